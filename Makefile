@@ -1,0 +1,39 @@
+# make help tells what there is. README.md has the same steps as plain pip commands, for Windows too.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install: $(VENV)/installed ## Make .venv with exactly the versions of constraints.txt
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+repro: install ## Run the pipeline and tell what it made
+	@grep -qs '^schema' dvc.lock || git checkout --quiet dvc.lock # empty when dvc was killed at it
+	dvc repro
+	python -m stages.report
+
+test: install ## Run the tests
+	python -m pytest
+
+lint: install ## Check style and types
+	ruff check
+	ruff format --check
+	mypy
+
+format: install ## Put the code into the project's format
+	ruff check --fix
+	ruff format
+
+clean: ## Delete unfinished work and caches of tools; finished outputs stay
+	rm -rf .work dvc_plots .mypy_cache .pytest_cache .ruff_cache .hypothesis outputs multirun
+
+.PHONY: help install repro test lint format clean
