@@ -1,0 +1,15 @@
+"""Reads conf/ and params.yaml, writes params.lock.yaml. Run alone: `python -m stages.compose`."""
+
+from pathlib import Path
+
+from stages.compose.composition import compose, read_overrides, write_lock_file
+from stages.config import LOCK_FILE
+from stages.process import run_stage
+
+
+def main() -> None:
+    write_lock_file(LOCK_FILE, compose(Path("conf"), read_overrides(Path("params.yaml"))))
+
+
+if __name__ == "__main__":
+    run_stage("compose", main)

@@ -1,0 +1,105 @@
+"""Hydra composes, the dataclasses check, and the result is one plain YAML file.
+
+DVC's own Hydra support stays off: it composes in `dvc exp run` and never in `dvc repro`.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from stages.config import check
+from stages.errors import UserError
+from stages.workdir import atomic_write
+
+HEADER = """\
+# The whole effective configuration, written by `dvc repro compose`.
+# Edit conf/ or params.yaml instead.
+"""
+FORBIDDEN = {
+    "hydra": "it has no value outside Hydra's own runs",
+    "oc.env": "its value would be written to params.lock.yaml: secrets leak, and results differ",
+}
+
+
+def read_overrides(path: Path) -> list[str]:
+    """Returns the Hydra overrides that params.yaml asks for.
+
+    Raises:
+        UserError: the file is missing or holds something other than a list of strings.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"{path} is missing. Restore it with `git checkout {path}`; it holds `overrides: []`."
+        )
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {error}") from None
+    overrides = values.get("overrides") if isinstance(values, dict) else None
+    if not isinstance(overrides, list) or not all(isinstance(item, str) for item in overrides):
+        raise UserError(
+            f"{path}: overrides is {overrides!r}, expected a list of strings such as "
+            "[source=local, tokenizer.vocab_size=8192]."
+        )
+    return overrides
+
+
+def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
+    """Composes conf/config.yaml with the overrides and returns the checked, plain values.
+
+    Raises:
+        UserError: an unknown preset or key, an override that cannot be read, or a value that is not
+            allowed.
+    """
+    for path in sorted(conf.rglob("*.yaml")):
+        _refuse_unrepeatable(str(path), path.read_text(encoding="utf-8"))
+    for override in overrides:
+        _refuse_unrepeatable(f"params.yaml: the override '{override}'", override)
+    try:
+        with initialize_config_dir(config_dir=str(conf.resolve()), version_base="1.3"):
+            composed = hydra_compose("config", overrides=[_settable(item) for item in overrides])
+        values = OmegaConf.to_container(composed, resolve=True)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
+        # ValueError: Hydra's answer to an override such as `model=null`
+        raise UserError(
+            f"conf/ and the overrides {overrides} do not compose: {_reason(error)}"
+        ) from None
+    assert isinstance(values, dict)
+    plain = {str(name): section for name, section in values.items()}
+    check(plain)
+    return plain
+
+
+def _refuse_unrepeatable(where: str, text: str) -> None:
+    for resolver, why in FORBIDDEN.items():
+        if re.search(rf"\$\{{\s*{re.escape(resolver)}\s*:", text):
+            raise UserError(
+                f"{where} uses '${{{resolver}:...}}', which is not allowed here: {why}."
+            )
+
+
+def _settable(override: str) -> str:
+    """Lets Hydra set a key of a section whether it exists or not: an unknown one then meets our own
+    check, which names the key that was probably meant, where Hydra would advise to add it.
+    """
+    return f"++{override}" if re.match(r"[a-z_]+\.[\w.]+=", override) else override
+
+
+def _reason(error: Exception) -> str:
+    cause = error.__cause__
+    lines = [str(error).strip()] + ([str(cause).strip()] if cause else [])
+    return "\n".join(dict.fromkeys(lines))
+
+
+def write_lock_file(path: Path, values: dict[str, Any]) -> None:
+    """Writes the values as YAML that says where they come from."""
+    with atomic_write(path, "w") as file:
+        file.write(HEADER)
+        yaml.safe_dump(values, file, sort_keys=False, allow_unicode=True, width=120)

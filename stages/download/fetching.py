@@ -1,0 +1,56 @@
+"""From a source to data/raw: list the files, keep to the cap, read and verify, write."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from stages.config import LocalSource, PackagesSource, Source
+from stages.download.candidates import Candidate, sample, verified
+from stages.download.local import local_candidates
+from stages.download.packages import package_candidates
+from stages.errors import UserError
+from stages.raw import RawFile, write_raw
+from stages.workdir import fresh, open_workdir, publish, work_key
+
+log = logging.getLogger(__name__)
+
+
+def download(source: Source, out: Path) -> None:
+    """Writes the files of `source` to `out`.
+
+    Raises:
+        UserError: nothing to download, or a file is not what its source says.
+    """
+    left_out: Counter[str] = Counter()
+    if isinstance(source, PackagesSource):
+        candidates = package_candidates(source, left_out)
+    elif isinstance(source, LocalSource):
+        candidates = local_candidates(source, left_out)
+    else:
+        raise TypeError(f"no download for {type(source).__name__}")
+    chosen = sample(candidates, source.max_bytes, left_out)
+    if not chosen:
+        raise UserError(
+            f"the source has no file to train on{_told(left_out)}. Check `source` in "
+            "params.lock.yaml."
+        )
+    with open_workdir("download", work_key("download", [source], [])) as work:
+        finished = fresh(work / "raw")
+        write_raw(finished, source.kind, _read(chosen), left_out)
+        publish(finished, out)
+    total = sum(candidate.size for candidate in chosen)
+    log.info("%d files, %.1f MB, each verified%s", len(chosen), total / 1e6, _told(left_out))
+
+
+def _read(candidates: list[Candidate]) -> Iterator[tuple[RawFile, bytes]]:
+    for candidate in candidates:
+        yield verified(candidate)
+
+
+def _told(left_out: Counter[str]) -> str:
+    if not left_out:
+        return ""
+    return "; left out: " + ", ".join(
+        f"{count} {reason}" for reason, count in sorted(left_out.items())
+    )

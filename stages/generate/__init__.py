@@ -1,0 +1,1 @@
+"""Continues a prompt with the trained model."""

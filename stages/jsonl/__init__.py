@@ -1,0 +1,1 @@
+"""From raw files of any kind to clean JSONL records with their provenance."""

@@ -1,0 +1,3 @@
+"""Cuts every document into pretokens and counts them: all that a tokenizer's training needs to
+know.
+"""

@@ -1,0 +1,132 @@
+"""data/jsonl: the records that every source is brought to, one JSON object a line, in shards.
+
+part-00000.jsonl   (or .jsonl.zst, or one corpus.jsonl) UTF-8 text records: content, id, source,
+                   path, repo, license
+dropped.jsonl      every file that made no record, with the reason
+manifest.json      hash, size and documents of every shard, and the hash of the raw manifest
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+import zstandard
+
+from stages.errors import UserError
+from stages.workdir import file_sha256
+
+ZSTD_LEVEL = 3
+SUFFIXES = {"none": ".jsonl", "zstd": ".jsonl.zst"}
+
+
+@dataclass
+class Shard:
+    """A finished shard: its name, SHA-256 in hex, size in bytes on disk, and records."""
+
+    name: str
+    sha256: str
+    bytes: int
+    documents: int
+
+
+class ShardWriter:
+    """Writes records to shards of about `shard_bytes` bytes of JSON each; None keeps all in one
+    file.
+
+    A context manager; `shards` is complete when its block has ended.
+    """
+
+    def __init__(self, folder: Path, shard_bytes: int | None, compression: str) -> None:
+        self.folder = folder
+        self.shard_bytes = shard_bytes
+        self.suffix = SUFFIXES[compression]
+        self.shards: list[Shard] = []
+        self._file: IO[bytes] | None = None
+        self._path = folder
+        self._written = self._documents = 0
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Appends one record."""
+        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        if (
+            self.shard_bytes is not None
+            and self._written
+            and self._written + len(line) > self.shard_bytes
+        ):
+            self._close()
+        if self._file is None:
+            self._open()
+        assert self._file is not None
+        self._file.write(line)
+        self._written += len(line)
+        self._documents += 1
+
+    def _open(self) -> None:
+        stem = "corpus" if self.shard_bytes is None else f"part-{len(self.shards):05d}"
+        self._path = self.folder / f"{stem}{self.suffix}"
+        self._file = self._path.open("wb")
+        if self.suffix.endswith(".zst"):
+            self._file = zstandard.ZstdCompressor(ZSTD_LEVEL).stream_writer(self._file)
+
+    def _close(self) -> None:
+        if self._file is None:
+            return
+        self._file.close()
+        path = self._path
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+        self.shards.append(
+            Shard(path.name, file_sha256(path), path.stat().st_size, self._documents)
+        )
+        self._file, self._written, self._documents = None, 0, 0
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """Returns the shards of data/jsonl in order.
+
+    Raises:
+        UserError: there is none.
+    """
+    paths = sorted(
+        path for pattern in ("part-*.jsonl*", "corpus.jsonl*") for path in folder.glob(pattern)
+    )
+    if not paths:
+        raise UserError(f"{folder} holds no shard. Run `dvc repro jsonl`.")
+    return paths
+
+
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the records of one shard.
+
+    Raises:
+        UserError: a line is not a JSON object with a string `content`; it names the file and the
+            line.
+    """
+    with path.open("rb") as file:
+        stream: Any = (
+            zstandard.ZstdDecompressor().stream_reader(file) if path.suffix == ".zst" else file
+        )
+        for number, line in enumerate(
+            io.BufferedReader(stream, 1 << 20) if stream is not file else file, 1
+        ):
+            try:
+                record = orjson.loads(line)
+            except ValueError as error:
+                raise UserError(
+                    f"{path}, line {number}: not JSON ({error}). Run `dvc repro jsonl`."
+                ) from None
+            if not isinstance(record, dict) or not isinstance(record.get("content"), str):
+                raise UserError(
+                    f"{path}, line {number}: expected an object with a string 'content'."
+                )
+            yield record

@@ -1,0 +1,1 @@
+"""Tells what a run made, how good it is, and whether it gave the committed bytes again."""

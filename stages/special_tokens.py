@@ -1,0 +1,15 @@
+"""The special tokens: the first entries of every vocabulary, so that their ids never change."""
+
+SPECIAL_TOKENS = (
+    "<|endoftext|>",  # stands before every document
+    "<|pad|>",
+    "<|fim_prefix|>",  # fill in the middle
+    "<|fim_middle|>",
+    "<|fim_suffix|>",
+    "<|system|>",  # the roles of a conversation
+    "<|user|>",
+    "<|assistant|>",
+    "<|end|>",
+)
+END_OF_TEXT_ID = SPECIAL_TOKENS.index("<|endoftext|>")
+PADDING_ID = SPECIAL_TOKENS.index("<|pad|>")

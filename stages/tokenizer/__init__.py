@@ -1,0 +1,1 @@
+"""Trains the byte-level BPE tokenizer on the (pretoken, count) table."""

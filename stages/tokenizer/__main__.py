@@ -1,0 +1,24 @@
+"""Reads data/pretokens, writes models/tokenizer, metrics/tokenizer.json and plots/tokenizer.csv.
+
+Run alone: `python -m stages.tokenizer`.
+"""
+
+from pathlib import Path
+
+from stages.config import load
+from stages.process import run_stage
+from stages.tokenizer.training import train_tokenizer
+
+
+def main() -> None:
+    train_tokenizer(
+        load().tokenizer,
+        pretokens=Path("data/pretokens"),
+        out=Path("models/tokenizer"),
+        metrics=Path("metrics/tokenizer.json"),
+        plot=Path("plots/tokenizer.csv"),
+    )
+
+
+if __name__ == "__main__":
+    run_stage("tokenizer", main)

@@ -1,0 +1,164 @@
+"""From the table to a tokenizer directory that `tokenizers` and `transformers` load as it lies
+there.
+"""
+
+import csv
+import logging
+from pathlib import Path
+from typing import Any
+
+from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer as HuggingFaceTokenizer
+
+from stages.config import Tokenizer
+from stages.errors import UserError
+from stages.pretokens.table import META, read_meta, read_table
+from stages.special_tokens import SPECIAL_TOKENS
+from stages.tokenizer.alphabet import alphabet_order, byte_characters
+from stages.tokenizer.bpe import Merge, train_merges
+from stages.workdir import atomic_write, fresh, open_workdir, publish, work_key, write_json
+
+CURVE_POINTS = 64
+
+log = logging.getLogger(__name__)
+
+
+def train_tokenizer(
+    config: Tokenizer, pretokens: Path, out: Path, metrics: Path, plot: Path
+) -> None:
+    """Trains on the table in `pretokens` and writes the tokenizer, its metrics and its curve.
+
+    Raises:
+        UserError: the table is empty.
+    """
+    meta = read_meta(pretokens)
+    if not meta["different_pretokens"]:
+        raise UserError(f"{pretokens} holds no pretoken: the corpus is empty.")
+    order = alphabet_order()
+    byte_ids = [0] * 256
+    for rank, byte in enumerate(order):
+        byte_ids[byte] = len(SPECIAL_TOKENS) + rank
+    first_id = len(SPECIAL_TOKENS) + 256
+    with open_workdir("tokenizer", work_key("tokenizer", [config], [pretokens / META])) as work:
+        merges = train_merges(
+            read_table(pretokens), byte_ids, first_id, config.vocab_size, config.min_frequency
+        )
+        finished = fresh(work / "tokenizer")
+        write_tokenizer(finished, build_tokenizer(order, merges, meta["pattern"]), merges)
+        publish(finished, out)
+        curve = bytes_per_token_curve(meta["bytes"], first_id, merges)
+        _write_curve(plot, curve)
+        write_json(metrics, _metrics(config, meta, curve, merges))
+    if curve[-1][0] < config.vocab_size:
+        log.info(
+            "%d entries, fewer than vocab_size %d: no other pair is seen min_frequency (%d) times",
+            curve[-1][0],
+            config.vocab_size,
+            config.min_frequency,
+        )
+    log.info("%d entries, %.3f bytes per token", *curve[-1])
+
+
+def build_tokenizer(order: list[int], merges: list[Merge], pattern: str) -> HuggingFaceTokenizer:
+    """Returns the byte-level BPE tokenizer: special tokens first, then the bytes in `order`, then
+    the merges.
+    """
+    characters = byte_characters()
+    tokens = [*SPECIAL_TOKENS, *(characters[byte] for byte in order)]
+    pairs = []
+    for merge in merges:
+        left, right = tokens[merge.left], tokens[merge.right]
+        pairs.append((left, right))
+        tokens.append(left + right)
+    tokenizer = HuggingFaceTokenizer(
+        models.BPE(vocab={token: id for id, token in enumerate(tokens)}, merges=pairs)
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(pattern), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(
+        [AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS]
+    )
+    return tokenizer
+
+
+def write_tokenizer(folder: Path, tokenizer: HuggingFaceTokenizer, merges: list[Merge]) -> None:
+    """Writes tokenizer.json, what AutoTokenizer needs beside it, and merges.csv: each merge with
+    its counts.
+    """
+    with atomic_write(folder / "tokenizer.json", "w") as file:
+        file.write(tokenizer.to_str(pretty=True))
+    write_json(
+        folder / "tokenizer_config.json",
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": "<|endoftext|>",
+            "eos_token": "<|endoftext|>",
+            "pad_token": "<|pad|>",
+            "clean_up_tokenization_spaces": False,
+        },
+    )
+    with atomic_write(folder / "merges.csv", "w") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["id", "left", "right", "count", "saved"])
+        for merge in merges:
+            rows.writerow([merge.id, merge.left, merge.right, merge.count, merge.saved])
+
+
+def bytes_per_token_curve(
+    total_bytes: int, first_id: int, merges: list[Merge]
+) -> list[tuple[int, float]]:
+    """Returns (vocabulary entries, bytes per token on the training corpus), from no merge to all of
+    them.
+
+    No corpus is encoded: a merge that saves `n` tokens shortens the corpus by just so many.
+    """
+    tokens = total_bytes
+    curve = [(first_id, 1.0)]
+    for merge in merges:
+        tokens -= merge.saved
+        curve.append((merge.id + 1, total_bytes / tokens))
+    return curve
+
+
+def _write_curve(path: Path, curve: list[tuple[int, float]]) -> None:
+    step = max(1, len(curve) // CURVE_POINTS)
+    chosen = [*curve[:-1:step], curve[-1]]
+    with atomic_write(path, "w") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["vocab_size", "bytes_per_token"])
+        rows.writerows((size, f"{ratio:.6f}") for size, ratio in chosen)
+
+
+def _metrics(
+    config: Tokenizer, meta: dict[str, Any], curve: list[tuple[int, float]], merges: list[Merge]
+) -> dict[str, Any]:
+    return {
+        "vocab_size": curve[-1][0],
+        "vocab_size_asked": config.vocab_size,
+        "bytes_per_token": round(curve[-1][1], 6),
+        "last_merge_count": merges[-1].count if merges else None,
+        "pretokens": meta["pretokens"],
+        "different_pretokens": meta["different_pretokens"],
+    }
+
+
+def load_tokenizer(folder: Path) -> HuggingFaceTokenizer:
+    """Loads a tokenizer that reads special tokens in a text as the characters they are.
+
+    Source code may well contain the text `<|endoftext|>`; only the pipeline itself may put that
+    token.
+
+    Raises:
+        UserError: there is no tokenizer.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise UserError(f"{path} is missing. Run `dvc repro tokenizer`.")
+    tokenizer = HuggingFaceTokenizer.from_file(str(path))
+    tokenizer.encode_special_tokens = True
+    return tokenizer

@@ -1,0 +1,1 @@
+"""Trains the language model and measures it in bits per byte."""

@@ -1,0 +1,31 @@
+"""Reads data/tokens and models/tokenizer, writes models/lm, metrics/train.json and plots/train.csv.
+
+Run alone: `python -m stages.train`.
+"""
+
+from pathlib import Path
+
+from stages.config import load, load_runtime
+from stages.process import run_stage
+
+
+def main() -> None:
+    config, runtime = load(), load_runtime()
+    from stages.train.training import (
+        train,
+    )  # torch takes seconds to import: a mistake in the values shows first
+
+    train(
+        config.model,
+        config.train,
+        runtime,
+        tokens=Path("data/tokens"),
+        tokenizer_folder=Path("models/tokenizer"),
+        out=Path("models/lm"),
+        metrics=Path("metrics/train.json"),
+        plot=Path("plots/train.csv"),
+    )
+
+
+if __name__ == "__main__":
+    run_stage("train", main)

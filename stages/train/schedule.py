@@ -1,0 +1,17 @@
+"""The learning rate over a run: linear warm-up, flat, then linear to zero."""
+
+
+def learning_rate_share(progress: float, warmup_share: float, cooldown_share: float) -> float:
+    """Returns the learning rate as a share of its highest value.
+
+    Linear decay to zero beats a cosine at equal compute (https://arxiv.org/abs/2502.15938), and a
+    flat part lets one shape serve any budget (https://arxiv.org/abs/2405.18392).
+
+    Args:
+        progress: the share of the run that is done, in [0, 1].
+    """
+    if progress < warmup_share:
+        return progress / warmup_share
+    if progress > 1 - cooldown_share:
+        return max(0.0, (1 - progress) / cooldown_share)
+    return 1.0
