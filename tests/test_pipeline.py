@@ -1,0 +1,225 @@
+"""The pipeline as a user runs it: the real `dvc` in a temporary clone, on the tiny presets."""
+
+import json
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TINY, Clone, make_clone
+from tests.test_repository import outputs, stages
+
+ALL_STAGES = ["compose", "download", "jsonl", "pretokens", "tokenizer", "encode", "train"]
+
+
+def edit(path: Path, before: str, after: str) -> None:
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+def test_a_second_repro_does_nothing_and_says_so(trained: Clone) -> None:
+    second = trained.run("dvc", "repro")
+    assert "Running stage" not in second.stdout
+    assert "Data and pipelines are up to date." in second.stdout
+
+
+def test_a_comment_in_conf_reruns_nothing_after_compose(trained: Clone) -> None:
+    edit(trained.root / "conf/tokenizer/default.yaml", "# Byte-level BPE.", "# Byte-level BPE!")
+    assert trained.repro() == ["compose"]
+
+
+def test_a_runtime_value_reruns_nothing_after_compose(trained: Clone) -> None:
+    edit(trained.root / "conf/runtime.yaml", "workers: 2", "workers: 3")
+    assert trained.repro() == ["compose"]
+
+
+@pytest.mark.parametrize(
+    ("override", "rerun"),
+    [
+        ("model.rope_theta=5000", ["train"]),
+        ("encode.validation_share=0.2", ["encode", "train"]),
+        ("tokenizer.vocab_size=390", ["tokenizer", "encode", "train"]),
+    ],
+)
+def test_an_override_reruns_exactly_the_stages_it_touches(
+    trained: Clone, override: str, rerun: list[str]
+) -> None:
+    before = trained.hashes()
+    trained.override(*TINY, override)
+    assert trained.repro() == ["compose", *rerun]
+    trained.override(*TINY)
+    trained.repro()
+    assert trained.hashes() == before
+
+
+def test_a_value_edited_in_conf_reruns_the_stages_it_touches(trained: Clone) -> None:
+    edit(trained.root / "conf/train/tiny.yaml", "log_every: 5", "log_every: 4")
+    assert trained.repro() == ["compose", "train"]
+    edit(trained.root / "conf/train/tiny.yaml", "log_every: 4", "log_every: 5")
+    assert trained.repro() == ["compose"], "DVC's run cache has the earlier model"
+
+
+def test_one_worker_and_two_give_the_same_bytes(trained: Clone, clone: Clone) -> None:
+    edit(clone.root / "conf/runtime.yaml", "workers: 2", "workers: 1")
+    clone.override(*TINY)
+    assert clone.repro() == ALL_STAGES
+    assert clone.hashes() == trained.hashes()
+    assert "models/lm" in clone.hashes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_stages_killed_at_random_moments_end_in_the_same_bytes(
+    trained: Clone, clone: Clone
+) -> None:
+    edit(clone.root / "conf/runtime.yaml", "checkpoint_seconds: 60", "checkpoint_seconds: 1")
+    clone.override(*TINY)
+    for stage in ("download", "jsonl", "encode", "train"):
+        kill_during(clone, stage, after=random.uniform(0, 0.5))
+    clone.repro()
+    assert clone.hashes() == trained.hashes()
+    assert not any(path.is_dir() for path in (clone.root / ".work").glob("*/*"))
+
+
+def kill_during(clone: Clone, stage: str, after: float) -> None:
+    """Runs `dvc repro` and kills it, and it alone, `after` seconds into a stage's work."""
+    dvc = subprocess.Popen(
+        ["dvc", "repro"],
+        cwd=clone.root,
+        env=clone.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    work = clone.root / ".work" / stage
+    while dvc.poll() is None and not work.is_dir() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(after)
+    dvc.send_signal(signal.SIGKILL)
+    dvc.wait()
+    if "schema" not in (clone.root / "dvc.lock").read_text():  # see the README, "When it stops"
+        clone.run("git", "checkout", "--quiet", "dvc.lock")
+
+
+def test_an_unknown_key_stops_before_any_stage(clone: Clone) -> None:
+    clone.override(*TINY, "tokenizer.vocabsize=300")
+    failed = clone.run("dvc", "repro", check=False)
+    assert failed.returncode != 0
+    assert "unknown key 'tokenizer.vocabsize'. Did you mean 'vocab_size'?" in failed.stderr
+    assert not (clone.root / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["source=local", "source.path=nowhere"],
+            "source.path is 'nowhere', and there is no folder",
+        ),
+        (["source.packages=['no-such-package==1.0']"], "'no-such-package' is not installed"),
+        (["jsonl.min_bytes=10000000", "jsonl.max_bytes=20000000"], "the corpus is empty"),
+        (["encode.validation_share=0.000001"], "none is for validation"),
+        (
+            [
+                "model.context_length=131072",
+                "train.tokens_per_step=131072",
+                "train.micro_batch_tokens=131072",
+            ],
+            "too few for one window",
+        ),
+    ],
+)
+def test_bad_input_fails_in_plain_words_and_leaves_no_output(
+    trained: Clone, overrides: list[str], message: str
+) -> None:
+    trained.override(*TINY, *overrides)
+    failed = trained.run("dvc", "repro", check=False)
+    said = failed.stdout + failed.stderr
+    stage = re.findall(r"Running stage '(\w+)'", failed.stdout)[-1]
+    left = [path for path in outputs(stages()[stage]) if (trained.root / path).exists()]
+    trained.override(*TINY)
+    trained.repro()
+    assert failed.returncode != 0
+    assert message in said
+    assert "Traceback" not in said
+    assert not left
+
+
+def test_metrics_params_and_plots_show_sensible_names(trained: Clone) -> None:
+    metrics = trained.run("dvc", "metrics", "show").stdout
+    assert "bits_per_byte" in metrics
+    assert "metrics/train.json" in metrics
+    trained.run("dvc", "plots", "show")
+    page = (trained.root / "dvc_plots/index.html").read_text()
+    assert "Bits per byte by step" in page
+    assert not re.search(r"(src|href)=.https?://", page), "the page must not need the internet"
+
+
+def test_an_experiment_can_override_a_value_and_be_compared(trained: Clone) -> None:
+    overrides = ",".join(f'"{override}"' for override in (*TINY, "model.hidden_size=48"))
+    trained.run("dvc", "exp", "run", "--temp", "--name", "wider", "-S", f"overrides=[{overrides}]")
+    shown = trained.run("dvc", "exp", "show", "--csv").stdout
+    assert "wider" in shown
+    assert "bits_per_byte" in shown
+    assert "model.hidden_size" in shown
+    difference = trained.run("dvc", "params", "diff", "HEAD", "wider", "--md").stdout
+    assert re.search(r"params.lock.yaml \| model.hidden_size +\| 32 +\| 48", difference)
+
+
+def test_generate_continues_the_prompt(trained: Clone) -> None:
+    command = (
+        sys.executable,
+        "-m",
+        "stages.generate",
+        "prompt=def f(a, b=${c}): ",
+        "max_new_tokens=8",
+    )
+    first = trained.run(*command).stdout
+    assert first.startswith("def f(a, b=${c}): ")
+    assert len(first) > len("def f(a, b=${c}): ")
+    assert trained.run(*command).stdout == first
+
+
+def test_report_tells_figures_and_reproduction(trained: Clone) -> None:
+    trained.override(*TINY)
+    trained.repro()
+    report = trained.run(sys.executable, "-m", "stages.report").stdout
+    for told in (
+        "documents",
+        "bytes per token",
+        "parameters",
+        "gzip -9",
+        "xz -9e",
+        "Completion of",
+    ):
+        assert told in report
+    assert re.search(r"train +the same bytes", report)
+
+
+def test_the_default_corpus_gives_the_committed_bytes(tmp_path: Path) -> None:
+    """The proof of reproducibility on this machine: all stages up to encode, by default."""
+    clone = make_clone(tmp_path / "clone")
+    committed = clone.lock()
+    clone.repro("encode")
+    for stage, now in clone.lock().items():
+        assert now["outs"] == committed[stage]["outs"], stage
+
+
+def test_the_committed_lock_file_is_of_the_committed_code(clone: Clone) -> None:
+    """No code dependency and no value has changed since dvc.lock was made."""
+    status = json.loads(clone.run("dvc", "status", "--json").stdout)
+    stale = {
+        f"{stage}: {path}"
+        for stage, changes in status.items()
+        for change in changes
+        if isinstance(change, dict)
+        for kind, paths in change.items()
+        for path, state in paths.items()
+        if kind != "changed outs" and state != "deleted"
+    }
+    assert not stale, "run `make repro` and commit dvc.lock"

@@ -1,0 +1,180 @@
+"""Real objects made tiny: documents, a corpus, a 300-token BPE, a two-layer model."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import regex
+import yaml
+from tokenizers import Tokenizer as HuggingFaceTokenizer
+
+from stages.compose.composition import compose, write_lock_file
+from stages.config import Model, Runtime, Train, check
+from stages.records import ShardWriter
+from stages.special_tokens import END_OF_TEXT_ID, SPECIAL_TOKENS
+from stages.tokenizer.alphabet import alphabet_order
+from stages.tokenizer.bpe import Merge, train_merges
+from stages.tokenizer.training import build_tokenizer, write_tokenizer
+from stages.tokens import SPLITS, TokenWriter, token_dtype
+from stages.workdir import file_sha256, write_json
+
+PROJECT = Path(__file__).parent.parent
+FIRST_ID = len(SPECIAL_TOKENS) + 256
+MODULES = ("abc", "bisect", "copy", "glob", "heapq", "shlex", "stat", "textwrap", "this", "types")
+
+
+def pattern(preset: str = "gpt4") -> str:
+    """The pattern of a preset of conf/pretokenizer."""
+    path = PROJECT / "conf" / "pretokenizer" / f"{preset}.yaml"
+    value = yaml.safe_load(path.read_text(encoding="utf-8"))["pattern"]
+    assert isinstance(value, str)
+    return value
+
+
+def module_sources(names: Iterable[str] = MODULES) -> list[str]:
+    """The source of some modules of the standard library."""
+    folder = Path(sysconfig.get_path("stdlib"))
+    return [(folder / f"{name}.py").read_text(encoding="utf-8") for name in names]
+
+
+def documents(count: int) -> list[str]:
+    """Short documents of real code, all different."""
+    lines = [line for source in module_sources() for line in source.splitlines() if line.strip()]
+    return ["\n".join(lines[3 * number : 3 * number + 3]) + "\n" for number in range(count)]
+
+
+def record(text: str) -> dict[str, Any]:
+    """A record of data/jsonl."""
+    id = hashlib.sha1(text.encode()).hexdigest()
+    return {"content": text, "id": id, "source": "test", "path": f"{id}.py", "repo": "tiny"}
+
+
+def write_corpus(folder: Path, texts: list[str], shard_bytes: int | None = 2000) -> Path:
+    """Writes a data/jsonl."""
+    folder.mkdir(parents=True)
+    with ShardWriter(folder, shard_bytes, "none") as writer:
+        for text in texts:
+            writer.write(record(text))
+    write_json(folder / "manifest.json", {"shards": [shard.sha256 for shard in writer.shards]})
+    return folder
+
+
+def pretoken_counts(texts: list[str]) -> Counter[bytes]:
+    """The pretokens of texts, cut as the gpt4 preset does."""
+    split = regex.compile(pattern()).findall
+    return Counter(word.encode() for text in texts for word in split(text))
+
+
+def byte_ids() -> list[int]:
+    """The id of each byte, by byte value."""
+    ids = [0] * 256
+    for rank, byte in enumerate(alphabet_order()):
+        ids[byte] = len(SPECIAL_TOKENS) + rank
+    return ids
+
+
+def merges_of(words: Counter[bytes], vocab_size: int, min_frequency: int = 1) -> list[Merge]:
+    """The merges of a vocabulary with the special tokens in front."""
+    return train_merges(words, byte_ids(), FIRST_ID, vocab_size, min_frequency)
+
+
+def write_tiny_tokenizer(folder: Path, vocab_size: int = 300) -> HuggingFaceTokenizer:
+    """Writes a models/tokenizer, trained on a few modules."""
+    folder.mkdir(parents=True)
+    merges = merges_of(pretoken_counts(module_sources()), vocab_size)
+    tokenizer = build_tokenizer(alphabet_order(), merges, pattern())
+    write_tokenizer(folder, tokenizer, merges)
+    return tokenizer
+
+
+def write_tokens(
+    folder: Path, tokenizer_folder: Path, train: list[str], validation: list[str]
+) -> Path:
+    """Writes a data/tokens whose splits hold just these documents."""
+    tokenizer = HuggingFaceTokenizer.from_file(str(tokenizer_folder / "tokenizer.json"))
+    dtype = token_dtype(tokenizer.get_vocab_size())
+    meta: dict[str, Any] = {
+        "dtype": dtype.str,
+        "tokenizer_sha256": file_sha256(tokenizer_folder / "tokenizer.json"),
+    }
+    folder.mkdir(parents=True)
+    for split, texts in zip(SPLITS, (train, validation), strict=True):
+        writer = TokenWriter(folder, split, dtype)
+        for text in texts:
+            writer.write([END_OF_TEXT_ID, *tokenizer.encode(text).ids], len(text.encode()))
+        writer.close()
+        meta[split] = {
+            "documents": writer.documents,
+            "tokens": writer.tokens,
+            "bytes": writer.bytes,
+        }
+    write_json(folder / "meta.json", meta)
+    return folder
+
+
+def configuration(*overrides: str) -> dict[str, Any]:
+    """The values of the tiny presets."""
+    return compose(PROJECT / "conf", ["source=tiny", "model=tiny", "train=tiny", *overrides])
+
+
+def model_and_train(*overrides: str) -> tuple[Model, Train]:
+    """The sections of a model of two layers and of a run of seconds."""
+    config = check(
+        configuration("model.context_length=16", "model.hidden_size=16", *SHORT_RUN, *overrides)
+    )
+    return config.model, config.train
+
+
+SHORT_RUN = (
+    "train.steps=6",
+    "train.tokens_per_step=64",
+    "train.micro_batch_tokens=32",
+    "train.log_every=1",
+    "train.evaluate_every=3",
+    "train.evaluate_tokens=200",
+    "train.threads=1",
+)
+
+
+def runtime(workers: int = 1, checkpoint_seconds: float = 60) -> Runtime:
+    """Runtime values without progress bars."""
+    return Runtime(progress=False, workers=workers, checkpoint_seconds=checkpoint_seconds)
+
+
+def write_project(root: Path, *overrides: str, workers: int = 1) -> None:
+    """Writes the two files of values that a stage's own process reads."""
+    write_lock_file(root / "params.lock.yaml", configuration(*overrides))
+    values = {"progress": False, "workers": workers, "checkpoint_seconds": 1}
+    (root / "conf").mkdir()
+    (root / "conf" / "runtime.yaml").write_text(json.dumps(values), encoding="utf-8")
+
+
+def start_stage(root: Path, stage: str) -> "subprocess.Popen[str]":
+    """Starts a stage's own process in a project."""
+    environment = {key: value for key, value in os.environ.items() if key != "DVC_ROOT"}
+    return subprocess.Popen(
+        [sys.executable, "-m", f"stages.{stage}"],
+        cwd=root,
+        env={**environment, "PYTHONPATH": str(PROJECT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_stage(root: Path, stage: str) -> None:
+    """Runs a stage's own process to its end."""
+    process = start_stage(root, stage)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+
+
+def file_bytes(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file of a folder, by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}

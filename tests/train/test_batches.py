@@ -1,0 +1,99 @@
+import numpy
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.errors import UserError
+from stages.train.batches import Windows
+
+LENGTHS = st.integers(1, 9)
+SIZES = st.integers(18, 200)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def stream(size: int) -> numpy.ndarray[tuple[int], numpy.dtype[numpy.uint16]]:
+    """Ids that are their own place in the stream."""
+    return numpy.arange(size, dtype=numpy.uint16)
+
+
+def epoch(windows: Windows, number: int) -> list[list[int]]:
+    """The windows of an epoch: their ids, the last of which is a target only."""
+    inputs, targets = windows.batch(number * windows.per_epoch, windows.per_epoch)
+    return torch.cat([inputs, targets[:, -1:]], dim=1).tolist()
+
+
+@given(SIZES, LENGTHS, SEEDS, st.integers(0, 5))
+def test_every_window_of_an_epoch_comes_once(
+    size: int, length: int, seed: int, number: int
+) -> None:
+    rows = sorted(epoch(Windows(stream(size), length, seed), number))
+    offset = rows[0][0]
+    assert 0 <= offset < length
+    assert rows == [
+        list(range(start, start + length + 1))
+        for start in range(offset, offset + len(rows) * length, length)
+    ]
+
+
+@given(SIZES, LENGTHS, SEEDS)
+def test_an_epoch_leaves_out_less_than_two_windows(size: int, length: int, seed: int) -> None:
+    windows = Windows(stream(size), length, seed)
+    assert 0 <= size - 1 - windows.per_epoch * length < 2 * length
+
+
+@given(SIZES, LENGTHS, SEEDS, st.integers(0, 100), st.integers(1, 20))
+def test_a_batch_depends_on_seed_and_number_alone(
+    size: int, length: int, seed: int, first: int, count: int
+) -> None:
+    used = Windows(stream(size), length, seed)
+    for other in (first + 300, 0, first + 1):
+        used.batch(other, 3)
+    inputs, targets = Windows(stream(size), length, seed).batch(first, count)
+    again = used.batch(first, count)
+    assert torch.equal(inputs, again[0])
+    assert torch.equal(targets, again[1])
+
+
+@given(st.integers(0, 50), st.integers(1, 6), st.integers(1, 6))
+def test_a_batch_is_the_same_in_one_piece_or_in_two(first: int, one: int, two: int) -> None:
+    windows = Windows(stream(100), 7, seed=3)
+    whole = windows.batch(first, one + two)[0]
+    pieces = [windows.batch(first, one)[0], windows.batch(first + one, two)[0]]
+    assert torch.equal(whole, torch.cat(pieces))
+
+
+def test_targets_are_the_ids_that_follow() -> None:
+    inputs, targets = Windows(stream(100), 7, seed=0).batch(0, 5)
+    assert inputs.shape == targets.shape == (5, 7)
+    assert inputs.dtype == targets.dtype == torch.int64
+    assert torch.equal(targets, inputs + 1)
+
+
+def test_epochs_differ_in_order_and_offset() -> None:
+    windows = Windows(stream(400), 10, seed=0)
+    starts = [[row[0] for row in epoch(windows, number)] for number in range(4)]
+    offsets = [min(epoch_starts) for epoch_starts in starts]
+    orders = [[(start - min(row)) // 10 for start in row] for row in starts]
+    assert len(set(offsets)) > 1
+    assert len({tuple(order) for order in orders}) == 4
+    assert all(order != sorted(order) for order in orders)
+
+
+def test_another_seed_gives_another_order() -> None:
+    one, two = (epoch(Windows(stream(400), 10, seed), 0) for seed in (0, 1))
+    assert one != two
+
+
+@given(LENGTHS)
+def test_the_smallest_split_has_twice_the_length(length: int) -> None:
+    assert Windows(stream(2 * length), length, seed=0).per_epoch == 1
+    with pytest.raises(UserError):
+        Windows(stream(2 * length - 1), length, seed=0)
+
+
+def test_too_small_a_split_is_refused_with_the_length_that_fits() -> None:
+    message = r"has 51 tokens, too few for .* \(65\) .*lower model\.context_length to 25 or less"
+    with pytest.raises(UserError, match=message):
+        Windows(stream(51), 64, seed=0)
+    assert Windows(stream(51), 25, seed=0).per_epoch == 1

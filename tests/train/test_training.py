@@ -1,0 +1,373 @@
+import csv
+import json
+import math
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from stages.config import Model, Train
+from stages.errors import UserError
+from stages.special_tokens import END_OF_TEXT_ID, PADDING_ID
+from stages.tokenizer.training import load_tokenizer
+from stages.tokens import read_meta, read_split
+from stages.train.batches import Windows
+from stages.train.evaluation import bits_per_byte, token_sizes, validation_windows
+from stages.train.model import set_determinism
+from stages.train.training import COLUMNS, Run, train
+from tests.tiny import (
+    SHORT_RUN,
+    documents,
+    model_and_train,
+    runtime,
+    start_stage,
+    write_project,
+    write_tiny_tokenizer,
+    write_tokens,
+)
+
+TOKENIZER = Path("models/tokenizer")
+TOKENS = Path("data/tokens")
+
+
+class Stopped(Exception):
+    """Raised from outside in the middle of a run."""
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("inputs")
+    texts = documents(60)
+    write_tiny_tokenizer(root / TOKENIZER)
+    write_tokens(root / TOKENS, root / TOKENIZER, texts[:50], texts[50:])
+    return root
+
+
+@pytest.fixture(autouse=True)
+def project(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
+
+
+def trained(*overrides: str, out: str = "lm") -> Path:
+    """Runs the stage and returns the folder of the model."""
+    model, config = model_and_train(*overrides)
+    train(
+        model,
+        config,
+        runtime(),
+        tokens=TOKENS,
+        tokenizer_folder=TOKENIZER,
+        out=Path(out),
+        metrics=Path(f"{out}.json"),
+        plot=Path(f"{out}.csv"),
+    )
+    return Path(out)
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def rows(path: str = "lm.csv") -> list[dict[str, str]]:
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def metrics(path: str = "lm.json") -> dict[str, Any]:
+    found = json.loads(Path(path).read_text(encoding="utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
+def new_run(model: Model, config: Train, checkpoint_seconds: float = 60) -> Run:
+    set_determinism(config)
+    return Run(model, config, runtime(1, checkpoint_seconds), TOKENS, TOKENIZER)
+
+
+def test_training_twice_gives_the_same_files() -> None:
+    one, two = trained(out="one"), trained(out="two")
+    names = sorted(path.name for path in one.iterdir())
+    assert names == sorted(path.name for path in two.iterdir())
+    assert "model.safetensors" in names
+    for name in names:
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+    for suffix in (".json", ".csv"):
+        assert Path(f"one{suffix}").read_bytes() == Path(f"two{suffix}").read_bytes()
+
+
+def test_another_seed_gives_another_model() -> None:
+    assert weights(trained(out="one")) != weights(trained("train.seed=1", out="two"))
+
+
+def test_no_work_is_left_after_a_good_run() -> None:
+    trained()
+    assert not [path for path in Path(".work/train").iterdir() if path.is_dir()]
+
+
+def test_a_model_learns() -> None:
+    trained("train.steps=60", "train.evaluate_every=60", "train.log_every=60")
+    before = trained("train.steps=1", "train.learning_rate=1e-8", out="before")
+    assert before.is_dir()
+    assert metrics()["bits_per_byte"] < 0.8 * metrics("before.json")["bits_per_byte"]
+
+
+@pytest.mark.parametrize("steps", [1, 5, 11])
+def test_a_run_stopped_after_some_steps_goes_on_to_the_same_weights(steps: int) -> None:
+    model, config = model_and_train("train.steps=12")
+    whole = new_run(model, config)
+    whole.train(Path("whole.pt"))
+    stopped = new_run(model, config)
+    stopped.windows = Stopping(TOKENS, model, config, steps)
+    with pytest.raises(Stopped):
+        stop_with_a_checkpoint(stopped)
+    resumed = new_run(model, config)
+    resumed.train(Path("stopped.pt"))
+    assert same(whole, resumed)
+    assert resumed.progress.rows == whole.progress.rows
+    assert resumed.progress.step == 12
+
+
+class Stopping(Windows):
+    """Training windows that end with an exception."""
+
+    def __init__(self, tokens: Path, model: Model, config: Train, steps: int) -> None:
+        super().__init__(read_split(tokens, "train").ids, model.context_length, config.seed)
+        self.end = steps * config.tokens_per_step // model.context_length
+
+    def batch(self, first: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if first >= self.end:
+            raise Stopped
+        return super().batch(first, count)
+
+
+def stop_with_a_checkpoint(run: Run) -> None:
+    run.runtime = runtime(1, checkpoint_seconds=0)
+    run.train(Path("stopped.pt"))
+
+
+def same(one: Run, two: Run) -> bool:
+    """Whether weights and optimiser are the same to the bit."""
+    mine, other = (run.accelerator.unwrap_model(run.model).state_dict() for run in (one, two))
+    moments = [run.optimizer.state_dict()["state"] for run in (one, two)]
+    return all(torch.equal(mine[name], other[name]) for name in mine) and all(
+        torch.equal(moments[0][number][name], moments[1][number][name])
+        for number in moments[0]
+        for name in ("exp_avg", "exp_avg_sq", "step")
+    )
+
+
+def test_a_run_stopped_at_any_moments_gives_the_same_model() -> None:
+    model, config = model_and_train("train.steps=40")
+    whole = new_run(model, config)
+    whole.train(Path("whole.pt"))
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise Stopped
+
+    before = signal.signal(signal.SIGALRM, stop)
+    moments = random.Random(0)
+    stops = 0
+    try:
+        for _ in range(6):
+            run = new_run(model, config, checkpoint_seconds=0)
+            signal.setitimer(signal.ITIMER_REAL, moments.uniform(0.05, 0.15))
+            try:
+                run.train(Path("stopped.pt"))
+            except Stopped:
+                stops += 1
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert stops
+    resumed = new_run(model, config)
+    resumed.train(Path("stopped.pt"))
+    assert same(whole, resumed)
+    assert resumed.progress.rows == whole.progress.rows
+
+
+def seconds_per_step() -> float:
+    """How long a step takes when nothing else runs: the shortest of some."""
+    model, config = model_and_train()
+    run = new_run(model, config)
+    run.train(Path("timed.pt"))
+    took = []
+    for _ in range(40):
+        started = time.perf_counter()
+        run._step(0.5)
+        took.append(time.perf_counter() - started)
+    return min(took)
+
+
+def test_a_killed_process_is_followed_by_the_same_model() -> None:
+    steps = max(60, math.ceil(2 / seconds_per_step()))  # 2 seconds: checkpoints come each second
+    overrides = (
+        *SHORT_RUN,
+        "model.context_length=16",
+        "model.hidden_size=16",
+        f"train.steps={steps}",
+        "train.log_every=50",
+        "train.evaluate_every=1000",
+    )
+    write_project(Path(), *overrides)
+    process = start_stage(Path(), "train")
+    try:
+        until = time.monotonic() + 90
+        while not (found := list(Path(".work/train").glob("*/checkpoint.pt"))):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 0.1))
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    step = torch.load(found[0], weights_only=True)["progress"]["step"]
+    assert 0 < step < steps
+    resumed = trained(*overrides, out="resumed")
+    assert not found[0].exists()  # it was this checkpoint that the second run went on from
+    shutil.rmtree(".work")
+    whole = trained(*overrides, out="whole")
+    assert weights(resumed) == weights(whole)
+    assert rows("resumed.csv") == rows("whole.csv")
+    assert metrics("resumed.json") == metrics("whole.json")
+
+
+def test_a_finished_run_takes_no_further_step() -> None:
+    model, config = model_and_train()
+    first = new_run(model, config)
+    first.train(Path("checkpoint.pt"))
+    written = Path("checkpoint.pt").read_bytes()
+    again = new_run(model, config)
+    again.train(Path("checkpoint.pt"))
+    assert same(first, again)
+    assert Path("checkpoint.pt").read_bytes() == written
+
+
+def test_a_run_of_minutes_ends_at_its_time() -> None:
+    started = time.monotonic()
+    trained("train.steps=null", "train.minutes=0.01", "train.evaluate_every=100000")
+    assert 0.6 <= time.monotonic() - started < 10
+    assert metrics()["steps"] > 1
+    assert float(rows()[-1]["learning_rate"]) < 0.5 * max(
+        float(row["learning_rate"]) for row in rows()
+    )
+
+
+def test_a_smaller_micro_batch_gives_the_same_loss_up_to_rounding() -> None:
+    trained("train.micro_batch_tokens=64", out="one")
+    trained("train.micro_batch_tokens=16", out="two")
+    for one, two in zip(rows("one.csv"), rows("two.csv"), strict=True):
+        assert float(one["loss"]) == pytest.approx(float(two["loss"]), abs=2e-4)
+
+
+def test_the_curve_has_a_row_for_each_logged_step() -> None:
+    trained("train.steps=12", "train.log_every=5", "train.evaluate_every=4")
+    found = rows()
+    assert tuple(found[0]) == COLUMNS
+    assert [int(row["step"]) for row in found] == [4, 5, 8, 10, 12]
+    assert [bool(row["bits_per_byte"]) for row in found] == [True, False, True, False, True]
+    assert [int(row["tokens"]) for row in found] == [64 * int(row["step"]) for row in found]
+
+
+def test_metrics_are_those_of_the_saved_model() -> None:
+    folder = trained()
+    found = metrics()
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
+    meta = read_meta(TOKENS)
+    bpb = bits_per_byte(
+        model,
+        validation_windows(read_split(TOKENS, "val"), 16),
+        token_sizes(load_tokenizer(TOKENIZER)),
+        2,
+        torch.device("cpu"),
+    )
+    assert found["bits_per_byte"] == pytest.approx(bpb, abs=1e-5)
+    assert found["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    assert (found["steps"], found["tokens"]) == (6, 6 * 64)
+    assert found["epochs"] == round(6 * 64 / meta["train"]["tokens"], 4)
+    assert (found["val_documents"], found["val_bytes"]) == (10, meta["val"]["bytes"])
+    assert f"{bpb:.3f}" in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_saved_model_gives_the_logits_of_the_trained_one() -> None:
+    model, config = model_and_train()
+    run = new_run(model, config)
+    run.train(Path("checkpoint.pt"))
+    run.save(Path("lm"), TOKENIZER, run.facts(read_meta(TOKENS)))
+    saved: Any = AutoModelForCausalLM.from_pretrained("lm")
+    ids = torch.tensor([read_split(TOKENS, "val").ids[:16].astype("int64").tolist()])
+    ours: Any = run.accelerator.unwrap_model(run.model).eval()
+    with torch.inference_mode():
+        assert torch.equal(saved.eval()(input_ids=ids).logits, ours(input_ids=ids).logits)
+
+
+def test_the_saved_folder_has_all_that_transformers_needs() -> None:
+    folder = trained()
+    tokenizer: Any = AutoTokenizer.from_pretrained(str(folder))
+    text = documents(1)[0]
+    assert tokenizer(text)["input_ids"] == load_tokenizer(TOKENIZER).encode(text).ids
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
+    assert model.config.vocab_size == len(tokenizer) == 300
+    assert model.config.max_position_embeddings == 16
+    assert model.generation_config.eos_token_id == END_OF_TEXT_ID == tokenizer.eos_token_id
+    assert model.generation_config.pad_token_id == PADDING_ID == tokenizer.pad_token_id
+    assert {tensor.dtype for tensor in load_file(folder / "model.safetensors").values()} == {
+        torch.float32
+    }
+
+
+def test_a_diverging_run_ends_with_the_values_to_change() -> None:
+    overrides = [
+        "train.learning_rate=10",
+        "train.weight_decay=10",  # each step multiplies every weight by 1 - 10 x 10
+        "train.warmup_share=0",
+        "train.cooldown_share=0",
+        "train.steps=200",
+        "train.evaluate_every=1000",
+    ]
+    message = (
+        r"the loss at step \d+ is (nan|inf): the run diverged\. "
+        r"Lower train\.learning_rate \(10\.0\) or lengthen train\.warmup_share \(0\.0\)"
+    )
+    with pytest.raises(UserError, match=message):
+        trained(*overrides)
+    assert not Path("lm").exists()
+
+
+@pytest.mark.parametrize(
+    ("device", "there"),
+    [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())],
+)
+def test_a_device_that_is_not_there_is_refused(device: str, there: bool) -> None:
+    if there:
+        pytest.skip(f"{device} is there")
+    message = rf"train\.device is {device}, which this machine does not have\. Available: .*cpu"
+    with pytest.raises(UserError, match=message):
+        trained(f"train.device={device}")
+
+
+def test_tokens_of_another_tokenizer_are_refused() -> None:
+    with (TOKENIZER / "tokenizer.json").open("a", encoding="utf-8") as file:
+        file.write("\n")
+    with pytest.raises(UserError, match=r"encoded with another tokenizer .* `dvc repro encode`"):
+        trained()
+
+
+def test_too_little_data_is_refused_with_the_length_that_fits() -> None:
+    shutil.rmtree(TOKENS)
+    write_tokens(TOKENS, TOKENIZER, ["x = 1"], ["y = 2"])
+    size = len(read_split(TOKENS, "train").ids)
+    message = rf"has {size} tokens, too few .*lower model\.context_length to {size // 2} or less"
+    with pytest.raises(UserError, match=message):
+        trained()
