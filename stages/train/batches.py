@@ -29,9 +29,8 @@ class Windows:
         if self.per_epoch < 1:
             raise UserError(
                 f"the training split has {len(ids)} tokens, too few for one window of "
-                "model.context_length + 1 "
-                f"({length + 1}) at any offset: bring more data, or lower model.context_length to "
-                f"{len(ids) // 2} or less."
+                f"model.context_length + 1 ({length + 1}) at any offset: bring more data, or "
+                f"lower model.context_length to {len(ids) // 2} or less."
             )
         self._epoch = lru_cache(maxsize=2)(self._shuffled)
 

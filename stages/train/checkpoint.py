@@ -14,11 +14,14 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Progress:
-    """Where a run is: steps done, seconds spent, and the rows of plots/train.csv so far."""
+    """Where a run is: steps done, seconds spent, the rows of plots/train.csv, and the losses since
+    the last row.
+    """
 
     step: int = 0
     seconds: float = 0.0
     rows: list[dict[str, Any]] = field(default_factory=list)
+    recent_losses: list[float] = field(default_factory=list)
 
 
 def save_checkpoint(path: Path, model: torch.nn.Module, optimizer: Any, progress: Progress) -> None:

@@ -22,7 +22,8 @@ from stages.tokens import read_meta, read_split
 from stages.train.batches import Windows
 from stages.train.evaluation import bits_per_byte, token_sizes, validation_windows
 from stages.train.model import set_determinism
-from stages.train.training import COLUMNS, Run, train
+from stages.train.run import Run
+from stages.train.training import COLUMNS, model_facts, train, write_model
 from tests.tiny import (
     SHORT_RUN,
     documents,
@@ -304,7 +305,7 @@ def test_the_saved_model_gives_the_logits_of_the_trained_one() -> None:
     model, config = model_and_train()
     run = new_run(model, config)
     run.train(Path("checkpoint.pt"))
-    run.save(Path("lm"), TOKENIZER, run.facts(read_meta(TOKENS)))
+    write_model(run, Path("lm"), TOKENIZER, model_facts(run, read_meta(TOKENS)))
     saved: Any = AutoModelForCausalLM.from_pretrained("lm")
     ids = torch.tensor([read_split(TOKENS, "val").ids[:16].astype("int64").tolist()])
     ours: Any = run.accelerator.unwrap_model(run.model).eval()
