@@ -49,14 +49,35 @@ class LocalSource:
 
 
 @dataclass
+class HubSource:
+    """Files of a Hugging Face dataset: the ids of blobs, URLs, or the contents themselves."""
+
+    kind: str
+    repo_id: str
+    revision: str
+    paths: list[str]
+    columns: dict[str, str]
+    terms: str | None
+    content: str = limits(choices=("software_heritage", "url", "inline"))
+    max_rows: int | None = limits(minimum=1)
+    max_bytes: int = limits(minimum=1)
+
+
+@dataclass
 class Jsonl:
     """How raw files become JSONL records."""
 
+    license_types: list[str]
+    languages: list[str]
+    exclude_vendored: bool
+    exclude_generated: bool
+    exclude_paths: list[str]
     min_bytes: int = limits(minimum=1)
     max_bytes: int = limits(minimum=1)
     shard_bytes: int | None = limits(minimum=1024)
     compression: str = limits(choices=("none", "zstd"))
-    max_unreadable_share: float = limits(minimum=0, maximum=1)
+    min_stars: int = limits(minimum=0)
+    max_lost_share: float = limits(minimum=0, maximum=1)
 
 
 @dataclass
@@ -126,7 +147,11 @@ class Runtime:
     """Values that cannot change an output byte; no stage lists them as params."""
 
     progress: bool
+    content_url: str
     workers: int = limits(minimum=1, maximum=4096)
+    connections: int = limits(minimum=1, maximum=4096)
+    timeout_seconds: float = limits(minimum=0.1)
+    patience_seconds: float = limits(minimum=0)
     checkpoint_seconds: float = limits(minimum=1)
 
 
@@ -142,7 +167,11 @@ class Generate:
     seed: int = limits(minimum=0, maximum=2**32 - 1)
 
 
-SOURCES: dict[str, type] = {"packages": PackagesSource, "local": LocalSource}
+SOURCES: dict[str, type] = {
+    "packages": PackagesSource,
+    "local": LocalSource,
+    "hub": HubSource,
+}
 SECTIONS: dict[str, type] = {
     "jsonl": Jsonl,
     "pretokenizer": Pretokenizer,
@@ -239,20 +268,19 @@ def _check_together(config: Config) -> None:
     model, train, jsonl = config.model, config.train, config.jsonl
     if model.hidden_size % (2 * model.num_heads):
         raise UserError(
-            f"model.hidden_size is {model.hidden_size}, expected a multiple of 2 x model.num_heads "
-            f"({2 * model.num_heads}), so that every head has an even size."
+            f"model.hidden_size is {model.hidden_size}, expected a multiple of 2 x "
+            f"model.num_heads ({2 * model.num_heads}), so that every head has an even size."
         )
     if model.num_heads % model.num_key_value_heads:
         raise UserError(
             f"model.num_heads is {model.num_heads}, expected a multiple of "
-            "model.num_key_value_heads "
-            f"({model.num_key_value_heads})."
+            f"model.num_key_value_heads ({model.num_key_value_heads})."
         )
     if (train.steps is None) == (train.minutes is None):
         raise UserError(
             f"train.steps is {train.steps} and train.minutes is {train.minutes}: set one of them "
-            "and make the "
-            "other null (steps give the same model again; minutes fit the time you have)."
+            "and make the other null (steps give the same model again; minutes fit the time you "
+            "have)."
         )
     for key, value in (
         ("tokens_per_step", train.tokens_per_step),

@@ -46,9 +46,8 @@ def run_stage(name: str, work: Callable[[], None]) -> None:
         where = f" while writing {error.filename}" if error.filename else ""
         sys.exit(
             f"{name}: error: the disk is full{where}. Free some space (`dvc gc -w` drops old "
-            "cached outputs, "
-            "deleting .work/ drops unfinished work) and run `dvc repro` again; finished stages are "
-            "kept."
+            "cached outputs, deleting .work/ drops unfinished work) and run `dvc repro` again; "
+            "finished stages are kept."
         )
     except KeyboardInterrupt:
         log.info("interrupted; run `dvc repro` to go on")

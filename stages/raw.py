@@ -121,14 +121,14 @@ def read_raw(folder: Path) -> Iterator[tuple[RawFile, bytes]]:
             if hashlib.sha256(content).hexdigest() != file.sha256:
                 raise UserError(
                     f"{folder / name}: {file.path} does not have the SHA-256 that manifest.jsonl "
-                    "gives it. The "
-                    "archive was damaged: run `dvc repro --force --single-item download`."
+                    "gives it. The archive was damaged: run `dvc repro --force --single-item "
+                    "download`."
                 )
             yield file, content
     except (tarfile.TarError, FileNotFoundError) as error:
         raise UserError(
-            f"{folder / name} cannot be read as an archive ({error}). It was damaged: run "
-            "`dvc repro --force --single-item download`."
+            f"{folder / name} cannot be read as an archive ({error}). It was damaged: run `dvc "
+            "repro --force --single-item download`."
         ) from None
     finally:
         if tar is not None:

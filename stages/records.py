@@ -8,7 +8,7 @@ manifest.json      hash, size and documents of every shard, and the hash of the 
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +20,7 @@ from stages.errors import UserError
 from stages.workdir import file_sha256
 
 ZSTD_LEVEL = 3
+BUFFER_BYTES = 1 << 20
 SUFFIXES = {"none": ".jsonl", "zstd": ".jsonl.zst"}
 
 
@@ -37,14 +38,23 @@ class ShardWriter:
     """Writes records to shards of about `shard_bytes` bytes of JSON each; None keeps all in one
     file.
 
-    A context manager; `shards` is complete when its block has ended.
+    A context manager; `shards` is complete when its block has ended. It goes on after the `shards`
+    that are there, and calls `completed` whenever another one is.
     """
 
-    def __init__(self, folder: Path, shard_bytes: int | None, compression: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        shard_bytes: int | None,
+        compression: str,
+        shards: Iterable[Shard] = (),
+        completed: Callable[[], None] = lambda: None,
+    ) -> None:
         self.folder = folder
         self.shard_bytes = shard_bytes
         self.suffix = SUFFIXES[compression]
-        self.shards: list[Shard] = []
+        self.shards = list(shards)
+        self.completed = completed
         self._file: IO[bytes] | None = None
         self._path = folder
         self._written = self._documents = 0
@@ -53,17 +63,20 @@ class ShardWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
+        self.close()
 
     def write(self, record: dict[str, Any]) -> None:
         """Appends one record."""
-        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        self.write_line(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+
+    def write_line(self, line: bytes) -> None:
+        """Appends one record that is JSON already, with its line feed."""
         if (
             self.shard_bytes is not None
             and self._written
             and self._written + len(line) > self.shard_bytes
         ):
-            self._close()
+            self.close()
         if self._file is None:
             self._open()
         assert self._file is not None
@@ -74,11 +87,12 @@ class ShardWriter:
     def _open(self) -> None:
         stem = "corpus" if self.shard_bytes is None else f"part-{len(self.shards):05d}"
         self._path = self.folder / f"{stem}{self.suffix}"
-        self._file = self._path.open("wb")
+        self._file = self._path.open("wb", buffering=BUFFER_BYTES)
         if self.suffix.endswith(".zst"):
             self._file = zstandard.ZstdCompressor(ZSTD_LEVEL).stream_writer(self._file)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Completes the shard at hand, if there is one."""
         if self._file is None:
             return
         self._file.close()
@@ -89,6 +103,7 @@ class ShardWriter:
             Shard(path.name, file_sha256(path), path.stat().st_size, self._documents)
         )
         self._file, self._written, self._documents = None, 0, 0
+        self.completed()
 
 
 def shard_paths(folder: Path) -> list[Path]:
@@ -117,7 +132,7 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
             zstandard.ZstdDecompressor().stream_reader(file) if path.suffix == ".zst" else file
         )
         for number, line in enumerate(
-            io.BufferedReader(stream, 1 << 20) if stream is not file else file, 1
+            io.BufferedReader(stream, BUFFER_BYTES) if stream is not file else file, 1
         ):
             try:
                 record = orjson.loads(line)

@@ -38,20 +38,24 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def work_key(stage: str, params: Iterable[Any], inputs: Iterable[Path]) -> str:
+def work_key(
+    stage: str, params: Iterable[Any], inputs: Iterable[Path], code: Iterable[str] | None = None
+) -> str:
     """Returns the hash of all that a stage's bytes depend on: its code, params and inputs.
 
     Args:
-        stage: a folder of `stages/`, whose Python files are hashed.
+        stage: a folder of `stages/`.
         params: configuration dataclasses.
         inputs: small files that stand for the inputs: the manifest of an output holds the hashes of
             its data.
+        code: the files of `stages/` that decide a byte; all of the stage's folder when not given.
     """
-    code = sorted((Path(__file__).parent / stage).glob("*.py"))
+    package = Path(__file__).parent
+    files = sorted((package / stage).glob("*.py")) if code is None else map(package.joinpath, code)
     facts = {
         "params": [asdict(section) for section in params],
         "inputs": [file_sha256(path) for path in inputs],
-        "code": [file_sha256(path) for path in code],
+        "code": [file_sha256(path) for path in files],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -73,9 +77,9 @@ def open_workdir(stage: str, key: str) -> Iterator[Path]:
         lock.acquire()
     except Timeout:
         raise UserError(
-            f"another process is running the stage '{stage}' with the same input ({lock.lock_file} "
-            "is "
-            "held). Wait until it ends, or end it, and run `dvc repro` again."
+            f"another process is running the stage '{stage}' with the same input "
+            f"({lock.lock_file} is held). Wait until it ends, or end it, and run `dvc repro` "
+            "again."
         ) from None
     try:
         path = folder / key

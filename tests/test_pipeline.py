@@ -202,7 +202,7 @@ def test_report_tells_figures_and_reproduction(trained: Clone) -> None:
 
 
 def test_the_default_corpus_gives_the_committed_bytes(tmp_path: Path) -> None:
-    """The proof of reproducibility on this machine: all stages up to encode, by default."""
+    """The proof of reproducibility on this machine: the default, up to encode."""
     clone = make_clone(tmp_path / "clone")
     committed = clone.lock()
     clone.repro("encode")

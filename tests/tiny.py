@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import yaml
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from stages.compose.composition import compose, write_lock_file
-from stages.config import Model, Runtime, Train, check
+from stages.config import Model, Runtime, Train, check, load_runtime
 from stages.records import ShardWriter
 from stages.special_tokens import END_OF_TEXT_ID, SPECIAL_TOKENS
 from stages.tokenizer.alphabet import alphabet_order
@@ -145,13 +146,14 @@ SHORT_RUN = (
 
 def runtime(workers: int = 1, checkpoint_seconds: float = 60) -> Runtime:
     """Runtime values without progress bars."""
-    return Runtime(progress=False, workers=workers, checkpoint_seconds=checkpoint_seconds)
+    values = load_runtime(PROJECT / "conf" / "runtime.yaml")
+    return replace(values, progress=False, workers=workers, checkpoint_seconds=checkpoint_seconds)
 
 
 def write_project(root: Path, *overrides: str, workers: int = 1) -> None:
     """Writes the two files of values that a stage's own process reads."""
     write_lock_file(root / "params.lock.yaml", configuration(*overrides))
-    values = {"progress": False, "workers": workers, "checkpoint_seconds": 1}
+    values = asdict(runtime(workers, checkpoint_seconds=1))
     (root / "conf").mkdir()
     (root / "conf" / "runtime.yaml").write_text(json.dumps(values), encoding="utf-8")
 

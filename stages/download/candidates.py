@@ -60,8 +60,7 @@ def verified(candidate: Candidate) -> tuple[RawFile, bytes]:
     if found != candidate.sha256:
         raise UserError(
             f"{candidate.location} has the SHA-256 {found}, expected {candidate.sha256}: the file "
-            "was changed. "
-            f"{candidate.remedy}"
+            f"was changed. {candidate.remedy}"
         )
     file = RawFile(
         path=candidate.path,

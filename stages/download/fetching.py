@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.config import LocalSource, PackagesSource, Source
+from stages.config import HubSource, LocalSource, PackagesSource, Source
 from stages.download.candidates import Candidate, sample, verified
 from stages.download.local import local_candidates
 from stages.download.packages import package_candidates
@@ -22,6 +22,11 @@ def download(source: Source, out: Path) -> None:
     Raises:
         UserError: nothing to download, or a file is not what its source says.
     """
+    if isinstance(source, HubSource):
+        from stages.download.hub import download_dataset  # its client takes a second to import
+
+        download_dataset(source, out)
+        return
     left_out: Counter[str] = Counter()
     if isinstance(source, PackagesSource):
         candidates = package_candidates(source, left_out)

@@ -56,9 +56,8 @@ def _installed(pin: str) -> Distribution:
     if distribution.version != version:
         raise UserError(
             f"source.packages pins {pin}, but {name} {distribution.version} is installed. Another "
-            "version is "
-            f"another corpus: install the pinned one ({INSTALL}), or edit the pin and say so in "
-            "your commit."
+            f"version is another corpus: install the pinned one ({INSTALL}), or edit the pin and "
+            "say so in your commit."
         )
     lines = (distribution.read_text("WHEEL") or "").splitlines()
     tags = [line[5:] for line in lines if line.startswith("Tag: ")]

@@ -104,8 +104,8 @@ def _check_round_trip(
     if tokenizer.decode(ids, skip_special_tokens=False) != record["content"]:
         raise UserError(
             f"the tokenizer does not give back {record['repo']}/{record['path']} as it was. A "
-            "byte-level tokenizer "
-            "loses nothing: run `dvc repro --force --single-item tokenizer`, then `dvc repro`."
+            "byte-level tokenizer loses nothing: run `dvc repro --force --single-item tokenizer`, "
+            "then `dvc repro`."
         )
 
 
@@ -114,8 +114,7 @@ def _empty_split(split: str, writers: dict[str, TokenWriter], config: Encode) ->
     name, advice = ("validation", "raise") if split == "val" else ("training", "lower")
     return (
         f"of {documents} documents none is for {name} with encode.validation_share = "
-        f"{config.validation_share}: "
-        f"{advice} the share, or bring more documents."
+        f"{config.validation_share}: {advice} the share, or bring more documents."
     )
 
 

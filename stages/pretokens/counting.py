@@ -69,8 +69,8 @@ def count_shard(path: Path, pattern: str, max_bytes: int) -> Counter[bytes]:
     if matched != characters:
         raise UserError(
             f"pretokenizer.pattern matches {matched} of the {characters} characters of {path}; "
-            "every one must belong "
-            "to a pretoken. Add an alternative for the rest, such as |\\s+ at the end."
+            "every one must belong to a pretoken. Add an alternative for the rest, such as |\\s+ "
+            "at the end."
         )
     counts: Counter[bytes] = Counter()
     for word, count in words.items():
@@ -89,8 +89,8 @@ def _compile(pattern: str) -> "regex.Pattern[str]":
         Regex(pattern)
     except Exception as error:  # tokenizers raises no class of its own
         raise UserError(
-            f"pretokenizer.pattern is not one that tokenizers can read ({error}): write it without "
-            "what Oniguruma, its engine, doesn't know."
+            f"pretokenizer.pattern is not one that tokenizers can read ({error}): write it "
+            "without what Oniguruma, its engine, doesn't know."
         ) from None
     if compiled.groups:
         raise UserError(

@@ -26,8 +26,8 @@ def summary(root: Path) -> str:
         "",
         "What was made",
         f"  corpus       {corpus}, from {jsonl['files']:,} verified files",
-        f"  tokenizer    {tokenizer['vocab_size']:,} entries, "
-        f"{encode['bytes_per_token']:.3f} bytes per token",
+        f"  tokenizer    {tokenizer['vocab_size']:,} entries, {encode['bytes_per_token']:.3f} "
+        "bytes per token",
         f"  model        {train['parameters']:,} parameters, {train['tokens']:,} tokens seen "
         f"({train['epochs']:.2f} epochs)",
         "",

@@ -34,6 +34,8 @@ def test_every_preset_composes(preset: Path) -> None:
     overrides = [f"{preset.parent.name}={preset.name}"]
     if preset.as_posix() == "source/local":
         overrides.append("source.path=/home/me/code")
+    if preset.as_posix() == "source/hub":
+        overrides.append("source.repo_id=me/code")
     values = compose(CONF, overrides)
     own = yaml.safe_load((CONF / preset).with_suffix(".yaml").read_text("utf-8"))
     for key, value in own.items():
@@ -97,7 +99,7 @@ def test_a_value_override_wins_over_the_preset_in_any_order() -> None:
         (["~model"], "the section 'model' is missing"),
         (["~model.num_layers"], "model.num_layers has no value"),
         (["source=local"], "source.path has no value: give it one"),
-        (["source.kind=hub"], "source.kind is 'hub', allowed: packages, local."),
+        (["source.kind=web"], "source.kind is 'web', allowed: packages, local, hub."),
         (["tokenizer.vocab_size=many"], "tokenizer.vocab_size is 'many', expected a whole number"),
         (["train.steps=1.5"], "train.steps is 1.5, expected a whole number or null"),
         (["tokenizer.vocab_size=264"], "tokenizer.vocab_size is 264, expected at least 265."),

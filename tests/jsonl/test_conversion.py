@@ -12,9 +12,20 @@ from stages.jsonl.conversion import convert
 from stages.raw import RawFile, write_raw
 from stages.records import read_records, shard_paths
 from stages.workdir import file_sha256
+from tests.tiny import runtime
 
 CONFIG = Jsonl(
-    min_bytes=1, max_bytes=100, shard_bytes=None, compression="none", max_unreadable_share=1.0
+    min_bytes=1,
+    max_bytes=100,
+    shard_bytes=None,
+    compression="none",
+    max_lost_share=1.0,
+    license_types=[],
+    languages=[],
+    exclude_vendored=False,
+    exclude_generated=False,
+    exclude_paths=[],
+    min_stars=0,
 )
 Files = list[tuple[str, bytes]]
 
@@ -30,7 +41,7 @@ class Project:
     def convert(self, files: Files, config: Jsonl = CONFIG) -> None:
         self.raw.mkdir(parents=True, exist_ok=True)
         write_raw(self.raw, "local", ((raw_file(*file), file[1]) for file in files), {})
-        convert(config, self.raw, self.out, self.metrics)
+        convert(config, runtime(), self.raw, self.out, self.metrics)
 
     def refusal(self, files: Files, config: Jsonl) -> str:
         with pytest.raises(UserError) as caught:
@@ -123,8 +134,10 @@ def test_the_counts_add_up_to_the_files(project: Project) -> None:
     counts = project.counts()
     assert counts["files"] == len(MIXED)
     assert counts["documents"] == len(project.records()) == 3
-    assert counts["documents"] + sum(counts["dropped"].values()) == counts["files"]
-    assert sum(counts["dropped"].values()) == len(project.dropped())
+    lost = counts["missing"] + counts["corrupt"] + counts["undecodable"]
+    filtered = sum(counts["filtered"].values())
+    assert counts["documents"] + lost + filtered == counts["files"]
+    assert lost + filtered == len(project.dropped())
     assert counts["bytes"] == sum(len(text.encode()) for text in project.contents())
     assert counts["shards"] == 1
 
@@ -173,16 +186,16 @@ def test_the_same_files_make_the_same_bytes(project: Project) -> None:
 
 def test_a_share_of_undecodable_files_at_the_limit_is_allowed(project: Project) -> None:
     files = [("bad.txt", b"\xff"), *((f"{number}.txt", b"%d" % number) for number in range(3))]
-    project.convert(files, replace(CONFIG, max_unreadable_share=0.25))
-    assert project.counts()["dropped"] == {"undecodable": 1}
+    project.convert(files, replace(CONFIG, max_lost_share=0.25))
+    assert project.counts()["undecodable"] == 1
 
 
 def test_too_many_undecodable_files_are_refused(project: Project) -> None:
     files = [("bad.txt", b"\xff"), ("1.txt", b"1"), ("2.txt", b"2"), ("3.txt", b"3")]
-    told = project.refusal(files, replace(CONFIG, max_unreadable_share=0.2))
-    assert told.startswith("1 of 4 files (25.0%) cannot be decoded")
-    assert "jsonl.max_unreadable_share (20.0%)" in told
-    assert "raise the share" in told
+    told = project.refusal(files, replace(CONFIG, max_lost_share=0.2))
+    assert told.startswith("1 of 4 files are lost (0 missing, 0 corrupt, 1 undecodable)")
+    assert "jsonl.max_lost_share (20.0%)" in told
+    assert "Raise the share" in told
     assert not project.out.exists()
     assert not project.metrics.exists()
 
@@ -191,7 +204,7 @@ def test_too_many_undecodable_files_are_refused(project: Project) -> None:
 def test_an_empty_corpus_is_refused_with_what_to_check(project: Project, files: Files) -> None:
     told = project.refusal(files, replace(CONFIG, min_bytes=50))
     assert told.startswith(f"the corpus is empty: of {len(files)} files none made a record")
-    assert "jsonl.min_bytes and jsonl.max_bytes" in told
+    assert "the rules of the section jsonl" in told
     assert not project.out.exists()
 
 
@@ -201,7 +214,7 @@ def test_a_failed_conversion_leaves_the_last_output_as_it_was(project: Project) 
     archive = project.raw / "part-00000.tar"
     archive.write_bytes(archive.read_bytes().replace(b"x" * 101, b"y" * 101))
     with pytest.raises(UserError, match=r"long\.py does not have the SHA-256"):
-        convert(CONFIG, project.raw, project.out, project.metrics)
+        convert(CONFIG, runtime(), project.raw, project.out, project.metrics)
     assert {path.name: path.read_bytes() for path in project.out.iterdir()} == before
 
 
@@ -212,9 +225,9 @@ def test_a_conversion_after_a_failed_one_holds_nothing_of_it(project: Project) -
     good = archive.read_bytes()
     archive.write_bytes(good.replace(b"x" * 101, b"y" * 101))
     with pytest.raises(UserError):
-        convert(CONFIG, project.raw, project.out, project.metrics)
+        convert(CONFIG, runtime(), project.raw, project.out, project.metrics)
     archive.write_bytes(good)
-    convert(CONFIG, project.raw, project.out, project.metrics)
+    convert(CONFIG, runtime(), project.raw, project.out, project.metrics)
     assert len(project.contents()) == 3
     assert len(project.dropped()) == 4
     assert [path.suffix for path in project.work.iterdir()] in ([], [".lock"])

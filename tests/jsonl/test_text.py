@@ -2,16 +2,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.jsonl.text import Undecodable, decode, normalise
+from stages.jsonl.text import Undecodable, decode, known_encoding, normalise
+from tests.fakes.blobs import sample_blobs
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 BOM = b"\xef\xbb\xbf"
+PATHS = st.sampled_from(["a.py", "a.pyi", "a.js", ""])
+NAMES = ["UTF-8", "ISO-8859-9", "WINDOWS-874", "UTF-16", "utf-7", "idna", "hex", "EUC-TW", "a\0b"]
+ENCODINGS = st.none() | st.sampled_from(NAMES) | st.text(max_size=8)
 
 
-@given(TEXT.filter(lambda text: not text.startswith("\ufeff")), st.booleans())
-def test_utf_8_decodes_to_every_letter(text: str, is_python: bool) -> None:
-    assert decode(text.encode(), is_python) == text
-    assert decode(BOM + text.encode(), is_python) == text
+@given(TEXT.filter(lambda text: not text.startswith("\ufeff")), PATHS)
+def test_utf_8_decodes_to_every_letter(text: str, path: str) -> None:
+    assert decode(text.encode(), None, path) == text
+    assert decode(BOM + text.encode(), None, path) == text
+    assert decode(BOM + text.encode(), "UTF-8", path) == text
+
+
+def test_every_encoding_of_the_stack_decodes_to_every_letter() -> None:
+    for blob in sample_blobs(32):
+        assert decode(blob.content, blob.encoding, blob.path) == blob.text.removeprefix("\ufeff")
+
+
+def test_the_named_encoding_goes_before_utf_8() -> None:
+    assert decode("ğ".encode(), "ISO-8859-9", "a.js") == "ÄŸ".encode("cp1254").decode("iso8859-9")
+
+
+@pytest.mark.parametrize("name", ["EUC-TW", "VISCII", "hex", "undefined", "a\0b", "", None])
+def test_a_name_that_is_no_encoding_counts_as_none(name: str | None) -> None:
+    assert known_encoding(name) is None
+    assert decode("ğ".encode(), name, "a.js") == "ğ"
+    with pytest.raises(Undecodable):
+        decode(b"\xe9", name, "a.js")
 
 
 @pytest.mark.parametrize(
@@ -20,12 +42,12 @@ def test_utf_8_decodes_to_every_letter(text: str, is_python: bool) -> None:
 )
 def test_a_python_file_is_decoded_as_it_declares(cookie: str) -> None:
     text = f"{cookie}\nname = 'é'\n"
-    assert decode(text.encode("latin-1"), is_python=True) == text
+    assert decode(text.encode("latin-1"), None, "a.py") == text
 
 
 def test_another_declared_encoding_is_used() -> None:
     text = "# coding: cp1254\nad = 'ğış'\n"
-    assert decode(text.encode("cp1254"), is_python=True) == text
+    assert decode(text.encode("cp1254"), None, "a.pyi") == text
 
 
 @pytest.mark.parametrize(
@@ -44,23 +66,41 @@ def test_another_declared_encoding_is_used() -> None:
 )
 def test_what_no_declared_encoding_decodes_is_undecodable(content: bytes) -> None:
     with pytest.raises(Undecodable):
-        decode(content, is_python=True)
+        decode(content, None, "a.py")
 
 
 def test_a_declaration_counts_in_python_files_only() -> None:
     with pytest.raises(Undecodable):
-        decode(b"# coding: latin-1\n'\xe9'\n", is_python=False)
+        decode(b"# coding: latin-1\n'\xe9'\n", None, "a.js")
 
 
-@given(st.binary(), st.booleans())
+@pytest.mark.parametrize(("damaged", "decodes"), [(1, True), (2, False)])
+def test_one_damaged_letter_in_a_hundred_is_replaced_and_no_more(
+    damaged: int, decodes: bool
+) -> None:
+    content = b"\xff" * damaged + b"a" * (100 - damaged)
+    if not decodes:
+        with pytest.raises(Undecodable, match="2 of 100 characters are not UTF-8"):
+            decode(content, "UTF-8", "a.js")
+        return
+    assert decode(content, "UTF-8", "a.js") == "\ufffd" + "a" * 99
+
+
+@given(st.binary(), ENCODINGS, PATHS)
 def test_any_bytes_decode_to_what_utf_8_can_hold_or_are_undecodable(
-    content: bytes, is_python: bool
+    content: bytes, encoding: str | None, path: str
 ) -> None:
     try:
-        text = decode(content, is_python)
+        text = decode(content, encoding, path)
     except Undecodable:
         return
     assert text.encode().decode() == text
+
+
+def test_half_a_letter_of_a_named_encoding_is_undecodable() -> None:
+    for content in (b"+2AA-", b"+2AA- \xff"):
+        with pytest.raises(Undecodable):
+            decode(b"\xff" + content, "utf-7", "a.js")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""An append-only file of results as they arrive, in any order, which a kill at any moment leaves
+usable.
+
+Each result is one write: a header (index, kind and length, little-endian, and the CRC-32 of these
+and the payload) and the payload. What the operating system has taken survives the process. A record
+that is cut off or damaged ends the file: it and all after it count as not there.
+"""
+
+import mmap
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+FIELDS = struct.Struct("<IBI")
+CHECKSUM = struct.Struct("<I")
+HEADER_BYTES = FIELDS.size + CHECKSUM.size
+
+
+class Journal:
+    """The results of one segment: kind (a small number) and payload by index.
+
+    Opening an existing file finds what it has; `append` may be called from any thread,
+    `read` from one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        self._file = os.open(path, flags, 0o644)
+        self._places: dict[int, tuple[int, int, int]] = {}
+        self._end = 0
+        self._map: mmap.mmap | None = None
+        for index, kind, start, length in self._scan():
+            self._places[index] = (kind, start, length)
+            self._end = start + length
+        os.ftruncate(self._file, self._end)
+
+    def _scan(self) -> Iterator[tuple[int, int, int, int]]:
+        """Yields index, kind, start and length of each whole record."""
+        with self.path.open("rb") as file:
+            while len(head := file.read(HEADER_BYTES)) == HEADER_BYTES:
+                index, kind, length = FIELDS.unpack_from(head)
+                payload = file.read(length)
+                if len(payload) < length or head != _header(index, kind, payload):
+                    return
+                yield index, kind, file.tell() - length, length
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def append(self, index: int, kind: int, payload: bytes) -> None:
+        """Writes one result."""
+        record = _header(index, kind, payload) + payload
+        with self._lock:
+            written = 0
+            while written < len(record):
+                written += os.write(self._file, record[written:])
+            self._places[index] = (kind, self._end + HEADER_BYTES, len(payload))
+            self._end += len(record)
+
+    def read(self, index: int) -> tuple[int, bytes]:
+        """Returns kind and payload of a result."""
+        kind, start, length = self._places[index]
+        mapped = self._map
+        if mapped is None or len(mapped) < start + length:
+            mapped = self._map = mmap.mmap(self._file, 0, access=mmap.ACCESS_READ)
+        return kind, mapped[start : start + length]
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._map is not None:
+            self._map.close()
+        os.close(self._file)
+
+
+def _header(index: int, kind: int, payload: bytes) -> bytes:
+    fields = FIELDS.pack(index, kind, len(payload))
+    return fields + CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(fields)))
