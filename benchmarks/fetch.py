@@ -1,0 +1,111 @@
+"""How fast files come from a content store: this project beside what people use instead.
+
+    python -m benchmarks.fetch [--blobs 12000] [--rounds 3]
+    python -m benchmarks.fetch --soak 200000
+
+The store is nginx on this machine, with TLS and 40 ms to the first byte. Each contender runs in a
+process of its own, in turn, and does the whole work: fetch, gunzip, verify, decode, write JSON
+lines. The bare client only downloads. --soak fetches synthetic files from a store with 2 % of
+faults and checks that not one id is lost. Install the contenders with
+python -m pip install -c constraints.txt -e ".[bench]"
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.fetch_contenders import CONTENDERS, this_project
+from benchmarks.nginx_store import nginx_store, real_blobs
+from benchmarks.soak import soak
+from benchmarks.targets import told
+
+MANY_ROWS = 2_000_000
+
+
+def run_contender(name: str, url: str, root: Path, rows: int = 0) -> tuple[float, float]:
+    """Runs one contender in a process of its own; returns blobs a second and its peak MB."""
+    certificate = str(root / "certificate.pem")
+    environment = {**os.environ, "SSL_CERT_FILE": certificate, "REQUESTS_CA_BUNDLE": certificate}
+    command = [sys.executable, "-m", "benchmarks.fetch", "--contender", name, "--url", url]
+    command += ["--root", str(root), "--rows", str(rows)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{name} failed:\n{done.stderr}")
+    facts = json.loads(done.stdout)
+    return facts["rate"], facts["megabytes"]
+
+
+def contend(name: str, url: str, root: Path, rows: int) -> None:
+    """What the process of a contender does: the work, timed, and one line of JSON."""
+    ids = sorted(path.name for path in (root / "content").iterdir())
+    with tempfile.TemporaryDirectory(dir=root) as work:
+        if rows:
+            start = this_project(url, ids, Path(work), rows)
+        else:
+            start = CONTENDERS[name](url, ids, Path(work))
+        started = time.monotonic()
+        count = start()
+        seconds = time.monotonic() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"rate": count / seconds, "megabytes": peak}))
+
+
+def compare(blobs: int, rounds: int) -> bool:
+    """Runs all contenders in turn, prints the table and the targets; returns whether all hold."""
+    rates: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    peaks: dict[str, float] = dict.fromkeys(CONTENDERS, 0.0)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        with nginx_store(root, real_blobs(blobs)) as url:
+            for _ in range(rounds):
+                for name in CONTENDERS:
+                    rate, megabytes = run_contender(name, url, root)
+                    rates[name].append(rate)
+                    peaks[name] = max(peaks[name], megabytes)
+            ours = list(CONTENDERS)[-1]
+            _, peak_of_many = run_contender(ours, url, root, MANY_ROWS)
+    median = {name: statistics.median(values) for name, values in rates.items()}
+    print(f"{'':42} blobs/s  peak MB  this project is")
+    for name, rate in median.items():
+        print(f"{name:42} {rate:7.0f} {peaks[name]:8.0f} {median[ours] / rate:9.2f} x as fast")
+    tutorial, _, aiohttp, obstore, bare, _ = CONTENDERS
+    holds = (
+        told("blobs/s", median[ours], "at least", 3000),
+        told("times the tutorial's way", median[ours] / median[tutorial], "at least", 12),
+        told("times aiohttp", median[ours] / median[aiohttp], "at least", 1),
+        told("times obstore", median[ours] / median[obstore], "at least", 1),
+        told("of the bare client", median[ours] / median[bare], "at least", 0.8),
+        told("peak MB", peaks[ours], "at most", 500),
+        told(f"peak MB with {MANY_ROWS:,} rows in one group", peak_of_many, "at most", 500),
+    )
+    return all(holds)
+
+
+def main() -> None:
+    """Reads the command line and runs what it asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--blobs", type=int, default=12_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--soak", type=int, default=0)
+    for hidden in ("--contender", "--url", "--root"):
+        parser.add_argument(hidden, help=argparse.SUPPRESS)
+    parser.add_argument("--rows", type=int, default=0, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.contender:
+        contend(arguments.contender, arguments.url, Path(arguments.root), arguments.rows)
+        return
+    holds = soak(arguments.soak) if arguments.soak else compare(arguments.blobs, arguments.rounds)
+    sys.exit(0 if holds else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""The ways to fetch many files that benchmarks/fetch.py compares, each doing the whole work.
+
+Each takes the URL of the store, the ids and an empty directory, gets ready, and returns
+the work, which in turn returns how many blobs it fetched.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import queue
+import ssl
+import threading
+import zlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+
+CONNECTIONS = 384  # as in conf/runtime.yaml
+THREADS = 32
+TUTORIAL_BLOBS = 1500  # of them all: it is the slowest by far
+SESSION_BLOBS = 4000
+CONF = Path(__file__).parent.parent / "conf"
+Get = Callable[[str], bytes]
+Work = Callable[[], int]
+
+
+def finish(blob_id: str, body: bytes, lines: "deque[str]") -> None:
+    """The work on one body in the plain way: gunzip, verify, decode, make a line."""
+    content = zlib.decompress(body, 31)
+    assert hashlib.sha1(content).hexdigest() == blob_id
+    record = {"content": content.decode(), "id": blob_id}
+    lines.append(json.dumps(record, ensure_ascii=False))
+
+
+def in_threads(ids: list[str], threads: int, make_get: Callable[[], Get], work: Path) -> int:
+    """Fetches all ids in threads, each with its own `get`, and writes the lines."""
+    waiting, lines = deque(ids), deque[str]()
+
+    def run() -> None:
+        get = make_get()
+        while True:
+            try:
+                blob_id = waiting.popleft()
+            except IndexError:
+                return
+            finish(blob_id, get(blob_id), lines)
+
+    run_threads(run, threads)
+    (work / "out.jsonl").write_text("\n".join(lines))
+    return len(lines)
+
+
+def run_threads(run: Callable[[], None], count: int) -> None:
+    """Runs a function in several threads and waits for them."""
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def tutorial(url: str, ids: list[str], work: Path) -> Work:
+    """One `requests.get` a blob, in threads."""
+    import requests
+
+    def make_get() -> Get:
+        return lambda blob_id: requests.get(url + blob_id, timeout=60).content
+
+    return lambda: in_threads(ids[:TUTORIAL_BLOBS], THREADS, make_get, work)
+
+
+def requests_sessions(url: str, ids: list[str], work: Path) -> Work:
+    """A `requests` session in each thread."""
+    import requests
+
+    def make_get() -> Get:
+        session = requests.Session()
+        return lambda blob_id: session.get(url + blob_id, timeout=60).content
+
+    return lambda: in_threads(ids[:SESSION_BLOBS], THREADS, make_get, work)
+
+
+def aiohttp_client(url: str, ids: list[str], work: Path) -> Work:
+    """aiohttp, many requests at once."""
+    import aiohttp
+
+    waiting, lines = deque(ids), deque[str]()
+
+    async def run() -> None:
+        context = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
+        connector = aiohttp.TCPConnector(limit=CONNECTIONS, ssl=context)
+        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+
+            async def worker() -> None:
+                while waiting:
+                    blob_id = waiting.popleft()
+                    async with session.get(url + blob_id) as answer:
+                        finish(blob_id, await answer.read(), lines)
+
+            await asyncio.gather(*(worker() for _ in range(CONNECTIONS)))
+
+    def start() -> int:
+        asyncio.run(run())
+        (work / "out.jsonl").write_text("\n".join(lines))
+        return len(lines)
+
+    return start
+
+
+def obstore_client(url: str, ids: list[str], work: Path) -> Work:
+    """obstore, a client in Rust, many requests at once."""
+    import obstore
+    from obstore.store import HTTPStore
+
+    waiting, lines = deque(ids), deque[str]()
+
+    async def run() -> None:
+        store = HTTPStore.from_url(url, client_options={"allow_invalid_certificates": True})
+
+        async def worker() -> None:
+            while waiting:
+                blob_id = waiting.popleft()
+                answer = await obstore.get_async(store, blob_id)
+                finish(blob_id, bytes(await answer.bytes_async()), lines)
+
+        await asyncio.gather(*(worker() for _ in range(CONNECTIONS)))
+
+    def start() -> int:
+        asyncio.run(run())
+        (work / "out.jsonl").write_text("\n".join(lines))
+        return len(lines)
+
+    return start
+
+
+def bare_client(url: str, ids: list[str], work: Path) -> Work:
+    """This project's client, downloading and nothing else."""
+    from stages.blobs.http_connection import Endpoint
+    from stages.blobs.pool import Segment, Task
+    from stages.blobs.retries import Judge, Lost, RetryPolicy, Throttle
+    from stages.blobs.store_loop import StoreLoop
+
+    tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+    for blob_id in ids:
+        tasks.put((Segment(0, {}), 0, blob_id))
+    came = 0
+
+    def done(task: Task, kind: int, payload: bytes) -> None:
+        nonlocal came
+        came += kind
+        if came == len(ids):
+            tasks.put(None)
+
+    def work_on(row: str, content: bytes | Lost) -> tuple[int, bytes]:
+        assert isinstance(content, bytes)
+        return 1, b""
+
+    loop = StoreLoop(
+        Endpoint(url),
+        ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"]),
+        CONNECTIONS,
+        20,
+        Judge(RetryPolicy(), Throttle()),
+        name=str,
+        check=lambda row, body: body,
+        work=work_on,
+        probe=ids[0],
+    )
+
+    def start() -> int:
+        loop.run(tasks, done)
+        return came
+
+    return start
+
+
+def this_project(url: str, ids: list[str], work: Path, rows: int = 0) -> Work:
+    """The jsonl stage's whole work, from `rows` parquet rows over the ids to verified shards."""
+    from stages.compose.composition import compose
+    from stages.config import check, load_runtime
+    from stages.jsonl.conversion import convert
+
+    os.environ["DVC_ROOT"] = str(work)
+    config = check(compose(CONF, ["source=stack_v2", "jsonl.max_bytes=10000000"])).jsonl
+    runtime = replace(
+        load_runtime(CONF / "runtime.yaml"),
+        content_url=url,
+        connections=CONNECTIONS,
+        progress=False,
+    )
+    write_raw(work / "raw", ids, rows or len(ids))
+
+    def start() -> int:
+        convert(config, runtime, work / "raw", work / "jsonl", work / "metrics.json")
+        made = json.loads((work / "metrics.json").read_text())
+        assert made["documents"] == len(ids), made
+        return len(ids)
+
+    return start
+
+
+def write_raw(folder: Path, ids: list[str], rows: int) -> None:
+    """Writes data/raw as the download stage leaves it: `rows` rows over the ids in one group."""
+    folder.mkdir(parents=True)
+    repeated = pyarrow.array(ids).take(pyarrow.array([number % len(ids) for number in range(rows)]))
+    paths = pyarrow.array([f"/src/{number}.py" for number in range(rows)])
+    table = pyarrow.table({"blob_id": repeated, "path": paths})
+    pyarrow.parquet.write_table(table, folder / "ids.parquet", row_group_size=rows)
+    source = {
+        "kind": "hub",
+        "repo_id": "bench/ids",
+        "content": "software_heritage",
+        "columns": {"id": "blob_id", "path": "path"},
+    }
+    (folder / "source.json").write_text(json.dumps(source))
+    (folder / "manifest.jsonl").write_text(json.dumps({"file": "ids.parquet"}) + "\n")
+
+
+CONTENDERS: dict[str, Callable[[str, list[str], Path], Work]] = {
+    "requests.get, 32 threads (the tutorial)": tutorial,
+    "requests sessions, 32 threads": requests_sessions,
+    "aiohttp, 384 at once": aiohttp_client,
+    "obstore, 384 at once": obstore_client,
+    "bare client, 384 at once, download only": bare_client,
+    "this project": this_project,
+}

@@ -1,0 +1,103 @@
+"""Many synthetic files from a store with 2 % of faults: not one id may be lost or doubled.
+
+Run by `python -m benchmarks.fetch --soak 200000`. The store is the one of the tests.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from itertools import cycle
+from pathlib import Path
+
+from benchmarks.fetch_contenders import CONF, write_raw
+from benchmarks.targets import told
+from tests.fakes.content_store import FakeContentStore, Fault
+from tests.fakes.faults import FOREVER
+
+FAULTY = 50  # every so many ids has a fault: 2 %
+FOR_GOOD = 10  # every so many faults never heals
+
+
+def soak(count: int) -> bool:
+    """Fetches `count` files in another process; returns whether each is where it belongs."""
+    blobs = {}
+    for number in range(count):
+        content = b"def f_%d():\n    return '%s'\n" % (number, str(number).encode() * 8)
+        blobs[hashlib.sha1(content).hexdigest()] = content
+    ids = list(blobs)
+    with FakeContentStore(blobs) as store, tempfile.TemporaryDirectory() as folder:
+        missing, corrupt = set_faults(store, ids)
+        root = Path(folder)
+        write_raw(root / "raw", ids, len(ids))
+        started = time.monotonic()
+        command = [sys.executable, "-m", "benchmarks.soak", str(root), store.content_url]
+        subprocess.run(command, env={**os.environ, "DVC_ROOT": folder}, check=True)
+        seconds = time.monotonic() - started
+        kept, dropped = read_outcomes(root / "jsonl")
+        again = store.fetches.total() - count
+    right = [blob_id for blob_id in ids if blob_id not in missing and blob_id not in corrupt]
+    print(f"{count} ids in {seconds:.0f} s, {again} requests beyond one for each")
+    return all(
+        (
+            told(
+                "ids in none or several outcomes", len(ids) - len(kept) - len(dropped), "at most", 0
+            ),
+            told("kept in another order or wrong", float(kept != right), "at most", 0),
+            told(
+                "wrongly given up",
+                len(dropped.items() ^ ({**missing, **corrupt}).items()),
+                "at most",
+                0,
+            ),
+        )
+    )
+
+
+def set_faults(store: FakeContentStore, ids: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Sets a fault on each FAULTYth id; returns those that never heal: missing, corrupt."""
+    missing, corrupt = {}, {}
+    healing = cycle(fault for fault in Fault if fault is not Fault.NO_SUCH_KEY)
+    for number, blob_id in enumerate(ids[::FAULTY]):
+        if number % FOR_GOOD:
+            store.fail(next(healing), 1, blob_id)
+        elif number % (2 * FOR_GOOD):
+            store.fail(Fault.NO_SUCH_KEY, FOREVER, blob_id)
+            missing[blob_id] = "missing"
+        else:
+            store.fail(Fault.OTHER_BYTES, FOREVER, blob_id)
+            corrupt[blob_id] = "corrupt"
+    return missing, corrupt
+
+
+def read_outcomes(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Returns the ids that were kept, in order and checked, and the dropped ones."""
+    kept = []
+    for path in sorted(folder.glob("part-*.jsonl")):
+        for line in path.read_bytes().splitlines():
+            record = json.loads(line)
+            assert hashlib.sha1(record["content"].encode()).hexdigest() == record["id"]
+            kept.append(record["id"])
+    lines = (folder / "dropped.jsonl").read_bytes().splitlines()
+    dropped = {line["id"]: line["reason"] for line in map(json.loads, lines)}
+    return kept, dropped
+
+
+def main() -> None:
+    """Runs the jsonl stage's work on ROOT/raw with the store at URL."""
+    from stages.compose.composition import compose
+    from stages.config import check, load_runtime
+    from stages.jsonl.conversion import convert
+
+    root, url = Path(sys.argv[1]), sys.argv[2]
+    config = check(compose(CONF, ["source=stack_v2", "jsonl.min_bytes=1"])).jsonl
+    runtime = replace(load_runtime(CONF / "runtime.yaml"), content_url=url, timeout_seconds=2)
+    convert(config, runtime, root / "raw", root / "jsonl", root / "metrics.json")
+
+
+if __name__ == "__main__":
+    main()
