@@ -38,6 +38,7 @@ class RetryPolicy:
     """
 
     transient_tries: int = 8
+    slow_down_tries: int = 32  # says more of the pace than of the blob
     forbidden_tries: int = 3
     corrupt_tries: int = 3
     first_wait: float = 0.5  # seconds, as the following
@@ -145,9 +146,10 @@ class Judge:
             self.throttle.succeed()
             return content
         if answer.status in TRANSIENT:
-            if answer.status in SLOW_DOWN:
-                self.throttle.slow_down()
-            return self._failed(tries, MISSING, status, policy.transient_tries)
+            if answer.status not in SLOW_DOWN:
+                return self._failed(tries, MISSING, status, policy.transient_tries)
+            self.throttle.slow_down()
+            return self._failed(tries, MISSING, status, policy.slow_down_tries)
         if answer.status in REFUSED:
             return self._failed(tries, REFUSAL, status, policy.forbidden_tries)
         self._last_answer = time.monotonic()

@@ -132,7 +132,7 @@ def test_a_fault_that_heals_costs_tries_but_no_blob(
     ("fault", "outcome", "detail", "tries"),
     [
         (Fault.ACCESS_DENIED, "missing", "HTTP 403 (3 times)", 3),
-        (Fault.SLOW_DOWN, "missing", "HTTP 503 (8 times)", 8),
+        (Fault.SLOW_DOWN, "missing", "HTTP 503 (32 times)", 32),
         (Fault.INTERNAL_ERROR, "missing", "HTTP 500 (8 times)", 8),
         (Fault.DISCONNECTED, "missing", "without an answer (8 times)", 8),
         (Fault.TRUNCATED, "missing", "in the middle of an answer (8 times)", 8),
