@@ -39,7 +39,7 @@ def test_a_404_is_final_at_once() -> None:
     assert (caught.value.outcome, caught.value.detail) == ("missing", "HTTP 404")
 
 
-@pytest.mark.parametrize(("failure", "most"), list(zip(FAILURES, (8, 8, 8, 3), strict=True)))
+@pytest.mark.parametrize(("failure", "most"), list(zip(FAILURES, (8, 8, 32, 3), strict=True)))
 def test_a_blob_is_given_up_when_the_store_answered_between_its_tries(
     failure: Response | TransportError, most: int
 ) -> None:

@@ -50,11 +50,10 @@ def store() -> Iterator[FakeContentStore]:
 def test_each_name_is_asked_for_once_over_connections_that_stay_open(
     store: FakeContentStore, connections: int
 ) -> None:
-    store.set_latency(0.002)
+    store.set_latency(0.02)
     assert run(store_loop(store.content_url, connections), NAMES) == EVERYTHING
     assert set(store.fetches.values()) == {1}
-    assert store.connections <= connections
-    assert store.max_concurrent == store.connections
+    assert connections / 2 < store.max_concurrent <= store.connections <= connections
 
 
 def test_an_error_in_chunks_leaves_the_connection_usable(store: FakeContentStore) -> None:
