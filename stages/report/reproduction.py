@@ -14,10 +14,6 @@ import yaml
 
 from stages.errors import UserError
 
-LAST_EXACT_STAGE = (
-    "encode"  # train computes in floating point, which is the same on one kind of processor only
-)
-
 
 def reproduction(root: Path) -> str:
     """Returns a line for each stage: the committed bytes again, or other bytes and why."""
