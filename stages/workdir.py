@@ -9,7 +9,6 @@ experiment has a root of its own but shares the parent project's `.work`, which 
 
 import hashlib
 import json
-import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -23,8 +22,6 @@ from filelock import FileLock, Timeout
 from stages.errors import UserError
 
 LOCK_SECONDS = 20.0  # an orphan of a killed run ends within about a second
-
-log = logging.getLogger(__name__)
 
 
 def project_root() -> Path:

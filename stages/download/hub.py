@@ -183,12 +183,12 @@ def _take(source: HubSource, files: list[HubFile], folder: Path) -> list[dict[st
         path.parent.mkdir(parents=True, exist_ok=True)
         if rows_left is None:
             file.remote.download(path)
-            taken = "whole"
+            taken, sha256 = "whole", file.remote.sha256 or file_sha256(path)
         else:
             columns = sorted(set(source.columns.values()))
             rows = write_first_rows(file.remote, path, columns, rows_left)
             rows_left -= rows
-            taken = f"first {rows} rows"
+            taken, sha256 = f"first {rows} rows", file_sha256(path)
         lines.append(
             {
                 "file": file.path,
@@ -196,7 +196,7 @@ def _take(source: HubSource, files: list[HubFile], folder: Path) -> list[dict[st
                 "revision": file.commit,
                 "taken": taken,
                 "bytes": path.stat().st_size,
-                "sha256": file_sha256(path),
+                "sha256": sha256,
                 "hub_sha256": file.remote.sha256,
             }
         )

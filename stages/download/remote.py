@@ -1,6 +1,5 @@
 """One file of a dataset on a server: fetched whole, going on where it was, or read in pieces."""
 
-import hashlib
 import io
 import logging
 import os
@@ -13,6 +12,7 @@ from typing import Any
 import requests
 
 from stages.errors import UserError
+from stages.workdir import file_sha256
 
 TRIES = 8
 TIMEOUT = (10.0, 30.0)  # seconds to connect, and to wait for the next bytes
@@ -52,7 +52,7 @@ class Remote:
         part = path.with_name(path.name + ".part")
         for last in (False, True):
             self._fill(part)
-            found = _sha256(part)
+            found = file_sha256(part)
             if self.sha256 in (None, found):
                 part.replace(path)
                 return
@@ -129,11 +129,6 @@ class Remote:
                 "when the network is back: what has come is kept."
             ) from None
         time.sleep(random.uniform(0, min(30, 0.5 * 2**failures)))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class RemoteReader(io.RawIOBase):
