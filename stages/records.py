@@ -1,7 +1,8 @@
 """data/jsonl: the records that every source is brought to, one JSON object a line, in shards.
 
-part-00000.jsonl   (or .jsonl.zst, or one corpus.jsonl) UTF-8 text records: content, id, source,
-                   path, repo, license
+part-00000.jsonl   (or .jsonl.zst, or one corpus.jsonl) UTF-8. A text record has content, a
+                   conversation has messages ([{role, content}]); both have id, source, path, repo,
+                   license
 dropped.jsonl      every file that made no record, with the reason
 manifest.json      hash, size and documents of every shard, and the hash of the raw manifest
 """
@@ -17,6 +18,7 @@ import orjson
 import zstandard
 
 from stages.errors import UserError
+from stages.special_tokens import END_ID, END_OF_TEXT_ID, ROLE_IDS
 from stages.workdir import file_sha256
 
 ZSTD_LEVEL = 3
@@ -140,8 +142,53 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
                 raise UserError(
                     f"{path}, line {number}: not JSON ({error}). Run `dvc repro jsonl`."
                 ) from None
-            if not isinstance(record, dict) or not isinstance(record.get("content"), str):
+            if not _is_record(record):
                 raise UserError(
-                    f"{path}, line {number}: expected an object with a string 'content'."
+                    f"{path}, line {number}: expected an object with a string 'content' or with "
+                    f"'messages', each of a role ({', '.join(ROLE_IDS)}) and a string 'content'. "
+                    "Run `dvc repro jsonl`."
                 )
             yield record
+
+
+def _is_record(record: Any) -> bool:
+    if not isinstance(record, dict):
+        return False
+    if isinstance(record.get("content"), str):
+        return True
+    messages = record.get("messages")
+    return (
+        isinstance(messages, list)
+        and bool(messages)
+        and all(
+            isinstance(message, dict)
+            and message.get("role") in ROLE_IDS
+            and isinstance(message.get("content"), str)
+            for message in messages
+        )
+    )
+
+
+@dataclass
+class Segment:
+    """A text of a document, and the ids of the special tokens that stand before and after it."""
+
+    before: tuple[int, ...]
+    text: str
+    after: tuple[int, ...] = ()
+
+
+def segments(record: dict[str, Any]) -> list[Segment]:
+    """Returns what a record is as a document: <|endoftext|> and its text, or each message between
+    the token of its role and <|end|>.
+    """
+    if "messages" not in record:
+        return [Segment((END_OF_TEXT_ID,), record["content"])]
+    return [
+        Segment(
+            ((END_OF_TEXT_ID,) if not number else ()) + (ROLE_IDS[message["role"]],),
+            message["content"],
+            (END_ID,),
+        )
+        for number, message in enumerate(record["messages"])
+    ]

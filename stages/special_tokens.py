@@ -13,3 +13,5 @@ SPECIAL_TOKENS = (
 )
 END_OF_TEXT_ID = SPECIAL_TOKENS.index("<|endoftext|>")
 PADDING_ID = SPECIAL_TOKENS.index("<|pad|>")
+END_ID = SPECIAL_TOKENS.index("<|end|>")
+ROLE_IDS = {role: SPECIAL_TOKENS.index(f"<|{role}|>") for role in ("system", "user", "assistant")}
