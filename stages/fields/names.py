@@ -1,0 +1,46 @@
+"""The conventional names of columns, in English and Turkish, and how names are compared."""
+
+import unicodedata
+from collections.abc import Iterable
+
+TEXT, USER, INPUT, ASSISTANT = "text", "user", "input", "assistant"
+MESSAGES, SYSTEM, CONTEXT = "messages", "system", "context"
+PROVENANCE = ("path", "repo", "license", "language")
+
+NAMES = {
+    TEXT: "text content contents code source_code body metin içerik kod",
+    USER: "prompt promt question query request instruction talimat soru istek istem",
+    INPUT: "input girdi",  # goes with an instruction, or is what the user says
+    ASSISTANT: "completion response answer output reply cevap yanıt çıktı",  # noqa: RUF001
+    MESSAGES: "messages message conversation conversations dialog mesajlar konuşma",
+    SYSTEM: "system system_prompt sistem",
+    # text that a question is about: to leave it out may be wrong, to put it in as well
+    CONTEXT: "context bağlam passage paragraph paragraf article makale document belge history",
+    "path": "path file_path filename dosya max_stars_repo_path",
+    "repo": "repo repo_name repository repository_name depo max_stars_repo_name",
+    "license": "license licence lisans detected_licenses licenses max_stars_repo_licenses",
+    "language": "language lang programming_language dil",
+}
+INSTRUCTIONS = ("instruction", "talimat")
+DOTLESS = str.maketrans("ıİ", "ii")
+
+
+def fold(name: str) -> str:
+    """Returns what of a name counts: letters and digits without case, accents and the two i's of
+    Turkish, so that İÇERİK, Icerik and içerik are one.
+    """
+    plain = unicodedata.normalize("NFKD", name.translate(DOTLESS).casefold().translate(DOTLESS))
+    return "".join(letter for letter in plain if letter.isalnum())
+
+
+ROLES = {fold(name): role for role, names in NAMES.items() for name in names.split()}
+
+
+def find_roles(columns: Iterable[str]) -> dict[str, list[str]]:
+    """Returns the columns that may have each role, sorted, by their names alone."""
+    found: dict[str, list[str]] = {role: [] for role in NAMES}
+    for column in sorted(columns):
+        role = ROLES.get(fold(column))
+        if role is not None and not set(column) & set("{}[]") and "" not in column.split("."):
+            found[role].append(column)
+    return found

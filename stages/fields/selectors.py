@@ -1,0 +1,167 @@
+"""What a field of a record is taken from: a column, a path into nested ones, or a template.
+
+    soru                          a column
+    meta.repo                     a field of a nested column
+    files[].content               a field of every element of a list, each of which is a record
+    "{instruction}\\n\\n{input}"    a template: columns and paths in braces, {{ and }} for braces
+
+Of a template's blocks, which empty lines part, those whose columns are all null or empty are left
+out. `\\n` written as two characters is a line feed, as an override on a command line needs it.
+"""
+
+import functools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Getter = Callable[[dict[str, Any], Any], Any]  # from the row and the element of its list
+PART = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
+EACH = "[]"
+
+
+class Unfit(Exception):
+    """The value of a row is not what its field needs; the message says which and how."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """A column or a path: the list whose elements it is in, or None, and the steps from there."""
+
+    written: str
+    each: str | None
+    steps: tuple[str, ...]
+
+
+@functools.lru_cache(maxsize=4096)
+def parse_path(written: str) -> Path:
+    """Parses a column or a path.
+
+    Raises:
+        ValueError: it has an empty step, or two lists in one another.
+    """
+    each, found, rest = written.partition(EACH)
+    if EACH in rest:
+        raise ValueError(f"'{written}' goes through two lists, expected one '[]' at most")
+    steps = tuple((rest.removeprefix(".") if found else written).split("."))
+    if found and not rest:
+        steps = ()
+    if "" in steps or (found and (not each or (rest and not rest.startswith(".")))):
+        raise ValueError(f"'{written}' is no path, expected such as meta.repo or files[].content")
+    return Path(written, each if found else None, steps)
+
+
+def is_template(written: str) -> bool:
+    """Tells whether a value is a template and no path."""
+    return "{" in written or "}" in written
+
+
+@functools.lru_cache(maxsize=4096)
+def parse_template(written: str) -> tuple[tuple[str | Path, ...], ...]:
+    """Parses a template into blocks of literal texts and paths.
+
+    Raises:
+        ValueError: a brace is not closed, or it names no column.
+    """
+    blocks = [_parse_block(block) for block in written.replace("\\n", "\n").split("\n\n")]
+    if not any(isinstance(part, Path) for block in blocks for part in block):
+        raise ValueError(f"'{written}' names no column, expected such as {{instruction}}")
+    return tuple(blocks)
+
+
+def _parse_block(block: str) -> tuple[str | Path, ...]:
+    parts: list[str | Path] = []
+    end = 0
+    for found in PART.finditer(block):
+        parts.append(block[end : found.start()])
+        end = found.end()
+        if found[1] is not None:
+            parts.append(parse_path(found[1]))
+        elif found[0] in ("{{", "}}"):
+            parts.append(found[0][0])
+        else:
+            raise ValueError(f"'{block}' has a single '{found[0]}'; write '{found[0] * 2}' for it")
+    parts.append(block[end:])
+    return tuple(part for part in parts if part)
+
+
+def paths_of(written: str) -> list[Path]:
+    """Returns the paths that a value names.
+
+    Raises:
+        ValueError: it is malformed.
+    """
+    if not is_template(written):
+        return [parse_path(written)]
+    return [part for block in parse_template(written) for part in block if isinstance(part, Path)]
+
+
+def columns_of(written: str) -> list[str]:
+    """Returns the columns that a value names: the whole path, and the outermost column of it."""
+    names = []
+    for path in paths_of(written):
+        outer = path.each or path.written
+        names += [path.written, outer, outer.split(".")[0]]
+    return names
+
+
+def get_value(written: str) -> Getter:
+    """Returns the function that takes a value from a row; None where there is none.
+
+    Raises:
+        ValueError: it is malformed.
+    """
+    if is_template(written):
+        return functools.partial(_fill, parse_template(written))
+    return get_path(parse_path(written))
+
+
+def get_path(path: Path) -> Getter:
+    """Returns the function that follows a path; a column that is called so as a whole is first."""
+    if path.each is not None:
+        return lambda row, element: follow(element, path.steps)
+    if len(path.steps) == 1:
+        name = path.written
+        return lambda row, element: row.get(name)
+    return lambda row, element: (
+        row[path.written] if path.written in row else follow(row, path.steps)
+    )
+
+
+def follow(value: Any, steps: tuple[str, ...]) -> Any:
+    """Returns what is at the end of the steps through objects, or None."""
+    for step in steps:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(step)
+    return value
+
+
+def _fill(blocks: tuple[tuple[str | Path, ...], ...], row: dict[str, Any], element: Any) -> Any:
+    """Fills a template. Returns None where every block is left out.
+
+    Raises:
+        Unfit: a value is neither text nor null.
+    """
+    filled, found = [], False
+    for block in blocks:
+        texts, columns, told = [], False, False
+        for part in block:
+            if isinstance(part, str):
+                texts.append(part)
+                continue
+            value = get_path(part)(row, element)
+            if value is not None and not isinstance(value, str):
+                raise Unfit(f"'{part.written}' is {kind_of(value)}, expected text")
+            texts.append(value or "")
+            columns, told = True, told or bool(value and not value.isspace())
+        found = found or told
+        if told or not columns:
+            filled.append("".join(texts))
+    return "\n\n".join(filled) if found else None
+
+
+def kind_of(value: Any) -> str:
+    """Returns what a value is, in words."""
+    kinds = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
+    return "null" if value is None else kinds.get(type(value), "a number")

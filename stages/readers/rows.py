@@ -1,0 +1,55 @@
+"""What every reader yields: rows, lines that are none, and blocks of them.
+
+A block is a piece of a file of about BLOCK_BYTES of input. Blocks can be pickled, so that a worker
+process does the parsing; where they begin and end depends on the file alone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+BLOCK_BYTES = 8 << 20
+
+
+@dataclass(slots=True)
+class Row:
+    """One row; `number` counts from 1: its line (JSONL), the line it begins on (CSV), or its place
+    among the rows (JSON, parquet).
+    """
+
+    number: int
+    values: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Broken:
+    """A line or a row that cannot be read, and why."""
+
+    number: int
+    reason: str
+
+
+@dataclass
+class FileFormat:
+    """How a file is to be read.
+
+    `format` is jsonl, json, csv, tsv or parquet; `compression` gzip, zstd, xz, bzip2 or None;
+    `encoding` is Python's name; `delimiter` is None where there is a single column. With `quoted`
+    false a quotation mark is a letter like any other. `notes` tell what was found and how sure.
+    """
+
+    format: str
+    compression: str | None
+    encoding: str
+    delimiter: str | None
+    notes: list[str] = field(default_factory=list)
+    quoted: bool = True
+
+
+class Block(Protocol):
+    """A piece of a file: the number of its first row (or line), and its rows."""
+
+    number: int
+
+    def rows(self) -> Iterator[Row | Broken]:
+        """Reads and parses the rows."""
