@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 
 from stages.fields.names import fold
-from stages.fields.selectors import Unfit, kind_of
+from stages.fields.selectors import Empty, Unfit, kind_of
 
 ROLES = {
     "system": ("system", "sistem", "developer"),
-    "user": ("user", "human", "kullanıcı", "prompter"),  # noqa: RUF001
+    "user": ("user", "human", "kullanıcı", "prompter"),
     "assistant": ("assistant", "gpt", "asistan", "bot", "model", "chatgpt"),
 }
 ROLE_OF = {fold(name): role for role, names in ROLES.items() for name in names}
@@ -55,7 +55,7 @@ def _message(entry: Any, number: int, column: str) -> dict[str, str]:
     if content is not None and not isinstance(content, str):
         raise Unfit(f"message {number} of '{column}' is {kind_of(content)}, expected text")
     if not content or content.isspace():
-        raise Unfit(f"no text in message {number} of '{column}'")
+        raise Empty(f"no text in message {number} of '{column}'")
     return {"role": role, "content": content}
 
 
