@@ -219,9 +219,7 @@ class Clusters:
             if not len(left):
                 return
             # Of several new parents one root takes the least; the next round unites the others.
-            numpy.minimum.at(
-                self.parents, numpy.maximum(left, right), numpy.minimum(left, right)
-            )
+            numpy.minimum.at(self.parents, numpy.maximum(left, right), numpy.minimum(left, right))
 
     def first(self) -> Numbers:
         """Returns the root of every number, and is of no use after that."""
