@@ -12,5 +12,5 @@ class Problems:
 
 
 def load(name_or_path: str | Path) -> Problems:
-    """Returns the problems of a test set: "humaneval", or a file that this module's command made."""
+    """Returns the problems of a test set: "humaneval", or a file of this module's command."""
     return Problems()

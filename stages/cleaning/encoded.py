@@ -17,16 +17,16 @@ import numpy
 
 RUN = 1024  # bytes; a longer match is data, wherever it is
 SHARE = 0.5  # of a file's bytes; more of them in matches of one pattern, and the file is data
-BASE64_BYTES, HEX_ITEMS, ESCAPES = 64, 8, 8  # of the shortest match
+HEX_ITEMS = 8
+BASE64_BYTES, HEX_BYTES, ESCAPE_BYTES = 64, 3 * HEX_ITEMS - 1, 8 * 6  # of the shortest match
 
-HEX_BYTES = 3 * HEX_ITEMS - 1  # "4f 4f 4f 4f 4f 4f 4f 4f"
-
-BASE64, HEX, HEX_RUN, WORD, SPACE = 1, 2, 4, 8, 16
+BASE64, HEX, HEX_RUN, ESCAPE_RUN, WORD, SPACE = 1, 2, 4, 8, 16, 32
 KINDS = numpy.zeros(256, numpy.uint8)
 for _kind, _members in (
     (BASE64, b"+/\n="),
-    (HEX | HEX_RUN, b"0123456789abcdefABCDEF"),
+    (HEX | HEX_RUN | ESCAPE_RUN, b"0123456789abcdefABCDEF"),
     (HEX_RUN, b"x\\,"),
+    (ESCAPE_RUN, b"\\u"),
     (WORD, b"_"),
     (SPACE | HEX_RUN, b" \t\n\r\f\v"),
     (BASE64 | WORD, bytes(byte for byte in range(128) if chr(byte).isalnum())),
@@ -41,9 +41,7 @@ def is_encoded(data: bytes) -> bool:
     """
     limit = int(SHARE * len(data))
     values = numpy.frombuffer(data, numpy.uint8)
-    if _base64(values, KINDS, limit) or _hex(values, KINDS, limit):
-        return True
-    return data.count(b"\\u") >= ESCAPES and bool(_escapes(values, KINDS, limit))
+    return any(holds(values, KINDS, limit) for holds in (_base64, _hex, _escapes))
 
 
 @numba.njit(cache=True)
@@ -130,15 +128,17 @@ def _is_escape(data: Any, kinds: Any, index: int) -> bool:
 
 @numba.njit(cache=True)
 def _escapes(data: Any, kinds: Any, limit: int) -> bool:
-    total = index = 0
-    while index < len(data):
-        start = index
-        while _is_escape(data, kinds, index):
-            index += 6
-        if index - start >= 6 * ESCAPES:
-            total += index - start
-            if index - start > RUN or total > limit:
-                return True
-        if index == start:
-            index += 1
+    total = index = end = 0
+    while end < len(data):
+        index, end = _run(data, kinds, ESCAPE_RUN, end, ESCAPE_BYTES)
+        while index < end:
+            begin = index
+            while _is_escape(data, kinds, index):
+                index += 6
+            if index - begin >= ESCAPE_BYTES:
+                total += index - begin
+                if index - begin > RUN or total > limit:
+                    return True
+            if index == begin:
+                index += 1
     return False
