@@ -15,6 +15,8 @@ from typing import Any
 import numba
 import numpy
 
+from stages.cleaning.scanning import run
+
 RUN = 1024  # bytes; a longer match is data, wherever it is
 SHARE = 0.5  # of a file's bytes; more of them in matches of one pattern, and the file is data
 HEX_ITEMS = 8
@@ -45,28 +47,10 @@ def is_encoded(data: bytes) -> bool:
 
 
 @numba.njit(cache=True)
-def _run(data: Any, kinds: Any, kind: int, begin: int, least: int) -> tuple[int, int]:
-    """Returns the begin and end of the first run from `begin` on of at least `least` bytes of a
-    kind; the end of the data twice, where there is none. It looks at few of the bytes between.
-    """
-    while begin + least <= len(data):
-        index = begin + least - 1
-        while index >= begin and kinds[data[index]] & kind:
-            index -= 1
-        if index < begin:
-            end = begin + least
-            while end < len(data) and kinds[data[end]] & kind:
-                end += 1
-            return begin, end
-        begin = index + 1
-    return len(data), len(data)
-
-
-@numba.njit(cache=True)
 def _base64(data: Any, kinds: Any, limit: int) -> bool:
     total = end = 0
     while end < len(data):
-        begin, end = _run(data, kinds, BASE64, end, BASE64_BYTES)
+        begin, end = run(data, kinds, BASE64, end, BASE64_BYTES)
         total += end - begin
         if end - begin > RUN or total > limit:
             return True
@@ -77,7 +61,7 @@ def _base64(data: Any, kinds: Any, limit: int) -> bool:
 def _hex(data: Any, kinds: Any, limit: int) -> bool:
     total = index = end = 0
     while end < len(data):
-        index, end = _run(data, kinds, HEX_RUN, end, HEX_BYTES)
+        index, end = run(data, kinds, HEX_RUN, end, HEX_BYTES)
         while index < end:
             begin, items = index, 0
             after = _hex_item(data, kinds, index)
@@ -130,7 +114,7 @@ def _is_escape(data: Any, kinds: Any, index: int) -> bool:
 def _escapes(data: Any, kinds: Any, limit: int) -> bool:
     total = index = end = 0
     while end < len(data):
-        index, end = _run(data, kinds, ESCAPE_RUN, end, ESCAPE_BYTES)
+        index, end = run(data, kinds, ESCAPE_RUN, end, ESCAPE_BYTES)
         while index < end:
             begin = index
             while _is_escape(data, kinds, index):

@@ -80,9 +80,9 @@ def reject(text: str, path: str, rules: Rules) -> str | None:
 
 
 @numba.njit(cache=True)
-def _count(data: Any) -> tuple[int, int, int]:
+def _count(data: Any) -> Any:
     """Returns how many line feeds, ASCII letters and digits there are."""
-    breaks = letters = digits = 0
+    breaks, letters, digits = numpy.int64(0), numpy.int64(0), numpy.int64(0)
     for byte in data:
         breaks += byte == ord("\n")
         letters += numpy.uint8((byte | 32) - ord("a")) < 26

@@ -11,8 +11,8 @@ Stack (Kocetkov et al. 2022, arXiv 2211.15533), but for the check of the candida
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy
 from numpy.typing import NDArray
@@ -167,7 +167,7 @@ def _join(keys: Keys, numbers: Numbers, similar: "Similarity", clusters: "Cluste
 class Similarity:
     """Tells which pairs of documents are near-duplicates, from the file of signatures."""
 
-    def __init__(self, file: BinaryIO, size: int, threshold: float) -> None:
+    def __init__(self, file: FileIO, size: int, threshold: float) -> None:
         self.file = file
         self.size = size  # of a signature, bytes
         self.threshold = threshold
