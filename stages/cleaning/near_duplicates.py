@@ -11,8 +11,8 @@ Stack (Kocetkov et al. 2022, arXiv 2211.15533), but for the check of the candida
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ Keys = NDArray[numpy.uint64]
 SORTED_AT_ONCE = 4_000_000  # keys: some 150 MB
 PAIRS_AT_ONCE = 4096  # signatures of 1 kB, two a pair
 LEADERS = 200  # of one group: bounds the work where very many agree in a band and in nothing else
-CANDIDATE_WEIGHT = 0.1  # of a needless candidate, beside 1 of a missed one
+CANDIDATE_WEIGHT = 0.05  # of a needless candidate, beside 1 of a missed one
 ODD = numpy.uint64(0x9E3779B97F4A7C15)
 
 
@@ -75,7 +75,7 @@ def find(
     documents = paths[0].stat().st_size // 8
     clusters = Clusters(documents)
     with store.open("rb", buffering=0) as file:
-        similar = Similarity(file, store.stat().st_size // documents, threshold)
+        similar = Similarity(file, store.stat().st_size // max(1, documents), threshold)
         for path in paths:
             for keys, numbers in _shared(path, documents):
                 _join(keys, numbers, similar, clusters)
@@ -167,7 +167,7 @@ def _join(keys: Keys, numbers: Numbers, similar: "Similarity", clusters: "Cluste
 class Similarity:
     """Tells which pairs of documents are near-duplicates, from the file of signatures."""
 
-    def __init__(self, file: BinaryIO, size: int, threshold: float) -> None:
+    def __init__(self, file: FileIO, size: int, threshold: float) -> None:
         self.file = file
         self.size = size  # of a signature, bytes
         self.threshold = threshold
