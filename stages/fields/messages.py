@@ -13,7 +13,7 @@ from stages.fields.selectors import Unfit, kind_of
 
 ROLES = {
     "system": ("system", "sistem", "developer"),
-    "user": ("user", "human", "kullanıcı", "prompter"),  # noqa: RUF001
+    "user": ("user", "human", "kullanıcı", "prompter"),
     "assistant": ("assistant", "gpt", "asistan", "bot", "model", "chatgpt"),
 }
 ROLE_OF = {fold(name): role for role, names in ROLES.items() for name in names}

@@ -11,7 +11,7 @@ NAMES = {
     TEXT: "text content contents code source_code body metin içerik kod",
     USER: "prompt promt question query request instruction talimat soru istek istem",
     INPUT: "input girdi",  # goes with an instruction, or is what the user says
-    ASSISTANT: "completion response answer output reply cevap yanıt çıktı",  # noqa: RUF001
+    ASSISTANT: "completion response answer output reply cevap yanıt çıktı",
     MESSAGES: "messages message conversation conversations dialog mesajlar konuşma",
     SYSTEM: "system system_prompt sistem",
     # text that a question is about: to leave it out may be wrong, to put it in as well
