@@ -113,10 +113,9 @@ def _unfit(columns: list[str], found: dict[str, list[str]]) -> str:
 
 def _rivals(found: dict[str, list[str]], choices: list[dict[str, str]]) -> str:
     """Tells which columns make the difference between the choices."""
-    by_choice = [
-        {name for value in each.values() for name in columns_of(value)} for each in choices
-    ]
-    rivals = sorted(set.union(*by_choice) - set.intersection(*by_choice))
+    used = [{name for value in each.values() for name in columns_of(value)} for each in choices]
+    everything = {name for one in used for name in one}
+    rivals = [name for name in sorted(everything) if not all(name in one for one in used)]
     return f"{', '.join(repr(name) for name in rivals)} may be meant or not"
 
 

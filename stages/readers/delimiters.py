@@ -1,15 +1,17 @@
 """Which character parts the cells of a table: the header says, the rows after it confirm."""
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from stages.errors import UserError
-from stages.readers.tables import SPACES, is_hint, parse_table
+from stages.readers.tables import SPACES, Lines, is_hint, parse_table
 
 CANDIDATES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 AGREEMENT = 0.5  # of the rows have the width of the header, or it is no header
 ROWS = 1000
+CUT_OFF = "not CSV: unexpected end of data"
 LONGEST_NAME = 80  # characters; a column is not called by a sentence
 DATA = re.compile(r"[-+]?\d[\d.,:/ -]*|.*[?!]|.*\s\S+\.|https?://.*|true|false", re.I | re.S)
 
@@ -25,7 +27,7 @@ class Trial:
     quoted: bool
 
 
-def find_delimiter(lines: list[str], path: Path) -> tuple[str | None, bool, list[str]]:
+def find_delimiter(lines: Lines, path: Path) -> tuple[str | None, bool, list[str]]:
     """Returns the delimiter (None with a single column), whether quotes mean anything, and notes.
 
     Args:
@@ -68,7 +70,7 @@ def _named(delimiter: str) -> str:
     return f"{delimiter!r} ({CANDIDATES.get(delimiter, 'sep=')})"
 
 
-def _try(lines: list[str], delimiter: str) -> Trial:
+def _try(lines: Lines, delimiter: str) -> Trial:
     """Parses the sample; in a table with tabs quotes may be letters, should that fit better."""
     trial = _measure(lines, delimiter, True)
     if delimiter == "\t" and trial.agreement < 1:
@@ -77,8 +79,11 @@ def _try(lines: list[str], delimiter: str) -> Trial:
     return trial
 
 
-def _measure(lines: list[str], delimiter: str, quoted: bool) -> Trial:
-    rows = [cells for _, cells, _ in parse_table(lines, delimiter, quoted)][: ROWS + 1]
+def _measure(lines: Lines, delimiter: str, quoted: bool) -> Trial:
+    parsed = (cells for _, cells, _ in parse_table([lines], delimiter, quoted))
+    rows = list(itertools.islice(parsed, ROWS + 1))
+    if CUT_OFF in rows[1:]:  # the sample may end in a row, or a quote is never closed
+        del rows[rows.index(CUT_OFF) :]
     header = _width(rows[0]) if rows and isinstance(rows[0], list) else []
     same = sum(isinstance(row, list) and len(_width(row)) <= len(header) for row in rows[1:])
     narrow = sum(isinstance(row, list) and len(row) < len(header) for row in rows[1:])

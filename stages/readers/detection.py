@@ -12,7 +12,7 @@ from stages.readers.delimiters import find_delimiter
 from stages.readers.encodings import find_encoding
 from stages.readers.lines import WIDE, transcode
 from stages.readers.rows import FileFormat
-from stages.readers.tables import decode_lines
+from stages.readers.tables import Lines, decode_chunks
 
 FORMATS = {
     ".jsonl": "jsonl",
@@ -83,9 +83,9 @@ def detect(path: Path, encoding: str | None = None, delimiter: str | None = None
         name, notes[0] = "jsonl", "format jsonl: its name says json, but each line is an object"
     if name not in ("csv", "tsv"):
         return FileFormat(name, compression, encoding, None, notes)
-    lines = _first_lines(path, compression, encoding)
     if delimiter is None:
-        delimiter, quoted, told = find_delimiter(lines, path)
+        sample = _first_lines(path, compression, encoding)
+        delimiter, quoted, told = find_delimiter(sample, path)
         return FileFormat(name, compression, encoding, delimiter, notes + told, quoted)
     if len(delimiter) != 1:
         raise UserError(f"jsonl.delimiter is {delimiter!r}, expected one character.")
@@ -139,13 +139,14 @@ def _is_lines(start: bytes, encoding: str) -> bool:
     return bool(re.match(rb"\{[^\n]*\}\s*\n\s*\{", text))
 
 
-def _first_lines(path: Path, compression: str | None, encoding: str) -> list[str]:
+def _first_lines(path: Path, compression: str | None, encoding: str) -> Lines:
     """Returns whole lines of about SAMPLE_BYTES, or the first line where it is longer."""
-    lines: list[str] = []
+    sample = Lines()
     size = 0
-    for line in decode_lines(read_chunks(path, compression), encoding):
-        lines.append(line)
-        size += len(line)
+    for lines in decode_chunks(read_chunks(path, compression), encoding):
+        sample += lines
+        sample.damaged |= lines.damaged
+        size += sum(map(len, lines))
         if size > SAMPLE_BYTES:
             break
-    return lines
+    return sample

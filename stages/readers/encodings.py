@@ -61,8 +61,7 @@ def find_encoding(chunks: Iterable[bytes], name: str) -> tuple[str, str]:
         little = evidence.zeros[1] > evidence.zeros[0]
         encoding = "utf-16-le" if little else "utf-16-be"
         return encoding, f"encoding {encoding}: every other byte is zero, and there is no mark"
-    high = int(evidence.counts[0x80:].sum())
-    if not high:
+    if not evidence.sequences and not evidence.damaged:
         return "utf-8", "encoding utf-8: all of it is ASCII"
     if evidence.damaged <= MOST_DAMAGED * evidence.sequences:
         damage = f", {evidence.damaged} bytes are damaged" if evidence.damaged else ""
@@ -100,17 +99,25 @@ def _count(piece: bytes, place: int, evidence: Evidence) -> None:
     if b"\0" in piece:
         for parity in (0, 1):
             evidence.zeros[(place + parity) % 2] += int((values[parity::2] == 0).sum())
-    if piece.isascii():
-        evidence.counts[0x20] += len(piece)  # only how many they are matters
+    letters = values >= FIRST_LETTER
+    if _is_utf_8(piece):
+        evidence.sequences += int(letters.sum())
+        evidence.counts[ord(" ")] += len(piece)  # which bytes they are decides nothing here
         return
     evidence.counts += numpy.bincount(values, minlength=256)
-    letters = values >= FIRST_LETTER
     evidence.adjacent += int((letters[1:] & letters[:-1]).sum())
     text = piece.decode("utf-8", "surrogateescape")
     codes = numpy.frombuffer(text.encode("utf-32-le", "surrogatepass"), numpy.uint32)
     damaged = int(((codes >= 0xDC80) & (codes <= 0xDCFF)).sum())
     evidence.damaged += damaged
     evidence.sequences += int((codes >= 0x80).sum()) - damaged
+
+
+def _is_utf_8(piece: bytes) -> bool:
+    try:
+        return piece.isascii() or bool(piece.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
 
 
 def _single_byte(evidence: Evidence, name: str) -> tuple[str, str]:
@@ -128,7 +135,7 @@ def _single_byte(evidence: Evidence, name: str) -> tuple[str, str]:
     foreign = letters - turkish - evidence.of(SHARED) + CLEAR * evidence.of(UNDEFINED_1254)
     told = f"{turkish} letters are one of ĞİŞğış (ÐÝÞðýþ in cp1252), {foreign} are not of Turkish"
     if not turkish:
-        return "cp1252", f"encoding cp1252: not UTF-8; {told}, so cp1254 would read the same"
+        return "cp1252", f"encoding cp1252: not UTF-8; {told}"
     if turkish > CLEAR * foreign:
         return "cp1254", f"encoding cp1254: not UTF-8; {told}"
     if foreign > CLEAR * turkish:

@@ -74,9 +74,11 @@ def read_lines(path: Path, format: FileFormat) -> Iterator[Block]:
         number += count_lines(lines)
 
 
-def count_lines(content: bytes) -> int:
-    """Returns the number of line feeds; four times as fast as bytes.count."""
-    return int(numpy.count_nonzero(numpy.frombuffer(content, numpy.uint8) == 10))
+def count_lines(content: bytes, size: int = -1) -> int:
+    """Returns the number of line feeds in the first `size` bytes; twice as fast as bytes.count."""
+    if not content:
+        return 0
+    return int(numpy.count_nonzero(numpy.frombuffer(content, numpy.uint8, size) == ord("\n")))
 
 
 def _find_ranges(path: Path, start: int) -> Iterator[LineRange]:
@@ -100,7 +102,7 @@ def _whole_lines(file: IO[bytes], content: bytes) -> tuple[int, int]:
     if len(content) < BLOCK_BYTES:
         return len(content), count_lines(content)
     if end := content.rfind(b"\n") + 1:
-        return end, count_lines(content[:end])
+        return end, count_lines(content, end)
     size = len(content)
     while piece := file.read(BLOCK_BYTES):
         if end := piece.find(b"\n") + 1:

@@ -6,9 +6,11 @@ the header is broken too; cells that Excel adds at the end are no cells as long 
 """
 
 import csv
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from stages.errors import UserError
 from stages.readers.compression import read_chunks
@@ -48,11 +50,11 @@ def read_table(path: Path, format: FileFormat) -> Iterator[Block]:
     Raises:
         UserError: it has no header, or its compressed data is damaged.
     """
-    lines = decode_lines(read_chunks(path, format.compression), format.encoding)
+    chunks = decode_chunks(read_chunks(path, format.compression), format.encoding)
     header: list[str] | None = None
     parsed: list[tuple[int, list[str] | str]] = []
     size = 0
-    for number, cells, characters in parse_table(lines, format.delimiter, format.quoted):
+    for number, cells, characters in parse_table(chunks, format.delimiter, format.quoted):
         if header is None:
             header = read_header(cells, path)
             continue
@@ -67,102 +69,109 @@ def read_table(path: Path, format: FileFormat) -> Iterator[Block]:
         yield TableRows(header, parsed[0][0], parsed)
 
 
-def decode_lines(chunks: Iterable[bytes], encoding: str) -> Iterator[str]:
-    """Yields the lines, each with its end; what does not decode is a lone surrogate in them."""
+class Lines(list[str]):
+    """Lines of a file, each with its end. `damaged`: lone surrogates in them do not decode."""
+
+    damaged = False
+
+
+def decode_chunks(chunks: Iterable[bytes], encoding: str) -> Iterator[Lines]:
+    """Yields the lines of a file, as many at once as end in a chunk."""
     if encoding.startswith(WIDE):
         chunks, encoding = transcode(chunks, encoding), "utf-8"
-    name, first = "utf-8" if encoding == "utf-8-sig" else encoding, True
-    rest: list[bytes] = []
+    name = "utf-8" if encoding == "utf-8-sig" else encoding
+    begun, rest = False, b""
+    long: list[bytes] = []  # pieces of a line that has not ended yet
     for chunk in chunks:
-        whole = chunk.rfind(b"\n") + 1
-        if not whole:
-            rest.append(chunk)
+        end = chunk.rfind(b"\n") + 1
+        if not end:
+            long.append(chunk)
             continue
-        rest.append(chunk[:whole])
-        for line in b"".join(rest).split(b"\n")[:-1]:
-            text = _decode(line, name) + "\n"
-            yield text.removeprefix("\ufeff") if first else text
-            first = False
-        rest = [chunk[whole:]]
-    if last := b"".join(rest):
-        yield _decode(last, name).removeprefix("\ufeff" if first else "")
+        yield _decode(rest + b"".join(long) + chunk[:end], name, begun)
+        begun, rest, long = True, chunk[end:], []
+    if rest or long:
+        yield _decode(rest + b"".join(long), name, begun)
 
 
-def _decode(line: bytes, encoding: str) -> str:
+def _decode(content: bytes, encoding: str, begun: bool) -> Lines:
     try:
-        return line.decode(encoding)
+        text, damaged = content.decode(encoding), False
     except UnicodeDecodeError:
-        return line.decode(encoding, "surrogateescape")
+        text, damaged = content.decode(encoding, "surrogateescape"), True
+    pieces = (text if begun else text.removeprefix("\ufeff")).split("\n")
+    last = pieces.pop()
+    lines = Lines([piece + "\n" for piece in pieces] + ([last] if last else []))
+    lines.damaged = damaged
+    return lines
 
 
-class Lines:
-    """The lines of the row that is being parsed, which can be given back to be parsed again."""
+class Feed:
+    """The lines of a table for the parser, those of the row at hand kept so that it can be given
+    another try.
+    """
 
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
-        self._again: list[str] = []  # the next one last
-        self.row: list[str] = []
-        self.size = 0  # of the row, in characters
+    def __init__(self, chunks: Iterable[Lines]) -> None:
+        self._chunks = iter(chunks)
+        self._kept: list[Lines] = []
+        self._first = 1  # the number of the first kept line
+        self._characters = 0
+        self.begun = 1  # the number of the first line of the row at hand
+        self.damaged = False
 
-    def __iter__(self) -> "Lines":
-        return self
+    def lines(self, number: int) -> Iterator[str]:
+        """Returns the lines from this number on, which is that of a kept one or the next."""
+        kept = list(itertools.chain.from_iterable(self._kept))[number - self._first :]
+        return itertools.chain(kept, itertools.chain.from_iterable(self._rest()))
 
-    def __next__(self) -> str:
-        line = self._again.pop() if self._again else next(self._lines)
-        self.row.append(line)
-        self.size += len(line)
-        return '"\0' if self.size > LONGEST_ROW and len(self.row) > 1 else line  # an error
-
-    def begin(self) -> None:
-        """Begins a row with the next line."""
-        self.row, self.size = [], 0
-
-    def keep_one(self) -> None:
-        """Ends the row after its first line."""
-        self._again.extend(reversed(self.row[1:]))
-        del self.row[1:]
-        self.size = len(self.row[0])
+    def _rest(self) -> Iterator[list[str]]:
+        for lines in self._chunks:
+            while self._kept and self._first + len(self._kept[0]) <= self.begun:
+                self._first += len(self._kept[0])
+                self._characters -= sum(map(len, self._kept.pop(0)))
+            too_long = self._characters > LONGEST_ROW
+            self._kept.append(lines)
+            self._characters += sum(map(len, lines))
+            self.damaged = any(kept.damaged for kept in self._kept)
+            if too_long:
+                yield ['"\0']  # no quoted field goes on for so long: an error in it
+            yield lines
 
 
 def parse_table(
-    lines: Iterable[str], delimiter: str | None, quoted: bool = True
+    chunks: Iterable[Lines], delimiter: str | None, quoted: bool = True
 ) -> Iterator[tuple[int, list[str] | str, int]]:
     """Yields the rows of a table: the line each begins on, its cells or why it has none, and how
-    many characters it took. Empty rows, and Excel's `sep=;` on the first line, are passed over.
+    many characters it has. Empty rows, and Excel's `sep=;` on the first line, are passed over.
 
     Of a row that breaks only the first line is lost: the next one is read as a row again.
     """
     csv.field_size_limit(LONGEST_ROW)
-    feed, number = Lines(iter(lines)), 1
-    reader = csv.reader(
-        feed,
-        delimiter=delimiter or NO_DELIMITER,
-        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
-        strict=True,
-    )
+    feed, number = Feed(chunks), 1
+    quoting: Any = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    mark = delimiter or NO_DELIMITER
     while True:
-        feed.begin()
+        reader = csv.reader(feed.lines(number), delimiter=mark, quoting=quoting, strict=True)
+        before = number
         try:
-            cells: list[str] | str = next(reader)
-        except StopIteration:
+            for cells in reader:
+                begun, number = number, before + reader.line_num
+                feed.begun = number
+                if not any(cells) or (begun == 1 and is_hint(mark.join(cells))):
+                    continue
+                if feed.damaged and not _decoded(cells):
+                    yield begun, "it has bytes that do not decode", 0
+                    continue
+                yield begun, cells, sum(map(len, cells))
             return
         except csv.Error as error:
-            cells = f"not CSV: {error}"
-            feed.keep_one()
-        begun, number = number, number + len(feed.row)
-        if isinstance(cells, list):
-            if not any(cells) or (begun == 1 and is_hint(feed.row[0])):
-                continue
-            if not _decoded(feed.row):
-                cells = "it has bytes that do not decode"
-        yield begun, cells, feed.size
+            yield number, f"not CSV: {error}", 0
+            number += 1
+            feed.begun = number
 
 
-def _decoded(lines: list[str]) -> bool:
+def _decoded(cells: list[str]) -> bool:
     try:
-        for line in lines:
-            if not line.isascii():
-                line.encode()
+        "".join(cells).encode()
     except UnicodeEncodeError:
         return False
     return True
