@@ -62,6 +62,7 @@ def fetch(rules: Jsonl, runtime: Runtime, raw: Path) -> Fetched:
                 "dropped": totals.dropped,
             }
             write_json(complete, facts)
+        shutil.rmtree(work / "journals", ignore_errors=True)  # all of it is in the shards
         saved = json.loads(complete.read_text(encoding="utf-8"))
         shards = [Shard(**shard) for shard in saved["shards"]]
         return Fetched(folder, Totals(shards, saved["bytes"], Counter(saved["dropped"])))

@@ -452,7 +452,7 @@ def test_other_columns_are_other_work(project: Project) -> None:
 
 
 def test_no_record_at_all_is_an_error(project: Project) -> None:
-    with pytest.raises(UserError, match=r"the corpus is empty: of 700 files none"):
+    with pytest.raises(UserError, match=r"the corpus is empty: of 700 documents none"):
         project.convert(replace(CONFIG, languages=["COBOL"]))
     assert project.store.requests == []
 
@@ -577,3 +577,21 @@ def test_one_large_shard_needs_no_more_open_files(project: Project) -> None:
     _, told = stage.communicate(timeout=60)
     assert stage.returncode == 0, told
     assert project.counts()["shards"] == 1
+
+
+def test_a_rule_on_texts_or_an_opt_out_fetches_nothing_again(project: Project) -> None:
+    project.convert()
+    records, asked = project.records(), len(project.store.requests)
+    project.convert(replace(CONFIG, redact=["emails"], max_lines=12))
+    assert len(project.records()) < len(records)
+    unwanted = records[5]["id"]
+    project.opt_out.parent.mkdir()
+    project.opt_out.write_text(f"id {unwanted}\n")
+    project.convert()
+    assert project.records() == [record for record in records if record["id"] != unwanted]
+    assert (unwanted, "opted out") in project.dropped()
+    check_counts(project, len(BLOBS))
+    project.opt_out.unlink()
+    project.convert()
+    assert project.records() == records
+    assert len(project.store.requests) == asked

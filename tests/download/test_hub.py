@@ -19,12 +19,15 @@ from stages.config import HubSource
 from stages.download import remote
 from stages.download.fetching import download
 from stages.errors import UserError
+from stages.jsonl.conversion import convert
+from stages.records import read_records, shard_paths
 from tests.fakes import stack_rows
 from tests.fakes.access import GOOD_TOKEN, INVALID_TOKEN, UNAUTHORISED_TOKEN
 from tests.fakes.blobs import sample_blobs
 from tests.fakes.faults import FOREVER
 from tests.fakes.hub import COMMIT, FakeHub
 from tests.fakes.stack_rows import parquet_bytes
+from tests.tiny import rules, runtime
 
 CONF = Path(__file__).parent.parent.parent / "conf"
 BLOBS = sample_blobs(300)
@@ -58,9 +61,7 @@ def hub() -> Iterator[FakeHub]:
 @pytest.fixture
 def out(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """data/raw of an empty project that asks the fake Hub, without a token."""
-    monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
-    template = f"{hub.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    ask(hub, monkeypatch)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.setattr(remote, "TRIES", 3)
     monkeypatch.setattr(remote, "TIMEOUT", (1, 0.5))
@@ -69,6 +70,29 @@ def out(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "data" / "raw"
+
+
+def ask(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the Hub's client ask this server."""
+    monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
+    template = f"{hub.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
+def converted(source: HubSource, out: Path) -> list[dict[str, Any]]:
+    """The records of a source, through download and jsonl."""
+    download(source, out)
+    jsonl = out.parent / "jsonl"
+    convert(
+        rules(),
+        runtime(),
+        raw=out,
+        out=jsonl,
+        metrics=out.parent / "metrics.json",
+        plot=out.parent / "rules.csv",
+        opt_out=out.parent / "opt_out.txt",
+    )
+    return [record for path in shard_paths(jsonl) for record in read_records(path)]
 
 
 def refusal(out: Path, **changes: Any) -> str:
@@ -299,3 +323,25 @@ def test_a_killed_download_goes_on_where_it_was(hub: FakeHub, out: Path, tmp_pat
     assert GOOD_TOKEN not in done.stdout + done.stderr
     spans = [r.headers["range"] for r in hub.requests if r.server == "cdn"]
     assert spans == [f"bytes={start}-{len(big) - 1}" for start in (0, have)]
+
+
+def test_rows_of_any_shape_and_format_become_records(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parquet by its first rows, other formats whole; the fields map by themselves."""
+    rows = [{"soru": f"soru {number}?", "cevap": f"cevap {number}"} for number in range(300)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows[:3])
+    table = pyarrow.Table.from_pylist(rows)
+    with FakeHub({"qa.parquet": parquet_bytes(table), "more/qa.jsonl": lines.encode()}) as hub:
+        ask(hub, monkeypatch)
+        changes: dict[str, Any] = {"content": "rows", "columns": {}, "terms": None}
+        source = replace(SOURCE, paths=["qa.parquet"], max_rows=10, **changes)
+        assert len(converted(source, out)) == 10
+        source = replace(SOURCE, paths=["more/*", "qa.parquet"], **changes)
+        records = converted(source, out)
+        assert len(records) == 300, "three of them are in both"
+        assert [message["content"] for message in records[0]["messages"]] == ["soru 0?", "cevap 0"]
+        assert records[0]["path"] == "more/qa.jsonl#1"
+        assert records[0]["source"] == SOURCE.repo_id
+        with pytest.raises(UserError, match=r"source\.max_rows is 10, and more/qa\.jsonl .* no "):
+            download(replace(source, max_rows=10), out)
