@@ -9,6 +9,7 @@ from pathlib import Path
 from stages.inspect.code import inspect_code
 from stages.inspect.files import data_files, inspect_files, is_data_folder
 from stages.inspect.hub import inspect_dataset, is_dataset
+from stages.inspect.printing import visible
 from stages.process import run_stage
 
 ROWS = 1000
@@ -21,7 +22,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=ROWS, help="rows to look at (%(default)s)")
     arguments = parser.parse_args()
     for line in report(arguments.source, max(1, arguments.rows), terminal_width()):
-        print(line)
+        print(visible(line))
 
 
 def report(source: str, rows: int, width: int) -> list[str]:

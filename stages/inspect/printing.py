@@ -14,19 +14,24 @@ def size_of(count: float) -> str:
     return f"{count:.1f} {UNITS[power]}" if power else f"{count:.0f} bytes"
 
 
-def cut(text: str, width: int) -> str:
-    """Returns a text on one line, cut to `width` columns of the terminal; what is no letter on
-    screen, an escape sequence for example, is shown as its code.
+def visible(text: str) -> str:
+    """Returns a text whose letters that are none on screen, an escape sequence for example, are
+    shown as their codes.
     """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
+def cut(text: str, width: int) -> str:
+    """Returns a text on one line, cut to `width` columns of the terminal."""
     shown: list[str] = []
     used = 0
-    for letter in text[: 4 * width]:
-        piece = letter if letter.isprintable() else repr(letter)[1:-1]
-        columns = sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in piece)
-        if used + columns > width - 1:
+    for letter in visible(text[: 4 * width]):
+        used += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if used > width - 1:
             return "".join(shown) + "…"
-        shown.append(piece)
-        used += columns
+        shown.append(letter)
     return "".join(shown)
 
 

@@ -15,6 +15,11 @@ from stages.inspect.sample import Sample
 
 WHERE = "jsonl.fields"
 MOST_TOLD = 5
+IDS = (
+    "  blob_id names blobs of Software Heritage: these rows are ids, and the texts are fetched by",
+    "  them. Use source=stack_v2, or one of the presets beside it in conf/source, with the",
+    "  repo_id, revision and paths of this data.",
+)
 FREE_TEXT = 200  # characters of its mean, from which an unused column is asked about
 
 
@@ -29,6 +34,8 @@ class Origin:
 
 def tell_proposal(sample: Sample, origin: Origin) -> list[str]:
     """Returns what the rows would become, and what to paste for it."""
+    if _has_ids_only(sample):
+        return ["", "fields", *IDS]
     groups = Counter(tuple(row.values) for row in sample.rows)
     proposals = {columns: _propose(columns, sample) for columns in groups}
     lines = ["", "fields"]
@@ -42,6 +49,14 @@ def tell_proposal(sample: Sample, origin: Origin) -> list[str]:
     if found:
         lines += _try(sample, fields)
     return lines + paste(origin, fields, sure=len(found) == len(proposals))
+
+
+def _has_ids_only(sample: Sample) -> bool:
+    """Tells whether the rows name blobs of Software Heritage, whose texts are not among them."""
+    row = next((row.values for row in sample.rows), {})
+    files = row.get("files")
+    inner = files[0] if isinstance(files, list) and files and isinstance(files[0], dict) else row
+    return "blob_id" in inner and not describe(inner).fields and not describe(inner).choices
 
 
 def _propose(columns: tuple[str, ...], sample: Sample) -> Proposal:
