@@ -196,7 +196,15 @@ def this_project(url: str, ids: list[str], work: Path, rows: int = 0) -> Work:
     write_raw(work / "raw", ids, rows or len(ids))
 
     def start() -> int:
-        convert(config, runtime, work / "raw", work / "jsonl", work / "metrics.json")
+        convert(
+            config,
+            runtime,
+            raw=work / "raw",
+            out=work / "jsonl",
+            metrics=work / "metrics.json",
+            plot=work / "rules.csv",
+            opt_out=work / "opt_out.txt",
+        )
         made = json.loads((work / "metrics.json").read_text())
         assert made["documents"] == len(ids), made
         return len(ids)

@@ -96,7 +96,15 @@ def main() -> None:
     root, url = Path(sys.argv[1]), sys.argv[2]
     config = check(compose(CONF, ["source=stack_v2", "jsonl.min_bytes=1"])).jsonl
     runtime = replace(load_runtime(CONF / "runtime.yaml"), content_url=url, timeout_seconds=2)
-    convert(config, runtime, root / "raw", root / "jsonl", root / "metrics.json")
+    convert(
+        config,
+        runtime,
+        raw=root / "raw",
+        out=root / "jsonl",
+        metrics=root / "metrics.json",
+        plot=root / "rules.csv",
+        opt_out=root / "opt_out.txt",
+    )
 
 
 if __name__ == "__main__":

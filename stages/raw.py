@@ -5,6 +5,9 @@ provenance.
     manifest.jsonl   one RawFile a line, in archive order
     source.json      the kind of source, counts, and what was left out, by reason
 
+A mix of sources has a folder like this for each of them, and a manifest.jsonl and a source.json
+that name them.
+
 A few archives instead of thousands of files: a remote moves them at full speed, and `tar -tf` shows
 what is inside.
 """
@@ -16,6 +19,7 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from stages.errors import UserError
 from stages.workdir import atomic_write, write_json
@@ -133,3 +137,46 @@ def read_raw(folder: Path) -> Iterator[tuple[RawFile, bytes]]:
     finally:
         if tar is not None:
             tar.close()
+
+
+@dataclass
+class RawMember:
+    """One source in data/raw: the only one, or one of a mix."""
+
+    name: str
+    folder: Path
+    facts: dict[str, Any]
+    in_mix: bool
+
+    @property
+    def holds_ids(self) -> bool:
+        """Whether its rows name files that are still to be fetched or taken out of the rows."""
+        return bool(self.facts["kind"] == "hub" and self.facts["content"] != "rows")
+
+    @property
+    def holds_rows(self) -> bool:
+        """Whether it is data files whose rows are the documents."""
+        return bool(self.facts["kind"] == "files" or self.facts.get("content") == "rows")
+
+
+def raw_members(raw: Path) -> list[RawMember]:
+    """Returns the sources in data/raw, in the order in which they were named."""
+    facts = read_facts(raw)
+    if facts["kind"] != "mix":
+        return [RawMember(facts["kind"], raw, facts, in_mix=False)]
+    folders = [(name, raw / name) for name in facts["sources"]]
+    return [RawMember(name, folder, read_facts(folder), in_mix=True) for name, folder in folders]
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Returns source.json.
+
+    Raises:
+        UserError: it is missing.
+    """
+    path = folder / "source.json"
+    if not path.is_file():
+        raise UserError(f"{path} is missing. Run `dvc repro download`.")
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    assert isinstance(facts, dict)
+    return facts

@@ -42,15 +42,21 @@ def work_key(
 
     Args:
         stage: a folder of `stages/`.
-        params: configuration dataclasses.
+        params: configuration dataclasses, or dictionaries of values.
         inputs: small files that stand for the inputs: the manifest of an output holds the hashes of
             its data.
-        code: the files of `stages/` that decide a byte; all of the stage's folder when not given.
+        code: the files and folders of `stages/` that decide a byte; the stage's folder when not
+            given.
     """
     package = Path(__file__).parent
-    files = sorted((package / stage).glob("*.py")) if code is None else map(package.joinpath, code)
+    places = [package / name for name in ([stage] if code is None else code)]
+    files = [
+        path
+        for place in places
+        for path in (sorted(place.glob("*.py")) if place.is_dir() else [place])
+    ]
     facts = {
-        "params": [asdict(section) for section in params],
+        "params": [section if isinstance(section, dict) else asdict(section) for section in params],
         "inputs": [file_sha256(path) for path in inputs],
         "code": [file_sha256(path) for path in files],
     }
@@ -58,11 +64,11 @@ def work_key(
 
 
 @contextmanager
-def open_workdir(stage: str, key: str) -> Iterator[Path]:
+def open_workdir(stage: str, key: str, keep: bool = False) -> Iterator[Path]:
     """Yields the stage's work directory for `key`, held by this process alone, with what it had so
     far.
 
-    It is deleted when the block ends well and kept when it doesn't.
+    It is deleted when the block ends well, unless it is to be kept, and kept when it doesn't.
 
     Raises:
         UserError: another process holds it.
@@ -82,7 +88,8 @@ def open_workdir(stage: str, key: str) -> Iterator[Path]:
         path = folder / key
         path.mkdir(exist_ok=True)
         yield path
-        shutil.rmtree(path)
+        if not keep:
+            shutil.rmtree(path)
     finally:
         lock.release()
 

@@ -17,7 +17,7 @@ import yaml
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from stages.compose.composition import compose, write_lock_file
-from stages.config import Model, Runtime, Train, check, load_runtime
+from stages.config import Jsonl, Model, Runtime, Train, check, load_runtime
 from stages.records import ShardWriter
 from stages.special_tokens import END_OF_TEXT_ID, SPECIAL_TOKENS
 from stages.tokenizer.alphabet import alphabet_order
@@ -131,6 +131,19 @@ def model_and_train(*overrides: str) -> tuple[Model, Train]:
         configuration("model.context_length=16", "model.hidden_size=16", *SHORT_RUN, *overrides)
     )
     return config.model, config.train
+
+
+def rules(**values: Any) -> Jsonl:
+    """The section jsonl without any rule but those given."""
+    lax: dict[str, Any] = {
+        "min_bytes": 1,
+        "shard_bytes": None,
+        "max_lost_share": 1.0,
+        "exclude_vendored": False,
+        "exclude_generated": False,
+        "exclude_paths": [],
+    }
+    return replace(check(configuration()).jsonl, **{**lax, **values})
 
 
 SHORT_RUN = (

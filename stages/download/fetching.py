@@ -1,32 +1,83 @@
 """From a source to data/raw: list the files, keep to the cap, read and verify, write."""
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.config import HubSource, LocalSource, PackagesSource, Source
+from stages.config import (
+    FilesSource,
+    HubSource,
+    LocalSource,
+    MixSource,
+    PackagesSource,
+    Source,
+)
 from stages.download.candidates import Candidate, sample, verified
+from stages.download.files import copy_files
 from stages.download.local import local_candidates
 from stages.download.packages import package_candidates
 from stages.errors import UserError
 from stages.raw import RawFile, write_raw
-from stages.workdir import fresh, open_workdir, publish, work_key
+from stages.workdir import (
+    atomic_write,
+    file_sha256,
+    fresh,
+    open_workdir,
+    publish,
+    work_key,
+    write_json,
+)
 
 log = logging.getLogger(__name__)
 
 
 def download(source: Source, out: Path) -> None:
-    """Writes the files of `source` to `out`.
+    """Writes the files of `source` to `out`; those of a mix to a folder for each of its sources.
 
     Raises:
         UserError: nothing to download, or a file is not what its source says.
     """
-    if isinstance(source, HubSource):
+    if isinstance(source, MixSource):
+        _download_mix(source, out)
+    elif isinstance(source, HubSource):
         from stages.download.hub import download_dataset  # its client takes a second to import
 
         download_dataset(source, out)
-        return
+    elif isinstance(source, FilesSource):
+        with open_workdir("download", work_key("download", [source], [])) as work:
+            finished = work / "raw"
+            finished.mkdir(exist_ok=True)
+            copy_files(source, finished)
+            publish(finished, out)
+    else:
+        _download_documents(source, out)
+
+
+def _download_mix(mix: MixSource, out: Path) -> None:
+    """Downloads the sources one after another; one that is complete is not downloaded again."""
+    with open_workdir("download", work_key("download", [mix], [])) as work:
+        finished = work / "raw"
+        finished.mkdir(exist_ok=True)
+        lines = []
+        for name, source in mix.sources.items():
+            folder = finished / name
+            if not (folder / "source.json").is_file():
+                log.info("source '%s'", name)
+                download(source, folder)
+            hashes = {
+                file: file_sha256(folder / file) for file in ("manifest.jsonl", "source.json")
+            }
+            lines.append({"source": name, "sha256": hashes})
+        with atomic_write(finished / "manifest.jsonl", "w") as manifest:
+            manifest.writelines(json.dumps(line) + "\n" for line in lines)
+        write_json(finished / "source.json", {"kind": "mix", "sources": list(mix.sources)})
+        publish(finished, out)
+
+
+def _download_documents(source: Source, out: Path) -> None:
+    """Writes files of this machine, each of them a document."""
     left_out: Counter[str] = Counter()
     if isinstance(source, PackagesSource):
         candidates = package_candidates(source, left_out)

@@ -17,17 +17,18 @@ BATCH_ROWS = 1024
 log = logging.getLogger(__name__)
 
 
-def write_first_rows(remote: Remote, path: Path, columns: list[str], rows: int) -> int:
+def write_first_rows(remote: Remote, path: Path, columns: list[str] | None, rows: int) -> int:
     """Writes at most `rows` rows to a parquet file of its own and returns how many.
 
     Args:
-        columns: names; of `files.blob_id` the whole column `files` is taken.
+        columns: names; of `files.blob_id` the whole column `files` is taken. None: all.
 
     Raises:
         UserError: it is not parquet, or lacks a column.
     """
     file = _open(remote)
-    top = top_columns(columns, file.schema_arrow, path.name)
+    schema = file.schema_arrow
+    top = schema.names if columns is None else top_columns(columns, schema, path.name)
     partial = path.with_name(path.name + ".partial")
     left = rows
     with pyarrow.parquet.ParquetWriter(partial, _schema(file, top), compression="none") as writer:

@@ -164,7 +164,7 @@ def tell(source: HubSource, commit: str, files: list[HubFile]) -> None:
         )
     if source.max_rows is not None:
         log.info("taking the first %d rows; raise source.max_rows on purpose", source.max_rows)
-    if source.content != "inline":
+    if source.content in ("software_heritage", "url"):
         blobs = source.max_rows or size // BYTES_PER_BLOB
         hours = blobs / BLOBS_PER_SECOND / 3600
         log.info("about %d files to fetch, %.1f h at %d a second", blobs, hours, BLOBS_PER_SECOND)
@@ -177,6 +177,13 @@ def _take(source: HubSource, files: list[HubFile], folder: Path) -> list[dict[st
         rows_left = max(1, source.max_rows // len(source.paths))
     lines = []
     for file in files:
+        if rows_left is not None and not file.path.endswith(".parquet"):
+            raise UserError(
+                f"source.max_rows is {source.max_rows}, and {file.path} of {source.repo_id} is no "
+                "parquet file: only of parquet can the first rows be fetched. Set "
+                "source.max_rows=null to take whole files."
+            )
+    for file in files:
         if rows_left == 0:
             break
         path = folder / file.path
@@ -185,7 +192,7 @@ def _take(source: HubSource, files: list[HubFile], folder: Path) -> list[dict[st
             file.remote.download(path)
             taken, sha256 = "whole", file.remote.sha256 or file_sha256(path)
         else:
-            columns = sorted(set(source.columns.values()))
+            columns = sorted(set(source.columns.values())) if source.content != "rows" else None
             rows = write_first_rows(file.remote, path, columns, rows_left)
             rows_left -= rows
             taken, sha256 = f"first {rows} rows", file_sha256(path)

@@ -13,7 +13,7 @@ from stages.errors import UserError
 from stages.fields.messages import read_messages
 from stages.fields.names import PROVENANCE
 from stages.fields.proposal import ROLE_KEYS, as_override, propose
-from stages.fields.selectors import Getter, Unfit, follow, get_value, kind_of, paths_of
+from stages.fields.selectors import Empty, Getter, Unfit, follow, get_value, kind_of, paths_of
 from stages.sections import nearest
 
 KEYS = (*ROLE_KEYS, *PROVENANCE)
@@ -22,7 +22,10 @@ MOST_PLANS = 10_000  # sets of columns that are remembered
 
 @dataclass(slots=True)
 class Mapped:
-    """A record to be, or the `problem` why there is none; one of content and messages is set."""
+    """A record to be, or the `problem` why there is none; one of content and messages is set.
+
+    `empty` says that the problem is a text of no letters, and not a row of another shape.
+    """
 
     content: str | None = None
     messages: list[dict[str, str]] | None = None
@@ -31,6 +34,7 @@ class Mapped:
     license: str | None = None
     language: str | None = None
     problem: str | None = None
+    empty: bool = False
 
 
 @dataclass
@@ -66,7 +70,7 @@ class Fields:
             return [_record(plan, values, None)]
         elements = values.get(plan.each) or follow(values, tuple(plan.each.split(".")))
         if not isinstance(elements, list) or not elements:
-            return [Mapped(problem=f"no element in '{plan.each}'")]
+            return [Mapped(problem=f"no element in '{plan.each}'", empty=True)]
         return [_record(plan, values, element) for element in elements]
 
     def _plan(self, columns: tuple[str, ...]) -> Plan | str:
@@ -93,6 +97,7 @@ def _record(plan: Plan, row: dict[str, Any], element: Any) -> Mapped:
         plan.fill(row, element, mapped)
     except Unfit as unfit:
         mapped.problem = str(unfit)
+        mapped.empty = isinstance(unfit, Empty)
     return mapped
 
 
@@ -179,7 +184,7 @@ def _no_text(value: Any, written: str, row: dict[str, Any]) -> Unfit:
     missing = [path.written for path in paths_of(written) if not _has(row, path.written)]
     if missing:
         return Unfit(f"no column '{missing[0]}' among {', '.join(row)}")
-    return Unfit(f"no text in '{written}'")
+    return Empty(f"no text in '{written}'")
 
 
 def _has(row: dict[str, Any], written: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from stages.fields.names import fold
-from stages.fields.selectors import Unfit, kind_of
+from stages.fields.selectors import Empty, Unfit, kind_of
 
 ROLES = {
     "system": ("system", "sistem", "developer"),
@@ -55,7 +55,7 @@ def _message(entry: Any, number: int, column: str) -> dict[str, str]:
     if content is not None and not isinstance(content, str):
         raise Unfit(f"message {number} of '{column}' is {kind_of(content)}, expected text")
     if not content or content.isspace():
-        raise Unfit(f"no text in message {number} of '{column}'")
+        raise Empty(f"no text in message {number} of '{column}'")
     return {"role": role, "content": content}
 
 

@@ -24,6 +24,10 @@ class Unfit(Exception):
     """The value of a row is not what its field needs; the message says which and how."""
 
 
+class Empty(Unfit):
+    """There is a place for the text, and nothing in it."""
+
+
 @dataclass(frozen=True)
 class Path:
     """A column or a path: the list whose elements it is in, or None, and the steps from there."""

@@ -1,4 +1,7 @@
-"""Reads data/raw, writes data/jsonl and metrics/jsonl.json. Run alone: `python -m stages.jsonl`."""
+"""Reads data/raw and conf/opt_out.txt; writes data/jsonl, metrics/jsonl.json and plots/jsonl.csv.
+
+Run alone: `python -m stages.jsonl`.
+"""
 
 from pathlib import Path
 
@@ -11,9 +14,11 @@ def main() -> None:
     convert(
         load().jsonl,
         load_runtime(),
-        Path("data/raw"),
-        Path("data/jsonl"),
-        Path("metrics/jsonl.json"),
+        raw=Path("data/raw"),
+        out=Path("data/jsonl"),
+        metrics=Path("metrics/jsonl.json"),
+        plot=Path("plots/jsonl.csv"),
+        opt_out=Path("conf/opt_out.txt"),
     )
 
 

@@ -1,72 +1,182 @@
-"""From raw files of any kind to records: the work, the checks on its outcome, and the outputs."""
+"""From raw files of any kind to records: the work, the checks on its outcome, and the outputs.
 
-import json
+In two passes. The first one judges every document by the rules, in parallel, and leaves what became
+of it in the work directory; the second one finds duplicates, mixes the sources and writes.
+"""
+
+import csv
 import logging
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from stages.config import Jsonl, Runtime
-from stages.errors import UserError
-from stages.jsonl.archives import convert_archives
-from stages.jsonl.fetching import convert_rows
-from stages.outcomes import LOST, Totals
-from stages.workdir import file_sha256, open_workdir, publish, work_key, write_json
-
-BYTES_DEPEND_ON = (  # of the code; as in dvc.yaml
-    "jsonl/archives.py",
-    "jsonl/filters.py",
-    "jsonl/rows.py",
-    "jsonl/text.py",
-    "records.py",
+from stages.blobs.fetched import Fetched, fetch, link_records
+from stages.config import Jsonl, Runtime, rules_of
+from stages.jsonl.candidates import Unit, file_units, record_units, row_units
+from stages.jsonl.checks import check_lost, check_not_empty
+from stages.jsonl.duplicates import find_duplicates
+from stages.jsonl.mixing import Member, mixed
+from stages.jsonl.opt_out import OptOut, read_opt_out
+from stages.jsonl.preparing import Rulebook, prepare
+from stages.jsonl.writing import ORIGINS, Origins, origins_of_shards, write_corpus
+from stages.outcomes import Totals
+from stages.raw import RawMember, raw_members
+from stages.workdir import (
+    atomic_write,
+    file_sha256,
+    fresh,
+    open_workdir,
+    publish,
+    work_key,
+    write_json,
 )
+
+BYTES_DEPEND_ON = ("jsonl", "cleaning", "fields", "readers", "records.py")  # as in dvc.yaml
 
 log = logging.getLogger(__name__)
 
 
-def convert(config: Jsonl, runtime: Runtime, raw: Path, out: Path, metrics: Path) -> None:
-    """Writes the records of `raw` to `out` and the counts to `metrics`.
+def convert(
+    config: Jsonl,
+    runtime: Runtime,
+    raw: Path,
+    out: Path,
+    metrics: Path,
+    plot: Path,
+    opt_out: Path,
+) -> None:
+    """Writes the records of `raw` to `out`, the counts to `metrics`, and those of the rules to
+    `plot`.
 
     Raises:
-        UserError: no record is left, or too many files are lost.
+        UserError: no record is left, or too many documents of a source are lost.
     """
-    manifest, source = raw / "manifest.jsonl", raw / "source.json"
-    # What has been fetched stays good when only the tolerated share is changed.
+    # What has been judged stays good when only the tolerated share is changed.
     tolerant = replace(config, max_lost_share=1)
-    with open_workdir(
-        "jsonl", work_key("jsonl", [tolerant], [manifest, source], BYTES_DEPEND_ON)
-    ) as work:
-        finished = work / "jsonl"
-        kind = json.loads(source.read_text(encoding="utf-8"))["kind"]
-        if kind == "hub":
-            totals = convert_rows(config, runtime, raw, work, finished)
-        else:
-            totals = convert_archives(config, raw, finished)
-        _check(totals, config)
-        provenance = {
-            "raw_manifest_sha256": file_sha256(manifest),
-            "shards": [asdict(shard) for shard in totals.shards],
-        }
-        write_json(finished / "manifest.json", provenance)
+    inputs = [raw / "manifest.jsonl", raw / "source.json"]
+    inputs += [opt_out] if opt_out.is_file() else []
+    with open_workdir("jsonl", work_key("jsonl", [tolerant], inputs, BYTES_DEPEND_ON)) as work:
+        finished = fresh(work / "jsonl")
+        raws = raw_members(raw)
+        conversion = Conversion(config, runtime, raws, read_opt_out(opt_out), work)
+        totals, origins = conversion.run(finished)
+        origins.write(finished / ORIGINS)
+        write_json(finished / "manifest.json", _manifest(raw, raws, totals, origins))
         publish(finished, out)
         write_json(metrics, totals.metrics())
+        _write_rules(plot, totals)
     told = ", ".join(f"{count} {reason}" for reason, count in sorted(totals.dropped.items()))
     log.info(
         "%d documents, %.1f MB; left out: %s", totals.documents, totals.bytes / 1e6, told or "none"
     )
 
 
-def _check(totals: Totals, config: Jsonl) -> None:
-    if not totals.documents:
-        raise UserError(
-            f"the corpus is empty: of {totals.files} files none made a record "
-            f"({dict(totals.dropped)}). Check the source, and the rules of the section jsonl."
+class Conversion:
+    """The sources of a run and the rules for each."""
+
+    def __init__(
+        self,
+        config: Jsonl,
+        runtime: Runtime,
+        raws: list[RawMember],
+        opt_out: OptOut,
+        work: Path,
+    ) -> None:
+        self.config = config
+        self.runtime = runtime
+        self.raws = raws
+        self.opt_out = opt_out
+        self.work = work
+        self.fetched: dict[str, Fetched] = {}
+
+    def run(self, out: Path) -> tuple[Totals, Origins]:
+        """Writes shards and dropped.jsonl to `out`."""
+        for raw in self.raws:
+            if raw.holds_ids:
+                self.fetched[raw.name] = fetch(self._rules(raw), self.runtime, raw.folder)
+        only = self.raws[0]
+        if len(self.raws) == 1 and only.holds_ids and self._leaves_texts_alone(self._rules(only)):
+            return self._as_fetched(only, out)
+        members = [
+            Member(raw.name, self._rules(raw).weight, self._prepare(raw)) for raw in self.raws
+        ]
+        units = [unit for member in members for unit in member.units]
+        duplicates = find_duplicates(units, self.config.near_duplicates, self.work)
+        earlier = [fetched.folder / "dropped.jsonl" for fetched in self.fetched.values()]
+        totals, origins, dropped = write_corpus(
+            mixed(members, duplicates), self.config, out, earlier
         )
-    wanted = totals.files - totals.filtered
-    if totals.lost > config.max_lost_share * wanted:
-        lost = ", ".join(f"{totals.dropped[reason]} {reason}" for reason in LOST)
-        raise UserError(
-            f"{totals.lost} of {wanted} files are lost ({lost}), more than jsonl.max_lost_share "
-            f"({config.max_lost_share:.1%}) allows. dropped.jsonl in .work/jsonl says which and "
-            "why. Raise the share to go on without them (what has been done is kept), or delete "
-            ".work/jsonl to try all again."
+        for name, fetched in self.fetched.items():
+            totals.dropped.update(fetched.totals.dropped)
+            dropped.setdefault(name, Counter()).update(fetched.totals.dropped)
+        check_not_empty(totals)
+        for raw in self.raws:
+            kept = totals.sources.get(raw.name, {"documents": 0})["documents"]
+            self._check_lost(raw, Totals(dropped=dropped.get(raw.name, Counter())), kept, out)
+        return totals, origins
+
+    def _rules(self, raw: RawMember) -> Jsonl:
+        return rules_of(self.config, raw.name) if raw.in_mix else self.config
+
+    def _leaves_texts_alone(self, rules: Jsonl) -> bool:
+        """Whether no rule looks at a text, so that what was fetched is what is written."""
+        return (
+            self.opt_out.empty
+            and rules.weight == 1
+            and rules.min_alphabetic_share == 0
+            and not (rules.redact or rules.decontaminate)
+            and not (rules.drop_autogenerated or rules.drop_encoded)
+            and rules.near_duplicates is None
+            and rules.max_lines is None
+            and rules.max_line_length is None
+            and rules.max_mean_line_length is None
         )
+
+    def _as_fetched(self, raw: RawMember, out: Path) -> tuple[Totals, Origins]:
+        fetched = self.fetched[raw.name]
+        totals = fetched.totals
+        check_not_empty(totals)
+        link_records(fetched, out)
+        self._check_lost(raw, totals, totals.documents, out)
+        totals.sources[raw.name] = {"documents": totals.documents, "bytes": totals.bytes}
+        return totals, origins_of_shards(raw.name, out)
+
+    def _prepare(self, raw: RawMember) -> list[Path]:
+        rules = self._rules(raw)
+        book = Rulebook(rules, self.opt_out, self.config.near_duplicates is not None)
+        folder = self.work / "prepared" / raw.name
+        return prepare(self._units(raw, rules), book, self.runtime, folder, raw.name)
+
+    def _units(self, raw: RawMember, rules: Jsonl) -> Iterable[Unit]:
+        label = raw.name if raw.in_mix else None
+        if raw.name in self.fetched:
+            return record_units(self.fetched[raw.name].folder, label)
+        if raw.holds_rows:
+            where = f"jsonl.sources.{raw.name}" if raw.in_mix else "jsonl"
+            return row_units(raw.folder, rules, label, where)
+        return file_units(raw.folder, label)
+
+    def _check_lost(self, raw: RawMember, lost: Totals, kept: int, out: Path) -> None:
+        check_lost(raw.name, lost, kept, self._rules(raw).max_lost_share, out / "dropped.jsonl")
+
+
+def _manifest(raw: Path, raws: list[RawMember], totals: Totals, origins: Origins) -> dict[str, Any]:
+    return {
+        "raw_manifest_sha256": file_sha256(raw / "manifest.jsonl"),
+        "sources": {member.name: member.facts for member in raws},
+        "licenses": origins.licenses(),
+        "shards": [asdict(shard) for shard in totals.shards],
+    }
+
+
+def _write_rules(path: Path, totals: Totals) -> None:
+    """Writes the table of rules: the documents that each dropped, and the bytes of their texts
+    where these are known (a file that was never fetched counts none).
+    """
+    with atomic_write(path, "w") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["rule", "documents", "bytes"])
+        for rule, documents in sorted(totals.dropped.items(), key=lambda item: (-item[1], item[0])):
+            rows.writerow([rule, documents, totals.dropped_bytes[rule]])

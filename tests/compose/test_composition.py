@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from stages.compose.composition import compose, read_overrides, write_lock_file
-from stages.config import SECTIONS, LocalSource, PackagesSource, check, load, load_runtime
+from stages.config import SECTIONS, LocalSource, PackagesSource, check, load, load_runtime, rules_of
 from stages.errors import UserError
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -36,8 +36,11 @@ def test_every_preset_composes(preset: Path) -> None:
         overrides.append("source.path=/home/me/code")
     if preset.as_posix() == "source/hub":
         overrides.append("source.repo_id=me/code")
+    if preset.as_posix() == "source/files":
+        overrides.append("source.paths=[qa.csv]")
     values = compose(CONF, overrides)
     own = yaml.safe_load((CONF / preset).with_suffix(".yaml").read_text("utf-8"))
+    assert own.pop("jsonl", {}).items() <= values["jsonl"].items()
     for key, value in own.items():
         if key != "defaults" and value != "???":
             assert values[preset.parent.name][key] == value
@@ -99,7 +102,7 @@ def test_a_value_override_wins_over_the_preset_in_any_order() -> None:
         (["~model"], "the section 'model' is missing"),
         (["~model.num_layers"], "model.num_layers has no value"),
         (["source=local"], "source.path has no value: give it one"),
-        (["source.kind=web"], "source.kind is 'web', allowed: packages, local, hub."),
+        (["source.kind=web"], "source.kind is 'web', allowed: packages, local, files, hub, mix."),
         (["tokenizer.vocab_size=many"], "tokenizer.vocab_size is 'many', expected a whole number"),
         (["train.steps=1.5"], "train.steps is 1.5, expected a whole number or null"),
         (["tokenizer.vocab_size=264"], "tokenizer.vocab_size is 264, expected at least 265."),
@@ -297,3 +300,60 @@ def test_a_configuration_that_is_no_mapping_is_told_with_its_sections(values: An
 def test_the_shipped_runtime_values_are_allowed() -> None:
     runtime = dataclasses.asdict(load_runtime(CONF / "runtime.yaml"))
     assert runtime == yaml.safe_load((CONF / "runtime.yaml").read_text("utf-8"))
+
+
+def test_a_list_of_sources_is_a_mix_of_presets_with_names() -> None:
+    values = compose(
+        CONF,
+        [
+            "source=[packages, mine:local, qa:files]",
+            "source.mine.path=/home/me/code",
+            "source.qa.paths=[qa.csv,more/*.jsonl]",
+            "jsonl.sources.qa.weight=2.5",
+            "jsonl.min_bytes=100",
+        ],
+    )
+    assert values["source"]["kind"] == "mix"
+    sources = values["source"]["sources"]
+    assert list(sources) == ["packages", "mine", "qa"], "in the order in which they are named"
+    assert sources["packages"] == compose(CONF, [])["source"]
+    assert (sources["mine"]["kind"], sources["mine"]["path"]) == ("local", "/home/me/code")
+    assert sources["qa"]["paths"] == ["qa.csv", "more/*.jsonl"]
+    config = check(values)
+    assert rules_of(config.jsonl, "packages").min_bytes == 100
+    qa = rules_of(config.jsonl, "qa")
+    assert (qa.min_bytes, qa.weight) == (1, 2.5), "what its preset says, and the override"
+
+
+def test_an_override_beats_what_a_source_preset_says_of_jsonl() -> None:
+    files = ["source=files", "source.paths=[a.csv]"]
+    assert compose(CONF, files)["jsonl"]["min_bytes"] == 1
+    assert compose(CONF, [*files, "jsonl.min_bytes=7"])["jsonl"]["min_bytes"] == 7
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["source=[packages,qa:files]"], "source.qa.paths has no value"),
+        (["source=[packages,nothing]"], "conf/ and the overrides"),
+        (["source=[packages,packages]"], "source=[packages,packages]: 'packages' is there twice"),
+        (["source=[a b:local]"], "source=[a b:local]: 'a b' is no name"),
+        (["source=[]"], "the source is a list of none"),
+        (["source=[tiny]", "source.tyni.kind=hub"], "the override 'source.tyni.kind=hub' is for a"),
+        (["source=[tiny]", "jsonl.sources.tyni.weight=2"], "jsonl.sources has 'tyni', which is no"),
+        (
+            ["source=[tiny]", "jsonl.sources.tiny.wieght=2"],
+            "unknown key 'jsonl.sources.tiny.wieght'",
+        ),
+        (["source=[tiny]", "jsonl.sources.tiny.weight=0"], "jsonl.sources.tiny.weight is 0"),
+        (
+            ["source=[tiny]", "jsonl.sources.tiny.near_duplicates=0.8"],
+            "jsonl.sources.tiny.near_duplicates can't be set for one source",
+        ),
+        (["jsonl.sources.packages.weight=2"], "jsonl.sources has 'packages', which is no source"),
+        (["jsonl.redact=[names]"], "jsonl.redact has 'names', allowed: emails, secrets"),
+        (["source.kind=mix"], "the source is a list of none"),
+    ],
+)
+def test_a_list_that_can_not_be_is_refused(overrides: list[str], told: str) -> None:
+    assert refusal(overrides).startswith(told)

@@ -12,21 +12,9 @@ from stages.jsonl.conversion import convert
 from stages.raw import RawFile, write_raw
 from stages.records import read_records, shard_paths
 from stages.workdir import file_sha256
-from tests.tiny import runtime
+from tests.tiny import rules, runtime
 
-CONFIG = Jsonl(
-    min_bytes=1,
-    max_bytes=100,
-    shard_bytes=None,
-    compression="none",
-    max_lost_share=1.0,
-    license_types=[],
-    languages=[],
-    exclude_vendored=False,
-    exclude_generated=False,
-    exclude_paths=[],
-    min_stars=0,
-)
+CONFIG = rules(max_bytes=100)
 Files = list[tuple[str, bytes]]
 
 
@@ -37,11 +25,23 @@ class Project:
         self.raw, self.out = root / "data" / "raw", root / "data" / "jsonl"
         self.metrics = root / "metrics" / "jsonl.json"
         self.work = root / ".work" / "jsonl"
+        self.opt_out = root / "conf" / "opt_out.txt"
 
     def convert(self, files: Files, config: Jsonl = CONFIG) -> None:
         self.raw.mkdir(parents=True, exist_ok=True)
         write_raw(self.raw, "local", ((raw_file(*file), file[1]) for file in files), {})
-        convert(config, runtime(), self.raw, self.out, self.metrics)
+        self.run(config)
+
+    def run(self, config: Jsonl = CONFIG) -> None:
+        convert(
+            config,
+            runtime(),
+            raw=self.raw,
+            out=self.out,
+            metrics=self.metrics,
+            plot=self.metrics.with_name("rules.csv"),
+            opt_out=self.opt_out,
+        )
 
     def refusal(self, files: Files, config: Jsonl) -> str:
         with pytest.raises(UserError) as caught:
@@ -126,6 +126,8 @@ def test_every_dropped_file_is_listed_with_its_reason(project: Project) -> None:
         "repo": "repo",
         "id": hashlib.sha1(b"\xe9\n").hexdigest(),
         "reason": "undecodable",
+        "bytes": 0,
+        "detail": "neither UTF-8 nor an encoding that it declares",
     }
 
 
@@ -181,7 +183,7 @@ def test_the_same_files_make_the_same_bytes(project: Project) -> None:
     first = {path.name: path.read_bytes() for path in project.out.iterdir()}
     project.convert(MIXED)
     assert {path.name: path.read_bytes() for path in project.out.iterdir()} == first
-    assert set(first) == {"corpus.jsonl", "dropped.jsonl", "manifest.json"}
+    assert set(first) == {"corpus.jsonl", "dropped.jsonl", "manifest.json", "origins.jsonl"}
 
 
 def test_a_share_of_undecodable_files_at_the_limit_is_allowed(project: Project) -> None:
@@ -193,7 +195,7 @@ def test_a_share_of_undecodable_files_at_the_limit_is_allowed(project: Project) 
 def test_too_many_undecodable_files_are_refused(project: Project) -> None:
     files = [("bad.txt", b"\xff"), ("1.txt", b"1"), ("2.txt", b"2"), ("3.txt", b"3")]
     told = project.refusal(files, replace(CONFIG, max_lost_share=0.2))
-    assert told.startswith("1 of 4 files are lost (0 missing, 0 corrupt, 1 undecodable)")
+    assert told.startswith("1 of 4 documents of 'local' are lost (1 undecodable)")
     assert "jsonl.max_lost_share (20.0%)" in told
     assert "Raise the share" in told
     assert not project.out.exists()
@@ -203,7 +205,7 @@ def test_too_many_undecodable_files_are_refused(project: Project) -> None:
 @pytest.mark.parametrize("files", [[], [("a.py", b"short\n")]])
 def test_an_empty_corpus_is_refused_with_what_to_check(project: Project, files: Files) -> None:
     told = project.refusal(files, replace(CONFIG, min_bytes=50))
-    assert told.startswith(f"the corpus is empty: of {len(files)} files none made a record")
+    assert told.startswith(f"the corpus is empty: of {len(files)} documents none made a record")
     assert "the rules of the section jsonl" in told
     assert not project.out.exists()
 
@@ -214,7 +216,7 @@ def test_a_failed_conversion_leaves_the_last_output_as_it_was(project: Project) 
     archive = project.raw / "part-00000.tar"
     archive.write_bytes(archive.read_bytes().replace(b"x" * 101, b"y" * 101))
     with pytest.raises(UserError, match=r"long\.py does not have the SHA-256"):
-        convert(CONFIG, runtime(), project.raw, project.out, project.metrics)
+        project.run()
     assert {path.name: path.read_bytes() for path in project.out.iterdir()} == before
 
 
@@ -225,9 +227,9 @@ def test_a_conversion_after_a_failed_one_holds_nothing_of_it(project: Project) -
     good = archive.read_bytes()
     archive.write_bytes(good.replace(b"x" * 101, b"y" * 101))
     with pytest.raises(UserError):
-        convert(CONFIG, runtime(), project.raw, project.out, project.metrics)
+        project.run()
     archive.write_bytes(good)
-    convert(CONFIG, runtime(), project.raw, project.out, project.metrics)
+    project.run()
     assert len(project.contents()) == 3
     assert len(project.dropped()) == 4
     assert [path.suffix for path in project.work.iterdir()] in ([], [".lock"])

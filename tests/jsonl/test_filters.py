@@ -12,20 +12,9 @@ from hypothesis import strategies as st
 from stages.config import Jsonl
 from stages.jsonl.filters import KEY_BYTES, RULES, DuplicateFinder, RowFilter, row_keys
 from stages.jsonl.rows import TYPES
+from tests.tiny import rules
 
-OPEN = Jsonl(
-    license_types=[],
-    languages=[],
-    exclude_vendored=False,
-    exclude_generated=False,
-    exclude_paths=[],
-    min_bytes=10,
-    max_bytes=100,
-    shard_bytes=None,
-    compression="none",
-    min_stars=0,
-    max_lost_share=0,
-)
+OPEN = rules(min_bytes=10, max_bytes=100, max_lost_share=0)
 STRICT = replace(
     OPEN,
     license_types=["permissive"],

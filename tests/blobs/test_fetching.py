@@ -67,6 +67,7 @@ class Project:
         self.root, self.store = root, store
         self.raw, self.out = root / "data" / "raw", root / "data" / "jsonl"
         self.metrics = root / "metrics" / "jsonl.json"
+        self.opt_out = root / "conf" / "opt_out.txt"
 
     def write_raw(
         self,
@@ -93,7 +94,15 @@ class Project:
             progress=False,
             timeout_seconds=0.5,
         )
-        convert(config, runtime, self.raw, self.out, self.metrics)
+        convert(
+            config,
+            runtime,
+            raw=self.raw,
+            out=self.out,
+            metrics=self.metrics,
+            plot=self.metrics.with_name("rules.csv"),
+            opt_out=self.opt_out,
+        )
 
     def prepare_stage(self, config: Jsonl, **runtime: Any) -> None:
         """Writes what `python -m stages.jsonl` reads beside data/raw."""
@@ -362,8 +371,10 @@ def test_killed_at_any_moment_the_stage_goes_on_to_the_same_bytes(
         assert again <= kills * connections
         wanted = {found["id"] for found in project.records()}
         assert set(project.fetched()) == wanted
-    left = [path for path in (tmp_path / "killed" / ".work").rglob("*") if path.is_file()]
+    work = tmp_path / "killed" / ".work"
+    left = [path for path in (work / "jsonl").rglob("*") if path.is_file()]
     assert [path.suffix for path in left] == [".lock"]
+    assert not list((work / "fetched").rglob("*.journal")), "what is kept is in the shards"
 
 
 def test_a_store_that_is_down_ends_the_stage_and_a_later_run_goes_on(

@@ -16,14 +16,14 @@ from typing import Any
 import orjson
 from tqdm import tqdm
 
+from stages.blobs.assembly import KINDS, SIZE_BYTES, Assembler
 from stages.blobs.inline import InlineContents
+from stages.blobs.plan import IdRows, Plan, make_plan, segments
 from stages.blobs.pool import Fetcher, Pool
 from stages.blobs.requests_threads import RequestsThreads
 from stages.blobs.retries import Judge, Lost, RetryPolicy, Throttle
 from stages.blobs.store import store_fetcher
 from stages.config import Jsonl, Runtime
-from stages.jsonl.assembly import KINDS, SIZE_BYTES, Assembler
-from stages.jsonl.plan import IdRows, Plan, make_plan, segments
 from stages.jsonl.rows import ROWS
 from stages.jsonl.text import Undecodable, decode, normalise
 from stages.outcomes import KEPT, TOO_LONG, TOO_SHORT, UNDECODABLE, Totals

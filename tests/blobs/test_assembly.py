@@ -4,12 +4,12 @@ from typing import Any
 import numpy
 import pytest
 
+from stages.blobs.assembly import KINDS, SIZE_BYTES, Assembler
 from stages.blobs.journal import Journal
 from stages.blobs.pool import Segment
 from stages.config import Jsonl
-from stages.jsonl.assembly import KINDS, SIZE_BYTES, Assembler
 from stages.outcomes import KEPT, MISSING
-from tests.jsonl.test_fetching import CONFIG
+from tests.blobs.test_fetching import CONFIG
 
 SEGMENTS, ROWS = 6, 10
 

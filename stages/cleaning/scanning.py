@@ -1,0 +1,91 @@
+"""Looks through bytes for what a pattern needs before the pattern is tried: 1 GB/s and more, where
+re reads 20 to 60 MB/s of a pattern that begins with a choice.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numba
+import numpy
+from numpy.typing import NDArray
+
+SLOTS = 4096
+FACTOR = 2654435761  # 2^32 / the golden ratio: Knuth's multiplicative hash
+PREFIX = 3  # bytes, the least length of a string that is looked for
+
+
+@numba.njit(cache=True)
+def run(data: Any, kinds: Any, kind: int, begin: int, least: int) -> tuple[int, int]:
+    """Returns the begin and end of the first run from `begin` on of at least `least` bytes of a
+    kind; the end of the data twice, where there is none. It looks at few of the bytes between.
+
+    Args:
+        data: bytes as an array.
+        kinds: for each of the 256 bytes the bits of the kinds that it is of.
+        kind: one bit.
+        begin: where to start.
+        least: bytes.
+    """
+    while begin + least <= len(data):
+        index = begin + least - 1
+        while index >= begin and kinds[data[index]] & kind:
+            index -= 1
+        if index < begin:
+            end = begin + least
+            while end < len(data) and kinds[data[end]] & kind:
+                end += 1
+            return begin, end
+        begin = index + 1
+    return len(data), len(data)
+
+
+class Needles:
+    """Up to 63 strings of ASCII, to be looked for all at once; capitals and small letters are the
+    same here.
+    """
+
+    def __init__(self, strings: Sequence[str]) -> None:
+        self.strings = strings
+        folded = [fold(string.encode()) for string in strings]
+        self._bytes = numpy.concatenate(folded)
+        self._ends = numpy.cumsum([len(string) for string in folded])
+        self._slots = numpy.zeros(SLOTS, numpy.int64)  # of each, the strings that begin so: bits
+        for number, string in enumerate(folded):
+            self._slots[_slot(string[0], string[1], string[2])] |= 1 << number
+
+    def found(self, data: NDArray[numpy.uint8]) -> set[str]:
+        """Returns which of the strings are in the data."""
+        bits = _search(data, self._slots, self._bytes, self._ends)
+        if not bits:
+            return set()
+        return {string for number, string in enumerate(self.strings) if bits >> number & 1}
+
+
+def fold(text: bytes) -> NDArray[numpy.uint8]:
+    """Returns the bytes with bit 5 set, which makes capitals small (and @ a `, and _ a DEL)."""
+    return numpy.frombuffer(text, numpy.uint8) | numpy.uint8(32)
+
+
+@numba.njit(cache=True, inline="always")
+def _slot(first: Any, second: Any, third: Any) -> Any:
+    prefix = numpy.uint32(first) | numpy.uint32(second) << 8 | numpy.uint32(third) << 16
+    return (prefix * FACTOR & 0xFFFFFFFF) >> 20
+
+
+@numba.njit(cache=True)
+def _search(data: Any, slots: Any, strings: Any, ends: Any) -> int:
+    found = 0
+    for index in range(len(data) - PREFIX + 1):
+        here = slots[_slot(data[index] | 32, data[index + 1] | 32, data[index + 2] | 32)] & ~found
+        number, start = 0, 0
+        while here >> number:
+            size = ends[number] - start
+            if here >> number & 1 and index + size <= len(data):
+                place = 0
+                while place < size and data[index + place] | 32 == strings[start + place]:
+                    place += 1
+                if place == size:
+                    found |= 1 << number
+            start = ends[number]
+            number += 1
+    return found

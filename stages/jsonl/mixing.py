@@ -1,0 +1,162 @@
+"""The second pass: the documents of all sources, without those that came before, in one order.
+
+Each source is spread evenly over the corpus. A weight takes each of its documents so many times,
+and of a broken part those with the smallest keys; the second time on, a record says which `copy` it
+is.
+"""
+
+import heapq
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy
+import orjson
+
+from stages.jsonl.duplicates import Duplicates
+from stages.jsonl.judging import dropped_line
+from stages.jsonl.prepared import KEPT, Origin, Prepared
+from stages.outcomes import DUPLICATE, NEAR_DUPLICATE, NOT_SAMPLED
+
+
+@dataclass
+class Member:
+    """A prepared source: its units in order, and how often its documents are taken."""
+
+    name: str
+    weight: float
+    units: list[Path]
+
+
+class Document(NamedTuple):
+    """A document in its final place: a line of a shard, or of dropped.jsonl where it has a reason.
+
+    `size` is the bytes of its text; `copy` counts from 1.
+    """
+
+    member: str
+    reason: str
+    line: bytes
+    size: int
+    origin: Origin
+    redacted: int
+    copy: int
+
+
+@dataclass
+class _Stream:
+    """One time that a member's documents are taken; `share` of them, by their keys.
+
+    `row` and `number` are the first document's places in the arrays of Duplicates.
+    """
+
+    member: Member
+    copy: int
+    share: float
+    row: int
+    number: int
+    duplicates: Duplicates
+    bytes: int = 0
+
+    def verdicts(self) -> Iterator[tuple[Prepared, list[str], numpy.ndarray[Any, Any]]]:
+        """Yields each unit with the reason against each document (empty: none) and, of its near
+        copies, the number of the first.
+        """
+        row, number = self.row, self.number
+        for path in self.member.units:
+            unit = Prepared.read(path)
+            documents = unit.documents
+            kept = documents["reason"] == KEPT
+            again = self.duplicates.again[row : row + len(kept)] & kept
+            numbers = numpy.cumsum(kept & ~again) - 1 + number
+            firsts = numbers.copy()
+            if self.duplicates.near is not None:
+                fresh = kept & ~again
+                firsts[fresh] = self.duplicates.near[numbers[fresh]]
+            yield unit, self._reasons(unit, again, firsts != numbers), firsts
+            row += len(kept)
+            number += int((kept & ~again).sum())
+
+    def _reasons(
+        self, unit: Prepared, again: numpy.ndarray[Any, Any], near: numpy.ndarray[Any, Any]
+    ) -> list[str]:
+        reasons = numpy.array(unit.reasons, object)[unit.documents["reason"]]
+        if self.share < 1:
+            heads = numpy.frombuffer(unit.documents["key"].tobytes(), ">u8,V12")["f0"]
+            unwanted = heads >= min(self.share * 2.0**64, 2.0**64 - 1)
+            reasons[(reasons == "") & unwanted] = NOT_SAMPLED
+        reasons[near] = NEAR_DUPLICATE
+        reasons[again] = DUPLICATE
+        listed: list[str] = reasons.tolist()
+        return listed
+
+    def documents(self) -> Iterator[Document]:
+        """Yields every document, in order; of a later copy only those that are taken."""
+        name = self.member.name
+        for unit, reasons, firsts in self.verdicts():
+            table = unit.documents
+            columns = zip(
+                unit.lines(),
+                reasons,
+                table["reason"].tolist(),
+                table["size"].tolist(),
+                table["origin"].tolist(),
+                table["redacted"].tolist(),
+                firsts.tolist(),
+                strict=True,
+            )
+            for judged, reason, own, size, origin, redacted, first in columns:
+                if reason and self.copy > 1:
+                    continue
+                line = judged
+                if self.copy > 1:
+                    line = judged[:-2] + b',"copy":%d}\n' % self.copy
+                elif reason and own == KEPT:
+                    detail = self.duplicates.first_of(first) if reason == NEAR_DUPLICATE else ""
+                    line = dropped_line(orjson.loads(judged), reason, size, detail)
+                yield Document(name, reason, line, size, unit.origins[origin], redacted, self.copy)
+
+    def measure(self) -> None:
+        """Counts the bytes that the stream is to add."""
+        self.bytes = sum(
+            int(unit.documents["line"][numpy.array(reasons, object) == ""].sum())
+            for unit, reasons, _ in self.verdicts()
+        )
+
+
+def mixed(members: list[Member], duplicates: Duplicates) -> Iterator[Document]:
+    """Yields the documents of all members, each where its source has come as far as the others."""
+    streams = list(_streams(members, duplicates))
+    if len(streams) == 1:
+        yield from streams[0].documents()
+        return
+    for stream in streams:
+        stream.measure()
+    running = [stream.documents() for stream in streams]
+    progress = [(0.0, number) for number in range(len(streams))]
+    done = [0] * len(streams)
+    while progress:
+        _, number = progress[0]
+        document = next(running[number], None)
+        if document is None:
+            heapq.heappop(progress)
+            continue
+        if not document.reason:
+            done[number] += len(document.line)
+        heapq.heapreplace(progress, (done[number] / max(1, streams[number].bytes), number))
+        yield document
+
+
+def _streams(members: list[Member], duplicates: Duplicates) -> Iterator[_Stream]:
+    row = number = 0
+    for member in members:
+        for copy in range(1, math.ceil(member.weight) + 1):
+            share = min(1.0, member.weight - (copy - 1))
+            yield _Stream(member, copy, share, row, number, duplicates)
+        for path in member.units:
+            kept = Prepared.read(path).documents["reason"] == KEPT
+            again = duplicates.again[row : row + len(kept)]
+            row += len(kept)
+            number += int((kept & ~again).sum())

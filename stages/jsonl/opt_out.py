@@ -1,0 +1,70 @@
+"""conf/opt_out.txt: what its owners do not want in a model.
+
+One line each: `repo owner/name`, `path pattern` (as in a .gitignore, on repo/path and on path), or
+`id sha1` (of a file's bytes: the id of its blob in Software Heritage). `#` starts a comment.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pathspec import GitIgnoreSpec
+
+from stages.errors import UserError
+
+OPTED_OUT = "opted out"
+SHA1 = re.compile("[0-9a-f]{40}")
+
+
+@dataclass
+class OptOut:
+    """The list, ready to be asked."""
+
+    repos: frozenset[str]
+    ids: frozenset[str]
+    paths: GitIgnoreSpec | None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is on the list."""
+        return not (self.repos or self.ids or self.paths)
+
+    def covers(self, record: dict[str, Any]) -> bool:
+        """Whether the record's repo, path or id is on the list."""
+        repo, path = record["repo"], record["path"] or ""
+        if repo is not None and repo.lower() in self.repos:
+            return True
+        if record["id"] in self.ids:
+            return True
+        if self.paths is None:
+            return False
+        return self.paths.match_file(path) or self.paths.match_file(f"{repo}/{path}")
+
+
+def read_opt_out(path: Path) -> OptOut:
+    """Reads the list; a file that is not there is an empty one.
+
+    Raises:
+        UserError: a line says something else; it names the line.
+    """
+    found: dict[str, list[str]] = {"repo": [], "id": [], "path": []}
+    lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
+    for number, line in enumerate(lines, 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        kind, _, value = stripped.partition(" ")
+        value = value.strip()
+        if kind not in found or not value:
+            raise UserError(
+                f"{path}, line {number}: '{stripped}' is none of `repo owner/name`, `path pattern` "
+                "and `id sha1`."
+            )
+        if kind == "id" and not SHA1.fullmatch(value.lower()):
+            raise UserError(
+                f"{path}, line {number}: '{value}' is no SHA-1, expected 40 hexadecimal digits."
+            )
+        found[kind].append(value if kind == "path" else value.lower())
+    paths = GitIgnoreSpec.from_lines(found["path"]) if found["path"] else None
+    return OptOut(frozenset(found["repo"]), frozenset(found["id"]), paths)

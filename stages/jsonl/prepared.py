@@ -1,0 +1,97 @@
+"""Judged documents of one unit, on disk until it is decided which of them are written.
+
+<number>.jsonl       a line for each document: of its record, or of dropped.jsonl
+<number>.npy         (documents,) of DOCUMENT: what became of each
+<number>.sig.npy     (kept documents, permutations) of uint32, where near copies are looked for
+<number>.json        the reasons and origins that the numbers in the array stand for; written last
+"""
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from stages.jsonl.judging import Judged
+from stages.workdir import atomic_write
+
+KEPT = 0
+KEY = numpy.dtype("V20")
+DOCUMENT = numpy.dtype(
+    [
+        ("reason", "<u2"),  # a place in `reasons`; KEPT: none
+        ("origin", "<u4"),  # a place in `origins`
+        ("redacted", "<u4"),  # replacements in it
+        ("size", "<u8"),  # bytes of its text
+        ("line", "<u8"),  # bytes of its line
+        ("key", KEY),  # SHA-1 that equal documents share
+    ]
+)
+Origin = tuple[str | None, str | None]
+
+
+@dataclass
+class Prepared:
+    """A prepared unit, read back: what became of its documents, and where their lines are."""
+
+    path: Path
+    documents: numpy.ndarray[Any, Any]
+    reasons: list[str]
+    origins: list[Origin]
+
+    @classmethod
+    def read(cls, path: Path) -> "Prepared":
+        """Reads back what `write_prepared` wrote, but for the lines."""
+        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        documents = numpy.load(path.with_suffix(".npy"))
+        return cls(path, documents, facts["reasons"], [tuple(pair) for pair in facts["origins"]])
+
+    def lines(self) -> Iterator[bytes]:
+        """Yields the line of every document, in order."""
+        with self.path.with_suffix(".jsonl").open("rb", buffering=1 << 20) as file:
+            for size in self.documents["line"].tolist():
+                yield file.read(size)
+
+    def signatures(self) -> numpy.ndarray[Any, Any]:
+        """Returns the signatures of the kept documents."""
+        loaded: numpy.ndarray[Any, Any] = numpy.load(self.path.with_suffix(".sig.npy"))
+        return loaded
+
+
+def is_prepared(path: Path) -> bool:
+    """Whether the unit is complete."""
+    return path.with_suffix(".json").is_file()
+
+
+def write_prepared(path: Path, judged: Iterable[Judged], with_signatures: bool) -> None:
+    """Writes a unit's documents as they come; the file that says so is the last."""
+    reasons: dict[str, int] = {"": 0}
+    origins: dict[Origin, int] = {}
+    rows: list[tuple[int, int, int, int, int, bytes]] = []
+    texts: list[str] = []
+    with atomic_write(path.with_suffix(".jsonl")) as file:
+        for item in judged:
+            file.write(item.line)
+            reason = reasons.setdefault(item.reason, len(reasons))
+            origin = origins.setdefault(item.origin, len(origins))
+            key = item.key or bytes(20)
+            rows.append((reason, origin, item.redacted, item.size, len(item.line), key))
+            if with_signatures and not item.reason:
+                texts.append(item.text)
+    _save(path.with_suffix(".npy"), numpy.array(rows, DOCUMENT))
+    if with_signatures:
+        from stages.cleaning.minhash import signatures  # numba: half a second to import
+
+        _save(path.with_suffix(".sig.npy"), signatures(texts))
+    with atomic_write(path.with_suffix(".json"), "w") as file:
+        json.dump({"reasons": list(reasons), "origins": list(origins)}, file)
+
+
+def _save(path: Path, array: numpy.ndarray[Any, Any]) -> None:
+    content = io.BytesIO()
+    numpy.save(content, array)
+    with atomic_write(path) as file:
+        file.write(content.getbuffer())

@@ -1,0 +1,113 @@
+"""Judges the units of a source in worker processes; those that are on disk are passed over."""
+
+import multiprocessing
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+from tqdm import tqdm
+
+from stages.config import Jsonl, Runtime
+from stages.errors import UserError
+from stages.jsonl.candidates import UNIT_BYTES, Unit
+from stages.jsonl.judging import Judge
+from stages.jsonl.opt_out import OptOut
+from stages.jsonl.prepared import is_prepared, write_prepared
+from stages.process import end_with_parent
+
+INLINE_UNITS = 4  # as few are judged before worker processes have started: 1 to 2 s
+
+
+@dataclass
+class Rulebook:
+    """The rules of one source, as a worker process gets them."""
+
+    rules: Jsonl
+    opt_out: OptOut
+    with_signatures: bool
+
+
+class Preparer:
+    """Judges units and writes what became of them."""
+
+    def __init__(self, book: Rulebook) -> None:
+        self.judge = Judge(book.rules, book.opt_out)
+        self.with_signatures = book.with_signatures
+
+    def prepare(self, path: Path, unit: Unit) -> None:
+        """Writes the unit to the files of `path`, unless they are there."""
+        if not is_prepared(path):
+            judged = map(self.judge.judge, unit.candidates())
+            write_prepared(path, judged, self.with_signatures)
+
+
+def prepare(
+    units: Iterable[Unit], book: Rulebook, runtime: Runtime, folder: Path, name: str
+) -> list[Path]:
+    """Writes every unit to `folder` and returns their paths, in order.
+
+    Memory holds two units a worker, whatever the size of the source.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    numbered = ((folder / f"{number:06d}", unit) for number, unit in enumerate(units))
+    with tqdm(
+        unit="B", unit_scale=True, desc=name, disable=not runtime.progress, mininterval=1
+    ) as bar:
+        paths = []
+        for path in _in_order(numbered, book, runtime.workers):
+            paths.append(path)
+            bar.update(UNIT_BYTES)
+    return paths
+
+
+def _in_order(
+    numbered: Iterator[tuple[Path, Unit]], book: Rulebook, workers: int
+) -> Iterator[Path]:
+    """Yields each unit's path when it is on disk, in order."""
+    head = list(islice(numbered, INLINE_UNITS))
+    every = chain(head, numbered)
+    if workers == 1 or len(head) < INLINE_UNITS:
+        preparer = Preparer(book)
+        for path, unit in every:
+            preparer.prepare(path, unit)
+            yield path
+        return
+    pending: deque[tuple[Path, Future[None] | None]] = deque()
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(workers, context, _start_worker, (book,)) as pool:
+            for path, unit in every:
+                done = is_prepared(path)
+                pending.append((path, None if done else pool.submit(_work, path, unit)))
+                while len(pending) >= 2 * workers:
+                    yield _finished(*pending.popleft())
+            while pending:
+                yield _finished(*pending.popleft())
+    except BrokenProcessPool:
+        raise UserError(
+            "a worker process died, most likely for want of memory. Lower `workers` in "
+            "conf/runtime.yaml and run `dvc repro` again; what is done is kept."
+        ) from None
+
+
+def _finished(path: Path, future: "Future[None] | None") -> Path:
+    if future is not None:
+        future.result()
+    return path
+
+
+_worker: Preparer
+
+
+def _start_worker(book: Rulebook) -> None:
+    global _worker  # noqa: PLW0603  # a worker process has one, made once
+    end_with_parent()
+    _worker = Preparer(book)
+
+
+def _work(path: Path, unit: Unit) -> None:
+    _worker.prepare(path, unit)

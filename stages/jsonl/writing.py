@@ -1,0 +1,109 @@
+"""Writes the corpus: shards, dropped.jsonl, the counts, and where its documents came from."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import orjson
+
+from stages.config import Jsonl
+from stages.jsonl.mixing import Document
+from stages.jsonl.prepared import Origin
+from stages.outcomes import Totals
+from stages.records import ShardWriter, read_records, shard_paths, text_bytes
+from stages.workdir import atomic_write
+
+ORIGINS = "origins.jsonl"
+
+
+class Origins:
+    """How many documents and bytes came from which repository, under which licence.
+
+    In memory there is an entry for each repository, none for each document.
+    """
+
+    def __init__(self) -> None:
+        self.documents: Counter[tuple[str, Origin]] = Counter()
+        self.bytes: Counter[tuple[str, Origin]] = Counter()
+
+    def add(self, member: str, origin: Origin, size: int) -> None:
+        """Counts one document."""
+        self.documents[member, origin] += 1
+        self.bytes[member, origin] += size
+
+    def licenses(self) -> dict[str, dict[str, int]]:
+        """Returns the documents and bytes by licence, most bytes first; "unknown" where there is
+        none.
+        """
+        documents: Counter[str] = Counter()
+        sizes: Counter[str] = Counter()
+        for (member, (repo, license)), count in self.documents.items():
+            name = license or "unknown"
+            documents[name] += count
+            sizes[name] += self.bytes[member, (repo, license)]
+        names = sorted(sizes, key=lambda name: (-sizes[name], name))
+        return {name: {"documents": documents[name], "bytes": sizes[name]} for name in names}
+
+    def write(self, path: Path) -> None:
+        """Writes a line for each source, repository and licence, in order."""
+        with atomic_write(path) as file:
+            for member, (repo, license) in sorted(self.documents, key=_order):
+                entry = {
+                    "source": member,
+                    "repo": repo,
+                    "license": license,
+                    "documents": self.documents[member, (repo, license)],
+                    "bytes": self.bytes[member, (repo, license)],
+                }
+                file.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def _order(item: tuple[str, Origin]) -> tuple[str, str, str]:
+    member, (repo, license) = item
+    return member, repo or "", license or ""
+
+
+def write_corpus(
+    documents: Iterable[Document], config: Jsonl, out: Path, earlier: Iterable[Path]
+) -> tuple[Totals, Origins, dict[str, Counter[str]]]:
+    """Writes all documents to `out` and returns the totals, the origins, and what was dropped by
+    source.
+
+    Args:
+        earlier: files of lines for dropped.jsonl that come first.
+    """
+    totals, origins = Totals(), Origins()
+    dropped_of: dict[str, Counter[str]] = {}
+    with (
+        ShardWriter(out, config.shard_bytes, config.compression) as shards,
+        atomic_write(out / "dropped.jsonl") as dropped,
+    ):
+        for path in earlier:
+            with path.open("rb") as lines:
+                dropped.writelines(lines)
+        for member, reason, line, size, origin, redacted, copy in documents:
+            if reason:
+                dropped.write(line)
+                dropped_of.setdefault(member, Counter())[reason] += 1
+                totals.dropped_bytes[reason] += size
+                continue
+            shards.write_line(line)
+            totals.bytes += size
+            totals.copies += copy > 1
+            totals.redacted += redacted
+            count = totals.sources.setdefault(member, {"documents": 0, "bytes": 0})
+            count["documents"] += 1
+            count["bytes"] += size
+            origins.add(member, origin, size)
+    totals.shards = shards.shards
+    totals.dropped = sum(dropped_of.values(), Counter())
+    return totals, origins, dropped_of
+
+
+def origins_of_shards(member: str, folder: Path) -> Origins:
+    """Counts the origins of records that are written already."""
+    origins = Origins()
+    for path in shard_paths(folder):
+        for record in read_records(path):
+            origins.add(member, (record["repo"], record["license"]), text_bytes(record))
+    return origins
