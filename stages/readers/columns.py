@@ -34,7 +34,7 @@ class RowGroups:
         """Reads the row groups, one after another."""
         number = self.number
         with _open(self.path, _metadata(self.path, *_state(self.path))) as file:
-            for batch in file.iter_batches(MOST_BATCH_ROWS, row_groups=list(self.groups)):
+            for batch in _read(file, self.path, list(self.groups), MOST_BATCH_ROWS):
                 yield from _rows(batch, number)
                 number += len(batch)
 
@@ -67,7 +67,11 @@ def read_parquet(path: Path, format: FileFormat) -> Iterator[Block]:
                 yield RowGroups(path, pending, first)
                 pending = range(0, 0)
             if bytes_ > LARGEST_GROUP:
-                yield from _batches(file, group, number, max(1, BLOCK_BYTES * rows // bytes_))
+                step = max(1, BLOCK_BYTES * rows // bytes_)
+                start = number
+                for batch in _read(file, path, [group], min(step, MOST_BATCH_ROWS)):
+                    yield Batch(batch, start)
+                    start += len(batch)
             elif pending:
                 pending, size = range(pending.start, group + 1), size + bytes_
             else:
@@ -81,20 +85,59 @@ def _group_bytes(metadata: Any, group: int) -> int:
     return max(1, int(metadata.row_group(group).total_byte_size))
 
 
-def _batches(
-    file: pyarrow.parquet.ParquetFile, group: int, number: int, rows: int
-) -> Iterator[Batch]:
-    for batch in file.iter_batches(min(rows, MOST_BATCH_ROWS), row_groups=[group]):
-        yield Batch(batch, number)
-        number += len(batch)
+def _read(
+    file: pyarrow.parquet.ParquetFile, path: Path, groups: list[int], rows: int
+) -> Iterator[pyarrow.RecordBatch]:
+    try:
+        yield from file.iter_batches(rows, row_groups=groups)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UserError(
+            f"{path} is damaged in row group {groups[0]} or later ({error}). Fetch it again."
+        ) from None
 
 
 def _rows(batch: pyarrow.RecordBatch, number: int) -> Iterator[Row | Broken]:
+    schema = pyarrow.schema(
+        [(field.name, without_nanoseconds(field.type)) for field in batch.schema]
+    )
+    if schema.types != batch.schema.types:
+        batch = batch.cast(schema, safe=False)
     step = SLICE_ROWS if batch.nbytes > BLOCK_BYTES else max(1, len(batch))
     for start in range(0, len(batch), step):
-        for values in batch.slice(start, step).to_pylist():
-            yield Row(number, values)
+        piece = batch.slice(start, step)
+        try:
+            rows: list[Row | Broken] = [Row(number, values) for values in piece.to_pylist()]
+        except (ValueError, OverflowError):  # of one of them
+            rows = [_row(piece.slice(place, 1), number) for place in range(len(piece))]
+        for row in rows:
+            row.number = number
+            yield row
             number += 1
+
+
+def _row(batch: pyarrow.RecordBatch, number: int) -> Row | Broken:
+    """Returns a row, or why it is none: a text that is no UTF-8, a date that Python can't hold."""
+    try:
+        [values] = batch.to_pylist()
+        return Row(number, values)
+    except (ValueError, OverflowError) as error:
+        return Broken(number, f"a value can't be read: {error}")
+
+
+def without_nanoseconds(kind: pyarrow.DataType) -> pyarrow.DataType:
+    """Returns a type with microseconds where it has nanoseconds, which Python's times have not."""
+    types = pyarrow.types
+    if types.is_timestamp(kind) and kind.unit == "ns":
+        return pyarrow.timestamp("us", kind.tz)
+    if types.is_duration(kind) and kind.unit == "ns":
+        return pyarrow.duration("us")
+    if types.is_time64(kind):
+        return pyarrow.time64("us")
+    if types.is_list(kind):
+        return pyarrow.list_(without_nanoseconds(kind.value_type))
+    if types.is_struct(kind):
+        return pyarrow.struct([(each.name, without_nanoseconds(each.type)) for each in kind])
+    return kind
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """How a file is to be read: its format by name and content, compression, encoding, delimiter."""
 
+import codecs
 import itertools
 import re
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ def detect(path: Path, encoding: str | None = None, delimiter: str | None = None
         encoding, note = find_encoding(_limited(path, compression, limit), str(path))
         notes.append(note)
     else:
-        _check_encoding(encoding)
+        encoding = _named(encoding)
     if name == "json" and _is_lines(start, encoding):
         name, notes[0] = "jsonl", "format jsonl: its name says json, but each line is an object"
     if name not in ("csv", "tsv"):
@@ -113,9 +114,11 @@ def _format(path: Path, suffix: str, start: bytes) -> str:
     )
 
 
-def _check_encoding(encoding: str) -> None:
+def _named(encoding: str) -> str:
+    """Returns Python's name of an encoding."""
     try:
         "a".encode(encoding)
+        return codecs.lookup(encoding).name
     except (LookupError, ValueError):
         raise UserError(
             f"jsonl.encoding is '{encoding}', which is no encoding of text. Known are utf-8, "

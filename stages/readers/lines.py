@@ -19,7 +19,6 @@ import orjson
 from stages.readers.compression import read_chunks
 from stages.readers.rows import BLOCK_BYTES, Block, Broken, FileFormat, Row
 
-SKIPPED = {"utf-8-sig": 3}  # bytes of a byte order mark
 WIDE = ("utf-16", "utf-32")
 
 
@@ -61,7 +60,7 @@ def read_lines(path: Path, format: FileFormat) -> Iterator[Block]:
     """
     utf_8 = format.encoding in ("utf-8", "utf-8-sig")
     if format.compression is None and utf_8:
-        yield from _find_ranges(path, SKIPPED.get(format.encoding, 0))
+        yield from _find_ranges(path)
         return
     chunks = read_chunks(path, format.compression)
     encoding = "utf-8" if utf_8 else format.encoding
@@ -81,9 +80,10 @@ def count_lines(content: bytes, size: int = -1) -> int:
     return int(numpy.count_nonzero(numpy.frombuffer(content, numpy.uint8, size) == ord("\n")))
 
 
-def _find_ranges(path: Path, start: int) -> Iterator[LineRange]:
+def _find_ranges(path: Path) -> Iterator[LineRange]:
     number = 1
     with path.open("rb") as file:
+        start = len(codecs.BOM_UTF8) if file.read(3) == codecs.BOM_UTF8 else 0
         while True:
             file.seek(start)
             content = file.read(BLOCK_BYTES)

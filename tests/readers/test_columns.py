@@ -71,3 +71,33 @@ def test_a_file_that_is_cut_off_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match=r"a\.parquet is not a parquet file"):
         rows_of(write(path, path.read_bytes()[:-100]))
+
+
+def test_a_row_that_python_cannot_hold_is_broken_and_the_others_are_kept(tmp_path: Path) -> None:
+    texts = pyarrow.array([b"a", b"\xf0\xfe", b"c"]).cast(pyarrow.binary()).view(pyarrow.string())
+    pyarrow.parquet.write_table(pyarrow.table({"text": texts}), tmp_path / "a.parquet")
+    rows = rows_of(tmp_path / "a.parquet")
+
+    assert [row.number for row in rows] == [1, 2, 3]
+    assert [row.values["text"] for row in rows if isinstance(row, Row)] == ["a", "c"]
+
+
+def test_nanoseconds_are_cut_to_what_python_has(tmp_path: Path) -> None:
+    seen = pyarrow.array([1_700_000_000_123_456_789], pyarrow.timestamp("ns"))
+    nested = pyarrow.StructArray.from_arrays([seen], ["seen"])
+    pyarrow.parquet.write_table(
+        pyarrow.table({"seen": seen, "meta": nested}), tmp_path / "a.parquet"
+    )
+    [values] = values_of(tmp_path / "a.parquet")
+
+    assert values["seen"].microsecond == 123_456
+    assert values["meta"] == {"seen": values["seen"]}
+
+
+def test_a_damaged_page_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.parquet", [{"text": f"{n}" * 50} for n in range(2000)], 500)
+    content = bytearray(path.read_bytes())
+    content[100:3000] = b"\xff" * 2900
+
+    with pytest.raises(UserError, match=r"a\.parquet is damaged in row group 0"):
+        rows_of(write(path, bytes(content)))

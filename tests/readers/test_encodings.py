@@ -84,3 +84,13 @@ def test_a_sequence_that_two_chunks_share_is_whole(tmp_path: Path) -> None:
 def test_an_unknown_encoding_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"jsonl\.encoding is 'cp12544'"):
         detect(csv(tmp_path / "a.csv", TURKISH, "cp1254"), encoding="cp12544")
+
+
+@pytest.mark.parametrize("name", ["UTF8", "utf_8", "utf-8-sig", "UTF-16", "windows-1254"])
+def test_an_encoding_may_be_named_in_any_way(tmp_path: Path, name: str) -> None:
+    encoding = "utf-8-sig" if "8" in name else name
+    row = f'{{"b": "{TURKISH}"}}\n'
+    path = write(tmp_path / "a.jsonl", row, encoding)
+
+    assert values_of(csv(tmp_path / "a.csv", TURKISH, encoding), encoding=name)[0]["b"] == TURKISH
+    assert values_of(path, encoding=name) == [{"b": TURKISH}]
