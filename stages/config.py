@@ -273,7 +273,9 @@ def bytes_of(size: str) -> int:
         UserError: it is none, or below a megabyte.
     """
     matched = re.fullmatch(r"(\d+(?:\.\d+)?) ?([MGT])B", size)
-    found = int(float(matched[1]) * {"M": 10**6, "G": 10**9, "T": 10**12}[matched[2]]) if matched else 0
+    found = (
+        int(float(matched[1]) * {"M": 10**6, "G": 10**9, "T": 10**12}[matched[2]]) if matched else 0
+    )
     if found < 10**6:
         raise UserError(
             f"pretokenizer.max_memory is {size!r}, expected a size of at least 1MB, such as 500MB "

@@ -12,7 +12,7 @@ from typing import IO
 import numpy
 
 from stages.kernel import kernel
-from stages.pretokens.counter import BATCH_ENTRIES, Array, compare, prefix_of
+from stages.pretokens.counter import BATCH_ENTRIES, Array, compare
 from stages.pretokens.table import Batch
 from stages.workdir import atomic_write
 
@@ -115,7 +115,7 @@ class _Blocks:
         self.lengths[run, :rows] = block.lengths
         self.counts[run, :rows] = block.counts
         self.rows[run], self.row[run], self.start[run] = rows, 0, 0
-        self.prefix[run] = prefix_of(self.data[run], 0, int(block.lengths[0]))
+        self.prefix[run] = prefix_at(self.data[run], 0, int(block.lengths[0]))
         return True
 
     def rows_at(self) -> tuple[Array, ...]:
@@ -144,6 +144,16 @@ class _Merged:
             self.data = numpy.empty(2 * len(self.data), numpy.uint8)
         self.used[:] = 0
         return batch
+
+
+@kernel
+def prefix_at(data: Array, start: int, length: int) -> int:
+    """Returns the first 8 bytes of a pretoken as a big-endian number, padded with zeros."""
+    prefix = numpy.uint64(0)
+    for offset in range(8):
+        byte = numpy.uint64(data[start + offset]) if offset < length else numpy.uint64(0)
+        prefix = prefix << numpy.uint64(8) | byte
+    return prefix
 
 
 @kernel
@@ -235,7 +245,7 @@ def merge_blocks(
     last_prefix = numpy.uint64(0)
     if merged:
         length = merged_lengths[merged - 1]
-        last_prefix = prefix_of(merged_data, end - length, length)
+        last_prefix = prefix_at(merged_data, end - length, length)
     while True:
         run = heap[0]
         length, at = numpy.int64(lengths[run, row[run]]), start[run]
@@ -257,7 +267,7 @@ def merge_blocks(
         row[run] += 1
         start[run] += length
         if row[run] < rows[run]:
-            prefix[run] = prefix_of(data[run], start[run], lengths[run, row[run]])
+            prefix[run] = prefix_at(data[run], start[run], lengths[run, row[run]])
             sink(heap, size, run, data, lengths, row, start, prefix)
             continue
         size[0] -= 1

@@ -109,7 +109,11 @@ def _split(batch: Batch, rows: int) -> tuple[Batch, Batch]:
 def _to_arrow(batch: Batch) -> pyarrow.Table:
     ends = numpy.zeros(len(batch.lengths) + 1, numpy.int32)
     numpy.cumsum(batch.lengths, out=ends[1:])
-    buffers = [None, pyarrow.py_buffer(ends), pyarrow.py_buffer(numpy.ascontiguousarray(batch.data))]
+    buffers = [
+        None,
+        pyarrow.py_buffer(ends),
+        pyarrow.py_buffer(numpy.ascontiguousarray(batch.data)),
+    ]
     pretokens = pyarrow.Array.from_buffers(pyarrow.binary(), len(batch.lengths), buffers)
     return pyarrow.table([pretokens, pyarrow.array(batch.counts)], schema=SCHEMA)
 

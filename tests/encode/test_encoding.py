@@ -10,14 +10,12 @@ from stages.config import Encode
 from stages.encode.encoding import BATCH_DOCUMENTS, encode_corpus, is_validation
 from stages.errors import UserError
 from stages.special_tokens import END_OF_TEXT_ID
-from stages.tokenizer.alphabet import alphabet_order
-from stages.tokenizer.bpe import Merge
+from stages.tokenizer.alphabet import FIRST_ID, alphabet_order, byte_ids
+from stages.tokenizer.merges import Merge
 from stages.tokenizer.training import build_tokenizer, load_tokenizer, write_tokenizer
 from stages.tokens import SPLITS, read_meta, read_split
 from stages.workdir import file_sha256
 from tests.tiny import (
-    FIRST_ID,
-    byte_ids,
     documents,
     file_bytes,
     record,
