@@ -1,30 +1,49 @@
 """Encodes in input order, holds validation documents out by the hash of their id, and proves the
 round trip.
+
+Work in progress, in the work directory: `<shard>/`, token files of its own, with `facts.json` when
+they are complete. A run that was killed goes on after the shards that are encoded; in the end they
+are written one after another.
 """
 
 import hashlib
+import json
 import logging
-import os
-from collections.abc import Iterator
-from itertools import chain, islice
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Encoding
+import numpy
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 from tqdm import tqdm
 
 from stages.config import Encode, Runtime
+from stages.encode.encoder import EncodeTexts, make_encoder
+from stages.encode.tallies import Tallies
 from stages.errors import UserError
-from stages.records import read_records, shard_paths
-from stages.special_tokens import END_OF_TEXT_ID
+from stages.records import Segment, read_records, segments, shard_paths
 from stages.tokenizer.training import load_tokenizer
 from stages.tokens import SPLITS, TokenWriter, token_dtype
 from stages.workdir import file_sha256, fresh, open_workdir, publish, work_key, write_json
 
 BATCH_DOCUMENTS = 256
+FACTS = "facts.json"
 
 log = logging.getLogger(__name__)
+
+
+@dataclass
+class ShardEncoder:
+    """All that the encoding of a shard needs, whichever shard it is."""
+
+    tokenizer: HuggingFaceTokenizer
+    encode: EncodeTexts
+    dtype: numpy.dtype[Any]
+    validation_share: float
+    work: Path
+    bar: "tqdm[Any]"
 
 
 def encode_corpus(
@@ -36,23 +55,27 @@ def encode_corpus(
         UserError: a split has no document, or a validation document is not the same after a round
             trip.
     """
-    os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    os.environ["RAYON_NUM_THREADS"] = str(runtime.workers)  # read when the first batch is encoded
     tokenizer = load_tokenizer(tokenizer_folder)
+    dtype = token_dtype(tokenizer.get_vocab_size())
     inputs = [jsonl / "manifest.json", tokenizer_folder / "tokenizer.json"]
     with open_workdir("encode", work_key("encode", [config], inputs)) as work:
+        with _progress_bar(runtime.progress) as bar:
+            encode = make_encoder(tokenizer, dtype, runtime.workers)
+            shard = ShardEncoder(tokenizer, encode, dtype, config.validation_share, work, bar)
+            facts = _encode_shards(shard, shard_paths(jsonl), runtime.workers)
         finished = fresh(work / "tokens")
-        dtype = token_dtype(tokenizer.get_vocab_size())
         writers = {split: TokenWriter(finished, split, dtype) for split in SPLITS}
-        _encode(tokenizer, jsonl, config.validation_share, writers, runtime.progress)
+        for path, of_shard in zip(shard_paths(jsonl), facts, strict=True):
+            for split, writer in writers.items():
+                writer.append(work / path.name, split, of_shard["bytes"][split])
         for split, writer in writers.items():
             writer.close()
             if not writer.documents:
                 raise UserError(_empty_split(split, writers, config))
-        meta = _meta(writers, dtype.str, inputs, finished)
-        write_json(finished / "meta.json", meta)
+        write_json(finished / "meta.json", _meta(writers, dtype.str, inputs, finished))
         publish(finished, out)
-        write_json(metrics, _metrics(writers))
+        tallies = Tallies.sum(Tallies(of_shard["tallies"]) for of_shard in facts)
+        write_json(metrics, {**_counts(writers), **tallies.metrics()})
     for split, writer in writers.items():
         log.info(
             "%s: %d documents, %.1f MB, %d tokens",
@@ -63,32 +86,73 @@ def encode_corpus(
         )
 
 
-def _encode(
-    tokenizer: HuggingFaceTokenizer,
-    jsonl: Path,
-    share: float,
+def _progress_bar(shown: bool) -> "tqdm[Any]":
+    return tqdm(unit="B", unit_scale=True, desc="encode", disable=not shown, mininterval=1)
+
+
+def _encode_shards(
+    shard: ShardEncoder, paths: list[Path], workers: int
+) -> list[dict[str, Any]]:
+    """Encodes the shards that aren't encoded yet; returns the facts of all, in order."""
+    executor = ThreadPoolExecutor(min(workers, len(paths)))
+    try:
+        return list(executor.map(partial(encode_shard, shard), paths))
+    finally:
+        executor.shutdown(cancel_futures=True)  # after an error, don't encode the rest
+
+
+def encode_shard(shard: ShardEncoder, path: Path) -> dict[str, Any]:
+    """Writes the token files of one shard; returns its bytes of text by split, and its tallies."""
+    folder = shard.work / path.name
+    if (folder / FACTS).exists():
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        assert isinstance(facts, dict)
+        shard.bar.update(sum(facts["bytes"].values()))
+        return facts
+    fresh(folder)
+    writers = {split: TokenWriter(folder, split, shard.dtype) for split in SPLITS}
+    tallies = Tallies({})
+    batch: list[dict[str, Any]] = []
+    for record in read_records(path):
+        batch.append(record)
+        if len(batch) == BATCH_DOCUMENTS:
+            _encode_batch(shard, batch, writers, tallies)
+            batch = []
+    _encode_batch(shard, batch, writers, tallies)
+    for writer in writers.values():
+        writer.close()
+    sizes = {split: writer.bytes for split, writer in writers.items()}
+    facts = {"bytes": sizes, "tallies": tallies.values}
+    write_json(folder / FACTS, facts)
+    return facts
+
+
+def _encode_batch(
+    shard: ShardEncoder,
+    records: list[dict[str, Any]],
     writers: dict[str, TokenWriter],
-    progress: bool,
+    tallies: Tallies,
 ) -> None:
-    records = chain.from_iterable(read_records(path) for path in shard_paths(jsonl))
-    with tqdm(unit="B", unit_scale=True, desc="encode", disable=not progress, mininterval=1) as bar:
-        for record, encoding in _encodings(tokenizer, records):
-            size = len(record["content"].encode())
-            split = "val" if is_validation(record["id"], share) else "train"
+    documents = [segments(record) for record in records]
+    encoded = iter(shard.encode([segment.text for parts in documents for segment in parts]))
+    for record, parts in zip(records, documents, strict=True):
+        split = "val" if is_validation(record["id"], shard.validation_share) else "train"
+        pieces: list[numpy.ndarray[Any, Any]] = []
+        size = tokens = 0
+        for segment in parts:
+            ids = next(encoded)
             if split == "val":
-                _check_round_trip(tokenizer, encoding.ids, record)
-            writers[split].write([END_OF_TEXT_ID, *encoding.ids], size)
-            bar.update(size)
-
-
-def _encodings(
-    tokenizer: HuggingFaceTokenizer, records: Iterator[dict[str, Any]]
-) -> Iterator[tuple[dict[str, Any], Encoding]]:
-    while batch := list(islice(records, BATCH_DOCUMENTS)):
-        texts = [record["content"] for record in batch]
-        yield from zip(
-            batch, tokenizer.encode_batch_fast(texts, add_special_tokens=False), strict=True
-        )
+                _check_round_trip(shard.tokenizer, ids, segment, record)
+            pieces += [
+                numpy.array(segment.before, shard.dtype),
+                ids,
+                numpy.array(segment.after, shard.dtype),
+            ]
+            size += len(segment.text.encode())
+            tokens += len(ids)
+        writers[split].write(numpy.concatenate(pieces), size)
+        tallies.add(record, split, size, tokens)
+        shard.bar.update(size)
 
 
 def is_validation(id: str, share: float) -> bool:
@@ -99,9 +163,12 @@ def is_validation(id: str, share: float) -> bool:
 
 
 def _check_round_trip(
-    tokenizer: HuggingFaceTokenizer, ids: list[int], record: dict[str, Any]
+    tokenizer: HuggingFaceTokenizer,
+    ids: numpy.ndarray[Any, Any],
+    segment: Segment,
+    record: dict[str, Any],
 ) -> None:
-    if tokenizer.decode(ids, skip_special_tokens=False) != record["content"]:
+    if tokenizer.decode(ids.tolist(), skip_special_tokens=False) != segment.text:
         raise UserError(
             f"the tokenizer does not give back {record['repo']}/{record['path']} as it was. A "
             "byte-level tokenizer loses nothing: run `dvc repro --force --single-item tokenizer`, "
@@ -128,24 +195,17 @@ def _meta(
         "tokenizer_sha256": file_sha256(tokenizer),
         **{
             split: {
-                "documents": writer.documents,
-                "tokens": writer.tokens,
-                "bytes": writer.bytes,
+                **_counts(writers)[split],
                 "sha256": file_sha256(folder / f"{split}.bin"),
                 "offsets_sha256": file_sha256(folder / f"{split}.offsets.bin"),
             }
-            for split, writer in writers.items()
+            for split in writers
         },
     }
 
 
-def _metrics(writers: dict[str, TokenWriter]) -> dict[str, Any]:
-    train, val = writers["train"], writers["val"]
-    tokens = (
-        train.tokens + val.tokens - train.documents - val.documents
-    )  # without the <|endoftext|> we put in front
+def _counts(writers: dict[str, TokenWriter]) -> dict[str, dict[str, int]]:
     return {
-        "train": {"documents": train.documents, "tokens": train.tokens, "bytes": train.bytes},
-        "val": {"documents": val.documents, "tokens": val.tokens, "bytes": val.bytes},
-        "bytes_per_token": round((train.bytes + val.bytes) / tokens, 6),
+        split: {"documents": writer.documents, "tokens": writer.tokens, "bytes": writer.bytes}
+        for split, writer in writers.items()
     }
