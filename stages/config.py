@@ -7,6 +7,7 @@ in these objects only.
 """
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -122,10 +123,12 @@ class Jsonl:
 
 @dataclass
 class Pretokenizer:
-    """How text is cut into pretokens."""
+    """How text is cut into pretokens, and which documents are."""
 
     pattern: str
-    max_pretoken_bytes: int = limits(minimum=2)
+    max_memory: str
+    max_pretoken_bytes: int = limits(minimum=2, maximum=65_536)
+    sample_share: float = limits(minimum=1e-6, maximum=1)
 
 
 @dataclass
@@ -364,9 +367,28 @@ def _check_rules(section: str, rules: Jsonl) -> None:
             raise UserError(f"{section}.redact has '{kind}', allowed: {', '.join(REDACTIONS)}.")
 
 
+def bytes_of(size: str) -> int:
+    """Returns the bytes of a size such as 2GB, 500MB or 1.5 GB (powers of 1,000).
+
+    Raises:
+        UserError: it is none, or below a megabyte.
+    """
+    matched = re.fullmatch(r"(\d+(?:\.\d+)?) ?([MGT])B", size)
+    found = (
+        int(float(matched[1]) * {"M": 10**6, "G": 10**9, "T": 10**12}[matched[2]]) if matched else 0
+    )
+    if found < 10**6:
+        raise UserError(
+            f"pretokenizer.max_memory is {size!r}, expected a size of at least 1MB, such as 500MB "
+            "or 2GB."
+        )
+    return found
+
+
 def _check_together(config: Config) -> None:
     """Checks what no single value shows."""
     model, train = config.model, config.train
+    bytes_of(config.pretokenizer.max_memory)
     if model.hidden_size % (2 * model.num_heads):
         raise UserError(
             f"model.hidden_size is {model.hidden_size}, expected a multiple of 2 x "

@@ -3,10 +3,14 @@
 train.bin, val.bin       ids, uint16 (uint32 above 65,536 entries); <|endoftext|> before each
                          document
 train.offsets.bin, ...   uint64: where each document starts, and the total at the end
-meta.json                counts, dtype, hashes of these files and of the tokenizer
+val.documents.jsonl      of each validation document, in order: id, source, path, language
+origins.jsonl            where the documents came from, as in data/jsonl
+meta.json                counts, dtype, hashes of these files and of the tokenizer, and the
+                         provenance: sources, licences, and the hash of the raw manifest
 """
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +23,9 @@ from stages.errors import UserError
 SPLITS = ("train", "val")
 OFFSET_DTYPE = numpy.dtype("<u8")
 UINT16_ENTRIES = 65_536
+COPY_BYTES = 1 << 20
+VALIDATION_DOCUMENTS = "val.documents.jsonl"
+ORIGINS = "origins.jsonl"
 
 
 def token_dtype(vocab_size: int) -> numpy.dtype[Any]:
@@ -35,12 +42,22 @@ class TokenWriter:
         self._tokens: IO[bytes] = (folder / f"{split}.bin").open("wb")
         self._offsets: IO[bytes] = (folder / f"{split}.offsets.bin").open("wb")
 
-    def write(self, ids: Sequence[int], size: int) -> None:
+    def write(self, ids: Sequence[int] | numpy.ndarray[Any, Any], size: int) -> None:
         """Appends one document: its ids, and its size in bytes of UTF-8 text."""
         self._offsets.write(numpy.array([self.tokens], OFFSET_DTYPE).tobytes())
         self._tokens.write(numpy.array(ids, self.dtype).tobytes())
         self.documents += 1
         self.tokens += len(ids)
+        self.bytes += size
+
+    def append(self, folder: Path, split: str, size: int) -> None:
+        """Appends all documents of a split that another writer has closed, `size` bytes of text."""
+        offsets = numpy.fromfile(folder / f"{split}.offsets.bin", OFFSET_DTYPE)
+        self._offsets.write((offsets[:-1] + OFFSET_DTYPE.type(self.tokens)).tobytes())
+        with (folder / f"{split}.bin").open("rb") as ids:
+            shutil.copyfileobj(ids, self._tokens, COPY_BYTES)
+        self.documents += len(offsets) - 1
+        self.tokens += int(offsets[-1])
         self.bytes += size
 
     def close(self) -> None:

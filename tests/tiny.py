@@ -7,7 +7,7 @@ import subprocess
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,17 @@ from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from stages.compose.composition import compose, write_lock_file
 from stages.config import Jsonl, Model, Runtime, Train, check, load_runtime
+from stages.pretokens.table import batch_of, read_table
 from stages.records import ShardWriter
-from stages.special_tokens import END_OF_TEXT_ID, SPECIAL_TOKENS
-from stages.tokenizer.alphabet import alphabet_order
-from stages.tokenizer.bpe import Merge, train_merges
+from stages.special_tokens import END_OF_TEXT_ID
+from stages.tokenizer.alphabet import FIRST_ID, alphabet_order, byte_ids
+from stages.tokenizer.bpe import train_merges
+from stages.tokenizer.merges import Merge
 from stages.tokenizer.training import build_tokenizer, write_tokenizer
 from stages.tokens import SPLITS, TokenWriter, token_dtype
 from stages.workdir import file_sha256, write_json
 
 PROJECT = Path(__file__).parent.parent
-FIRST_ID = len(SPECIAL_TOKENS) + 256
 MODULES = ("abc", "bisect", "copy", "glob", "heapq", "shlex", "stat", "textwrap", "this", "types")
 
 
@@ -57,13 +58,28 @@ def record(text: str) -> dict[str, Any]:
     return {"content": text, "id": id, "source": "test", "path": f"{id}.py", "repo": "tiny"}
 
 
-def write_corpus(folder: Path, texts: list[str], shard_bytes: int | None = 2000) -> Path:
-    """Writes a data/jsonl."""
+def conversation(*texts: str) -> dict[str, Any]:
+    """A record of a conversation; the roles take turns."""
+    id = hashlib.sha1("\0".join(texts).encode()).hexdigest()
+    messages = [
+        {"role": ("user", "assistant")[number % 2], "content": text}
+        for number, text in enumerate(texts)
+    ]
+    return {"messages": messages, "id": id, "source": "test", "path": f"{id}.json", "repo": "tiny"}
+
+
+def write_corpus(
+    folder: Path, texts: Sequence[str | dict[str, Any]], shard_bytes: int | None = 2000
+) -> Path:
+    """Writes a data/jsonl of texts and of records."""
     folder.mkdir(parents=True)
     with ShardWriter(folder, shard_bytes, "none") as writer:
         for text in texts:
-            writer.write(record(text))
-    write_json(folder / "manifest.json", {"shards": [shard.sha256 for shard in writer.shards]})
+            writer.write(record(text) if isinstance(text, str) else text)
+    provenance = {"raw_manifest_sha256": "0" * 64, "sources": {}, "licenses": {}}
+    shards = [shard.sha256 for shard in writer.shards]
+    write_json(folder / "manifest.json", {**provenance, "shards": shards})
+    (folder / "origins.jsonl").write_text("")
     return folder
 
 
@@ -73,17 +89,15 @@ def pretoken_counts(texts: list[str]) -> Counter[bytes]:
     return Counter(word.encode() for text in texts for word in split(text))
 
 
-def byte_ids() -> list[int]:
-    """The id of each byte, by byte value."""
-    ids = [0] * 256
-    for rank, byte in enumerate(alphabet_order()):
-        ids[byte] = len(SPECIAL_TOKENS) + rank
-    return ids
+def table_counts(folder: Path) -> Counter[bytes]:
+    """The counts of a data/pretokens."""
+    return Counter(dict(row for batch in read_table(folder) for row in batch.rows()))
 
 
-def merges_of(words: Counter[bytes], vocab_size: int, min_frequency: int = 1) -> list[Merge]:
+def merges_of(words: Mapping[bytes, int], vocab_size: int, min_frequency: int = 1) -> list[Merge]:
     """The merges of a vocabulary with the special tokens in front."""
-    return train_merges(words, byte_ids(), FIRST_ID, vocab_size, min_frequency)
+    table = [batch_of(words.items())]
+    return train_merges(table, byte_ids(), FIRST_ID, vocab_size, min_frequency)
 
 
 def write_tiny_tokenizer(folder: Path, vocab_size: int = 300) -> HuggingFaceTokenizer:

@@ -104,7 +104,7 @@ def _hex_item(data: Any, kinds: Any, start: int) -> int:
 def _is_escape(data: Any, kinds: Any, index: int) -> bool:
     if index + 6 > len(data) or data[index] != BACKSLASH or data[index + 1] != U:
         return False
-    for digit in data[index + 2 : index + 6]:  # noqa: SIM110 -- numba compiles no generator
+    for digit in data[index + 2 : index + 6]:
         if not kinds[digit] & HEX:
             return False
     return True

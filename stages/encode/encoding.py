@@ -1,30 +1,59 @@
 """Encodes in input order, holds validation documents out by the hash of their id, and proves the
 round trip.
+
+Work in progress, in the work directory: `<shard>/`, token files of its own, with `facts.json` when
+they are complete. A run that was killed goes on after the shards that are encoded; in the end they
+are written one after another.
 """
 
 import hashlib
+import json
 import logging
-import os
-from collections.abc import Iterator
-from itertools import chain, islice
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Encoding
+import numpy
+import orjson
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 from tqdm import tqdm
 
 from stages.config import Encode, Runtime
+from stages.encode.encoder import EncodeTexts, make_encoder
+from stages.encode.languages import language_of
+from stages.encode.tallies import Tallies
 from stages.errors import UserError
-from stages.records import read_records, shard_paths
-from stages.special_tokens import END_OF_TEXT_ID
+from stages.records import Segment, read_records, segments, shard_paths
 from stages.tokenizer.training import load_tokenizer
-from stages.tokens import SPLITS, TokenWriter, token_dtype
+from stages.tokens import (
+    ORIGINS,
+    SPLITS,
+    VALIDATION_DOCUMENTS,
+    TokenWriter,
+    token_dtype,
+)
 from stages.workdir import file_sha256, fresh, open_workdir, publish, work_key, write_json
 
 BATCH_DOCUMENTS = 256
+FACTS = "facts.json"
 
 log = logging.getLogger(__name__)
+
+
+@dataclass
+class ShardEncoder:
+    """All that the encoding of a shard needs, whichever shard it is."""
+
+    tokenizer: HuggingFaceTokenizer
+    encode: EncodeTexts
+    dtype: numpy.dtype[Any]
+    validation_share: float
+    work: Path
+    bar: "tqdm[Any]"
 
 
 def encode_corpus(
@@ -36,23 +65,32 @@ def encode_corpus(
         UserError: a split has no document, or a validation document is not the same after a round
             trip.
     """
-    os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    os.environ["RAYON_NUM_THREADS"] = str(runtime.workers)  # read when the first batch is encoded
     tokenizer = load_tokenizer(tokenizer_folder)
+    dtype = token_dtype(tokenizer.get_vocab_size())
     inputs = [jsonl / "manifest.json", tokenizer_folder / "tokenizer.json"]
     with open_workdir("encode", work_key("encode", [config], inputs)) as work:
+        with _progress_bar(runtime.progress) as bar:
+            encode = make_encoder(tokenizer, dtype, runtime.workers)
+            shard = ShardEncoder(tokenizer, encode, dtype, config.validation_share, work, bar)
+            facts = _encode_shards(shard, shard_paths(jsonl), runtime.workers)
         finished = fresh(work / "tokens")
-        dtype = token_dtype(tokenizer.get_vocab_size())
         writers = {split: TokenWriter(finished, split, dtype) for split in SPLITS}
-        _encode(tokenizer, jsonl, config.validation_share, writers, runtime.progress)
+        for path, of_shard in zip(shard_paths(jsonl), facts, strict=True):
+            for split, writer in writers.items():
+                writer.append(work / path.name, split, of_shard["bytes"][split])
         for split, writer in writers.items():
             writer.close()
             if not writer.documents:
                 raise UserError(_empty_split(split, writers, config))
-        meta = _meta(writers, dtype.str, inputs, finished)
-        write_json(finished / "meta.json", meta)
+        _join(
+            [work / path.name / VALIDATION_DOCUMENTS for path in shard_paths(jsonl)],
+            finished / VALIDATION_DOCUMENTS,
+        )
+        shutil.copyfile(jsonl / ORIGINS, finished / ORIGINS)
+        write_json(finished / "meta.json", _meta(writers, dtype.str, inputs, finished))
         publish(finished, out)
-        write_json(metrics, _metrics(writers))
+        tallies = Tallies.sum(Tallies(of_shard["tallies"]) for of_shard in facts)
+        write_json(metrics, {**_counts(writers), **tallies.metrics()})
     for split, writer in writers.items():
         log.info(
             "%s: %d documents, %.1f MB, %d tokens",
@@ -63,32 +101,90 @@ def encode_corpus(
         )
 
 
-def _encode(
-    tokenizer: HuggingFaceTokenizer,
-    jsonl: Path,
-    share: float,
+def _progress_bar(shown: bool) -> "tqdm[Any]":
+    return tqdm(unit="B", unit_scale=True, desc="encode", disable=not shown, mininterval=1)
+
+
+def _encode_shards(shard: ShardEncoder, paths: list[Path], workers: int) -> list[dict[str, Any]]:
+    """Encodes the shards that aren't encoded yet; returns the facts of all, in order."""
+    executor = ThreadPoolExecutor(min(workers, len(paths)))
+    try:
+        return list(executor.map(partial(encode_shard, shard), paths))
+    finally:
+        executor.shutdown(cancel_futures=True)  # after an error, don't encode the rest
+
+
+def encode_shard(shard: ShardEncoder, path: Path) -> dict[str, Any]:
+    """Writes the token files of one shard; returns its bytes of text by split, and its tallies."""
+    folder = shard.work / path.name
+    if (folder / FACTS).exists():
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        assert isinstance(facts, dict)
+        shard.bar.update(sum(facts["bytes"].values()))
+        return facts
+    fresh(folder)
+    writers = {split: TokenWriter(folder, split, shard.dtype) for split in SPLITS}
+    tallies = Tallies({})
+    records = (record for record in read_records(path) if not _is_held_out_copy(shard, record))
+    with (folder / VALIDATION_DOCUMENTS).open("wb") as held_out:
+        while batch := list(islice(records, BATCH_DOCUMENTS)):
+            _encode_batch(shard, batch, writers, tallies)
+            held_out.writelines(
+                _described(record)
+                for record in batch
+                if is_validation(record["id"], shard.validation_share)
+            )
+    for writer in writers.values():
+        writer.close()
+    sizes = {split: writer.bytes for split, writer in writers.items()}
+    facts = {"bytes": sizes, "tallies": tallies.values}
+    write_json(folder / FACTS, facts)
+    return facts
+
+
+def _is_held_out_copy(shard: ShardEncoder, record: dict[str, Any]) -> bool:
+    """Whether a weight has repeated a document that is held out: it is measured once."""
+    return "copy" in record and is_validation(record["id"], shard.validation_share)
+
+
+def _described(record: dict[str, Any]) -> bytes:
+    told = {key: record.get(key) for key in ("id", "source", "path")}
+    line = {**told, "language": language_of(record)}
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _join(parts: list[Path], whole: Path) -> None:
+    with whole.open("wb") as file:
+        for part in parts:
+            file.write(part.read_bytes())
+
+
+def _encode_batch(
+    shard: ShardEncoder,
+    records: list[dict[str, Any]],
     writers: dict[str, TokenWriter],
-    progress: bool,
+    tallies: Tallies,
 ) -> None:
-    records = chain.from_iterable(read_records(path) for path in shard_paths(jsonl))
-    with tqdm(unit="B", unit_scale=True, desc="encode", disable=not progress, mininterval=1) as bar:
-        for record, encoding in _encodings(tokenizer, records):
-            size = len(record["content"].encode())
-            split = "val" if is_validation(record["id"], share) else "train"
+    documents = [segments(record) for record in records]
+    encoded = iter(shard.encode([segment.text for parts in documents for segment in parts]))
+    for record, parts in zip(records, documents, strict=True):
+        split = "val" if is_validation(record["id"], shard.validation_share) else "train"
+        pieces: list[numpy.ndarray[Any, Any]] = []
+        size = tokens = 0
+        for segment in parts:
+            ids = next(encoded)
             if split == "val":
-                _check_round_trip(tokenizer, encoding.ids, record)
-            writers[split].write([END_OF_TEXT_ID, *encoding.ids], size)
-            bar.update(size)
-
-
-def _encodings(
-    tokenizer: HuggingFaceTokenizer, records: Iterator[dict[str, Any]]
-) -> Iterator[tuple[dict[str, Any], Encoding]]:
-    while batch := list(islice(records, BATCH_DOCUMENTS)):
-        texts = [record["content"] for record in batch]
-        yield from zip(
-            batch, tokenizer.encode_batch_fast(texts, add_special_tokens=False), strict=True
-        )
+                _check_round_trip(shard.tokenizer, ids, segment, record)
+            pieces += [
+                numpy.array(segment.before, shard.dtype),
+                ids,
+                numpy.array(segment.after, shard.dtype),
+            ]
+            size += len(segment.text.encode())
+            tokens += len(ids)
+        writers[split].write(numpy.concatenate(pieces), size)
+        tallies.add(record, split, size, tokens)
+        shard.bar.update(size)
 
 
 def is_validation(id: str, share: float) -> bool:
@@ -99,9 +195,12 @@ def is_validation(id: str, share: float) -> bool:
 
 
 def _check_round_trip(
-    tokenizer: HuggingFaceTokenizer, ids: list[int], record: dict[str, Any]
+    tokenizer: HuggingFaceTokenizer,
+    ids: numpy.ndarray[Any, Any],
+    segment: Segment,
+    record: dict[str, Any],
 ) -> None:
-    if tokenizer.decode(ids, skip_special_tokens=False) != record["content"]:
+    if tokenizer.decode(ids.tolist(), skip_special_tokens=False) != segment.text:
         raise UserError(
             f"the tokenizer does not give back {record['repo']}/{record['path']} as it was. A "
             "byte-level tokenizer loses nothing: run `dvc repro --force --single-item tokenizer`, "
@@ -122,30 +221,25 @@ def _meta(
     writers: dict[str, TokenWriter], dtype: str, inputs: list[Path], folder: Path
 ) -> dict[str, Any]:
     manifest, tokenizer = inputs
+    corpus = json.loads(manifest.read_text(encoding="utf-8"))
     return {
         "dtype": dtype,
         "jsonl_manifest_sha256": file_sha256(manifest),
         "tokenizer_sha256": file_sha256(tokenizer),
         **{
             split: {
-                "documents": writer.documents,
-                "tokens": writer.tokens,
-                "bytes": writer.bytes,
+                **_counts(writers)[split],
                 "sha256": file_sha256(folder / f"{split}.bin"),
                 "offsets_sha256": file_sha256(folder / f"{split}.offsets.bin"),
             }
-            for split, writer in writers.items()
+            for split in writers
         },
+        "provenance": {key: corpus[key] for key in ("raw_manifest_sha256", "sources", "licenses")},
     }
 
 
-def _metrics(writers: dict[str, TokenWriter]) -> dict[str, Any]:
-    train, val = writers["train"], writers["val"]
-    tokens = (
-        train.tokens + val.tokens - train.documents - val.documents
-    )  # without the <|endoftext|> we put in front
+def _counts(writers: dict[str, TokenWriter]) -> dict[str, dict[str, int]]:
     return {
-        "train": {"documents": train.documents, "tokens": train.tokens, "bytes": train.bytes},
-        "val": {"documents": val.documents, "tokens": val.tokens, "bytes": val.bytes},
-        "bytes_per_token": round((train.bytes + val.bytes) / tokens, 6),
+        split: {"documents": writer.documents, "tokens": writer.tokens, "bytes": writer.bytes}
+        for split, writer in writers.items()
     }

@@ -13,8 +13,6 @@ from stages.outcomes import Totals
 from stages.records import ShardWriter, read_records, shard_paths, text_bytes
 from stages.workdir import atomic_write
 
-ORIGINS = "origins.jsonl"
-
 
 class Origins:
     """How many documents and bytes came from which repository, under which licence.

@@ -1,83 +1,192 @@
-"""Counts pretokens, one shard a process, and adds the counts up in one sorted table.
+"""Counts the pretokens of each shard, spills them to disk in sorted runs, and merges the runs to one
+sorted table.
 
-The order of the table and its counts don't depend on the number of workers or on the order of
-shards.
+Work in progress, in the work directory: `<shard>.<n>.run`, and `<shard>.json` when all runs of the
+shard are there. A run that was killed goes on after the shards that are counted. The table is the
+same for every number of workers, order of shards and `max_memory`.
 """
 
+import json
 import logging
 import multiprocessing
 from collections import Counter
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import regex
 from tokenizers import Regex
 
-from stages.config import Pretokenizer, Runtime
+from stages.config import Pretokenizer, Runtime, bytes_of
 from stages.errors import UserError
-from stages.pretokens.table import write_table
-from stages.records import read_records, shard_paths
-from stages.workdir import file_sha256, fresh, open_workdir, publish, work_key
+from stages.pretokens.patterns import KNOWN_PATTERNS
+from stages.pretokens.table import Batch, batch_of, write_table
+from stages.records import read_records, segments, shard_paths
+from stages.workdir import file_sha256, fresh, open_workdir, publish, work_key, write_json
+
+WORD_BYTES = 256  # of memory for a word in a Counter, on average
+WORDS_PER_BATCH = 4096
 
 log = logging.getLogger(__name__)
 
 
 def count_corpus(config: Pretokenizer, runtime: Runtime, jsonl: Path, out: Path) -> None:
-    """Writes the (pretoken, count) table of all documents in `jsonl` to `out`.
+    """Writes the (pretoken, count) table of all documents in `jsonl`, or of a share of them, to
+    `out`.
 
     Raises:
         UserError: the pattern is not a regular expression, or does not match every character.
     """
+    from stages.pretokens.runs import merge_all  # noqa: PLC0415
+
     _compile(config.pattern)
     manifest = jsonl / "manifest.json"
-    with open_workdir("pretokens", work_key("pretokens", [config], [manifest])) as work:
-        counts = _count_shards(shard_paths(jsonl), config, runtime.workers)
-        finished = fresh(work / "pretokens")
+    what_counts = replace(config, max_memory="")
+    with open_workdir("pretokens", work_key("pretokens", [what_counts], [manifest])) as work:
+        shards = _count_shards(shard_paths(jsonl), config, runtime.workers, work)
         facts = {"pattern": config.pattern, "jsonl_manifest_sha256": file_sha256(manifest)}
-        write_table(finished, counts, facts)
+        if config.sample_share < 1:
+            facts |= _sample_facts(config, shards)
+        finished = fresh(work / "pretokens")
+        runs = [work / name for shard in shards for name in shard["runs"]]
+        meta = write_table(finished, merge_all(runs, work), facts)
         publish(finished, out)
-    log.info("%d pretokens, %d of them different", counts.total(), len(counts))
+    log.info("%d pretokens, %d of them different", meta["pretokens"], meta["different_pretokens"])
 
 
-def _count_shards(paths: list[Path], config: Pretokenizer, workers: int) -> Counter[bytes]:
-    count = partial(count_shard, pattern=config.pattern, max_bytes=config.max_pretoken_bytes)
+def _sample_facts(config: Pretokenizer, shards: list[dict[str, Any]]) -> dict[str, Any]:
+    taken = sum(shard["taken"] for shard in shards)
+    documents = sum(shard["documents"] for shard in shards)
+    log.info("a sample: %d of %d documents", taken, documents)
+    return {
+        "sample_share": config.sample_share,
+        "sampled_documents": taken,
+        "documents": documents,
+    }
+
+
+def _count_shards(
+    paths: list[Path], config: Pretokenizer, workers: int, work: Path
+) -> list[dict[str, Any]]:
+    """Counts the shards that aren't counted yet; returns the facts of all, in order."""
     workers = min(workers, len(paths))
-    if workers == 1:
-        return _total(map(count, paths))
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        return _total(pool.map(count, paths))
+    count = partial(
+        count_shard, config=config, work=work, max_bytes=bytes_of(config.max_memory) // workers
+    )
+    executor: Executor = (
+        ThreadPoolExecutor(workers)
+        if config.pattern in KNOWN_PATTERNS
+        else ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    )
+    try:
+        return list(executor.map(count, paths))
+    finally:
+        executor.shutdown(cancel_futures=True)  # after an error, don't count the rest
 
 
-def _total(counts: Iterable[Counter[bytes]]) -> Counter[bytes]:
-    total: Counter[bytes] = Counter()
-    for part in counts:
-        total.update(part)
-    return total
+def count_shard(path: Path, config: Pretokenizer, work: Path, max_bytes: int) -> dict[str, Any]:
+    """Counts the pretokens of a shard in about `max_bytes` bytes of memory; returns the names of
+    its runs in `work`, and how many documents it has and were taken.
+    """
+    from stages.pretokens.runs import write_run  # noqa: PLC0415
+
+    mark = work / f"{path.name}.json"
+    if mark.exists():
+        facts = json.loads(mark.read_text(encoding="utf-8"))
+        assert isinstance(facts, dict)
+        return facts
+    sample = _Sample(path, config.sample_share)
+    count = _count_by_kernel if config.pattern in KNOWN_PATTERNS else _count_by_regex
+    names = []
+    for table in count(sample, config, max_bytes):
+        names.append(f"{path.name}.{len(names)}.run")
+        write_run(work / names[-1], table)
+    facts = {"runs": names, "documents": sample.documents, "taken": sample.taken}
+    write_json(mark, facts)
+    return facts
 
 
-def count_shard(path: Path, pattern: str, max_bytes: int) -> Counter[bytes]:
-    """Returns how often each pretoken (UTF-8, at most `max_bytes` bytes) occurs in a shard."""
-    split = _compile(pattern).findall
-    words: Counter[str] = Counter()
-    characters = 0
-    for record in read_records(path):
-        words.update(split(record["content"]))
-        characters += len(record["content"])
-    matched = sum(len(word) * count for word, count in words.items())
-    if matched != characters:
-        raise UserError(
-            f"pretokenizer.pattern matches {matched} of the {characters} characters of {path}; "
-            "every one must belong to a pretoken. Add an alternative for the rest, such as |\\s+ "
-            "at the end."
-        )
+class _Sample:
+    """The texts of the documents of a shard whose id's hash is below the share, which does not
+    depend on the order of documents.
+    """
+
+    def __init__(self, path: Path, share: float) -> None:
+        self.path, self.share = path, share
+        self.documents = self.taken = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for record in read_records(self.path):
+            self.documents += 1
+            if self.share < 1 and not is_sampled(record["id"], self.share):
+                continue
+            self.taken += 1
+            for segment in segments(record):
+                yield segment.text
+
+
+def is_sampled(id: str, share: float) -> bool:
+    """Whether the document with this id is in a sample; not the hash that holds out validation
+    documents, so that a sample has its part of both.
+    """
+    digest = sha256(b"pretokens\0" + id.encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
+
+
+def _count_by_kernel(
+    texts: Iterable[str], config: Pretokenizer, max_bytes: int
+) -> Iterator[Iterable[Batch]]:
+    """Yields sorted tables whose sum is the count."""
+    from stages.pretokens.classes import classes  # noqa: PLC0415
+    from stages.pretokens.counter import PretokenCounter  # noqa: PLC0415
+
+    counter = PretokenCounter(
+        KNOWN_PATTERNS[config.pattern], classes(), config.max_pretoken_bytes, max_bytes
+    )
+    for text in texts:
+        yield from counter.add(text.encode())
+    yield counter.drain()
+
+
+def _count_by_regex(
+    sample: _Sample, config: Pretokenizer, max_bytes: int
+) -> Iterator[Iterable[Batch]]:
+    """Yields sorted tables whose sum is the count, for a pattern that no kernel knows."""
+    split = _compile(config.pattern).findall
     counts: Counter[bytes] = Counter()
-    for word, count in words.items():
+    characters = matched = 0
+    for text in sample:
+        words = split(text)
+        characters += len(text)
+        matched += sum(map(len, words))
+        if matched != characters:
+            raise UserError(
+                f"pretokenizer.pattern matches {matched} of the {characters} characters of "
+                f"{sample.path} up to its document {sample.taken}; every one must belong to a "
+                "pretoken. Add an alternative for the rest, such as |\\s+ at the end."
+            )
+        counts.update(_pieces(words, config.max_pretoken_bytes))
+        if len(counts) * WORD_BYTES > max_bytes:
+            yield _batches(counts)
+            counts = Counter()
+    yield _batches(counts)
+
+
+def _pieces(words: list[str], max_bytes: int) -> Iterator[bytes]:
+    for word in words:
         encoded = word.encode()
         for start in range(0, len(encoded), max_bytes):
-            counts[encoded[start : start + max_bytes]] += count
-    return counts
+            yield encoded[start : start + max_bytes]
+
+
+def _batches(counts: Counter[bytes]) -> Iterator[Batch]:
+    rows = sorted(counts.items())
+    for first in range(0, len(rows), WORDS_PER_BATCH):
+        yield batch_of(rows[first : first + WORDS_PER_BATCH])
 
 
 def _compile(pattern: str) -> "regex.Pattern[str]":

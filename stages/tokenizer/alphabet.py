@@ -5,6 +5,10 @@ it, else a character from U+0100 on. https://github.com/openai/gpt-2/blob/master
 (bytes_to_unicode)
 """
 
+from stages.special_tokens import SPECIAL_TOKENS
+
+FIRST_ID = len(SPECIAL_TOKENS) + 256  # of the tokens that merges make
+
 
 def byte_characters() -> list[str]:
     """Returns the character that stands for each byte, by byte value."""
@@ -19,3 +23,13 @@ def alphabet_order() -> list[int]:
     """
     characters = byte_characters()
     return sorted(range(256), key=lambda byte: characters[byte])
+
+
+def byte_ids() -> list[int]:
+    """Returns the id of each byte, by byte value: after the special tokens, in the order of the
+    alphabet.
+    """
+    ids = [0] * 256
+    for rank, byte in enumerate(alphabet_order()):
+        ids[byte] = len(SPECIAL_TOKENS) + rank
+    return ids

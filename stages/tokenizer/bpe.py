@@ -3,109 +3,98 @@ counts.
 
 Sennrich et al. 2016 (https://arxiv.org/abs/1508.07909), on bytes. The most frequent pair of
 neighbours is merged first, and among equally frequent pairs the one with the smaller ids, as
-`tokenizers` does; Python's integers don't overflow, where the 32-bit counts of `tokenizers` wrap at
-about 12 GB of code.
+`tokenizers` does; the counts have 64 bits, where those of `tokenizers` have 32 and wrap at about
+12 GB of code.
 
-The merges are found incrementally: a pair knows the words it occurs in, and a heap knows the next
-best pair.
+The work is done in rounds. A round counts all pairs, keeps those that are seen at least `least`
+times, each with the list of the words it occurs in, and merges until none is left; the next one has
+a smaller `least`. A pair's count grows only while the merge that makes its later part is applied,
+so what is then rarer than `least` can be left out. Few pairs are ever frequent enough to be merged,
+and only these few cost memory.
 """
 
-import heapq
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-Pair = tuple[int, int]
+import numpy
+
+from stages.pretokens.table import Array, Batch
+from stages.tokenizer.merges import Merge
+from stages.tokenizer.pairs import compact, frequent_pairs, list_words, sketch_pairs
+from stages.tokenizer.rounds import merge_round
+
+SHRINK = 8  # `least` from round to round: a round of counting is cheap beside a long list of words
+SKETCH_CELLS = 1 << 20
+SMALL_IDS = 1 << 16
 
 
 @dataclass
-class Merge:
-    """One merge: its parts' ids, the id of the token it makes, how often the pair stood in the
-    corpus, and by how many tokens it shortened it.
-
-    The last two differ where a pair overlaps itself: `aaa` holds (a, a) twice and is shortened by
-    one.
+class Words:
+    """The corpus as BPE sees it: the ids of all words, one after another, and of each word (with
+    two ids or more) where it starts, its length in ids, and its count.
     """
 
-    left: int
-    right: int
-    id: int
-    count: int
-    saved: int
+    symbols: Array
+    starts: Array
+    lengths: Array
+    counts: Array
+
+
+def _arrays(words: Words) -> tuple[Array, Array, Array, Array]:
+    return words.symbols, words.starts, words.lengths, words.counts
+
+
+def read_words(table: Iterable[Batch], byte_ids: list[int], vocab_size: int) -> Words:
+    """Returns the words of a table; the id of each byte is `byte_ids[byte]`."""
+    dtype = numpy.uint16 if vocab_size <= SMALL_IDS else numpy.int32
+    ids = numpy.array(byte_ids, dtype)
+    symbols, lengths, counts = (
+        [ids[:0]],
+        [numpy.zeros(0, numpy.int32)],
+        [numpy.zeros(0, numpy.int64)],
+    )
+    for batch in table:
+        symbols.append(ids[batch.data])
+        lengths.append(batch.lengths)
+        counts.append(batch.counts)
+    joined = numpy.concatenate(lengths)
+    starts = numpy.zeros(len(joined), numpy.int64)
+    numpy.cumsum(joined[:-1], out=starts[1:])
+    return Words(numpy.concatenate(symbols), starts, joined, numpy.concatenate(counts))
 
 
 def train_merges(
-    words: Mapping[bytes, int],
+    table: Iterable[Batch],
     byte_ids: list[int],
     first_id: int,
     vocab_size: int,
     min_frequency: int,
+    forbidden: Sequence[tuple[int, int]] = (),
 ) -> list[Merge]:
     """Returns the merges in order; new tokens have the ids `first_id`, `first_id + 1`, ...
 
     Args:
-        words: the pretokens and their counts.
+        table: the pretokens and their counts; the sum of pretoken bytes times count must be below
+            2^63.
         byte_ids: the id of each byte, by byte value; all below `first_id`.
         vocab_size: the number of ids that ends the training; so does the first pair that is
             seen less than `min_frequency` times.
+        forbidden: pairs of ids that are never merged.
     """
-    symbols = [[byte_ids[byte] for byte in word] for word in words]
-    counts = list(words.values())
-    pair_counts: dict[Pair, int] = defaultdict(int)
-    occurrences: dict[Pair, set[int]] = defaultdict(set)
-    for index, ids in enumerate(symbols):
-        for pair in pairwise(ids):
-            pair_counts[pair] += counts[index]
-            occurrences[pair].add(index)
-    heap = [(-count, pair) for pair, count in pair_counts.items()]
-    heapq.heapify(heap)
-
-    merges: list[Merge] = []
-    while first_id + len(merges) < vocab_size and heap:
-        negative, pair = heapq.heappop(heap)
-        count = pair_counts[pair]
-        if count != -negative:  # the entry is old; the pair comes back with its present count
-            if count > 0:
-                heapq.heappush(heap, (-count, pair))
-            continue
-        if count < min_frequency:
-            break
-        new_id = first_id + len(merges)
-        saved = 0
-        grown: set[Pair] = set()
-        for index in occurrences.pop(pair):
-            before = symbols[index]
-            after = _merged(before, pair, new_id)
-            if len(after) == len(before):
-                continue  # an earlier merge took the pair out of this word
-            symbols[index] = after
-            saved += (len(before) - len(after)) * counts[index]
-            for old in pairwise(before):
-                pair_counts[old] -= counts[index]
-            for new in pairwise(after):
-                pair_counts[new] += counts[index]
-                if new_id in new:
-                    occurrences[new].add(index)
-                    grown.add(new)
-        for new in grown:
-            heapq.heappush(heap, (-pair_counts[new], new))
-        merges.append(Merge(*pair, id=new_id, count=count, saved=saved))
-    return merges
-
-
-def _merged(ids: list[int], pair: Pair, new_id: int) -> list[int]:
-    """Returns `ids` with every non-overlapping occurrence of `pair`, from the left, replaced by
-    `new_id`.
-    """
-    left, right = pair
-    after: list[int] = []
-    position, last = 0, len(ids) - 1
-    while position <= last:
-        if position < last and ids[position] == left and ids[position + 1] == right:
-            after.append(new_id)
-            position += 2
-        else:
-            after.append(ids[position])
-            position += 1
-    return after
+    words = read_words(table, byte_ids, vocab_size)
+    merges = numpy.zeros((max(vocab_size - first_id, 0), 4), numpy.int64)
+    keys = numpy.array([left << 32 | right for left, right in forbidden], numpy.int64)
+    done, least, number = 0, 0, len(words.counts)
+    while done < len(merges) and least != min_frequency:
+        number = compact(*_arrays(words), number)
+        sketch = numpy.zeros(SKETCH_CELLS, numpy.int64)
+        sketch_pairs(*_arrays(words), number, sketch)
+        least = max(min_frequency, (least or int(sketch.max())) // SHRINK)
+        slots, pairs, used = frequent_pairs(*_arrays(words), number, sketch, least)
+        lists, end = list_words(*_arrays(words)[:3], number, slots, pairs, used, least)
+        rest = least, first_id, keys, merges, done
+        done = merge_round(*_arrays(words), slots, pairs, used, lists, end, *rest)
+    return [
+        Merge(left, right, first_id + index, count, saved)
+        for index, (left, right, count, saved) in enumerate(merges[:done].tolist())
+    ]

@@ -12,13 +12,16 @@ from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from stages.config import Tokenizer
 from stages.errors import UserError
-from stages.pretokens.table import META, read_meta, read_table
+from stages.pretokens.table import META, read_meta
 from stages.special_tokens import SPECIAL_TOKENS
-from stages.tokenizer.alphabet import alphabet_order, byte_characters
-from stages.tokenizer.bpe import Merge, train_merges
+from stages.tokenizer.alphabet import FIRST_ID, alphabet_order, byte_characters, byte_ids
+from stages.tokenizer.merge_list import MergeList, merge_list
+from stages.tokenizer.merges import Merge, token_bytes, token_counts
+from stages.tokenizer.tiktoken_format import write_tiktoken
 from stages.workdir import atomic_write, fresh, open_workdir, publish, work_key, write_json
 
 CURVE_POINTS = 64
+LONGEST_TOKENS = 5
 
 log = logging.getLogger(__name__)
 
@@ -34,21 +37,15 @@ def train_tokenizer(
     meta = read_meta(pretokens)
     if not meta["different_pretokens"]:
         raise UserError(f"{pretokens} holds no pretoken: the corpus is empty.")
-    order = alphabet_order()
-    byte_ids = [0] * 256
-    for rank, byte in enumerate(order):
-        byte_ids[byte] = len(SPECIAL_TOKENS) + rank
-    first_id = len(SPECIAL_TOKENS) + 256
     with open_workdir("tokenizer", work_key("tokenizer", [config], [pretokens / META])) as work:
-        merges = train_merges(
-            read_table(pretokens), byte_ids, first_id, config.vocab_size, config.min_frequency
-        )
+        trained = merge_list(pretokens, config.vocab_size, config.min_frequency)
         finished = fresh(work / "tokenizer")
-        write_tokenizer(finished, build_tokenizer(order, merges, meta["pattern"]), merges)
+        tokenizer = build_tokenizer(alphabet_order(), trained.merges, meta["pattern"])
+        write_tokenizer(finished, tokenizer, trained.merges)
         publish(finished, out)
-        curve = bytes_per_token_curve(meta["bytes"], first_id, merges)
+        curve = bytes_per_token_curve(meta["bytes"], FIRST_ID, trained.merges)
         _write_curve(plot, curve)
-        write_json(metrics, _metrics(config, meta, curve, merges))
+        write_json(metrics, _metrics(config, meta, curve, trained, tokenizer))
     if curve[-1][0] < config.vocab_size:
         log.info(
             "%d entries, fewer than vocab_size %d: no other pair is seen min_frequency (%d) times",
@@ -87,8 +84,8 @@ def build_tokenizer(order: list[int], merges: list[Merge], pattern: str) -> Hugg
 
 
 def write_tokenizer(folder: Path, tokenizer: HuggingFaceTokenizer, merges: list[Merge]) -> None:
-    """Writes tokenizer.json, what AutoTokenizer needs beside it, and merges.csv: each merge with
-    its counts.
+    """Writes tokenizer.json, what AutoTokenizer needs beside it, merges.csv (each merge with its
+    counts), and tokenizer.tiktoken.
     """
     with atomic_write(folder / "tokenizer.json", "w") as file:
         file.write(tokenizer.to_str(pretty=True))
@@ -107,6 +104,7 @@ def write_tokenizer(folder: Path, tokenizer: HuggingFaceTokenizer, merges: list[
         rows.writerow(["id", "left", "right", "count", "saved"])
         for merge in merges:
             rows.writerow([merge.id, merge.left, merge.right, merge.count, merge.saved])
+    write_tiktoken(folder / "tokenizer.tiktoken", merges)
 
 
 def bytes_per_token_curve(
@@ -135,8 +133,16 @@ def _write_curve(path: Path, curve: list[tuple[int, float]]) -> None:
 
 
 def _metrics(
-    config: Tokenizer, meta: dict[str, Any], curve: list[tuple[int, float]], merges: list[Merge]
+    config: Tokenizer,
+    meta: dict[str, Any],
+    curve: list[tuple[int, float]],
+    trained: MergeList,
+    tokenizer: HuggingFaceTokenizer,
 ) -> dict[str, Any]:
+    merges = trained.merges
+    tokens = token_bytes(byte_ids(), FIRST_ID, merges)[len(SPECIAL_TOKENS) :]
+    counts = token_counts(byte_ids(), trained.byte_counts, FIRST_ID, merges)[len(SPECIAL_TOKENS) :]
+    longest = sorted(tokens, key=lambda token: (-len(token), token))[:LONGEST_TOKENS]
     return {
         "vocab_size": curve[-1][0],
         "vocab_size_asked": config.vocab_size,
@@ -144,7 +150,22 @@ def _metrics(
         "last_merge_count": merges[-1].count if merges else None,
         "pretokens": meta["pretokens"],
         "different_pretokens": meta["different_pretokens"],
+        "unused_bytes": counts[:256].count(0),
+        "unused_merges": counts[256:].count(0),
+        "longest_tokens": [token.decode(errors="replace") for token in longest],
+        "bytes_round_trip": loses_no_byte(tokenizer),
     }
+
+
+def loses_no_byte(tokenizer: HuggingFaceTokenizer) -> bool:
+    """Whether any bytes, valid UTF-8 or not, come back from the ids of their own tokens."""
+    characters = byte_characters()
+    data = bytes(range(256)) + b"\xff\xc0\xaf\xed\xa0\x80\xf5 \xe4\xb8"  # every byte; no UTF-8
+    ids = [tokenizer.token_to_id(characters[byte]) for byte in data]
+    vocabulary = [tokenizer.id_to_token(id) for id in ids]
+    values = {character: byte for byte, character in enumerate(characters)}
+    back = bytes(values[character] for token in vocabulary for character in token)
+    return back == data and tokenizer.decode(ids) == data.decode(errors="replace")
 
 
 def load_tokenizer(folder: Path) -> HuggingFaceTokenizer:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -7,17 +8,17 @@ import numpy
 import pytest
 
 from stages.config import Encode
+from stages.encode import encoding
 from stages.encode.encoding import BATCH_DOCUMENTS, encode_corpus, is_validation
 from stages.errors import UserError
-from stages.special_tokens import END_OF_TEXT_ID
-from stages.tokenizer.alphabet import alphabet_order
-from stages.tokenizer.bpe import Merge
+from stages.special_tokens import END_ID, END_OF_TEXT_ID, ROLE_IDS
+from stages.tokenizer.alphabet import FIRST_ID, alphabet_order, byte_ids
+from stages.tokenizer.merges import Merge
 from stages.tokenizer.training import build_tokenizer, load_tokenizer, write_tokenizer
 from stages.tokens import SPLITS, read_meta, read_split
-from stages.workdir import file_sha256
+from stages.workdir import file_sha256, project_root
 from tests.tiny import (
-    FIRST_ID,
-    byte_ids,
+    conversation,
     documents,
     file_bytes,
     record,
@@ -39,7 +40,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tiny_tokenizer(Path("models/tokenizer"))
 
 
-def encoded(texts: list[str], name: str = "tokens", share: float = SHARE) -> Path:
+def encoded(
+    texts: Sequence[str | dict[str, Any]], name: str = "tokens", share: float = SHARE
+) -> Path:
     """Runs the stage and returns the folder of the token files."""
     encode_corpus(
         Encode(validation_share=share),
@@ -188,3 +191,102 @@ def test_a_tokenizer_that_loses_text_is_refused() -> None:
     path.write_text(json.dumps(broken), encoding="utf-8")
     with pytest.raises(UserError, match=r"does not give back tiny/\w+\.py as it was.*`dvc repro"):
         encoded(["ABC def " * number for number in range(1, 20)])
+
+
+def test_a_conversation_has_its_roles_around_its_texts() -> None:
+    chats = [conversation(f"print({number})", "'s <|end|>", "x") for number in range(20)]
+    tokenizer = load_tokenizer(Path("models/tokenizer"))
+    out = encoded([*chats, *documents(20)])
+
+    def ids(text: str) -> list[int]:
+        return list(tokenizer.encode(text).ids)
+
+    expected: dict[str, list[list[int]]] = {"train": [], "val": []}
+    for number, chat in enumerate(chats):
+        split = "val" if is_validation(chat["id"], SHARE) else "train"
+        user, assistant = ROLE_IDS["user"], ROLE_IDS["assistant"]
+        first = [END_OF_TEXT_ID, user, *ids(f"print({number})"), END_ID]
+        second = [assistant, *ids("'s <|end|>"), END_ID]
+        expected[split].append([*first, *second, user, *ids("x"), END_ID])
+    for split, documents_of in expected.items():
+        assert documents_of
+        assert read_documents(out, split)[: len(documents_of)] == documents_of
+
+
+def test_bytes_per_token_by_language_and_source_leave_special_tokens_out() -> None:
+    texts = [
+        {**record(text), "path": f"{number}.{suffix}", "source": suffix}
+        for suffix in ("py", "JS", "zzz")
+        for number, text in enumerate(documents(30))
+    ]
+    encoded(texts)
+    found = json.loads(Path("tokens.json").read_text(encoding="utf-8"))
+    tokenizer = load_tokenizer(Path("models/tokenizer"))
+    lengths = [
+        (
+            len(text.encode()),
+            len(tokenizer.encode(text).ids),
+            is_validation(record(text)["id"], SHARE),
+        )
+        for text in documents(30)
+    ]
+
+    def ratio(parts: list[tuple[int, int, bool]]) -> float:
+        return round(sum(part[0] for part in parts) / sum(part[1] for part in parts), 6)
+
+    held_out = [part for part in lengths if part[2]]
+    expected = {"all": ratio(lengths), "val": ratio(held_out)}
+    assert found["bytes_per_token_by_language"] == dict.fromkeys(
+        ("JavaScript", "Python", "other"), expected
+    )
+    assert found["bytes_per_token_by_source"] == dict.fromkeys(("JS", "py", "zzz"), expected)
+    assert found["bytes_per_token"] == ratio(lengths)
+
+
+def test_a_killed_encoding_goes_on_after_the_shards_that_are_encoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    texts = documents(80)
+    whole = encoded(texts, "whole")
+    real = encoding.encode_shard
+    done: list[str] = []
+
+    def dies_at_the_third(shard: Any, path: Path) -> dict[str, Any]:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(path.name)
+        return real(shard, path)
+
+    monkeypatch.setattr(encoding, "encode_shard", dies_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        encoded(texts, "killed")
+    (work,) = [path for path in (project_root() / ".work/encode").iterdir() if path.is_dir()]
+    before = {name: (work / name / "facts.json").stat().st_mtime_ns for name in done}
+    partial = (
+        work
+        / sorted(set(map(lambda path: path.name, Path("jsonl-killed").glob("part-*"))) - set(done))[
+            0
+        ]
+    )
+    partial.mkdir()
+    (partial / "train.bin").write_bytes(b"half a shard")  # as a SIGKILL leaves it
+    after = {}
+
+    def looks(shard: Any, path: Path) -> dict[str, Any]:
+        facts = real(shard, path)
+        if path.name in before:
+            after[path.name] = (work / path.name / "facts.json").stat().st_mtime_ns
+        return facts
+
+    monkeypatch.setattr(encoding, "encode_shard", looks)
+    encode_corpus(
+        Encode(validation_share=SHARE),
+        runtime(2),
+        jsonl=Path("jsonl-killed"),
+        tokenizer_folder=Path("models/tokenizer"),
+        out=Path("killed"),
+        metrics=Path("killed.json"),
+    )
+    assert after == before
+    assert file_bytes(whole) == file_bytes(Path("killed"))
+    assert Path("whole.json").read_bytes() == Path("killed.json").read_bytes()

@@ -1,19 +1,19 @@
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from stages.tokenizer.alphabet import alphabet_order, byte_characters
-from stages.tokenizer.bpe import Merge, train_merges
+from stages.pretokens.table import batch_of
+from stages.tokenizer.alphabet import FIRST_ID, alphabet_order, byte_characters, byte_ids
+from stages.tokenizer.bpe import train_merges as train_on_table
+from stages.tokenizer.merges import Merge, cut_merges, token_bytes, token_counts
 from stages.tokenizer.training import build_tokenizer, bytes_per_token_curve
 from tests.tiny import (
-    FIRST_ID,
-    byte_ids,
     documents,
     merges_of,
     module_sources,
@@ -29,6 +29,18 @@ WORDS = st.lists(RUNS, min_size=1, max_size=8).map(b"".join)
 TABLES = st.dictionaries(WORDS, st.integers(1, 6), min_size=1, max_size=8)
 SIZES = st.integers(256, 330)
 FREQUENCIES = st.integers(1, 4)
+
+
+def train_merges(
+    words: Mapping[bytes, int],
+    ids: list[int],
+    first_id: int,
+    vocab_size: int,
+    min_frequency: int,
+    forbidden: Sequence[tuple[int, int]] = (),
+) -> list[Merge]:
+    table = [batch_of(words.items())]
+    return train_on_table(table, ids, first_id, vocab_size, min_frequency, forbidden)
 
 
 def simple_merges(words: Mapping[bytes, int], vocab_size: int, min_frequency: int) -> list[Merge]:
@@ -98,6 +110,7 @@ def merges_by_us(
     return pairs
 
 
+@settings(deadline=None)
 @given(TABLES, SIZES, FREQUENCIES)
 @example({b"aaaa": 1, b"aaa": 1}, 300, 1)
 @example({b"abc": 5, b"ab": 1, b"bc": 1, b"abcabc": 2}, 300, 1)
@@ -108,6 +121,7 @@ def test_merges_are_those_of_the_definition(
     assert merges == simple_merges(words, vocab_size, min_frequency)
 
 
+@settings(deadline=None)
 @given(TABLES, SIZES, FREQUENCIES)
 def test_merges_are_those_of_tokenizers(
     words: dict[bytes, int], vocab_size: int, min_frequency: int
@@ -151,6 +165,15 @@ def test_counts_beyond_32_bits_give_the_same_merges(
         Merge(merge.left, merge.right, merge.id, merge.count * factor, merge.saved * factor)
         for merge in train_merges(words, BYTES, 256, vocab_size, 1)
     ]
+
+
+def test_ours_is_right_where_the_32_bits_of_tokenizers_wrap() -> None:
+    # (a, b) is seen 2^32 + 3 times: more than (c, d), but 3 times in 32 bits.
+    words = {b"ab" * 128: 2**25, b"ab": 3, b"cd": 5}
+    merges = train_merges(words, BYTES, 256, 258, 1)
+    assert (merges[0].left, merges[0].right, merges[0].count) == (*b"ab", 2**32 + 3)
+    wrapped = {b"ab": (2**32 + 3) % 2**32, b"cd": 5}
+    assert merges_by_tokenizers(wrapped, 257, 1) == [("c", "d")] != merges_by_us(words, 257, 1)
 
 
 def test_a_count_above_two_to_the_32_is_more_than_a_small_one() -> None:
@@ -213,3 +236,67 @@ def test_the_order_of_the_words_does_not_matter(words: dict[bytes, int], vocab_s
     assert train_merges(reversed_words, byte_ids(), FIRST_ID, vocab_size, 1) == train_merges(
         words, byte_ids(), FIRST_ID, vocab_size, 1
     )
+
+
+@given(TABLES, SIZES, FREQUENCIES, SIZES, FREQUENCIES)
+def test_a_cut_list_is_that_of_a_training_from_scratch(
+    words: dict[bytes, int], vocab_size: int, min_frequency: int, smaller: int, higher: int
+) -> None:
+    smaller, higher = min(vocab_size, smaller), max(min_frequency, higher)
+    merges = train_merges(words, BYTES, 256, vocab_size, min_frequency)
+    scratch = train_merges(words, BYTES, 256, smaller, higher)
+    assert cut_merges(merges, 256, smaller, higher) == scratch
+
+
+@given(TABLES, SIZES)
+def test_the_count_that_is_chosen_never_increases(words: dict[bytes, int], vocab_size: int) -> None:
+    counts = [merge.count for merge in train_merges(words, BYTES, 256, vocab_size, 1)]
+    assert counts == sorted(counts, reverse=True)
+
+
+@pytest.mark.parametrize("vocab_size", [300, 1200])
+def test_a_cut_list_of_code_is_that_of_a_training_from_scratch(vocab_size: int) -> None:
+    words = pretoken_counts(module_sources())
+    merges = merges_of(words, 2000, 2)
+    for min_frequency in (2, 7, 50):
+        assert cut_merges(merges, FIRST_ID, vocab_size, min_frequency) == merges_of(
+            words, vocab_size, min_frequency
+        )
+
+
+def test_ids_of_more_than_16_bits_are_those_of_16() -> None:
+    words = pretoken_counts(module_sources())
+    assert merges_of(words, 2**16 + 1, 5) == merges_of(words, 2**16, 5)
+
+
+def test_a_forbidden_pair_is_never_merged_and_the_others_are() -> None:
+    words = {b"xyz": 9, b"xy": 2, b"ab": 3}
+    pairs = [
+        (merge.left, merge.right) for merge in train_merges(words, BYTES, 256, 300, 1, [(*b"xy",)])
+    ]
+    assert pairs == [tuple(b"yz"), (ord("x"), 256), tuple(b"ab")]
+
+
+@given(TABLES, SIZES)
+def test_counts_of_tokens_are_those_of_the_segmented_table(
+    words: dict[bytes, int], vocab_size: int
+) -> None:
+    merges = merges_of(words, vocab_size)
+    byte_counts = Counter[int]()
+    for word, count in words.items():
+        byte_counts.update({byte: number * count for byte, number in Counter(word).items()})
+    tokenizer = build_tokenizer(alphabet_order(), merges, "[^ ]+")
+    found: Counter[int] = Counter()
+    for word, count in words.items():
+        for id in tokenizer.encode(word.decode()).ids:
+            found[id] += count
+    counts = token_counts(byte_ids(), [byte_counts[byte] for byte in BYTES], FIRST_ID, merges)
+    assert {id: count for id, count in enumerate(counts) if count} == found
+
+
+@given(TABLES)
+def test_the_bytes_of_a_token_are_those_that_are_merged(words: dict[bytes, int]) -> None:
+    merges = merges_of(words, FIRST_ID + 20)
+    tokens = token_bytes(byte_ids(), FIRST_ID, merges)
+    assert all(any(token in word for word in words) for token in tokens[FIRST_ID:])
+    assert len(set(tokens[9:])) == len(tokens) - 9

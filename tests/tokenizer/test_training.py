@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiktoken
 from hypothesis import given
 from hypothesis import strategies as st
+from tiktoken.load import load_tiktoken_bpe
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 from transformers import AutoTokenizer
 
 from stages.config import Tokenizer
 from stages.errors import UserError
-from stages.pretokens.table import write_table
+from stages.pretokens.table import batch_of, write_table
 from stages.special_tokens import SPECIAL_TOKENS
-from stages.tokenizer.alphabet import alphabet_order, byte_characters
+from stages.tokenizer.alphabet import FIRST_ID, alphabet_order, byte_characters
 from stages.tokenizer.training import (
     build_tokenizer,
     bytes_per_token_curve,
@@ -22,7 +24,6 @@ from stages.tokenizer.training import (
     train_tokenizer,
 )
 from tests.tiny import (
-    FIRST_ID,
     documents,
     file_bytes,
     merges_of,
@@ -36,11 +37,15 @@ SPELLED = st.lists(st.sampled_from(SPECIAL_TOKENS) | UNICODE, max_size=5).map(""
 
 
 def trained(
-    root: Path, words: Counter[bytes], vocab_size: int = 300, min_frequency: int = 2
+    root: Path,
+    words: Counter[bytes],
+    vocab_size: int = 300,
+    min_frequency: int = 2,
+    with_pattern: str = pattern(),
 ) -> Path:
     """Runs the stage in a project at `root` and returns the tokenizer's folder."""
-    (root / "pretokens").mkdir(parents=True)
-    write_table(root / "pretokens", words, {"pattern": pattern()})
+    (root / "pretokens").mkdir(parents=True, exist_ok=True)
+    write_table(root / "pretokens", [batch_of(sorted(words.items()))], {"pattern": with_pattern})
     train_tokenizer(
         Tokenizer(vocab_size=vocab_size, min_frequency=min_frequency),
         pretokens=root / "pretokens",
@@ -82,6 +87,63 @@ def test_auto_tokenizer_knows_the_roles_of_the_special_tokens(tmp_path: Path) ->
     automatic: Any = AutoTokenizer.from_pretrained(str(trained(tmp_path, Counter({b"ab": 2}))))
     assert automatic.bos_token_id == automatic.eos_token_id == 0
     assert automatic.pad_token_id == 1
+
+
+def tiktoken_of(folder: Path) -> tiktoken.Encoding:
+    return tiktoken.Encoding(
+        "tohum",
+        pat_str=pattern(),
+        mergeable_ranks=load_tiktoken_bpe(str(folder / "tokenizer.tiktoken")),
+        special_tokens={token: id for id, token in enumerate(SPECIAL_TOKENS)},
+    )
+
+
+def test_tiktoken_gives_the_same_ids(tmp_path: Path) -> None:
+    folder = trained(tmp_path, pretoken_counts(module_sources()), vocab_size=900)
+    encoding = tiktoken_of(folder)
+    assert encoding.n_vocab == 900
+    tokenizer = load_tokenizer(folder)
+    for text in [*module_sources(), "\n  'LL é中\U0001f600 , . ! n't\r\n<|endoftext|>"]:
+        ids = tokenizer.encode(text).ids
+        assert encoding.encode_ordinary(text) == ids
+        assert encoding.decode(ids) == text
+    plain = HuggingFaceTokenizer.from_file(str(folder / "tokenizer.json"))
+    text = "<|endoftext|>a<|fim_middle|><|end|>"
+    assert encoding.encode(text, allowed_special="all") == plain.encode(text).ids
+
+
+def test_bytes_that_are_no_utf_8_survive_a_round_trip(tmp_path: Path) -> None:
+    folder = trained(tmp_path, pretoken_counts(module_sources()), vocab_size=900)
+    encoding = tiktoken_of(folder)
+    data = bytes(range(256)) * 3 + b"\xff\xc0\xaf\xed\xa0\x80 def \xe4\xb8"
+    ids = encoding._encode_bytes(data)
+    assert encoding.decode_bytes(ids) == data
+    assert load_tokenizer(folder).decode(ids) == data.decode(errors="replace")
+    assert metrics(tmp_path)["bytes_round_trip"] is True
+
+
+def test_unused_entries_are_those_that_stand_nowhere(tmp_path: Path) -> None:
+    texts = module_sources()
+    folder = trained(tmp_path, pretoken_counts(texts), vocab_size=900)
+    tokenizer = load_tokenizer(folder)
+    seen = {id for text in texts for id in tokenizer.encode(text).ids}
+    missing = set(range(len(SPECIAL_TOKENS), 900)) - seen
+    found = metrics(tmp_path)
+    assert found["unused_bytes"] == len([id for id in missing if id < FIRST_ID]) > 0
+    assert found["unused_merges"] == len([id for id in missing if id >= FIRST_ID]) > 0
+    assert max(map(len, found["longest_tokens"])) == len(found["longest_tokens"][0]) > 8
+
+
+def test_no_token_is_the_text_of_a_special_one(tmp_path: Path) -> None:
+    words = Counter({b"<|endoftext|>": 50, b"x<|endoftext|>y": 3, b"<|end|>": 20})
+    folder = trained(tmp_path, words, vocab_size=400, min_frequency=1, with_pattern="[^ ]+")
+    tokenizer = load_tokenizer(folder)
+    assert tokenizer.get_vocab_size() == metrics(tmp_path)["vocab_size"] > FIRST_ID + 10
+    assert [tokenizer.token_to_id(token) for token in SPECIAL_TOKENS] == list(range(9))
+    for text in ("<|endoftext|>", "x<|endoftext|>y", "<|end|>"):
+        ids = tokenizer.encode(text).ids
+        assert min(ids) >= len(SPECIAL_TOKENS)
+        assert tokenizer.decode(ids) == text
 
 
 @given(text=UNICODE)

@@ -1,0 +1,88 @@
+"""A corpus of real code for a benchmark: the sources that are installed on this machine, as a
+data/jsonl.
+"""
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from stages.records import ShardWriter
+from stages.workdir import write_json
+
+ROOTS = (sys.prefix, sys.base_prefix, "/usr/include", "/usr/lib", "/usr/local", "/usr/share", "/opt")
+SUFFIXES = frozenset(
+    ".c .cc .cmake .cpp .css .cu .cuh .cxx .go .h .hh .hpp .html .hxx .inc .java .js .jsx .lua .m4 "
+    ".mjs .php .pl .pm .pxd .py .pyi .pyx .r .rb .rs .scss .sh .sql .tcl .ts .tsx .vim".split()
+)
+SMALLEST, LARGEST = 64, 1_000_000
+SHARD_BYTES = 16_000_000
+CONSONANTS = b"bcdfghjklmnpqrstvwxz"
+
+
+def write_corpus(folder: Path, wanted: int) -> tuple[int, int]:
+    """Writes at least `wanted` bytes of code; returns how many are real and how many of copies.
+
+    Where there is too little real code, copies of it follow whose consonants are exchanged for
+    others, another way in each copy: code still, but with identifiers that are new.
+    """
+    folder.mkdir(parents=True)
+    real = copies = 0
+    with ShardWriter(folder, SHARD_BYTES, "none") as writer:
+        copy = 0
+        while real + copies < wanted:
+            written = 0
+            for path, content in installed_sources():
+                text = exchanged(content, copy).decode()
+                name = f"{copy}/{path}"
+                id = hashlib.sha1(name.encode()).hexdigest()
+                writer.write({"content": text, "id": id, "source": "installed", "path": name})
+                written += len(content)
+                if real + copies + written >= wanted:
+                    break
+            real, copies = (written, 0) if copy == 0 else (real, copies + written)
+            copy += 1
+    write_json(folder / "manifest.json", {"shards": [shard.sha256 for shard in writer.shards]})
+    return real, copies
+
+
+def exchanged(content: bytes, copy: int) -> bytes:
+    """Returns the content with its consonants moved `copy` places on, small and capital ones; with
+    0 as it is.
+    """
+    turn = copy % len(CONSONANTS)
+    other = CONSONANTS[turn:] + CONSONANTS[:turn]
+    if copy >= len(CONSONANTS):
+        other = other[::-1]
+    table = bytes.maketrans(CONSONANTS + CONSONANTS.upper(), other + other.upper())
+    return content.translate(table)
+
+
+def installed_sources() -> Iterator[tuple[str, bytes]]:
+    """Yields path and content of each different source file; by a hash of the path, so that every
+    part has of all languages.
+    """
+    paths = []
+    for root in dict.fromkeys(map(os.path.realpath, ROOTS)):
+        for folder, _, names in os.walk(root):
+            paths += [f"{folder}/{name}" for name in names if Path(name).suffix.lower() in SUFFIXES]
+    seen: set[bytes] = set()
+    for path in sorted(set(paths), key=lambda path: hashlib.sha1(os.fsencode(path)).digest()):
+        content = _read(Path(path))
+        if content is None:
+            continue
+        digest = hashlib.sha1(content).digest()
+        if digest not in seen:
+            seen.add(digest)
+            yield path, content
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        content.decode()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return content if SMALLEST <= len(content) <= LARGEST else None

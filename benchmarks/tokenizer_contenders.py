@@ -1,0 +1,177 @@
+"""The contenders of the tokenizer benchmark: those that train, and those that encode.
+
+One that trains reads a data/jsonl and returns its merges, or None where they have another order of
+equal counts. One that encodes is made for a tokenizer and turns texts to (ids, lengths).
+"""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy
+import yaml
+
+from stages.config import Pretokenizer, load_runtime
+from stages.records import read_records, segments, shard_paths
+from stages.special_tokens import SPECIAL_TOKENS
+
+WORKERS = 2
+MIN_FREQUENCY = 2
+MEGABYTE = 1_000_000
+PROJECT = Path(__file__).parent.parent
+
+Pairs = list[tuple[str, str]]
+Encoded = tuple["numpy.ndarray[Any, Any]", "numpy.ndarray[Any, Any]"]
+EncodeAll = Callable[[list[str]], Encoded]
+
+
+def pattern() -> str:
+    """Returns the pattern of the default preset."""
+    path = PROJECT / "conf/pretokenizer/gpt4.yaml"
+    return str(yaml.safe_load(path.read_text(encoding="utf-8"))["pattern"])
+
+
+def texts_of(jsonl: Path) -> Iterator[str]:
+    """Yields the texts of all records."""
+    records = chain.from_iterable(map(read_records, shard_paths(jsonl)))
+    return (segment.text for record in records for segment in segments(record))
+
+
+def count_by_this_project(jsonl: Path, out: Path, max_memory: str = "2GB") -> None:
+    """Runs the pretokens stage, in the current folder."""
+    from dataclasses import replace
+
+    from stages.pretokens.counting import count_corpus
+
+    config = Pretokenizer(
+        pattern=pattern(), max_memory=max_memory, max_pretoken_bytes=65_536, sample_share=1.0
+    )
+    runtime = replace(load_runtime(PROJECT / "conf/runtime.yaml"), workers=WORKERS, progress=False)
+    count_corpus(config, runtime, jsonl, out)
+
+
+def train_this_project(jsonl: Path, vocab_size: int) -> Pairs:
+    """Trains as the stages pretokens and tokenizer do."""
+    from stages.tokenizer.alphabet import alphabet_order, byte_characters
+    from stages.tokenizer.merge_list import merge_list
+
+    count_by_this_project(jsonl, Path("pretokens"))
+    characters = byte_characters()
+    tokens = [*SPECIAL_TOKENS, *(characters[byte] for byte in alphabet_order())]
+    pairs = []
+    for merge in merge_list(Path("pretokens"), vocab_size, MIN_FREQUENCY).merges:
+        pairs.append((tokens[merge.left], tokens[merge.right]))
+        tokens.append("".join(pairs[-1]))
+    return pairs
+
+
+def train_rustbpe(jsonl: Path, vocab_size: int) -> None:
+    """Trains with rustbpe, whose vocabulary has no special tokens."""
+    import rustbpe
+
+    tokenizer = rustbpe.Tokenizer()
+    size = vocab_size - len(SPECIAL_TOKENS)
+    tokenizer.train_from_iterator(texts_of(jsonl), size, pattern=pattern())
+    assert len(tokenizer.get_mergeable_ranks()) == size
+
+
+def train_tokenizers(jsonl: Path, vocab_size: int) -> Pairs:
+    """Trains with the BpeTrainer of `tokenizers`."""
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(pattern()), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=MIN_FREQUENCY,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts_of(jsonl), trainer)
+    return [(left, right) for left, right in json.loads(tokenizer.to_str())["model"]["merges"]]
+
+
+def encode_this_project(folder: Path) -> EncodeAll:
+    """Encodes with the encoder of the encode stage, in two threads."""
+    from stages.encode.encoder import make_encoder
+    from stages.tokenizer.training import load_tokenizer
+
+    encode = make_encoder(load_tokenizer(folder), numpy.dtype("<u2"), WORKERS)
+    pool = ThreadPoolExecutor(WORKERS)
+
+    def encode_all(texts: list[str]) -> Encoded:
+        parts = [texts[first : first + 256] for first in range(0, len(texts), 256)]
+        return _joined(list(chain.from_iterable(pool.map(encode, parts))))
+
+    return encode_all
+
+
+def encode_tokenizers(folder: Path) -> EncodeAll:
+    """Encodes with encode_batch_fast of `tokenizers`."""
+    from stages.tokenizer.training import load_tokenizer
+
+    tokenizer = load_tokenizer(folder)
+
+    def encode_all(texts: list[str]) -> Encoded:
+        encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return _joined([numpy.array(encoding.ids, numpy.uint16) for encoding in encodings])
+
+    return encode_all
+
+
+def encode_tiktoken(folder: Path) -> EncodeAll:
+    """Encodes with tiktoken, in two threads."""
+    import tiktoken
+
+    lines = (folder / "tokenizer.tiktoken").read_bytes().splitlines()
+    ranks = {base64.b64decode(line.split()[0]): int(line.split()[1]) for line in lines}
+    special = {token: id for id, token in enumerate(SPECIAL_TOKENS)}
+    encoding = tiktoken.Encoding(
+        "tohum", pat_str=pattern(), mergeable_ranks=ranks, special_tokens=special
+    )
+
+    def encode_all(texts: list[str]) -> Encoded:
+        found = encoding.encode_ordinary_batch(texts, num_threads=WORKERS)
+        return _joined([numpy.array(ids, numpy.uint16) for ids in found])
+
+    return encode_all
+
+
+def encode_tokie(folder: Path) -> EncodeAll:
+    """Encodes with tokie."""
+    import tokie
+
+    tokenizer = tokie.Tokenizer.from_json(str(folder / "tokenizer.json"))
+
+    def encode_all(texts: list[str]) -> Encoded:
+        ids, lengths = tokenizer.encode_batch_flat(texts, add_special_tokens=False)
+        return ids, lengths
+
+    return encode_all
+
+
+def _joined(found: list["numpy.ndarray[Any, Any]"]) -> Encoded:
+    return numpy.concatenate(found), numpy.array([len(ids) for ids in found])
+
+
+TRAIN: dict[str, Callable[[Path, int], Pairs | None]] = {
+    "rustbpe": train_rustbpe,
+    "tokenizers": train_tokenizers,
+    "this project": train_this_project,
+}
+ENCODE: dict[str, Callable[[Path], EncodeAll]] = {
+    "tokenizers encode_batch_fast": encode_tokenizers,
+    "tiktoken": encode_tiktoken,
+    "tokie": encode_tokie,
+    "this project": encode_this_project,
+}

@@ -1,0 +1,154 @@
+"""Turns texts into ids: compiled where the tokenizer is one that this project makes with a pattern
+it knows, by `tokenizers` where it is another. The ids are the same.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+from tokenizers import Tokenizer as HuggingFaceTokenizer
+
+from stages.pretokens.patterns import KNOWN_PATTERNS
+from stages.pretokens.table import Array
+from stages.tokenizer.alphabet import byte_characters
+
+CACHE_ENTRIES = 1 << 17  # of each thread: with its bytes and ids some 10 MB
+CACHE_BYTES = CACHE_ENTRIES * 12
+PADDING = bytes(8)  # after a text, so that 8 bytes can be read at each of its own
+
+EncodeTexts = Callable[[list[str]], list[Array]]
+
+
+@dataclass
+class ByteLevelBPE:
+    """What a tokenizer.json says: the pattern's number, the id of each byte, and the merges as rows
+    of (left, right), int64, the first of which makes `first_id`.
+    """
+
+    pattern: int
+    byte_ids: list[int]
+    merges: Array
+    first_id: int
+
+
+def make_encoder(tokenizer: HuggingFaceTokenizer, dtype: numpy.dtype[Any], workers: int) -> EncodeTexts:
+    """Returns a function from texts to the ids of each, as arrays of `dtype`; threads may share
+    it.
+    """
+    known = read_byte_level_bpe(json.loads(tokenizer.to_str()))
+    if known:
+        return CompiledEncoder(known, dtype)
+    os.environ["TOKENIZERS_PARALLELISM"] = "true"
+    os.environ["RAYON_NUM_THREADS"] = str(workers)  # read when the first batch is encoded
+
+    def encode(texts: list[str]) -> list[Array]:
+        encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [numpy.array(encoding.ids, dtype) for encoding in encodings]
+
+    return encode
+
+
+def read_byte_level_bpe(described: dict[str, Any]) -> ByteLevelBPE | None:
+    """Returns what a tokenizer is, or None if it is none that the compiled encoder knows."""
+    model, steps = described["model"], (described["pre_tokenizer"] or {}).get("pretokenizers", [])
+    if described["normalizer"] or model["type"] != "BPE" or len(steps) != 2:
+        return None
+    split, byte_level = steps
+    pattern = KNOWN_PATTERNS.get((split.get("pattern") or {}).get("Regex"))
+    plain = {
+        "dropout": None,
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
+        "ignore_merges": False,
+    }
+    if (
+        pattern is None
+        or split["behavior"] != "Isolated"
+        or split["invert"]
+        or byte_level["type"] != "ByteLevel"
+        or byte_level["add_prefix_space"]
+        or byte_level["use_regex"]
+        or any((model.get(key) or None) != (value or None) for key, value in plain.items())
+    ):
+        return None
+    return _read_merges(model, pattern)
+
+
+def _read_merges(model: dict[str, Any], pattern: int) -> ByteLevelBPE | None:
+    """Reads the model's tables; None if ids are not given in the order of the merges."""
+    vocabulary = model["vocab"]
+    try:
+        byte_ids = [vocabulary[character] for character in byte_characters()]
+        rows = [(vocabulary[left], vocabulary[right]) for left, right in model["merges"]]
+        made = [vocabulary[left + right] for left, right in model["merges"]]
+    except KeyError:
+        return None
+    first_id = made[0] if made else len(vocabulary)
+    if made != list(range(first_id, first_id + len(made))) or max(byte_ids) >= first_id:
+        return None
+    merges = numpy.array(rows, numpy.int64).reshape(-1, 2)
+    return ByteLevelBPE(pattern, byte_ids, merges, first_id)
+
+
+class CompiledEncoder:
+    """Encodes with the compiled scanner and BPE; each thread has a cache of pretokens of its
+    own.
+    """
+
+    def __init__(self, known: ByteLevelBPE, dtype: numpy.dtype[Any]) -> None:
+        from stages.encode.segmentation import fill_ranks  # noqa: PLC0415
+        from stages.pretokens.classes import classes  # noqa: PLC0415
+
+        self.dtype, self.pattern, self.classes = dtype, known.pattern, classes()
+        self.byte_ids = numpy.array(known.byte_ids, numpy.int64)
+        cells = 1 << (4 * len(known.merges) + 1).bit_length()
+        self.keys = numpy.full(cells, -1, numpy.int64)
+        self.ranks = numpy.zeros(cells, numpy.int32)
+        fill_ranks(known.merges, known.first_id, self.keys, self.ranks)
+        self.of_thread = threading.local()
+
+    def __call__(self, texts: list[str]) -> list[Array]:
+        """Returns the ids of each text."""
+        return [self.encode(text.encode()) for text in texts]
+
+    def encode(self, text: bytes) -> Array:
+        """Returns the ids of one text in UTF-8."""
+        from stages.encode.segmentation import encode_text  # noqa: PLC0415
+        from stages.pretokens.counter import words_of  # noqa: PLC0415
+
+        padded = numpy.frombuffer(text + PADDING, numpy.uint8)
+        symbols, cache = self._of_thread(len(text))
+        ids = numpy.empty(len(text), self.dtype)
+        found = encode_text(
+            padded[: len(text)],
+            words_of(padded),
+            self.classes,
+            self.pattern,
+            self.byte_ids,
+            self.keys,
+            self.ranks,
+            *cache,
+            symbols,
+            ids,
+        )
+        return ids[:found].copy()
+
+    def _of_thread(self, length: int) -> tuple[Array, tuple[Array, ...]]:
+        """Returns this thread's scratch, for a pretoken of that many bytes, and its cache."""
+        own = self.of_thread
+        if not hasattr(own, "cache"):
+            own.symbols = numpy.empty((2, 1024), numpy.int64)
+            own.cache = (
+                numpy.zeros(2 * CACHE_ENTRIES, numpy.int32),
+                numpy.empty((CACHE_ENTRIES, 4), numpy.uint64),
+                numpy.empty(CACHE_BYTES, numpy.uint8),
+                numpy.empty(CACHE_BYTES // 2, numpy.int32),
+                numpy.zeros(3, numpy.int64),
+            )
+        if own.symbols.shape[1] < length:
+            own.symbols = numpy.empty((2, 2 * length), numpy.int64)
+        return own.symbols, own.cache

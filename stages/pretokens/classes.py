@@ -1,0 +1,52 @@
+"""What each code point is to a pretokenizer's pattern, as the engine inside `tokenizers` sees it.
+
+That engine (Oniguruma) follows a Unicode version of its own: `regex` and this Python's unicodedata
+call some 6,000 code points letters or numbers that it doesn't know. So it is asked.
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy
+from tokenizers import Regex, pre_tokenizers
+
+OTHER, LETTER, NUMBER, SPACE = range(4)
+PATTERNS = {LETTER: r"\p{L}", NUMBER: r"\p{N}", SPACE: r"\s"}
+CODE_POINTS = 0x110000
+SURROGATES = range(0xD800, 0xE000)
+ASSIGNED_PLANES = (0, 1, 2, 3, 14)  # 4 to 13 are empty; 15 and 16 are for private use, so OTHER
+
+Array = numpy.ndarray[Any, numpy.dtype[Any]]
+
+
+@cache
+def classes() -> Array:
+    """Returns OTHER, LETTER, NUMBER or SPACE by code point: uint8 (CODE_POINTS,).
+
+    All characters are cut once to runs of one class, and only the first of each run is asked what
+    it is: 0.3 s, where asking for each of the three classes in turn takes 2.4 s.
+    """
+    codes = [
+        code
+        for plane in ASSIGNED_PLANES
+        for code in range(plane << 16, (plane + 1) << 16)
+        if code not in SURROGATES
+    ]
+    text = "".join(map(chr, codes))
+    runs = _cut("|".join(f"{pattern}+" for pattern in PATTERNS.values()), text)
+    firsts = "".join(text[start] for start, _ in runs)
+    kinds = [OTHER] * len(runs)
+    for kind, pattern in PATTERNS.items():
+        for start, end in _cut(f"[^{pattern}]", firsts, "removed"):
+            kinds[start:end] = [kind] * (end - start)
+    table = numpy.zeros(CODE_POINTS, numpy.uint8)
+    places = numpy.array(codes)
+    for (start, end), kind in zip(runs, kinds, strict=True):
+        table[places[start:end]] = kind
+    return table
+
+
+def _cut(pattern: str, text: str, behavior: str = "isolated") -> list[tuple[int, int]]:
+    """Returns start and end of every piece of `text`, in characters."""
+    pieces = pre_tokenizers.Split(Regex(pattern), behavior).pre_tokenize_str(text)
+    return [span for _, span in pieces]

@@ -1,0 +1,130 @@
+"""The longest list of merges that was trained on a table so far, kept in `.work/merges/<key>/`.
+
+The merges of every vocab_size and min_frequency are the first ones of one list. So the list is kept,
+and a run that asks for fewer of them trains nothing: a sweep trains once.
+
+merges.npz   merges (n, 4) int64: left, right, count, saved; bytes (256,) int64: how often each byte
+             stands in the corpus; asked (2,): the vocab_size and min_frequency it was trained for
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy
+from filelock import FileLock
+
+from stages.pretokens.table import META, Array, Batch, read_table
+from stages.special_tokens import SPECIAL_TOKENS
+from stages.tokenizer.alphabet import FIRST_ID, byte_ids
+from stages.tokenizer.merges import Merge, cut_merges, token_bytes
+from stages.workdir import atomic_write, project_root, work_key
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class MergeList:
+    """Merges, with the vocab_size and min_frequency they were trained for, and how often each byte
+    stands in the corpus, by byte value.
+    """
+
+    merges: list[Merge]
+    byte_counts: list[int]
+    vocab_size: int
+    min_frequency: int
+
+
+def merge_list(pretokens: Path, vocab_size: int, min_frequency: int) -> MergeList:
+    """Returns the merges of the table in `pretokens`: those of the kept list if it is long enough;
+    else it trains, and keeps the list.
+
+    Several processes may ask at once: the first one trains, the others wait for it.
+    """
+    folder = project_root() / ".work" / "merges" / work_key("tokenizer", [], [pretokens / META])
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "merges.npz"
+    with FileLock(folder / "merges.lock"):
+        known = _read(path)
+        if known and (cut := _cut(known, vocab_size, min_frequency)):
+            log.info("%d merges of %d that were trained before", len(cut.merges), len(known.merges))
+            return cut
+        trained = train_list(read_table(pretokens), vocab_size, min_frequency)
+        _write(path, trained)
+    return trained
+
+
+def _cut(known: MergeList, vocab_size: int, min_frequency: int) -> MergeList | None:
+    """Returns the list for other values, or None if `known` may end too early for them."""
+    merges = cut_merges(known.merges, FIRST_ID, vocab_size, min_frequency)
+    if len(merges) == len(known.merges):
+        ended = FIRST_ID + len(merges) < known.vocab_size  # by its min_frequency
+        long_enough = FIRST_ID + len(merges) >= vocab_size
+        if not long_enough and not (ended and min_frequency >= known.min_frequency):
+            return None
+    return MergeList(merges, known.byte_counts, vocab_size, min_frequency)
+
+
+def train_list(table: Iterable[Batch], vocab_size: int, min_frequency: int) -> MergeList:
+    """Trains on a table.
+
+    No merge makes the text of a special token: that id is the pipeline's alone. `tokenizers` would
+    give it to the text, so this is the one difference to its merges; the patterns of the presets
+    never keep such a text in one pretoken.
+    """
+    from stages.tokenizer.bpe import train_merges  # noqa: PLC0415
+
+    ids = byte_ids()
+    counts = numpy.zeros(256, numpy.int64)
+    batches = list(_counting(table, counts))
+    forbidden: list[tuple[int, int]] = []
+    while True:
+        merges = train_merges(batches, ids, FIRST_ID, vocab_size, min_frequency, forbidden)
+        special = _special(token_bytes(ids, FIRST_ID, merges), merges)
+        if special is None:
+            return MergeList(merges, counts.tolist(), vocab_size, min_frequency)
+        forbidden.append(special)
+
+
+def _counting(table: Iterable[Batch], counts: Array) -> Iterator[Batch]:
+    for batch in table:
+        times = numpy.repeat(batch.counts, batch.lengths)
+        numpy.add.at(counts, batch.data, times)
+        yield batch
+
+
+def _special(tokens: list[bytes], merges: list[Merge]) -> tuple[int, int] | None:
+    texts = {token.encode() for token in SPECIAL_TOKENS}
+    for merge in merges:
+        if tokens[merge.id] in texts:
+            return merge.left, merge.right
+    return None
+
+
+def _read(path: Path) -> MergeList | None:
+    if not path.exists():
+        return None
+    try:
+        with numpy.load(path) as arrays:
+            rows, counts, asked = arrays["merges"], arrays["bytes"], arrays["asked"]
+    except (BadZipFile, KeyError, ValueError):
+        log.warning("%s can't be read: training anew", path)
+        return None
+    merges = [
+        Merge(left, right, FIRST_ID + index, count, saved)
+        for index, (left, right, count, saved) in enumerate(rows.tolist())
+    ]
+    return MergeList(merges, counts.tolist(), *asked.tolist())
+
+
+def _write(path: Path, trained: MergeList) -> None:
+    rows = [(merge.left, merge.right, merge.count, merge.saved) for merge in trained.merges]
+    with atomic_write(path) as file:
+        numpy.savez(
+            file,
+            merges=numpy.array(rows, numpy.int64).reshape(-1, 4),
+            bytes=numpy.array(trained.byte_counts, numpy.int64),
+            asked=numpy.array([trained.vocab_size, trained.min_frequency], numpy.int64),
+        )

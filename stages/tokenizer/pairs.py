@@ -1,0 +1,188 @@
+"""The pairs of a round of byte-pair encoding: a hash map of them, and a heap with the best on top.
+
+A pair is a row of int64 (pairs, 4): its key (the left id in the high 32 bits, the right one in the
+low), its count, and where in `lists` the words it occurs in are listed, and how many these are.
+"""
+
+import numpy
+
+from stages.kernel import kernel
+from stages.pretokens.table import Array
+
+KEY, COUNT, START, SIZE = range(4)
+MIX = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio (Knuth, TAOCP 6.4)
+
+
+@kernel
+def hash_pair(key: int) -> int:
+    """Returns a hash of a pair's key that is good in its low bits."""
+    hashed = numpy.uint64(key) * numpy.uint64(MIX)
+    hashed = (hashed ^ hashed >> numpy.uint64(32)) * numpy.uint64(MIX)
+    return hashed ^ hashed >> numpy.uint64(32)
+
+
+@kernel
+def find(slots: Array, pairs: Array, key: int) -> int:
+    """Returns the slot of a pair, or the empty one where it belongs."""
+    mask = numpy.uint64(len(slots) - 1)
+    slot = hash_pair(key) & mask
+    while slots[slot] and pairs[slots[slot] - 1, KEY] != key:
+        slot = (slot + numpy.uint64(1)) & mask
+    return slot
+
+
+@kernel
+def refilled(slots: Array, pairs: Array, used: int) -> Array:
+    """Returns twice as many slots, with all pairs in them."""
+    larger = numpy.zeros(2 * len(slots), numpy.int32)
+    for pair in range(used):
+        larger[find(larger, pairs, pairs[pair, KEY])] = pair + 1
+    return larger
+
+
+@kernel
+def longer(rows: Array, least: int) -> Array:
+    """Returns a copy of `rows` with half as many more, and with `least` at the least."""
+    grown = numpy.empty((max(len(rows) * 3 // 2, least), rows.shape[1]), rows.dtype)
+    for row in range(len(rows)):
+        for column in range(rows.shape[1]):
+            grown[row, column] = rows[row, column]
+    return grown
+
+
+@kernel
+def better(pairs: Array, count: int, pair: int, other_count: int, other: int) -> bool:
+    """Whether a pair is merged before another: it is more frequent, or has the smaller ids."""
+    return count > other_count or (count == other_count and pairs[pair, KEY] < pairs[other, KEY])
+
+
+@kernel
+def sift_up(heap: Array, at: int, pairs: Array, count: int, pair: int) -> None:
+    """Puts a pair in the free place `at` or above it; a row of the heap is (count, pair)."""
+    while at:
+        above = (at - 1) // 2
+        if not better(pairs, count, pair, heap[above, 0], heap[above, 1]):
+            break
+        heap[at, 0], heap[at, 1] = heap[above, 0], heap[above, 1]
+        at = above
+    heap[at, 0], heap[at, 1] = count, pair
+
+
+@kernel
+def sift_down(heap: Array, size: int, pairs: Array, count: int, pair: int) -> None:
+    """Puts a pair in the free place at the top, or below it."""
+    at = 0
+    while 2 * at + 1 < size:
+        below = 2 * at + 1
+        if below + 1 < size and better(
+            pairs, heap[below + 1, 0], heap[below + 1, 1], heap[below, 0], heap[below, 1]
+        ):
+            below += 1
+        if better(pairs, count, pair, heap[below, 0], heap[below, 1]):
+            break
+        heap[at, 0], heap[at, 1] = heap[below, 0], heap[below, 1]
+        at = below
+    heap[at, 0], heap[at, 1] = count, pair
+
+
+@kernel
+def compact(symbols: Array, starts: Array, lengths: Array, counts: Array, number: int) -> int:
+    """Moves the words together, without those of one symbol, and returns how many are left."""
+    kept = end = 0
+    for word in range(number):
+        if lengths[word] < 2:
+            continue
+        start = starts[word]
+        for offset in range(lengths[word]):
+            symbols[end + offset] = symbols[start + offset]
+        starts[kept], lengths[kept], counts[kept] = end, lengths[word], counts[word]
+        end += lengths[kept]
+        kept += 1
+    return kept
+
+
+@kernel
+def sketch_pairs(
+    symbols: Array, starts: Array, lengths: Array, counts: Array, number: int, sketch: Array
+) -> None:
+    """Adds up the counts of pairs by their hash: no pair is more frequent than its cell says."""
+    mask = numpy.uint64(len(sketch) - 1)
+    for word in range(number):
+        for at in range(starts[word], starts[word] + lengths[word] - 1):
+            key = numpy.int64(symbols[at]) << 32 | numpy.int64(symbols[at + 1])
+            sketch[hash_pair(key) & mask] += counts[word]
+
+
+@kernel
+def frequent_pairs(
+    symbols: Array,
+    starts: Array,
+    lengths: Array,
+    counts: Array,
+    number: int,
+    sketch: Array,
+    least: int,
+) -> tuple[Array, Array, int]:
+    """Counts the pairs whose cell of the sketch is at least `least`, and the words of each; returns
+    the slots, the pairs and their number.
+    """
+    mask = numpy.uint64(len(sketch) - 1)
+    slots = numpy.zeros(1 << 10, numpy.int32)
+    pairs = numpy.zeros((1 << 9, 4), numpy.int64)
+    used = numpy.int64(0)
+    for word in range(number):
+        for at in range(starts[word], starts[word] + lengths[word] - 1):
+            key = numpy.int64(symbols[at]) << 32 | numpy.int64(symbols[at + 1])
+            if sketch[hash_pair(key) & mask] < least:
+                continue
+            slot = find(slots, pairs, key)
+            if not slots[slot]:
+                if used == len(pairs):
+                    pairs = longer(pairs, numpy.int64(0))
+                pairs[used, KEY], pairs[used, COUNT] = key, 0
+                pairs[used, START], pairs[used, SIZE] = -1, 0
+                used += 1
+                slots[slot] = used
+                if 2 * used > len(slots):
+                    slots = refilled(slots, pairs, used)
+                    slot = find(slots, pairs, key)
+            pair = slots[slot] - 1
+            pairs[pair, COUNT] += counts[word]
+            if pairs[pair, START] != word:  # until the lists are laid out: the last word of each
+                pairs[pair, START] = word
+                pairs[pair, SIZE] += 1
+    return slots, pairs, used
+
+
+@kernel
+def list_words(
+    symbols: Array,
+    starts: Array,
+    lengths: Array,
+    number: int,
+    slots: Array,
+    pairs: Array,
+    used: int,
+    least: int,
+) -> tuple[Array, int]:
+    """Lists the words of each pair that is seen at least `least` times; returns the lists and how
+    much of them is used.
+    """
+    end = 0
+    for pair in range(used):
+        pairs[pair, START] = end
+        if pairs[pair, COUNT] >= least:
+            end += pairs[pair, SIZE]
+        pairs[pair, SIZE] = 0
+    lists = numpy.empty(end + end // 4 + 1024, numpy.int32)
+    for word in range(number):
+        for at in range(starts[word], starts[word] + lengths[word] - 1):
+            key = numpy.int64(symbols[at]) << 32 | numpy.int64(symbols[at + 1])
+            pair = slots[find(slots, pairs, key)] - 1
+            if pair < 0 or pairs[pair, COUNT] < least:
+                continue
+            place = pairs[pair, START] + pairs[pair, SIZE]
+            if not pairs[pair, SIZE] or lists[place - 1] != word:
+                lists[place] = word
+                pairs[pair, SIZE] += 1
+    return lists, end

@@ -1,0 +1,27 @@
+"""tokenizer.tiktoken: the tokens as tiktoken reads them, a line each of base64 and rank.
+
+A token's rank is its id, so ids are the same everywhere. tiktoken wants the pattern and the special
+tokens beside the file:
+
+    from tiktoken.load import load_tiktoken_bpe
+    ranks = load_tiktoken_bpe("models/tokenizer/tokenizer.tiktoken")
+    encoding = tiktoken.Encoding("tohum", pat_str=..., mergeable_ranks=ranks, special_tokens=...)
+
+https://github.com/openai/tiktoken/blob/main/tiktoken/load.py
+"""
+
+from base64 import b64encode
+from pathlib import Path
+
+from stages.special_tokens import SPECIAL_TOKENS
+from stages.tokenizer.alphabet import FIRST_ID, byte_ids
+from stages.tokenizer.merges import Merge, token_bytes
+from stages.workdir import atomic_write
+
+
+def write_tiktoken(path: Path, merges: list[Merge]) -> None:
+    """Writes all tokens but the special ones, in the order of their ids."""
+    tokens = token_bytes(byte_ids(), FIRST_ID, merges)
+    with atomic_write(path) as file:
+        for id in range(len(SPECIAL_TOKENS), len(tokens)):
+            file.write(b64encode(tokens[id]) + b" %d\n" % id)
