@@ -46,7 +46,8 @@ def documents(megabytes: float) -> tuple[list[str], set[int], set[int]]:
     paths = sorted(Path(sysconfig.get_path("purelib")).rglob("*.py"))
     generator.shuffle(paths)
     found: list[str] = []
-    alike, unlike = set(), set()
+    alike: set[int] = set()
+    unlike: set[int] = set()
     left = megabytes * 1e6
     for path in paths:
         text = path.read_text(encoding="utf-8", errors="replace")
