@@ -53,7 +53,7 @@ def work_key(
     files = [
         path
         for place in places
-        for path in (sorted(place.glob("*.py")) if place.is_dir() else [place])
+        for path in (sorted(filter(Path.is_file, place.iterdir())) if place.is_dir() else [place])
     ]
     facts = {
         "params": [section if isinstance(section, dict) else asdict(section) for section in params],

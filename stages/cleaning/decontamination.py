@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy
 from numpy.typing import NDArray
@@ -78,17 +79,23 @@ def load(name_or_path: str | Path) -> Problems:
     """Returns the problems of a test set: "humaneval", or a file of this module's command.
 
     Raises:
-        UserError: there is no such test set.
+        UserError: there is no such test set, or the file is another one.
     """
     path = KNOWN.get(str(name_or_path), Path(name_or_path))
+    make_one = (
+        "Make one with `python -m stages.cleaning.decontamination PROBLEMS.jsonl --out FILE`."
+    )
     if not path.is_file():
         raise UserError(
             f"{name_or_path} is no test set: it is neither one of {', '.join(KNOWN)} nor a file. "
-            "Make one with `python -m stages.cleaning.decontamination PROBLEMS.jsonl`."
+            + make_one
         )
-    with numpy.load(path) as saved:
-        facts = json.loads(saved["facts"].tobytes())
-        return Problems(facts["source"], facts["names"], saved["hashes"], saved["parts"])
+    try:
+        with numpy.load(path) as saved:
+            facts = json.loads(saved["facts"].tobytes())
+            return Problems(facts["source"], facts["names"], saved["hashes"], saved["parts"])
+    except (ValueError, KeyError, AttributeError, EOFError, BadZipFile) as error:
+        raise UserError(f"{path} holds no hashes of a test set ({error}). {make_one}") from None
 
 
 def save(problems: Problems, path: Path) -> None:

@@ -4,8 +4,9 @@ flat in the number of documents: 8 bytes for each, and what SORTED_AT_ONCE keys 
 A signature is cut into bands of rows. Documents that agree in all rows of a band are candidates
 (Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, section 3.4); they are near-duplicates
 where their whole signatures estimate a similarity of at least the threshold. Near-duplicates of
-near-duplicates form a cluster, of which the first document stays. This is how BigCode cleaned The
-Stack (Kocetkov et al. 2022, arXiv 2211.15533), but for the check of the candidates.
+near-duplicates form a cluster, of which the first document stays. The Stack was cleaned in this way
+(Kocetkov et al. 2022, arXiv 2211.15533), its second version with 5-grams and a threshold of 0.7
+(Lozhkov et al. 2024, arXiv 2402.19173, section 3.1).
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,11 +32,12 @@ ODD = numpy.uint64(0x9E3779B97F4A7C15)
 def bands_and_rows(threshold: float, permutations: int) -> tuple[int, int]:
     """Returns the bands and the rows of each that do best at the threshold: 36 and 7 at 0.7.
 
-    A pair of similarity s becomes a candidate with probability 1 - (1 - s^rows)^bands. The choice
-    is datasketch's and BigCode's: the least integral of that below the threshold plus integral of
-    the rest above it. They give both the same weight, which is 25 bands of 10 rows at 0.7 and finds
-    half of the pairs there. Here candidates are checked, so that one too many costs two reads:
-    of 997 near-duplicates among 15,526 Python files 950 are found by 25 bands and 995 by 36.
+    A pair of similarity s becomes a candidate with probability 1 - (1 - s^rows)^bands. As
+    datasketch and BigCode have it, the choice is that of the least integral of that below the
+    threshold plus integral of the rest above it. They give both the same weight, which makes 25
+    bands of 10 rows at 0.7 and finds half of the pairs there. Here candidates are checked, and a
+    needless one costs two reads, so it weighs CANDIDATE_WEIGHT: of 997 near-duplicates among 15,526
+    Python files 25 bands find 950 and 36 find 995.
     """
     steps = 1000
     similarity = (numpy.arange(steps) + 0.5) / steps

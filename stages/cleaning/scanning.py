@@ -51,11 +51,13 @@ class Needles:
         self._ends = numpy.cumsum([len(string) for string in folded])
         self._slots = numpy.zeros(SLOTS, numpy.int64)  # of each, the strings that begin so: bits
         for number, string in enumerate(folded):
-            self._slots[_slot(string[0], string[1], string[2])] |= 1 << number
+            prefix = int.from_bytes(string[:PREFIX].tobytes(), "little")
+            self._slots[_slot(prefix)] |= 1 << number
+        self._begins = self._slots != 0  # 4 kB, which stay in the nearest cache
 
     def found(self, data: NDArray[numpy.uint8]) -> set[str]:
         """Returns which of the strings are in the data."""
-        bits = _search(data, self._slots, self._bytes, self._ends)
+        bits = _search(data, self._begins, self._slots, self._bytes, self._ends)
         if not bits:
             return set()
         return {string for number, string in enumerate(self.strings) if bits >> number & 1}
@@ -67,17 +69,21 @@ def fold(text: bytes) -> NDArray[numpy.uint8]:
 
 
 @numba.njit(cache=True, inline="always")
-def _slot(first: Any, second: Any, third: Any) -> Any:
-    prefix = numpy.uint32(first) | numpy.uint32(second) << 8 | numpy.uint32(third) << 16
-    return (prefix * FACTOR & 0xFFFFFFFF) >> 20
+def _slot(prefix: Any) -> Any:
+    """Returns the slot of three folded bytes, the first the lowest."""
+    return (numpy.uint32(prefix) * numpy.uint32(FACTOR) & numpy.uint32(0xFFFFFFFF)) >> 20
 
 
 @numba.njit(cache=True)
-def _search(data: Any, slots: Any, strings: Any, ends: Any) -> int:
+def _search(data: Any, begins: Any, slots: Any, strings: Any, ends: Any) -> int:
     found = 0
-    for index in range(len(data) - PREFIX + 1):
-        here = slots[_slot(data[index] | 32, data[index + 1] | 32, data[index + 2] | 32)] & ~found
-        number, start = 0, 0
+    prefix = numpy.uint32(0)
+    for last in range(len(data)):
+        prefix = prefix >> numpy.uint32(8) | numpy.uint32(data[last] | 32) << numpy.uint32(16)
+        if not begins[_slot(prefix)]:
+            continue
+        index = last - PREFIX + 1
+        here, number, start = slots[_slot(prefix)] & ~found, 0, 0
         while here >> number:
             size = ends[number] - start
             if here >> number & 1 and index + size <= len(data):

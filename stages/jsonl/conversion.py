@@ -20,9 +20,10 @@ from stages.jsonl.duplicates import find_duplicates
 from stages.jsonl.mixing import Member, mixed
 from stages.jsonl.opt_out import OptOut, read_opt_out
 from stages.jsonl.preparing import Rulebook, prepare
-from stages.jsonl.writing import ORIGINS, Origins, origins_of_shards, write_corpus
+from stages.jsonl.writing import Origins, origins_of_shards, write_corpus
 from stages.outcomes import Totals
 from stages.raw import RawMember, raw_members
+from stages.tokens import ORIGINS
 from stages.workdir import (
     atomic_write,
     file_sha256,

@@ -87,3 +87,13 @@ def test_humaneval_is_there_whole_and_is_not_in_the_standard_library() -> None:
 def test_an_unknown_test_set_is_an_error_that_names_those_known() -> None:
     with pytest.raises(UserError, match="humaneval"):
         load("humanevil")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"task_id": "Sea/1"}\n', b"PK\x03\x04 cut off"])
+def test_a_file_of_something_else_is_an_error_that_says_how_to_make_one(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "HumanEval.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="--out"):
+        load(path)

@@ -35,6 +35,8 @@ SECRETS = {
 def test_a_secret_of_a_known_format_goes(secret: str) -> None:
     text = f'client = Client("{secret}")  # Ünlü\n'
     assert redact(text, KINDS) == ('client = Client("<KEY>")  # Ünlü\n', {"secrets": 1})
+    assert redact(secret, KINDS) == ("<KEY>", {"secrets": 1})
+    assert redact(f"a{secret}", KINDS)[1] == {}
 
 
 def test_the_body_of_a_private_key_goes() -> None:
