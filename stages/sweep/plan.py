@@ -1,0 +1,219 @@
+"""The plan of a sweep: what its command line asks for on top of params.yaml, checked before any
+point runs.
+
+The plan keeps a copy of conf/ under `.work/sweep/`: DVC stashes what is not committed for a moment
+as each point starts, and whoever reads conf/ then would see another configuration.
+"""
+
+import itertools
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.override_parser.types import Override
+
+from stages.compose.composition import compose, read_overrides
+from stages.errors import UserError
+from stages.sections import limits, read_section
+from stages.sweep.overrides import parse, swept_values, without
+from stages.sweep.repository import code_state
+from stages.workdir import project_root
+
+CORNER = {"tokenizer.vocab_size": max, "tokenizer.min_frequency": min}
+MULTIRUN = ("-m", "--multirun")
+DIRECTIONS = {"tokenizer": "maximize", "train": "minimize"}
+SEED = 0  # of a search: one that was stopped asks for the same points again
+
+
+@dataclass
+class Sweep:
+    """The section `sweep` of conf/sweep.yaml."""
+
+    until: str = limits(choices=tuple(DIRECTIONS))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every point needs to know; it travels to the processes of the joblib launcher."""
+
+    root: Path
+    folder: Path
+    until: str
+    fixed: tuple[str, ...]  # overrides that all points share
+    axes: dict[str, list[str]]  # swept key: its values, or the ends of its interval
+    corner: dict[str, str]  # of the tokenizer keys, the values with the longest list of merges
+    baseline: str
+    code: str
+    hydra: tuple[str, ...]  # the arguments that Hydra gets
+    refused: list[str] = field(default_factory=list)  # points that the check refuses
+
+    @property
+    def conf(self) -> Path:
+        """The copy of conf/ that the points are composed from."""
+        return self.folder / "conf"
+
+    @property
+    def outcomes(self) -> Path:
+        """Where each point leaves what came of it."""
+        return self.folder / "points"
+
+    @property
+    def logs(self) -> Path:
+        """Where DVC's output of each experiment is, and what this sweep ran."""
+        return self.folder / "logs"
+
+
+def make_plan(arguments: list[str]) -> Plan:
+    """Returns the plan of a command line, with its folder under `.work/sweep`.
+
+    Raises:
+        UserError: an argument cannot be read, or no point passes the check of the compose stage.
+    """
+    root = project_root()
+    multirun = any(argument in MULTIRUN for argument in arguments)
+    parsed = parse([argument for argument in arguments if argument not in MULTIRUN])
+    baseline, code = code_state(root)
+    folder = _new_folder(root)
+    until = _until(folder / "conf" / "sweep.yaml", parsed)
+    of_hydra = [item for item in parsed if _section(item) == "hydra"]
+    own = [item for item in parsed if _section(item) not in ("hydra", "sweep")]
+    axes = {item.key_or_group: swept_values(item) for item in own if item.is_sweep_override()}
+    if axes and not multirun:
+        raise UserError(f"{', '.join(axes)} has several values: add -m to sweep over them.")
+    base = without(read_overrides(root / "params.yaml"), [item.key_or_group for item in own])
+    fixed = [*base, *(_text(item) for item in own if not item.is_sweep_override())]
+    refused, corner = _check(folder / "conf", fixed, axes, of_hydra)
+    return Plan(
+        root=root,
+        folder=folder,
+        until=until,
+        fixed=tuple(fixed),
+        axes=axes,
+        corner=corner,
+        baseline=baseline,
+        code=code,
+        hydra=(
+            *(["--multirun"] if multirun else []),
+            *(text for text in fixed if "." not in text.partition("=")[0]),
+            *(_text(item) for item in own if item.is_sweep_override()),
+            *(_text(item) for item in of_hydra),
+            *_search(of_hydra, until),
+        ),
+        refused=refused,
+    )
+
+
+def _section(override: Override) -> str:
+    return override.key_or_group.replace("/", ".").partition(".")[0]
+
+
+def _text(override: Override) -> str:
+    assert override.input_line is not None
+    return override.input_line
+
+
+def _new_folder(root: Path) -> Path:
+    started = time.strftime("%Y-%m-%d_%H-%M-%S")
+    folder = root / ".work" / "sweep" / f"{started}_{os.getpid()}"
+    for name in ("points", "logs"):
+        (folder / name).mkdir(parents=True)
+    shutil.copytree(root / "conf", folder / "conf")
+    return folder
+
+
+def _until(path: Path, parsed: list[Override]) -> str:
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))["sweep"]
+    for override in parsed:
+        if _section(override) == "sweep":
+            if override.is_sweep_override():
+                raise UserError(f"{override.key_or_group} has several values, expected one.")
+            values[override.key_or_group.partition(".")[2]] = override.value()
+    return read_section("sweep", Sweep, values).until
+
+
+def _is_search(of_hydra: list[Override]) -> bool:
+    """Tells whether a sweeper other than Hydra's own, which runs the whole grid, is asked for."""
+    return any(
+        item.key_or_group == "hydra/sweeper" and item.value() != "basic" for item in of_hydra
+    )
+
+
+def _search(of_hydra: list[Override], until: str) -> list[str]:
+    """Returns what Optuna must be told: which way is better, and a seed.
+
+    Raises:
+        UserError: the direction asked for would look for the worst point.
+    """
+    given = {item.key_or_group: item.value() for item in of_hydra}
+    if given.get("hydra/sweeper") != "optuna":
+        return []
+    better, asked = DIRECTIONS[until], given.get("hydra.sweeper.direction")
+    if asked not in (None, better):
+        raise UserError(
+            f"hydra.sweeper.direction is {asked!r}, but the best point until {until} is found with "
+            f"'{better}'. Leave it out: the sweep sets it."
+        )
+    added = [] if asked else [f"hydra.sweeper.direction={better}"]
+    seeded = given.get("hydra/sweeper/sampler", "tpe") != "grid"
+    if seeded and "hydra.sweeper.sampler.seed" not in given:
+        added.append(f"hydra.sweeper.sampler.seed={SEED}")
+    return added
+
+
+def _check(
+    conf: Path, fixed: list[str], axes: dict[str, list[str]], of_hydra: list[Override]
+) -> tuple[list[str], dict[str, str]]:
+    """Checks every point of a grid, or of a search each value, as the compose stage does.
+
+    Returns what is refused and why, and the corner of the points that are allowed.
+
+    Raises:
+        UserError: every point is refused.
+    """
+    points = _one_at_a_time(axes) if _is_search(of_hydra) else _grid(axes)
+    refused, allowed = [], []
+    reason = ""
+    for point in points:
+        values = [f"{key}={value}" for key, value in point.items()]
+        try:
+            composed(conf, (*fixed, *values))
+            allowed.append(point)
+        except UserError as error:
+            reason = reason or str(error)
+            refused.append(f"{' '.join(values)}: {error}")
+    if not allowed:
+        raise UserError(f"no point can run: {reason}")
+    corner = {}
+    for key, choose in CORNER.items():
+        numbers = [int(point[key]) for point in allowed if point.get(key, "").isdigit()]
+        if numbers:
+            corner[key] = str(choose(numbers))
+    return refused, corner
+
+
+@cache
+def composed(conf: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
+    """Returns the checked values of a point; a composition costs 0.1 s, and each is asked for more
+    than once.
+
+    Raises:
+        UserError: the compose stage would refuse them.
+    """
+    return compose(conf, list(overrides))
+
+
+def _grid(axes: dict[str, list[str]]) -> list[dict[str, str]]:
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def _one_at_a_time(axes: dict[str, list[str]]) -> list[dict[str, str]]:
+    """Returns a point for each value, with the first values of the other keys; a search may have
+    more points than can be checked.
+    """
+    first = {key: values[0] for key, values in axes.items()}
+    return [first, *({**first, key: value} for key, values in axes.items() for value in values[1:])]
