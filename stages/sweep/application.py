@@ -18,7 +18,7 @@ from stages.errors import UserError
 from stages.sweep.plan import Plan
 from stages.sweep.points import Outcome, run_point
 
-NOISY = ("hydra", "hydra_plugins", "optuna", "joblib")
+NOISY = ("alembic", "hydra", "hydra_plugins", "joblib", "optuna")
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def _quieten_optuna() -> None:
             "hydra/sweeper=optuna needs the extra packages of the sweep: python -m pip install "
             "-c constraints.txt -e '.[sweep]'"
         ) from None
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    optuna.logging.set_verbosity(logging.CRITICAL)
 
 
 def _line(plan: Plan, outcome: Outcome) -> str:

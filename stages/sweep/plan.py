@@ -6,10 +6,10 @@ as each point starts, and whoever reads conf/ then would see another configurati
 """
 
 import itertools
-import os
 import shutil
+import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,11 @@ class Plan:
     folder: Path
     until: str
     fixed: tuple[str, ...]  # overrides that all points share
-    axes: dict[str, list[str]]  # swept key: its values, or the ends of its interval
     corner: dict[str, str]  # of the tokenizer keys, the values with the longest list of merges
     baseline: str
     code: str
     hydra: tuple[str, ...]  # the arguments that Hydra gets
-    refused: list[str] = field(default_factory=list)  # points that the check refuses
+    refused: tuple[str, ...] = ()  # points that the check refuses
 
     @property
     def conf(self) -> Path:
@@ -75,10 +74,18 @@ def make_plan(arguments: list[str]) -> Plan:
         UserError: an argument cannot be read, or no point passes the check of the compose stage.
     """
     root = project_root()
+    state = code_state(root)
+    folder = _new_folder(root)
+    try:
+        return _planned(arguments, root, folder, *state)
+    except UserError:
+        shutil.rmtree(folder)
+        raise
+
+
+def _planned(arguments: list[str], root: Path, folder: Path, baseline: str, code: str) -> Plan:
     multirun = any(argument in MULTIRUN for argument in arguments)
     parsed = parse([argument for argument in arguments if argument not in MULTIRUN])
-    baseline, code = code_state(root)
-    folder = _new_folder(root)
     until = _until(folder / "conf" / "sweep.yaml", parsed)
     of_hydra = [item for item in parsed if _section(item) == "hydra"]
     own = [item for item in parsed if _section(item) not in ("hydra", "sweep")]
@@ -88,23 +95,15 @@ def make_plan(arguments: list[str]) -> Plan:
     base = without(read_overrides(root / "params.yaml"), [item.key_or_group for item in own])
     fixed = [*base, *(_text(item) for item in own if not item.is_sweep_override())]
     refused, corner = _check(folder / "conf", fixed, axes, of_hydra)
+    hydra = [
+        *(["--multirun"] if multirun else []),
+        *(text for text in fixed if "." not in text.partition("=")[0]),
+        *(_text(item) for item in own if item.is_sweep_override()),
+        *(_text(item) for item in of_hydra),
+        *_search(of_hydra, until),
+    ]
     return Plan(
-        root=root,
-        folder=folder,
-        until=until,
-        fixed=tuple(fixed),
-        axes=axes,
-        corner=corner,
-        baseline=baseline,
-        code=code,
-        hydra=(
-            *(["--multirun"] if multirun else []),
-            *(text for text in fixed if "." not in text.partition("=")[0]),
-            *(_text(item) for item in own if item.is_sweep_override()),
-            *(_text(item) for item in of_hydra),
-            *_search(of_hydra, until),
-        ),
-        refused=refused,
+        root, folder, until, tuple(fixed), corner, baseline, code, tuple(hydra), tuple(refused)
     )
 
 
@@ -118,10 +117,11 @@ def _text(override: Override) -> str:
 
 
 def _new_folder(root: Path) -> Path:
-    started = time.strftime("%Y-%m-%d_%H-%M-%S")
-    folder = root / ".work" / "sweep" / f"{started}_{os.getpid()}"
+    parent = root / ".work" / "sweep"
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H-%M-%S_"), dir=parent))
     for name in ("points", "logs"):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir()
     shutil.copytree(root / "conf", folder / "conf")
     return folder
 
