@@ -36,8 +36,10 @@ def parse(arguments: Iterable[str]) -> list[Override]:
 
 
 def swept_values(override: Override) -> list[str]:
-    """Returns the values that a swept override takes, and of an interval its two ends."""
+    """Returns the values that an override takes, and of an interval its two ends."""
     value = override.value()
+    if not override.is_sweep_override():
+        return [str(override.get_value_element_as_str())]
     if isinstance(value, IntervalSweep):
         return [_number(end) for end in (value.start, value.end) if end is not None]
     return list(override.sweep_string_iterator())
@@ -73,11 +75,15 @@ def _quoted(text: str) -> str:
     return f'"{inner}"'
 
 
-def point_name(swept: Mapping[str, str], identity: Any) -> str:
-    """Returns a name that says the swept values, and ends in a hash of all that makes the point
-    what it is: an experiment of this name is this point, done.
+def point_hash(identity: Any) -> str:
+    """Returns a hash of all that makes a point what it is, which ends its name: an experiment whose
+    name ends so is this point, done.
     """
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:HASH_DIGITS]
+
+
+def point_name(swept: Mapping[str, str], digest: str) -> str:
+    """Returns a name that says the swept values."""
     words = [f"{key.rpartition('.')[2]}-{value}" for key, value in swept.items()]
     readable = re.sub(r"[^\w-]+", "-", "_".join(words), flags=re.ASCII).strip("-")
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
-    return f"{readable[:NAME_LENGTH] or 'point'}_{digest[:HASH_DIGITS]}"
+    return f"{readable[:NAME_LENGTH] or 'point'}_{digest}"

@@ -43,6 +43,7 @@ class Plan:
 
     root: Path
     folder: Path
+    multirun: bool
     until: str
     fixed: tuple[str, ...]  # overrides that all points share
     corner: dict[str, str]  # of the tokenizer keys, the values with the longest list of merges
@@ -89,21 +90,32 @@ def _planned(arguments: list[str], root: Path, folder: Path, baseline: str, code
     until = _until(folder / "conf" / "sweep.yaml", parsed)
     of_hydra = [item for item in parsed if _section(item) == "hydra"]
     own = [item for item in parsed if _section(item) not in ("hydra", "sweep")]
-    axes = {item.key_or_group: swept_values(item) for item in own if item.is_sweep_override()}
-    if axes and not multirun:
-        raise UserError(f"{', '.join(axes)} has several values: add -m to sweep over them.")
+    several = [item for item in own if item.is_sweep_override()]
+    if several and not multirun:
+        names = ", ".join(item.key_or_group for item in several)
+        raise UserError(f"{names} has several values: add -m to sweep over them.")
+    told = several if multirun else own  # what the table and the names tell
+    axes = {item.key_or_group: swept_values(item) for item in told}
     base = without(read_overrides(root / "params.yaml"), [item.key_or_group for item in own])
-    fixed = [*base, *(_text(item) for item in own if not item.is_sweep_override())]
+    fixed = [*base, *(_text(item) for item in own if item not in told)]
     refused, corner = _check(folder / "conf", fixed, axes, of_hydra)
     hydra = [
         *(["--multirun"] if multirun else []),
         *(text for text in fixed if "." not in text.partition("=")[0]),
-        *(_text(item) for item in own if item.is_sweep_override()),
-        *(_text(item) for item in of_hydra),
+        *(_text(item) for item in [*told, *of_hydra]),
         *_search(of_hydra, until),
     ]
     return Plan(
-        root, folder, until, tuple(fixed), corner, baseline, code, tuple(hydra), tuple(refused)
+        root,
+        folder,
+        multirun,
+        until,
+        tuple(fixed),
+        corner,
+        baseline,
+        code,
+        tuple(hydra),
+        tuple(refused),
     )
 
 
@@ -212,8 +224,23 @@ def _grid(axes: dict[str, list[str]]) -> list[dict[str, str]]:
 
 
 def _one_at_a_time(axes: dict[str, list[str]]) -> list[dict[str, str]]:
-    """Returns a point for each value, with the first values of the other keys; a search may have
-    more points than can be checked.
+    """Returns a point for each word and the ends of each range, with the first values of the other
+    keys: a search may have more points than can be checked.
     """
+    chosen = {
+        key: [values[0], values[-1]] if _is_range(values) else values
+        for key, values in axes.items()
+    }
     first = {key: values[0] for key, values in axes.items()}
-    return [first, *({**first, key: value} for key, values in axes.items() for value in values[1:])]
+    return [
+        first,
+        *({**first, key: value} for key, values in chosen.items() for value in values[1:]),
+    ]
+
+
+def _is_range(values: list[str]) -> bool:
+    return (
+        len(values) > 2
+        and all(value.isdigit() for value in values)
+        and values == sorted(values, key=int)
+    )

@@ -15,9 +15,9 @@ from filelock import FileLock, Timeout
 
 from stages.errors import UserError
 from stages.sweep.experiment import Experiment, point_lock
-from stages.sweep.overrides import parse, point_name, without
+from stages.sweep.overrides import parse, point_hash, point_name, without
 from stages.sweep.plan import Plan, composed
-from stages.sweep.repository import has_ref, read_metrics
+from stages.sweep.repository import find_experiment, has_ref, read_metrics
 from stages.workdir import write_json
 
 log = logging.getLogger(__name__)
@@ -55,10 +55,10 @@ def run_point(plan: Plan, overrides: list[str]) -> Outcome:
     try:
         experiment = _experiment(plan, every, swept, plan.until)
     except UserError as error:
-        name = point_name(swept, every)
+        name = point_name(swept, point_hash(every))
         outcome = Outcome(swept, name, "failed", error=str(error))
     else:
-        lead = _lead(plan, every, swept)
+        lead = _lead(plan, every, swept) if plan.multirun else None
         if lead is not None:
             _run_alone(plan, lead)
         outcome = _outcome(plan, experiment, swept)
@@ -67,9 +67,12 @@ def run_point(plan: Plan, overrides: list[str]) -> Outcome:
 
 
 def _experiment(plan: Plan, overrides: list[str], swept: dict[str, str], until: str) -> Experiment:
-    """Returns the experiment of checked values; equal values have equal names, however written."""
+    """Returns the experiment of checked values: the one that is there for them, however they were
+    written, or a new one.
+    """
     values = composed(plan.conf, tuple(overrides))
-    name = point_name(swept, [values, until, plan.baseline, plan.code])
+    digest = point_hash([values, until, plan.baseline, plan.code])
+    name = find_experiment(plan.root, plan.baseline, digest) or point_name(swept, digest)
     return Experiment(name, until, tuple(overrides), plan.baseline, plan.code)
 
 

@@ -8,6 +8,7 @@ from stages.sweep.plan import DIRECTIONS, Plan
 from stages.sweep.points import Outcome
 from stages.workdir import atomic_write
 
+MODEL = Path("models/lm")
 MEASURES = {"bytes_per_token": "more", "bits_per_byte": "less"}
 
 
@@ -36,6 +37,11 @@ def report(plan: Plan, outcomes: list[Outcome], folder: Path) -> str:
             f"Best: {best}, with {value} ({MEASURES[measure]} is better).",
             f"Take it over with: dvc exp apply {best.name}",
         ]
+        if plan.until == "tokenizer" and not (plan.root / MODEL).exists():
+            lines.append(
+                f"(Nothing has made {MODEL} here yet, so DVC will end with 'Checkout failed' for "
+                "the outputs of encode and train. The point is taken over all the same.)"
+            )
     shown = [str(path.relative_to(plan.root)) for path in written]
     return "\n".join([*lines, f"Written: {', '.join(shown)}"])
 

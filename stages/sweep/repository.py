@@ -40,6 +40,13 @@ def has_ref(root: Path, ref: str) -> bool:
     return _git(root, "rev-parse", "--verify", "--quiet", ref).returncode == 0
 
 
+def find_experiment(root: Path, baseline: str, digest: str) -> str | None:
+    """Returns the name of the experiment on this commit whose name ends in the hash, if any."""
+    pattern = experiment_ref(baseline, f"*_{digest}")
+    found = _git(root, "for-each-ref", "--count=1", "--format=%(refname)", pattern)
+    return found.stdout.decode().strip().rpartition("/")[2] or None
+
+
 def read_metrics(root: Path, ref: str, stage: str) -> dict[str, Any]:
     """Returns the metrics of a stage as an experiment has them.
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.errors import UserError
-from stages.sweep.overrides import parse, point_name, set_param, swept_values, without
+from stages.sweep.overrides import parse, point_hash, point_name, set_param, swept_values, without
 
 TEXT = st.text(alphabet="abc=.,:'\"\\ []{}$()#%ş\t-+~@/*?^", max_size=12)
 
@@ -39,14 +39,14 @@ def test_a_quoted_list_and_an_interpolation_reach_params_yaml() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.dictionaries(TEXT, TEXT, max_size=3))
 def test_a_name_is_a_name_for_git(swept: dict[str, str]) -> None:
-    ref = f"refs/exps/00/11/{point_name(swept, 1)}"
+    ref = f"refs/exps/00/11/{point_name(swept, point_hash(1))}"
     assert subprocess.run(["git", "check-ref-format", ref], check=False).returncode == 0
 
 
 def test_a_name_tells_the_values_and_what_else_differs() -> None:
     swept = {"tokenizer.vocab_size": "2048", "tokenizer.min_frequency": "2"}
-    assert point_name(swept, 1).startswith("vocab_size-2048_min_frequency-2_")
-    assert point_name(swept, 1) != point_name(swept, 2)
+    assert point_name(swept, "abc") == "vocab_size-2048_min_frequency-2_abc"
+    assert point_hash([swept, "tokenizer"]) != point_hash([swept, "train"])
 
 
 def test_an_override_of_the_same_key_replaces_the_earlier() -> None:

@@ -14,6 +14,7 @@ def plan(root: Path, until: str = "train") -> Plan:
     return Plan(
         root=root,
         folder=root,
+        multirun=True,
         until=until,
         fixed=(),
         corner={},
