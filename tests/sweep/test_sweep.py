@@ -14,13 +14,13 @@ import yaml
 from tests.conftest import TINY, Clone, make_clone
 
 SWEEP = (sys.executable, "-m", "stages.sweep")
-GRID = ("-m", "tokenizer.vocab_size=300,10,320", "tokenizer.min_frequency=2,4")
+GRID = ("-m", "tokenizer.vocab_size=300,320", "tokenizer.min_frequency=2,0")
 
 
 def experiments(clone: Clone) -> list[str]:
     """The names of the experiments that are done."""
     listed = clone.run("dvc", "exp", "list", "--name-only", "--all-commits").stdout
-    return [name for name in listed.split() if name.startswith("vocab_size-")]
+    return sorted(name for name in listed.split() if name.startswith("vocab_size-"))
 
 
 def latest(clone: Clone) -> list[dict[str, str]]:
@@ -53,21 +53,19 @@ def test_the_good_points_of_a_grid_run_and_the_bad_are_told(swept: tuple[Clone, 
         for row in latest(clone)
     ]
     assert rows == [
-        ("10", "2", "failed"),
-        ("10", "4", "failed"),
+        ("300", "0", "failed"),
         ("300", "2", "ran"),
-        ("300", "4", "ran"),
+        ("320", "0", "failed"),
         ("320", "2", "ran"),
-        ("320", "4", "ran"),
     ]
-    assert "FAILED tokenizer.vocab_size=10 tokenizer.min_frequency=2: tokenizer.vocab_size" in said
-    assert len(experiments(clone)) == 4
+    assert "FAILED tokenizer.vocab_size=300 tokenizer.min_frequency=0: tokenizer.min_freq" in said
+    assert len(experiments(clone)) == 2
 
 
 def test_the_corpus_is_counted_once(swept: tuple[Clone, str]) -> None:
     clone, _ = swept
     logs = [path.read_text() for path in (clone.root / ".work" / "sweep").glob("*/logs/*.log")]
-    assert len(logs) == 4
+    assert len(logs) == 2
     assert sum("Running stage 'pretokens'" in log for log in logs) == 1
 
 
@@ -82,7 +80,7 @@ def test_what_is_not_committed_stays_as_it_is(swept: tuple[Clone, str]) -> None:
 def test_a_sweep_done_before_runs_nothing(swept: tuple[Clone, str]) -> None:
     clone, _ = swept
     before = experiments(clone)
-    clone.run(*SWEEP, "-m", "tokenizer.min_frequency=4,2", "tokenizer.vocab_size=320")
+    clone.run(*SWEEP, "-m", "tokenizer.vocab_size=320,300")
     assert [row["state"] for row in latest(clone)] == ["found", "found"]
     assert experiments(clone) == before
 
