@@ -59,4 +59,5 @@ if __name__ == "__main__":
     except UserError as error:
         sys.exit(f"sweep: error: {error}")
     except KeyboardInterrupt:
-        sys.exit("sweep: interrupted; the same command goes on")
+        log.info("interrupted; the same command goes on")
+        sys.exit(130)

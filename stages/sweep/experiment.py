@@ -12,6 +12,7 @@ about to start in one git stash, from which two that start at once take each oth
 """
 
 import json
+import signal
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -82,6 +83,7 @@ def run_experiment(experiment: Experiment) -> None:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored
     fields = json.loads(sys.argv[1])
     try:
         run_experiment(Experiment(**{**fields, "overrides": tuple(fields["overrides"])}))

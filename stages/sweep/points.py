@@ -112,13 +112,20 @@ def _outcome(plan: Plan, experiment: Experiment, swept: dict[str, str]) -> Outco
         outcome.seconds, outcome.error = json.loads(told.read_text(encoding="utf-8"))
         outcome.state = "failed" if outcome.error else "ran"
     if outcome.error is None:
-        tokenizer = read_metrics(plan.root, experiment.ref, "tokenizer")
-        outcome.vocab_size = tokenizer["vocab_size"]
-        outcome.bytes_per_token = tokenizer["bytes_per_token"]
-        if plan.until == "train":
-            train = read_metrics(plan.root, experiment.ref, "train")
-            outcome.bits_per_byte = train["bits_per_byte"]
+        try:
+            _read_measures(plan, experiment, outcome)
+        except UserError as error:
+            outcome.state, outcome.error = "failed", str(error)
     return outcome
+
+
+def _read_measures(plan: Plan, experiment: Experiment, outcome: Outcome) -> None:
+    tokenizer = read_metrics(plan.root, experiment.ref, "tokenizer")
+    outcome.vocab_size = tokenizer["vocab_size"]
+    outcome.bytes_per_token = tokenizer["bytes_per_token"]
+    if plan.until == "train":
+        train = read_metrics(plan.root, experiment.ref, "train")
+        outcome.bits_per_byte = train["bits_per_byte"]
 
 
 def _told(plan: Plan, experiment: Experiment) -> Path:
@@ -174,12 +181,12 @@ def _interrupt(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _reason(output: str) -> str:
-    """Returns the line of an experiment's output that says why it failed."""
+    """Returns what an experiment's output says of its failure: a stage's error or the last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     told = [line for line in lines if re.match(r"\w+: error: ", line)]
-    return (told or lines or ["it ended without a word"])[-1].partition(": error: ")[2] or (
-        lines[-1] if lines else "it ended without a word"
-    )
+    if told:
+        return told[-1].partition(": error: ")[2]
+    return lines[-1] if lines else "it ended without a word"
 
 
 def read_outcomes(plan: Plan) -> list[Outcome]:
