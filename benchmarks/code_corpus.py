@@ -4,6 +4,7 @@ data/jsonl.
 
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,11 @@ from pathlib import Path
 from stages.records import ShardWriter
 from stages.workdir import write_json
 
-ROOTS = (sys.prefix, sys.base_prefix, "/usr/include", "/usr/lib", "/usr/local", "/usr/share", "/opt")
-SUFFIXES = frozenset(
-    ".c .cc .cmake .cpp .css .cu .cuh .cxx .go .h .hh .hpp .html .hxx .inc .java .js .jsx .lua .m4 "
-    ".mjs .php .pl .pm .pxd .py .pyi .pyx .r .rb .rs .scss .sh .sql .tcl .ts .tsx .vim".split()
+ROOTS = (sys.prefix, sys.base_prefix, "/usr/include", "/usr/lib", "/usr/local", "/usr/share")
+SOURCE = re.compile(
+    r".*\.(c|cc|cmake|cpp|css|cuh?|cxx|go|h|hh|hpp|html|hxx|inc|java|m?js|jsx|lua|m4|php|p[lm]|"
+    r"px[di]|pyi?|pyx|rb?|rs|scss|sh|sql|tcl|tsx?|vim)",
+    re.IGNORECASE,
 )
 SMALLEST, LARGEST = 64, 1_000_000
 SHARD_BYTES = 16_000_000
@@ -66,7 +68,7 @@ def installed_sources() -> Iterator[tuple[str, bytes]]:
     paths = []
     for root in dict.fromkeys(map(os.path.realpath, ROOTS)):
         for folder, _, names in os.walk(root):
-            paths += [f"{folder}/{name}" for name in names if Path(name).suffix.lower() in SUFFIXES]
+            paths += [f"{folder}/{name}" for name in names if SOURCE.fullmatch(name)]
     seen: set[bytes] = set()
     for path in sorted(set(paths), key=lambda path: hashlib.sha1(os.fsencode(path)).digest()):
         content = _read(Path(path))

@@ -259,9 +259,7 @@ def main() -> None:
         return
     if arguments.growth:
         sys.exit(0 if grow(arguments.growth) else 1)
-    sys.exit(
-        0 if compare(arguments.megabytes, arguments.encode_megabytes, arguments.rounds) else 1
-    )
+    sys.exit(0 if compare(arguments.megabytes, arguments.encode_megabytes, arguments.rounds) else 1)
 
 
 if __name__ == "__main__":

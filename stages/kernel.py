@@ -7,10 +7,11 @@ kernels is imported where it is used.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numba
 
+Integer: TypeAlias = Any  # in a kernel: int, int64 or uint64, which numba converts and mypy doesn't
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

@@ -23,6 +23,10 @@ PADDING = bytes(8)  # after a text, so that 8 bytes can be read at each of its o
 EncodeTexts = Callable[[list[str]], list[Array]]
 
 
+# Slots, entries, bytes, ids, and how much of the last three is used.
+Cache = tuple[Array, Array, Array, Array, Array]
+
+
 @dataclass
 class ByteLevelBPE:
     """What a tokenizer.json says: the pattern's number, the id of each byte, and the merges as rows
@@ -35,7 +39,9 @@ class ByteLevelBPE:
     first_id: int
 
 
-def make_encoder(tokenizer: HuggingFaceTokenizer, dtype: numpy.dtype[Any], workers: int) -> EncodeTexts:
+def make_encoder(
+    tokenizer: HuggingFaceTokenizer, dtype: numpy.dtype[Any], workers: int
+) -> EncodeTexts:
     """Returns a function from texts to the ids of each, as arrays of `dtype`; threads may share
     it.
     """
@@ -58,7 +64,7 @@ def read_byte_level_bpe(described: dict[str, Any]) -> ByteLevelBPE | None:
     if described["normalizer"] or model["type"] != "BPE" or len(steps) != 2:
         return None
     split, byte_level = steps
-    pattern = KNOWN_PATTERNS.get((split.get("pattern") or {}).get("Regex"))
+    pattern = KNOWN_PATTERNS.get((split.get("pattern") or {}).get("Regex", ""))
     plain = {
         "dropout": None,
         "continuing_subword_prefix": None,
@@ -100,8 +106,8 @@ class CompiledEncoder:
     """
 
     def __init__(self, known: ByteLevelBPE, dtype: numpy.dtype[Any]) -> None:
-        from stages.encode.segmentation import fill_ranks  # noqa: PLC0415
-        from stages.pretokens.classes import classes  # noqa: PLC0415
+        from stages.encode.segmentation import fill_ranks
+        from stages.pretokens.classes import classes
 
         self.dtype, self.pattern, self.classes = dtype, known.pattern, classes()
         self.byte_ids = numpy.array(known.byte_ids, numpy.int64)
@@ -117,8 +123,8 @@ class CompiledEncoder:
 
     def encode(self, text: bytes) -> Array:
         """Returns the ids of one text in UTF-8."""
-        from stages.encode.segmentation import encode_text  # noqa: PLC0415
-        from stages.pretokens.counter import words_of  # noqa: PLC0415
+        from stages.encode.segmentation import encode_text
+        from stages.pretokens.counter import words_of
 
         padded = numpy.frombuffer(text + PADDING, numpy.uint8)
         symbols, cache = self._of_thread(len(text))
@@ -137,7 +143,7 @@ class CompiledEncoder:
         )
         return ids[:found].copy()
 
-    def _of_thread(self, length: int) -> tuple[Array, tuple[Array, ...]]:
+    def _of_thread(self, length: int) -> tuple[Array, Cache]:
         """Returns this thread's scratch, for a pretoken of that many bytes, and its cache."""
         own = self.of_thread
         if not hasattr(own, "cache"):

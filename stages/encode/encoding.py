@@ -40,6 +40,12 @@ from stages.workdir import file_sha256, fresh, open_workdir, publish, work_key, 
 
 BATCH_DOCUMENTS = 256
 FACTS = "facts.json"
+CODE = (  # what decides a byte of the files or of the metrics
+    *("encode/encoder.py", "encode/encoding.py", "encode/languages.py"),
+    *("encode/segmentation.py", "encode/tallies.py", "kernel.py", "records.py", "tokens.py"),
+    *("pretokens/classes.py", "pretokens/counter.py", "pretokens/patterns.py"),
+    *("pretokens/scanner.py", "special_tokens.py"),
+)
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +74,7 @@ def encode_corpus(
     tokenizer = load_tokenizer(tokenizer_folder)
     dtype = token_dtype(tokenizer.get_vocab_size())
     inputs = [jsonl / "manifest.json", tokenizer_folder / "tokenizer.json"]
-    with open_workdir("encode", work_key("encode", [config], inputs)) as work:
+    with open_workdir("encode", work_key("encode", [config], inputs, CODE)) as work:
         with _progress_bar(runtime.progress) as bar:
             encode = make_encoder(tokenizer, dtype, runtime.workers)
             shard = ShardEncoder(tokenizer, encode, dtype, config.validation_share, work, bar)

@@ -1,12 +1,12 @@
 """Byte-pair encoding of one pretoken, and of a text with a cache of the pretokens seen before.
 
-A merge's rank is the id of the token it makes: ids are given in the order of the merges. The pair of
-the smallest rank is merged first, the leftmost one of equals, as `tokenizers` does.
+A merge's rank is the id of the token it makes: ids are given in the order of the merges. The pair
+of the smallest rank is merged first, the leftmost one of equals, as `tokenizers` does.
 """
 
 import numpy
 
-from stages.kernel import kernel
+from stages.kernel import Integer, kernel
 from stages.pretokens.counter import compare, hash_of, prefix_of
 from stages.pretokens.scanner import pretoken_end
 from stages.pretokens.table import Array
@@ -19,7 +19,7 @@ ABSENT = 1 << 40  # a rank above all others
 
 
 @kernel
-def rank_of(left: int, right: int, keys: Array, ranks: Array) -> int:
+def rank_of(left: Integer, right: Integer, keys: Array, ranks: Array) -> Integer:
     """Returns the id that a pair is merged to, or ABSENT."""
     mask = numpy.uint64(len(keys) - 1)
     key = numpy.int64(left) << 32 | numpy.int64(right)
@@ -32,8 +32,8 @@ def rank_of(left: int, right: int, keys: Array, ranks: Array) -> int:
 
 
 @kernel
-def fill_ranks(rows: Array, first_id: int, keys: Array, ranks: Array) -> None:
-    """Puts merges, rows of (left, right), in the empty hash map of `keys` (-1: free) and `ranks`."""
+def fill_ranks(rows: Array, first_id: Integer, keys: Array, ranks: Array) -> None:
+    """Puts merges, rows of (left, right), in the hash map of `keys` (-1: free) and `ranks`."""
     mask = numpy.uint64(len(keys) - 1)
     for index in range(len(rows)):
         key = rows[index, 0] << 32 | rows[index, 1]
@@ -45,8 +45,8 @@ def fill_ranks(rows: Array, first_id: int, keys: Array, ranks: Array) -> None:
 
 @kernel
 def merge_short(
-    symbols: Array, around: Array, length: int, keys: Array, ranks: Array
-) -> int:
+    symbols: Array, around: Array, length: Integer, keys: Array, ranks: Array
+) -> Integer:
     """Merges the first `length` symbols in place and returns how many are left; `around` is as
     long.
     """
@@ -74,7 +74,7 @@ def merge_short(
 
 
 @kernel
-def push(heap: Array, size: int, item: int) -> int:
+def push(heap: Array, size: Integer, item: Integer) -> Integer:
     """Adds an item to a heap whose smallest one is first; returns its new size."""
     at = size
     while at and heap[(at - 1) // 2] > item:
@@ -85,7 +85,7 @@ def push(heap: Array, size: int, item: int) -> int:
 
 
 @kernel
-def pop(heap: Array, size: int) -> int:
+def pop(heap: Array, size: Integer) -> Integer:
     """Removes the first item of a heap of `size` items."""
     item = heap[size - 1]
     at = 0
@@ -102,7 +102,7 @@ def pop(heap: Array, size: int) -> int:
 
 
 @kernel
-def merge_long(symbols: Array, length: int, keys: Array, ranks: Array) -> int:
+def merge_long(symbols: Array, length: Integer, keys: Array, ranks: Array) -> Integer:
     """Merges the first `length` symbols in place and returns how many are left, in a time that
     grows little faster than the length.
     """
@@ -143,8 +143,14 @@ def merge_long(symbols: Array, length: int, keys: Array, ranks: Array) -> int:
 
 @kernel
 def segment(
-    text: Array, start: int, end: int, byte_ids: Array, keys: Array, ranks: Array, symbols: Array
-) -> int:
+    text: Array,
+    start: Integer,
+    end: Integer,
+    byte_ids: Array,
+    keys: Array,
+    ranks: Array,
+    symbols: Array,
+) -> Integer:
     """Writes the ids of one pretoken to the first row of `symbols`, (2, at least its bytes), and
     returns how many there are.
     """
@@ -161,7 +167,7 @@ def encode_text(
     text: Array,
     words: Array,
     classes: Array,
-    pattern: int,
+    pattern: Integer,
     byte_ids: Array,
     keys: Array,
     ranks: Array,
@@ -172,7 +178,7 @@ def encode_text(
     used: Array,
     symbols: Array,
     ids: Array,
-) -> int:
+) -> Integer:
     """Writes the ids of a text to `ids` and returns how many there are.
 
     The cache is emptied when it is full. An entry is the pretoken's first 8 bytes, where its bytes
@@ -181,7 +187,8 @@ def encode_text(
     """
     mask = numpy.uint64(len(slots) - 1)
     rows, arena_used, ids_used = used
-    at = count = 0
+    at = 0
+    count: Integer = 0
     while at < len(text):
         end = pretoken_end(text, at, len(text), classes, pattern)
         length = end - at

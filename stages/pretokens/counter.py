@@ -1,17 +1,17 @@
 """Counts pretokens in an open-addressing table over an arena of bytes.
 
-An entry is four numbers side by side, one cache line at most: the first 8 bytes of the pretoken as a
-big-endian number (so numbers are in the order of the bytes), where its bytes are in the arena, its
-length, and its count. Nearly every comparison is one of two pairs of integers.
+An entry is four numbers side by side, one cache line at most: the first 8 bytes of the pretoken as
+a big-endian number (so numbers are in the order of the bytes), where its bytes are in the arena,
+its length, and its count. Nearly every comparison is one of two pairs of integers.
 """
 
 from collections.abc import Iterable, Iterator
 
 import numpy
 
-from stages.kernel import kernel
-from stages.pretokens.scanner import Array, pretoken_end
-from stages.pretokens.table import Batch
+from stages.kernel import Integer, kernel
+from stages.pretokens.scanner import pretoken_end
+from stages.pretokens.table import Array, Batch
 
 PREFIX, START, LENGTH, COUNT = range(4)
 ENTRY_BYTES = 96  # 32, up to 16 of slots, and the rest while the entries are sorted
@@ -91,7 +91,7 @@ def words_of(padded: Array) -> Array:
 
 
 @kernel
-def prefix_of(word: int, length: int) -> int:
+def prefix_of(word: Integer, length: Integer) -> Integer:
     """Returns the first 8 bytes of a pretoken as a big-endian number, padded with zeros, from the
     8 bytes that start where it does.
     """
@@ -107,7 +107,7 @@ def prefix_of(word: int, length: int) -> int:
 
 
 @kernel
-def hash_of(prefix: int, text: Array, start: int, length: int) -> int:
+def hash_of(prefix: Integer, text: Array, start: Integer, length: Integer) -> Integer:
     """Returns a 64-bit hash of a pretoken, good in its low bits too: those of a short pretoken's
     prefix are all zero, and a product's low bits know nothing of its factors' high ones.
     """
@@ -120,8 +120,13 @@ def hash_of(prefix: int, text: Array, start: int, length: int) -> int:
 
 @kernel
 def compare(
-    left: Array, left_start: int, left_length: int, right: Array, start: int, length: int
-) -> int:
+    left: Array,
+    left_start: Integer,
+    left_length: Integer,
+    right: Array,
+    start: Integer,
+    length: Integer,
+) -> Integer:
     """Returns the order of two byte strings whose first 8 bytes are equal: negative, 0 or
     positive.
     """
@@ -136,15 +141,15 @@ def compare(
 def count_text(
     text: Array,
     words: Array,
-    at: int,
+    at: Integer,
     classes: Array,
-    pattern: int,
-    max_bytes: int,
+    pattern: Integer,
+    max_bytes: Integer,
     slots: Array,
     entries: Array,
     arena: Array,
     used: Array,
-) -> int:
+) -> Integer:
     """Counts the pretokens from `at` on, and returns where it stopped: the end, or the first
     pretoken for which there may be no room.
     """
@@ -190,7 +195,7 @@ def count_text(
 
 
 @kernel
-def refill(slots: Array, entries: Array, arena: Array, rows: int) -> None:
+def refill(slots: Array, entries: Array, arena: Array, rows: Integer) -> None:
     """Puts all entries in new, empty slots."""
     mask = numpy.uint64(len(slots) - 1)
     for row in range(rows):
@@ -202,11 +207,12 @@ def refill(slots: Array, entries: Array, arena: Array, rows: int) -> None:
 
 
 @kernel
-def comes_before(entries: Array, arena: Array, one: int, other: int) -> bool:
+def comes_before(entries: Array, arena: Array, one: Integer, other: Integer) -> bool:
     """Whether an entry comes before another whose first 8 bytes are the same."""
     start, length = numpy.int64(entries[one, START]), numpy.int64(entries[one, LENGTH])
     other_start, other_length = entries[other, START], numpy.int64(entries[other, LENGTH])
-    return compare(arena, start, length, arena, numpy.int64(other_start), other_length) < 0
+    order = compare(arena, start, length, arena, numpy.int64(other_start), other_length)
+    return bool(order < 0)
 
 
 @kernel
@@ -240,7 +246,7 @@ def sort_ties(order: Array, entries: Array, arena: Array) -> None:
 @kernel
 def gather(data: Array, chosen: Array, arena: Array) -> None:
     """Copies the bytes of the chosen entries to `data`, one after another."""
-    at = 0
+    at: Integer = 0
     for row in range(len(chosen)):
         start, length = numpy.int64(chosen[row, START]), numpy.int64(chosen[row, LENGTH])
         data[at : at + length] = arena[start : start + length]

@@ -1,5 +1,5 @@
-"""Counts the pretokens of each shard, spills them to disk in sorted runs, and merges the runs to one
-sorted table.
+"""Counts the pretokens of each shard, spills them to disk in sorted runs, and merges the runs to
+one sorted table.
 
 Work in progress, in the work directory: `<shard>.<n>.run`, and `<shard>.json` when all runs of the
 shard are there. A run that was killed goes on after the shards that are counted. The table is the
@@ -41,7 +41,7 @@ def count_corpus(config: Pretokenizer, runtime: Runtime, jsonl: Path, out: Path)
     Raises:
         UserError: the pattern is not a regular expression, or does not match every character.
     """
-    from stages.pretokens.runs import merge_all  # noqa: PLC0415
+    from stages.pretokens.runs import merge_all
 
     _compile(config.pattern)
     manifest = jsonl / "manifest.json"
@@ -92,7 +92,7 @@ def count_shard(path: Path, config: Pretokenizer, work: Path, max_bytes: int) ->
     """Counts the pretokens of a shard in about `max_bytes` bytes of memory; returns the names of
     its runs in `work`, and how many documents it has and were taken.
     """
-    from stages.pretokens.runs import write_run  # noqa: PLC0415
+    from stages.pretokens.runs import write_run
 
     mark = work / f"{path.name}.json"
     if mark.exists():
@@ -101,7 +101,7 @@ def count_shard(path: Path, config: Pretokenizer, work: Path, max_bytes: int) ->
         return facts
     sample = _Sample(path, config.sample_share)
     count = _count_by_kernel if config.pattern in KNOWN_PATTERNS else _count_by_regex
-    names = []
+    names: list[str] = []
     for table in count(sample, config, max_bytes):
         names.append(f"{path.name}.{len(names)}.run")
         write_run(work / names[-1], table)
@@ -141,8 +141,8 @@ def _count_by_kernel(
     texts: Iterable[str], config: Pretokenizer, max_bytes: int
 ) -> Iterator[Iterable[Batch]]:
     """Yields sorted tables whose sum is the count."""
-    from stages.pretokens.classes import classes  # noqa: PLC0415
-    from stages.pretokens.counter import PretokenCounter  # noqa: PLC0415
+    from stages.pretokens.classes import classes
+    from stages.pretokens.counter import PretokenCounter
 
     counter = PretokenCounter(
         KNOWN_PATTERNS[config.pattern], classes(), config.max_pretoken_bytes, max_bytes

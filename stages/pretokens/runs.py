@@ -11,9 +11,9 @@ from typing import IO
 
 import numpy
 
-from stages.kernel import kernel
-from stages.pretokens.counter import BATCH_ENTRIES, Array, compare
-from stages.pretokens.table import Batch
+from stages.kernel import Integer, kernel
+from stages.pretokens.counter import BATCH_ENTRIES, compare
+from stages.pretokens.table import Array, Batch
 from stages.workdir import atomic_write
 
 FAN_IN = 128  # runs merged at once: with blocks of 4,096 rows some 15 MB of buffers
@@ -118,7 +118,7 @@ class _Blocks:
         self.prefix[run] = prefix_at(self.data[run], 0, int(block.lengths[0]))
         return True
 
-    def rows_at(self) -> tuple[Array, ...]:
+    def rows_at(self) -> tuple[Array, Array, Array, Array, Array]:
         """Returns what a comparison of two runs reads."""
         return self.data, self.lengths, self.row, self.start, self.prefix
 
@@ -147,7 +147,7 @@ class _Merged:
 
 
 @kernel
-def prefix_at(data: Array, start: int, length: int) -> int:
+def prefix_at(data: Array, start: Integer, length: Integer) -> Integer:
     """Returns the first 8 bytes of a pretoken as a big-endian number, padded with zeros."""
     prefix = numpy.uint64(0)
     for offset in range(8):
@@ -158,7 +158,13 @@ def prefix_at(data: Array, start: int, length: int) -> int:
 
 @kernel
 def before(
-    one: int, other: int, data: Array, lengths: Array, row: Array, start: Array, prefix: Array
+    one: Integer,
+    other: Integer,
+    data: Array,
+    lengths: Array,
+    row: Array,
+    start: Array,
+    prefix: Array,
 ) -> bool:
     """Whether the row of one run comes before that of another, or is equal and its run does."""
     if prefix[one] != prefix[other]:
@@ -171,14 +177,14 @@ def before(
         start[other],
         lengths[other, row[other]],
     )
-    return order < 0 or (order == 0 and one < other)
+    return bool(order < 0 or (order == 0 and one < other))
 
 
 @kernel
 def push(
     heap: Array,
     size: Array,
-    run: int,
+    run: Integer,
     data: Array,
     lengths: Array,
     row: Array,
@@ -198,7 +204,7 @@ def push(
 def sink(
     heap: Array,
     size: Array,
-    run: int,
+    run: Integer,
     data: Array,
     lengths: Array,
     row: Array,
@@ -237,7 +243,7 @@ def merge_blocks(
     merged_lengths: Array,
     merged_counts: Array,
     used: Array,
-) -> int:
+) -> Integer:
     """Merges until a run's block has ended (returns the run, which has left the heap), or there is
     no room for another row (FULL).
     """

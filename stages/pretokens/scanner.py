@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy
 
-from stages.kernel import kernel
+from stages.kernel import Integer, kernel
 from stages.pretokens.classes import LETTER, NUMBER, OTHER, SPACE
 from stages.pretokens.patterns import GPT2
 
@@ -20,7 +20,7 @@ Array = numpy.ndarray[Any, numpy.dtype[Any]]
 
 
 @kernel
-def decode(text: Array, at: int) -> tuple[int, int]:
+def decode(text: Array, at: Integer) -> tuple[Integer, Integer]:
     """Returns the code point at `at`, and its size in bytes."""
     byte = numpy.int64(text[at])
     if byte < 0x80:
@@ -34,7 +34,7 @@ def decode(text: Array, at: int) -> tuple[int, int]:
 
 
 @kernel
-def run_end(text: Array, at: int, end: int, kind: int, classes: Array) -> int:
+def run_end(text: Array, at: Integer, end: Integer, kind: Integer, classes: Array) -> Integer:
     """Returns where the run of characters of one class that starts at `at` ends; `at` if none
     does.
     """
@@ -52,7 +52,7 @@ def run_end(text: Array, at: int, end: int, kind: int, classes: Array) -> int:
 
 
 @kernel
-def contraction_end(text: Array, at: int, end: int, any_case: bool) -> int:
+def contraction_end(text: Array, at: Integer, end: Integer, any_case: bool) -> Integer:
     """Returns the end of 's, 't, 're, 've, 'm, 'll or 'd, whose apostrophe is at `at`; 0 if there
     is none.
     """
@@ -68,15 +68,15 @@ def contraction_end(text: Array, at: int, end: int, any_case: bool) -> int:
     if at + 2 >= end or code >= 0x80:
         return 0
     second = text[at + 2] | fold
-    if second == 0x65 and (first == 0x76 or first == 0x72) or first == 0x6C and second == 0x6C:
+    if (second == 0x65 and (first == 0x76 or first == 0x72)) or (first == 0x6C and second == 0x6C):
         return at + 3
     return 0
 
 
 @kernel
-def space_end(text: Array, start: int, end: int, classes: Array, lines: bool) -> int:
-    r"""Returns the end of `\s+(?!\S)|\s+`, where a run of spaces leaves its last one to what follows;
-    with `lines`, of `\s*[\r\n]|\s+(?!\S)|\s+`.
+def space_end(text: Array, start: Integer, end: Integer, classes: Array, lines: bool) -> Integer:
+    r"""Returns the end of `\s+(?!\S)|\s+`, where a run of spaces leaves its last one to what
+    follows; with `lines`, of `\s*[\r\n]|\s+(?!\S)|\s+`.
     """
     at = last = start
     after_line = 0
@@ -94,7 +94,7 @@ def space_end(text: Array, start: int, end: int, classes: Array, lines: bool) ->
 
 
 @kernel
-def pretoken_end_gpt4(text: Array, start: int, end: int, classes: Array) -> int:
+def pretoken_end_gpt4(text: Array, start: Integer, end: Integer, classes: Array) -> Integer:
     """Returns the end of the pretoken of the gpt4 preset's pattern that starts at `start`."""
     code, size = decode(text, start)
     kind = classes[code]
@@ -124,7 +124,7 @@ def pretoken_end_gpt4(text: Array, start: int, end: int, classes: Array) -> int:
 
 
 @kernel
-def pretoken_end_gpt2(text: Array, start: int, end: int, classes: Array) -> int:
+def pretoken_end_gpt2(text: Array, start: Integer, end: Integer, classes: Array) -> Integer:
     """Returns the end of the pretoken of the gpt2 preset's pattern that starts at `start`."""
     code, size = decode(text, start)
     if code == APOSTROPHE:
@@ -142,15 +142,17 @@ def pretoken_end_gpt2(text: Array, start: int, end: int, classes: Array) -> int:
 
 
 @kernel
-def pretoken_end(text: Array, start: int, end: int, classes: Array, pattern: int) -> int:
-    """Returns the end of the pretoken that starts at `start`, in bytes; `pattern` is GPT4 or GPT2."""
+def pretoken_end(
+    text: Array, start: Integer, end: Integer, classes: Array, pattern: Integer
+) -> Integer:
+    """Returns the end of the pretoken that starts at `start`; `pattern` is GPT4 or GPT2."""
     if pattern == GPT2:
         return pretoken_end_gpt2(text, start, end, classes)
     return pretoken_end_gpt4(text, start, end, classes)
 
 
 @kernel
-def cut(text: Array, classes: Array, pattern: int, ends: Array) -> int:
+def cut(text: Array, classes: Array, pattern: Integer, ends: Array) -> Integer:
     """Writes the ends of all pretokens of one text to `ends` and returns how many there are."""
     at = count = 0
     while at < len(text):

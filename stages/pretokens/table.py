@@ -9,7 +9,6 @@ meta.json           the pattern, totals, the table's SHA-256, the hash of the js
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 

@@ -92,8 +92,9 @@ def train_merges(
         least = max(min_frequency, (least or int(sketch.max())) // SHRINK)
         slots, pairs, used = frequent_pairs(*_arrays(words), number, sketch, least)
         lists, end = list_words(*_arrays(words)[:3], number, slots, pairs, used, least)
-        rest = least, first_id, keys, merges, done
-        done = merge_round(*_arrays(words), slots, pairs, used, lists, end, *rest)
+        done = merge_round(
+            *_arrays(words), slots, pairs, used, lists, end, least, first_id, keys, merges, done
+        )
     return [
         Merge(left, right, first_id + index, count, saved)
         for index, (left, right, count, saved) in enumerate(merges[:done].tolist())

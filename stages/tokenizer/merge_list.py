@@ -1,7 +1,7 @@
 """The longest list of merges that was trained on a table so far, kept in `.work/merges/<key>/`.
 
-The merges of every vocab_size and min_frequency are the first ones of one list. So the list is kept,
-and a run that asks for fewer of them trains nothing: a sweep trains once.
+The merges of every vocab_size and min_frequency are the first ones of one list. So the list is
+kept, and a run that asks for fewer of them trains nothing: a sweep trains once.
 
 merges.npz   merges (n, 4) int64: left, right, count, saved; bytes (256,) int64: how often each byte
              stands in the corpus; asked (2,): the vocab_size and min_frequency it was trained for
@@ -74,7 +74,7 @@ def train_list(table: Iterable[Batch], vocab_size: int, min_frequency: int) -> M
     give it to the text, so this is the one difference to its merges; the patterns of the presets
     never keep such a text in one pretoken.
     """
-    from stages.tokenizer.bpe import train_merges  # noqa: PLC0415
+    from stages.tokenizer.bpe import train_merges
 
     ids = byte_ids()
     counts = numpy.zeros(256, numpy.int64)

@@ -6,7 +6,7 @@ low), its count, and where in `lists` the words it occurs in are listed, and how
 
 import numpy
 
-from stages.kernel import kernel
+from stages.kernel import Integer, kernel
 from stages.pretokens.table import Array
 
 KEY, COUNT, START, SIZE = range(4)
@@ -14,7 +14,7 @@ MIX = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio (Knuth, TAOCP 6.4)
 
 
 @kernel
-def hash_pair(key: int) -> int:
+def hash_pair(key: Integer) -> Integer:
     """Returns a hash of a pair's key that is good in its low bits."""
     hashed = numpy.uint64(key) * numpy.uint64(MIX)
     hashed = (hashed ^ hashed >> numpy.uint64(32)) * numpy.uint64(MIX)
@@ -22,7 +22,7 @@ def hash_pair(key: int) -> int:
 
 
 @kernel
-def find(slots: Array, pairs: Array, key: int) -> int:
+def find(slots: Array, pairs: Array, key: Integer) -> Integer:
     """Returns the slot of a pair, or the empty one where it belongs."""
     mask = numpy.uint64(len(slots) - 1)
     slot = hash_pair(key) & mask
@@ -32,7 +32,7 @@ def find(slots: Array, pairs: Array, key: int) -> int:
 
 
 @kernel
-def refilled(slots: Array, pairs: Array, used: int) -> Array:
+def refilled(slots: Array, pairs: Array, used: Integer) -> Array:
     """Returns twice as many slots, with all pairs in them."""
     larger = numpy.zeros(2 * len(slots), numpy.int32)
     for pair in range(used):
@@ -41,7 +41,7 @@ def refilled(slots: Array, pairs: Array, used: int) -> Array:
 
 
 @kernel
-def longer(rows: Array, least: int) -> Array:
+def longer(rows: Array, least: Integer) -> Array:
     """Returns a copy of `rows` with half as many more, and with `least` at the least."""
     grown = numpy.empty((max(len(rows) * 3 // 2, least), rows.shape[1]), rows.dtype)
     for row in range(len(rows)):
@@ -51,13 +51,16 @@ def longer(rows: Array, least: int) -> Array:
 
 
 @kernel
-def better(pairs: Array, count: int, pair: int, other_count: int, other: int) -> bool:
+def better(
+    pairs: Array, count: Integer, pair: Integer, other_count: Integer, other: Integer
+) -> bool:
     """Whether a pair is merged before another: it is more frequent, or has the smaller ids."""
-    return count > other_count or (count == other_count and pairs[pair, KEY] < pairs[other, KEY])
+    smaller = pairs[pair, KEY] < pairs[other, KEY]
+    return bool(count > other_count or (count == other_count and smaller))
 
 
 @kernel
-def sift_up(heap: Array, at: int, pairs: Array, count: int, pair: int) -> None:
+def sift_up(heap: Array, at: Integer, pairs: Array, count: Integer, pair: Integer) -> None:
     """Puts a pair in the free place `at` or above it; a row of the heap is (count, pair)."""
     while at:
         above = (at - 1) // 2
@@ -69,7 +72,7 @@ def sift_up(heap: Array, at: int, pairs: Array, count: int, pair: int) -> None:
 
 
 @kernel
-def sift_down(heap: Array, size: int, pairs: Array, count: int, pair: int) -> None:
+def sift_down(heap: Array, size: Integer, pairs: Array, count: Integer, pair: Integer) -> None:
     """Puts a pair in the free place at the top, or below it."""
     at = 0
     while 2 * at + 1 < size:
@@ -86,7 +89,9 @@ def sift_down(heap: Array, size: int, pairs: Array, count: int, pair: int) -> No
 
 
 @kernel
-def compact(symbols: Array, starts: Array, lengths: Array, counts: Array, number: int) -> int:
+def compact(
+    symbols: Array, starts: Array, lengths: Array, counts: Array, number: Integer
+) -> Integer:
     """Moves the words together, without those of one symbol, and returns how many are left."""
     kept = end = 0
     for word in range(number):
@@ -103,7 +108,7 @@ def compact(symbols: Array, starts: Array, lengths: Array, counts: Array, number
 
 @kernel
 def sketch_pairs(
-    symbols: Array, starts: Array, lengths: Array, counts: Array, number: int, sketch: Array
+    symbols: Array, starts: Array, lengths: Array, counts: Array, number: Integer, sketch: Array
 ) -> None:
     """Adds up the counts of pairs by their hash: no pair is more frequent than its cell says."""
     mask = numpy.uint64(len(sketch) - 1)
@@ -119,10 +124,10 @@ def frequent_pairs(
     starts: Array,
     lengths: Array,
     counts: Array,
-    number: int,
+    number: Integer,
     sketch: Array,
-    least: int,
-) -> tuple[Array, Array, int]:
+    least: Integer,
+) -> tuple[Array, Array, Integer]:
     """Counts the pairs whose cell of the sketch is at least `least`, and the words of each; returns
     the slots, the pairs and their number.
     """
@@ -159,12 +164,12 @@ def list_words(
     symbols: Array,
     starts: Array,
     lengths: Array,
-    number: int,
+    number: Integer,
     slots: Array,
     pairs: Array,
-    used: int,
-    least: int,
-) -> tuple[Array, int]:
+    used: Integer,
+    least: Integer,
+) -> tuple[Array, Integer]:
     """Lists the words of each pair that is seen at least `least` times; returns the lists and how
     much of them is used.
     """
@@ -178,11 +183,11 @@ def list_words(
     for word in range(number):
         for at in range(starts[word], starts[word] + lengths[word] - 1):
             key = numpy.int64(symbols[at]) << 32 | numpy.int64(symbols[at + 1])
-            pair = slots[find(slots, pairs, key)] - 1
-            if pair < 0 or pairs[pair, COUNT] < least:
+            found = slots[find(slots, pairs, key)] - 1
+            if found < 0 or pairs[found, COUNT] < least:
                 continue
-            place = pairs[pair, START] + pairs[pair, SIZE]
-            if not pairs[pair, SIZE] or lists[place - 1] != word:
+            place = pairs[found, START] + pairs[found, SIZE]
+            if not pairs[found, SIZE] or lists[place - 1] != word:
                 lists[place] = word
-                pairs[pair, SIZE] += 1
+                pairs[found, SIZE] += 1
     return lists, end

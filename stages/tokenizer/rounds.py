@@ -2,7 +2,7 @@
 
 import numpy
 
-from stages.kernel import kernel
+from stages.kernel import Integer, kernel
 from stages.pretokens.table import Array
 from stages.tokenizer.pairs import (
     COUNT,
@@ -23,8 +23,8 @@ NEW_COUNT, NEW_SIZE, NEW_WORD, NEW_PLACE = range(4)
 
 @kernel
 def with_room(
-    lists: Array, end: int, room: int, pairs: Array, used: int, least: int
-) -> tuple[Array, int]:
+    lists: Array, end: Integer, room: Integer, pairs: Array, used: Integer, least: Integer
+) -> tuple[Array, Integer]:
     """Returns the lists with room for as many more words, and where they end now.
 
     The lists of pairs that will not be merged any more make room first: their order is that of the
@@ -52,19 +52,19 @@ def with_room(
 @kernel
 def merge_word(
     symbols: Array,
-    start: int,
-    length: int,
-    weight: int,
-    word: int,
-    left: int,
-    right: int,
-    new_id: int,
+    start: Integer,
+    length: Integer,
+    weight: Integer,
+    word: Integer,
+    left: Integer,
+    right: Integer,
+    new_id: Integer,
     slots: Array,
     pairs: Array,
     fresh: Array,
     touched: Array,
-    used: int,
-) -> tuple[int, int, int]:
+    used: Integer,
+) -> tuple[Integer, Integer, Integer]:
     """Merges (left, right) in one word, from the left, and corrects the counts of the pairs around.
 
     Writes (row of `fresh`, word) to `touched` from `used` on, once for each new pair of the word.
@@ -74,7 +74,7 @@ def merge_word(
     end = start + length
     merged = 0
     was_merged = False
-    last = 0  # the old symbol that ended the one before
+    last: Integer = 0  # the old symbol that ended the one before
     while read < end:
         symbol = numpy.int64(symbols[read])
         is_merged = symbol == left and read + 1 < end and symbols[read + 1] == right
@@ -102,7 +102,7 @@ def merge_word(
 
 
 @kernel
-def clear(fresh: Array, touched: Array, used: int) -> None:
+def clear(fresh: Array, touched: Array, used: Integer) -> None:
     """Makes the rows of the new pairs empty again."""
     for index in range(used):
         row = touched[index, 0]
@@ -111,7 +111,7 @@ def clear(fresh: Array, touched: Array, used: int) -> None:
 
 
 @kernel
-def is_forbidden(key: int, forbidden: Array) -> bool:
+def is_forbidden(key: Integer, forbidden: Array) -> bool:
     """Whether a pair must not be merged."""
     for other in forbidden:
         if other == key:
@@ -127,15 +127,15 @@ def merge_round(
     counts: Array,
     slots: Array,
     pairs: Array,
-    used: int,
+    used: Integer,
     lists: Array,
-    end: int,
-    least: int,
-    first_id: int,
+    end: Integer,
+    least: Integer,
+    first_id: Integer,
     forbidden: Array,
     merges: Array,
-    done: int,
-) -> int:
+    done: Integer,
+) -> Integer:
     """Writes merges, as (left, right, count, saved), from row `done` on, and returns how many there
     are now; `used` pairs are given, and lists of words up to `end`.
     """

@@ -134,10 +134,9 @@ def test_a_vocabulary_without_merges_gives_bytes() -> None:
 
 
 def test_every_document_of_the_corpus_has_the_ids_of_tokenizers() -> None:
-    """With `dvc repro` or `dvc pull` before; the benchmark does the same on far more."""
-    from stages.records import read_records, segments, shard_paths  # noqa: PLC0415
-    from stages.tokenizer.training import load_tokenizer  # noqa: PLC0415
-    from tests.tiny import PROJECT  # noqa: PLC0415
+    from stages.records import read_records, segments, shard_paths
+    from stages.tokenizer.training import load_tokenizer
+    from tests.tiny import PROJECT
 
     if not (PROJECT / "data/jsonl").is_dir() or not (PROJECT / "models/tokenizer").is_dir():
         pytest.skip("data/jsonl is not here")

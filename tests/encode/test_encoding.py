@@ -263,10 +263,7 @@ def test_a_killed_encoding_goes_on_after_the_shards_that_are_encoded(
     (work,) = [path for path in (project_root() / ".work/encode").iterdir() if path.is_dir()]
     before = {name: (work / name / "facts.json").stat().st_mtime_ns for name in done}
     partial = (
-        work
-        / sorted(set(map(lambda path: path.name, Path("jsonl-killed").glob("part-*"))) - set(done))[
-            0
-        ]
+        work / sorted({path.name for path in Path("jsonl-killed").glob("part-*")} - set(done))[0]
     )
     partial.mkdir()
     (partial / "train.bin").write_bytes(b"half a shard")  # as a SIGKILL leaves it

@@ -1,3 +1,4 @@
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.config import Pretokenizer
+from stages.config import Pretokenizer, bytes_of
 from stages.errors import UserError
 from stages.pretokens import counting, runs
 from stages.pretokens.counting import count_corpus, is_sampled
@@ -20,9 +21,13 @@ from tests.tiny import (
     file_bytes,
     pattern,
     record,
+    run_stage,
     runtime,
+    start_stage,
     table_counts,
     write_corpus,
+    write_project,
+    write_tiny_tokenizer,
 )
 
 PRESETS = ("gpt4", "gpt2")
@@ -276,3 +281,35 @@ def test_a_killed_count_goes_on_after_the_shards_that_are_counted(
     count_corpus(settings_of(), runtime(), Path("jsonl-killed"), Path("killed"))
     assert seen == times
     assert file_bytes(whole) == file_bytes(Path("killed"))
+
+
+def test_a_size_is_read_and_another_text_is_refused() -> None:
+    assert bytes_of("2GB") == 2 * 10**9
+    assert bytes_of("1.5 GB") == 1_500_000_000
+    assert bytes_of("500MB") == 500 * 10**6
+    for wrong in ("", "2", "2G", "-1GB", "0.5MB", "lots"):
+        with pytest.raises(UserError, match=r"pretokenizer\.max_memory is .*such as 500MB or 2GB"):
+            bytes_of(wrong)
+
+
+@pytest.mark.parametrize("stage", ["pretokens", "encode"])
+def test_a_stage_that_was_killed_gives_the_same_bytes(tmp_path: Path, stage: str) -> None:
+    texts = [f"{text}# {number}\n" for number in range(40) for text in documents(150)]
+    out = {"pretokens": "data/pretokens", "encode": "data/tokens"}[stage]
+    found = []
+    for name in ("whole", "killed"):
+        root = tmp_path / name
+        root.mkdir()
+        write_project(root, "encode.validation_share=0.1", workers=2)
+        write_corpus(root / "data/jsonl", texts, shard_bytes=20_000)
+        write_tiny_tokenizer(root / "models/tokenizer")
+        if name == "killed":
+            process = start_stage(root, stage)
+            while process.poll() is None and not list((root / ".work" / stage).glob("*/part*")):
+                time.sleep(0.001)
+            process.kill()
+            process.communicate()
+            assert not (root / out).exists()
+        run_stage(root, stage)
+        found.append(file_bytes(root / out))
+    assert found[0] == found[1]

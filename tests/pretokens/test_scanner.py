@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable
 
 import numpy
@@ -36,7 +37,7 @@ def by_kernel(pattern: str, text: str) -> list[str]:
     ends = numpy.empty(len(data), numpy.int64)
     found = cut(numpy.frombuffer(data, numpy.uint8), classes(), KNOWN_PATTERNS[pattern], ends)
     bounds = [0, *ends[:found].tolist()]
-    return [data[start:end].decode() for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [data[start:end].decode() for start, end in itertools.pairwise(bounds)]
 
 
 @pytest.mark.parametrize("preset", PRESETS)

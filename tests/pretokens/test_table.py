@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.pretokens import table
@@ -22,6 +22,7 @@ def batches(counts: dict[bytes, int], rows: int) -> Iterator[Batch]:
         yield batch_of(ordered[first : first + rows])
 
 
+@settings(deadline=None)
 @given(TABLES, st.integers(1, 25))
 def test_a_table_is_read_as_it_was_written(counts: dict[bytes, int], rows: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -146,6 +146,7 @@ def test_merges_of_little_code_end_where_those_of_tokenizers_do(min_frequency: i
     assert merges == merges_by_tokenizers(words, 5000, min_frequency)
 
 
+@settings(deadline=None)
 @given(TABLES, SIZES)
 def test_no_two_merges_make_the_same_token(words: dict[bytes, int], vocab_size: int) -> None:
     content = [bytes([byte]) for byte in BYTES]
@@ -155,6 +156,7 @@ def test_no_two_merges_make_the_same_token(words: dict[bytes, int], vocab_size: 
     assert len(set(content)) == len(content)
 
 
+@settings(deadline=None)
 @given(TABLES, SIZES)
 def test_counts_beyond_32_bits_give_the_same_merges(
     words: dict[bytes, int], vocab_size: int
@@ -216,6 +218,7 @@ def test_saved_tokens_add_up_to_the_encoded_corpus(vocab_size: int) -> None:
     assert bytes_per_token_curve(total, FIRST_ID, merges)[-1] == (vocab_size, total / tokens)
 
 
+@settings(deadline=None)
 @given(TABLES)
 def test_saved_tokens_add_up_for_any_words(words: dict[bytes, int]) -> None:
     merges = merges_of(Counter(words), FIRST_ID + 40)
@@ -230,6 +233,7 @@ def test_a_smaller_vocabulary_is_the_start_of_a_larger_one() -> None:
     assert merges_of(words, 400) == merges_of(words, 900)[: 400 - FIRST_ID]
 
 
+@settings(deadline=None)
 @given(TABLES, SIZES)
 def test_the_order_of_the_words_does_not_matter(words: dict[bytes, int], vocab_size: int) -> None:
     reversed_words = dict(reversed(words.items()))
@@ -238,6 +242,7 @@ def test_the_order_of_the_words_does_not_matter(words: dict[bytes, int], vocab_s
     )
 
 
+@settings(deadline=None)
 @given(TABLES, SIZES, FREQUENCIES, SIZES, FREQUENCIES)
 def test_a_cut_list_is_that_of_a_training_from_scratch(
     words: dict[bytes, int], vocab_size: int, min_frequency: int, smaller: int, higher: int
@@ -248,6 +253,7 @@ def test_a_cut_list_is_that_of_a_training_from_scratch(
     assert cut_merges(merges, 256, smaller, higher) == scratch
 
 
+@settings(deadline=None)
 @given(TABLES, SIZES)
 def test_the_count_that_is_chosen_never_increases(words: dict[bytes, int], vocab_size: int) -> None:
     counts = [merge.count for merge in train_merges(words, BYTES, 256, vocab_size, 1)]
@@ -277,6 +283,7 @@ def test_a_forbidden_pair_is_never_merged_and_the_others_are() -> None:
     assert pairs == [tuple(b"yz"), (ord("x"), 256), tuple(b"ab")]
 
 
+@settings(deadline=None)
 @given(TABLES, SIZES)
 def test_counts_of_tokens_are_those_of_the_segmented_table(
     words: dict[bytes, int], vocab_size: int
@@ -294,6 +301,7 @@ def test_counts_of_tokens_are_those_of_the_segmented_table(
     assert {id: count for id, count in enumerate(counts) if count} == found
 
 
+@settings(deadline=None)
 @given(TABLES)
 def test_the_bytes_of_a_token_are_those_that_are_merged(words: dict[bytes, int]) -> None:
     merges = merges_of(words, FIRST_ID + 20)
