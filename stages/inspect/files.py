@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from stages.inspect.proposals import Origin, tell_proposal
 from stages.inspect.sample import Sample, sample_file
 from stages.readers import is_data_file
 from stages.readers.detection import suffixes
+from stages.workdir import project_root
 
 MOST_FILES = 20
+PRESETS = Path("conf/source")
 SKIPPED = ("node_modules", "__pycache__", "venv")
 CONFIGURATION = (".json",)  # a suffix that data shares with the configuration of programs
 
@@ -118,12 +121,8 @@ def tell_sample(alike: list[Sample], origin: Origin, width: int) -> list[str]:
 
 
 def _origin(source: Path, alike: list[Sample], whole: bool) -> Origin:
-    """Returns the configuration of the files: patterns for a folder, where they are all alike."""
-    if source.is_dir() and whole:
-        ends = {Path(sample.name).name.partition(".")[2] for sample in alike}
-        paths = [str(source / "**" / f"*.{end}") for end in sorted(ends)]
-    else:
-        paths = [sample.name for sample in alike]
+    """Returns the configuration of the files: the folder itself, where all in it are alike."""
+    paths = [str(source)] if whole else [sample.name for sample in alike]
     preset = {"kind": "files", "paths": paths, "license": None}
     written = ", ".join('"' + path.replace('"', '\\"') + '"' for path in paths)
     overrides = ["source=files", "'source.paths=[" + written.replace("'", "''") + "]'"]
@@ -133,8 +132,14 @@ def _origin(source: Path, alike: list[Sample], whole: bool) -> Origin:
 
 
 def slug(name: str) -> str:
-    """Returns a name for a preset: letters, digits and underscores."""
-    return re.sub(r"\W+", "_", name.partition(".")[0].lower()).strip("_") or "data"
+    """Returns a name for a preset that conf/source has not yet: ASCII letters, digits and
+    underscores, as Hydra's overrides can have them.
+    """
+    plain = unicodedata.normalize("NFKD", name.partition(".")[0].lower().replace("ı", "i"))
+    ascii_only = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    words = re.findall("[a-z0-9]+", ascii_only)
+    stem = "_".join(words) if words and words[0][0].isalpha() else "_".join(["data", *words])
+    return f"{stem}_data" if (project_root() / PRESETS / f"{stem}.yaml").exists() else stem
 
 
 def _format(sample: Sample) -> str:

@@ -176,7 +176,7 @@ def _lists(text: Buffer, path: Path) -> dict[str, int]:
             if depth == 2:
                 opened = token.start() if kind == b"[" else -1
             elif depth == 3 and kind == b"{" and opened >= 0:
-                lists[str(orjson.loads(key))] = opened
+                lists[key[1:-1].decode("utf-8", "replace")] = opened
                 opened = -1
         elif kind in b"]}":
             depth -= 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.errors import UserError
+from stages.fields.names import ROLES, fold
 from stages.readers.tables import SPACES, Lines, is_hint, parse_table
 
 CANDIDATES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
@@ -13,7 +14,8 @@ AGREEMENT = 0.5  # of the rows have the width of the header, or it is no header
 ROWS = 1000
 CUT_OFF = "not CSV: unexpected end of data"
 LONGEST_NAME = 80  # characters; a column is not called by a sentence
-DATA = re.compile(r"[-+]?\d[\d.,:/ -]*|.*[?!]|.*\s\S+\.|https?://.*|true|false", re.I | re.S)
+VALUE = re.compile(r"[-+]?\d[\d.,:/ -]*|https?://.*|true|false", re.I | re.S)
+SENTENCE = re.compile(r".*[?!]|.*\s\S+\.", re.S)
 
 
 @dataclass
@@ -107,11 +109,16 @@ def check_header(header: list[str], path: Path) -> None:
     """
     if not header:
         raise UserError(f"{path} is empty: expected a header and rows.")
-    for cell in header:
-        name = cell.strip(SPACES)
-        if len(name) > LONGEST_NAME or DATA.fullmatch(name):
-            shown = name if len(name) <= 40 else name[:40] + "..."
-            raise UserError(
-                f"{path} has no header: its first row has '{shown}', which is no name of a "
-                "column. Add a first line with names, such as soru;cevap."
-            )
+    names = [cell.strip(SPACES) for cell in header]
+    if any(fold(name) in ROLES for name in names):
+        return
+    values = [name for name in names if len(name) > LONGEST_NAME or VALUE.fullmatch(name)]
+    sentences = [name for name in names if SENTENCE.fullmatch(name)]
+    if values or 2 * len(sentences) >= len(names):
+        shown = (values or sentences)[0]
+        shown = shown if len(shown) <= 40 else shown[:40] + "..."
+        raise UserError(
+            f"{path} has no header: its first row has '{shown}', which is no name of a column. Add "
+            "a first line with names, such as soru;cevap; or, if it is a name, say what parts the "
+            "columns: jsonl.delimiter."
+        )

@@ -20,6 +20,7 @@ from stages.readers.compression import read_chunks
 from stages.readers.rows import BLOCK_BYTES, Block, Broken, FileFormat, Row
 
 WIDE = ("utf-16", "utf-32")
+ERRORS = {"utf-16": "surrogatepass", "utf-32": "replace"}  # of the others: surrogateescape
 
 
 @dataclass
@@ -113,12 +114,17 @@ def _whole_lines(file: IO[bytes], content: bytes) -> tuple[int, int]:
 
 def transcode(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Yields text of any encoding in UTF-8; what does not decode becomes no valid UTF-8 either, so
-    that only its line fails.
+    that only its line fails. UTF-16 without a mark is little-endian, as on Windows.
     """
-    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+    decoder: codecs.IncrementalDecoder | None = None
     for chunk in chunks:
+        if decoder is None:
+            if encoding == "utf-16":
+                encoding = "utf-16-be" if chunk.startswith(codecs.BOM_UTF16_BE) else "utf-16-le"
+            errors = ERRORS.get(encoding[:6], "surrogateescape")
+            decoder = codecs.getincrementaldecoder(encoding)(errors)
         yield decoder.decode(chunk).encode("utf-8", "surrogatepass")
-    if decoder.getstate()[0]:
+    if decoder is not None and decoder.getstate()[0]:
         yield b"\xff"  # half a character at the end
 
 

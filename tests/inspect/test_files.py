@@ -1,6 +1,7 @@
 import gzip
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,12 @@ import pyarrow.parquet
 import pytest
 import yaml
 
+from stages.compose.composition import compose
+from stages.config import check
 from stages.errors import UserError
 from stages.fields import compile_fields
 from stages.inspect.__main__ import report
+from stages.inspect.files import slug
 from stages.readers import Row, detect, read_blocks
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -37,6 +41,14 @@ def preset(told: str) -> dict[str, Any]:
     lines = told.partition("or to save as conf/source/")[2].splitlines()[1:]
     values = yaml.safe_load("\n".join(line for line in lines if line.startswith("  ")))
     assert isinstance(values, dict)
+    return values
+
+
+def overrides(told: str) -> list[str]:
+    """The overrides that are printed, read as YAML."""
+    lines = told.partition("to paste into params.yaml")[2].partition("\n\nor to")[0]
+    values = yaml.safe_load(lines)["overrides"]
+    assert isinstance(values, list)
     return values
 
 
@@ -83,6 +95,33 @@ def test_the_preset_reads_the_rows_as_they_were_told(table: Path) -> None:
         ]
         for row in QUESTIONS
     ]
+
+
+def test_what_is_printed_composes_and_is_the_same_configuration(
+    tmp_path: Path, table: Path
+) -> None:
+    told = inspect(table)
+    conf = shutil.copytree(PROJECT / "conf", tmp_path / "conf")
+    name = told.partition("or to save as conf/source/")[2].partition(".yaml")[0]
+    (conf / "source" / f"{name}.yaml").write_text(yaml.safe_dump(preset(told)))
+
+    pasted = check(compose(conf, overrides(told)))
+    saved = check(compose(conf, [f"source={name}"]))
+    assert pasted.source == saved.source
+    assert pasted.jsonl.fields == saved.jsonl.fields == {"user": "Soru", "assistant": "Cevap"}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Sıkça Sorulan Şeyler.csv", "sikca_sorulan_seyler"),
+        ("2024-ocak.jsonl.gz", "data_2024_ocak"),
+        ("日本.csv", "data"),
+        ("files.csv", "files_data"),
+    ],
+)
+def test_a_preset_has_a_name_that_hydra_takes(name: str, expected: str) -> None:
+    assert slug(name) == expected
 
 
 def test_no_line_but_what_is_pasted_is_wider_than_the_terminal(tmp_path: Path) -> None:
@@ -169,7 +208,7 @@ def test_a_folder_of_files_that_are_alike_is_one_preset(tmp_path: Path) -> None:
     for name in ("a.jsonl", "b.jsonl"):
         save_jsonl(tmp_path / name, [{"text": "x"}])
 
-    assert preset(inspect(tmp_path))["paths"] == [str(tmp_path / "**" / "*.jsonl")]
+    assert preset(inspect(tmp_path))["paths"] == [str(tmp_path)]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,13 +12,16 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 import pytest
+import yaml
 
+from stages.compose.composition import compose
+from stages.config import HubSource, check
 from stages.inspect.hub import PREFIX_BYTES
 from tests.fakes import stack_rows
 from tests.fakes.blobs import sample_blobs
 from tests.fakes.hub import COMMIT, FakeHub
 from tests.fakes.stack_rows import parquet_bytes
-from tests.inspect.test_files import preset
+from tests.inspect.test_files import overrides, preset
 
 PROJECT = Path(__file__).parent.parent.parent
 BLOBS = sample_blobs(60)
@@ -101,6 +105,13 @@ def test_a_dataset_is_told_without_fetching_its_files(hub: FakeHub, tmp_path: Pa
     assert values["paths"] == ["chats/*.parquet"]
     assert values["content"] == "rows"
     assert values["jsonl"]["fields"] == {"user": "prompt", "assistant": "completion"}
+    conf = shutil.copytree(PROJECT / "conf", tmp_path / "conf")
+    (conf / "source" / "chats.yaml").write_text(yaml.safe_dump(values))
+    saved, pasted = check(compose(conf, ["source=chats"])), check(compose(conf, overrides(text)))
+    assert isinstance(pasted.source, HubSource)
+    assert isinstance(saved.source, HubSource)
+    assert pasted.source.paths == saved.source.paths
+    assert pasted.jsonl.fields == saved.jsonl.fields == values["jsonl"]["fields"]
 
 
 def test_the_whole_dataset_is_told_by_folder(hub: FakeHub, tmp_path: Path) -> None:

@@ -168,6 +168,19 @@ def test_a_missing_header_is_told(tmp_path: Path, header: str) -> None:
         detect(write(tmp_path / "a.csv", f"{header}\nb,c\n"))
 
 
+@pytest.mark.parametrize("header", ["soru,cevap,2024", "soru,cevap,evet mi?", "ad,yaş,evli mi?"])
+def test_a_header_with_unusual_names_is_one(tmp_path: Path, header: str) -> None:
+    path = write(tmp_path / "a.csv", f"{header}\na,b,c\n")
+
+    assert values_of(path) == [dict(zip(header.split(","), "abc", strict=True))]
+
+
+def test_a_header_that_looks_like_data_can_be_forced(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "2023,2024\nx,y\n")
+
+    assert values_of(path, delimiter=",") == [{"2023": "x", "2024": "y"}]
+
+
 def test_two_delimiters_that_fit_equally_are_a_question(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "a;b,c\n1;2,3\n")
 
