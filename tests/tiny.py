@@ -25,7 +25,7 @@ from stages.tokenizer.alphabet import FIRST_ID, alphabet_order, byte_ids
 from stages.tokenizer.bpe import train_merges
 from stages.tokenizer.merges import Merge
 from stages.tokenizer.training import build_tokenizer, write_tokenizer
-from stages.tokens import SPLITS, TokenWriter, token_dtype
+from stages.tokens import ORIGINS, SPLITS, TokenWriter, token_dtype
 from stages.workdir import file_sha256, write_json
 
 PROJECT = Path(__file__).parent.parent
@@ -118,8 +118,11 @@ def write_tokens(
     meta: dict[str, Any] = {
         "dtype": dtype.str,
         "tokenizer_sha256": file_sha256(tokenizer_folder / "tokenizer.json"),
+        "jsonl_manifest_sha256": "0" * 64,
+        "provenance": {"raw_manifest_sha256": "0" * 64, "sources": {}, "licenses": {}},
     }
     folder.mkdir(parents=True)
+    (folder / ORIGINS).write_text("")
     for split, texts in zip(SPLITS, (train, validation), strict=True):
         writer = TokenWriter(folder, split, dtype)
         for text in texts:

@@ -11,6 +11,7 @@ from transformers.utils import logging as transformers_logging
 from stages.config import Model, Runtime, Train
 from stages.errors import UserError
 from stages.tokens import read_meta
+from stages.train.attribution import write_attribution
 from stages.train.card import model_card
 from stages.train.model import processor, set_determinism
 from stages.train.run import Run
@@ -60,6 +61,7 @@ def train(
         finished = fresh(work / "lm")
         facts = model_facts(run, meta)
         write_model(run, finished, tokenizer_folder, facts)
+        write_attribution(finished, tokens, meta)
         publish(finished, out)
         write_rows(plot, run.progress.rows)
         write_json(metrics, facts)
