@@ -54,16 +54,15 @@ def count_by_this_project(jsonl: Path, out: Path, max_memory: str = "2GB") -> No
     count_corpus(config, runtime, jsonl, out)
 
 
-def train_this_project(jsonl: Path, vocab_size: int) -> Pairs:
-    """Trains as the stages pretokens and tokenizer do."""
+def merge_by_this_project(pretokens: Path, vocab_size: int) -> Pairs:
+    """Trains as the stage tokenizer does."""
     from stages.tokenizer.alphabet import alphabet_order, byte_characters
     from stages.tokenizer.merge_list import merge_list
 
-    count_by_this_project(jsonl, Path("pretokens"))
     characters = byte_characters()
     tokens = [*SPECIAL_TOKENS, *(characters[byte] for byte in alphabet_order())]
     pairs = []
-    for merge in merge_list(Path("pretokens"), vocab_size, MIN_FREQUENCY).merges:
+    for merge in merge_list(pretokens, vocab_size, MIN_FREQUENCY).merges:
         pairs.append((tokens[merge.left], tokens[merge.right]))
         tokens.append("".join(pairs[-1]))
     return pairs
@@ -151,7 +150,7 @@ def encode_tokie(folder: Path) -> EncodeAll:
     """Encodes with tokie."""
     import tokie
 
-    tokenizer = tokie.Tokenizer.from_json(str(folder / "tokenizer.json"))
+    tokenizer: Any = tokie.Tokenizer.from_json(str(folder / "tokenizer.json"))
 
     def encode_all(texts: list[str]) -> Encoded:
         ids, lengths = tokenizer.encode_batch_flat(texts, add_special_tokens=False)
@@ -167,7 +166,6 @@ def _joined(found: list["numpy.ndarray[Any, Any]"]) -> Encoded:
 TRAIN: dict[str, Callable[[Path, int], Pairs | None]] = {
     "rustbpe": train_rustbpe,
     "tokenizers": train_tokenizers,
-    "this project": train_this_project,
 }
 ENCODE: dict[str, Callable[[Path], EncodeAll]] = {
     "tokenizers encode_batch_fast": encode_tokenizers,

@@ -23,6 +23,7 @@ from tokenizers import Regex
 
 from stages.config import Pretokenizer, Runtime, bytes_of
 from stages.errors import UserError
+from stages.pretokens.classes import classes
 from stages.pretokens.patterns import KNOWN_PATTERNS
 from stages.pretokens.table import Batch, batch_of, write_table
 from stages.records import read_records, segments, shard_paths
@@ -77,11 +78,12 @@ def _count_shards(
     count = partial(
         count_shard, config=config, work=work, max_bytes=bytes_of(config.max_memory) // workers
     )
-    executor: Executor = (
-        ThreadPoolExecutor(workers)
-        if config.pattern in KNOWN_PATTERNS
-        else ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
-    )
+    executor: Executor
+    if config.pattern in KNOWN_PATTERNS:
+        classes()  # once, not in every thread at the same time
+        executor = ThreadPoolExecutor(workers)
+    else:
+        executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
     try:
         return list(executor.map(count, paths))
     finally:
@@ -141,7 +143,6 @@ def _count_by_kernel(
     texts: Iterable[str], config: Pretokenizer, max_bytes: int
 ) -> Iterator[Iterable[Batch]]:
     """Yields sorted tables whose sum is the count."""
-    from stages.pretokens.classes import classes
     from stages.pretokens.counter import PretokenCounter
 
     counter = PretokenCounter(
