@@ -92,7 +92,7 @@ def test_both_sets_are_brought_to_one_schema(taught: Clone) -> None:
 def test_the_model_answers_what_it_was_taught(taught: Clone) -> None:
     folder = taught.root / "models" / "lm"
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
     right = 0
     for asked, told in TURKISH.items():
         prompt = f"<|endoftext|><|user|>{asked}<|end|><|assistant|>"

@@ -4,7 +4,7 @@
     python -m stages.sweep -m sweep.until=train tokenizer.vocab_size=2048,4096
     python -m stages.sweep -m hydra/sweeper=optuna hydra.sweeper.n_trials=10 \\
         'tokenizer.vocab_size=range(1024,8193,step=512)'
-    python -m stages.sweep -m hydra/launcher=joblib hydra.launcher.n_jobs=2 ...
+    python -m stages.sweep -m sweep.jobs=4 ...
 
 Reads conf/ and params.yaml, whose overrides hold for every point, and writes the table to
 `outputs/sweep/<time>/` as sweep.csv and, for one or two swept keys, sweep.svg. conf/sweep.yaml has

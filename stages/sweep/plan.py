@@ -35,6 +35,14 @@ class Sweep:
     """The section `sweep` of conf/sweep.yaml."""
 
     until: str = limits(choices=tuple(DIRECTIONS))
+    jobs: int | None = limits(minimum=1, maximum=1024)
+
+    @property
+    def at_once(self) -> int:
+        """The points that run at once: most of a tokenizer's point is DVC's own work, on one
+        core.
+        """
+        return self.jobs or (2 if self.until == "tokenizer" else 1)
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ def make_plan(arguments: list[str]) -> Plan:
 def _planned(arguments: list[str], root: Path, folder: Path, baseline: str, code: str) -> Plan:
     multirun = any(argument in MULTIRUN for argument in arguments)
     parsed = parse([argument for argument in arguments if argument not in MULTIRUN])
-    until = _until(folder / "conf" / "sweep.yaml", parsed)
+    sweep = _sweep(folder / "conf" / "sweep.yaml", parsed)
     of_hydra = [item for item in parsed if _section(item) == "hydra"]
     own = [item for item in parsed if _section(item) not in ("hydra", "sweep")]
     several = [item for item in own if item.is_sweep_override()]
@@ -103,13 +111,14 @@ def _planned(arguments: list[str], root: Path, folder: Path, baseline: str, code
         *(["--multirun"] if multirun else []),
         *(text for text in fixed if "." not in text.partition("=")[0]),
         *(_text(item) for item in [*told, *of_hydra]),
-        *_search(of_hydra, until),
+        *_search(of_hydra, sweep.until),
+        *(_launcher(of_hydra, sweep.at_once) if multirun else []),
     ]
     return Plan(
         root,
         folder,
         multirun,
-        until,
+        sweep.until,
         tuple(fixed),
         corner,
         baseline,
@@ -138,14 +147,21 @@ def _new_folder(root: Path) -> Path:
     return folder
 
 
-def _until(path: Path, parsed: list[Override]) -> str:
+def _sweep(path: Path, parsed: list[Override]) -> Sweep:
     values = yaml.safe_load(path.read_text(encoding="utf-8"))["sweep"]
     for override in parsed:
         if _section(override) == "sweep":
             if override.is_sweep_override():
                 raise UserError(f"{override.key_or_group} has several values, expected one.")
             values[override.key_or_group.partition(".")[2]] = override.value()
-    return read_section("sweep", Sweep, values).until
+    return read_section("sweep", Sweep, values)
+
+
+def _launcher(of_hydra: list[Override], at_once: int) -> list[str]:
+    """Returns what makes Hydra run several points at once, unless a launcher is asked for."""
+    if at_once == 1 or any(item.key_or_group == "hydra/launcher" for item in of_hydra):
+        return []
+    return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={at_once}"]
 
 
 def _is_search(of_hydra: list[Override]) -> bool:

@@ -16,12 +16,11 @@ from stages.pretokens.table import META, read_meta
 from stages.special_tokens import SPECIAL_TOKENS
 from stages.tokenizer.alphabet import FIRST_ID, alphabet_order, byte_characters, byte_ids
 from stages.tokenizer.merge_list import MergeList, merge_list
-from stages.tokenizer.merges import Merge, token_bytes, token_counts
+from stages.tokenizer.merges import Merge, token_counts
 from stages.tokenizer.tiktoken_format import write_tiktoken
 from stages.workdir import atomic_write, fresh, open_workdir, publish, work_key, write_json
 
 CURVE_POINTS = 64
-LONGEST_TOKENS = 5
 
 log = logging.getLogger(__name__)
 
@@ -140,9 +139,7 @@ def _metrics(
     tokenizer: HuggingFaceTokenizer,
 ) -> dict[str, Any]:
     merges = trained.merges
-    tokens = token_bytes(byte_ids(), FIRST_ID, merges)[len(SPECIAL_TOKENS) :]
     counts = token_counts(byte_ids(), trained.byte_counts, FIRST_ID, merges)[len(SPECIAL_TOKENS) :]
-    longest = sorted(tokens, key=lambda token: (-len(token), token))[:LONGEST_TOKENS]
     return {
         "vocab_size": curve[-1][0],
         "vocab_size_asked": config.vocab_size,
@@ -152,7 +149,6 @@ def _metrics(
         "different_pretokens": meta["different_pretokens"],
         "unused_bytes": counts[:256].count(0),
         "unused_merges": counts[256:].count(0),
-        "longest_tokens": [token.decode(errors="replace") for token in longest],
         "bytes_round_trip": loses_no_byte(tokenizer),
     }
 

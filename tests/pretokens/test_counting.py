@@ -13,7 +13,7 @@ from stages.errors import UserError
 from stages.pretokens import counting, runs
 from stages.pretokens.counting import count_corpus, is_sampled
 from stages.pretokens.table import read_meta
-from stages.workdir import project_root
+from stages.workdir import project_root, work_key
 from tests.pretokens.test_scanner import TEXTS, by_tokenizers
 from tests.tiny import (
     conversation,
@@ -239,12 +239,15 @@ def test_an_exact_count_says_nothing_of_a_sample() -> None:
 
 
 def test_memory_is_no_part_of_the_work_and_the_sample_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = []
-    real = counting.work_key
-    monkeypatch.setattr(
-        counting, "work_key", lambda *facts: keys.append(real(*facts)) or real(*facts)
-    )
-    for number, values in enumerate(({}, {"max_memory": "1MB"}, {"sample_share": 0.9})):
+    keys: list[str] = []
+
+    def noted(*facts: Any) -> str:
+        keys.append(work_key(*facts))
+        return keys[-1]
+
+    monkeypatch.setattr(counting, "work_key", noted)
+    changes: tuple[dict[str, Any], ...] = ({}, {"max_memory": "1MB"}, {"sample_share": 0.9})
+    for number, values in enumerate(changes):
         counted(["a b"], f"out{number}", **values)
     assert keys[0] == keys[1] != keys[2]
 

@@ -55,7 +55,15 @@ def test_the_overrides_of_params_yaml_hold_unless_swept(clone: Clone) -> None:
     clone.override("source=tiny", "tokenizer.vocab_size=300")
     made = plan("-m", "tokenizer.vocab_size=400,500", "tokenizer.min_frequency=3")
     assert made.fixed == ("source=tiny", "tokenizer.min_frequency=3")
-    assert made.hydra == ("--multirun", "source=tiny", "tokenizer.vocab_size=400,500")
+    assert made.hydra[:3] == ("--multirun", "source=tiny", "tokenizer.vocab_size=400,500")
+
+
+def test_two_points_run_at_once_unless_each_trains_or_a_launcher_is_asked_for() -> None:
+    sweep = ("-m", "tokenizer.vocab_size=400,500")
+    assert plan(*sweep).hydra[-2:] == ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    assert plan(*sweep, "sweep.jobs=5").hydra[-1] == "hydra.launcher.n_jobs=5"
+    for asked in ("sweep.until=train", "sweep.jobs=1", "hydra/launcher=basic"):
+        assert "hydra/launcher=joblib" not in plan(*sweep, asked).hydra
 
 
 def test_the_corner_has_the_longest_list_of_merges() -> None:

@@ -103,13 +103,17 @@ def test_optuna_looks_for_more_bytes_per_token(swept: tuple[Clone, str]) -> None
     assert found["best_value"] == max(float(row["bytes_per_token"]) for row in latest(clone))
 
 
-def test_the_joblib_launcher_runs_two_points_at_once(swept: tuple[Clone, str]) -> None:
+@pytest.mark.parametrize(
+    "jobs", [("sweep.jobs=1",), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=3")]
+)
+def test_points_run_one_by_one_or_as_many_at_once_as_asked(
+    swept: tuple[Clone, str], jobs: tuple[str, ...]
+) -> None:
     clone, _ = swept
-    joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    clone.run(
-        *SWEEP, "-m", *joblib, "tokenizer.vocab_size=301,302,303", "tokenizer.min_frequency=2"
-    )
-    assert states(clone) == {"301": "ran", "302": "ran", "303": "ran"}
+    sizes = [str(300 + 10 * len(jobs) + number) for number in range(1, 4)]
+    grid = (f"tokenizer.vocab_size={','.join(sizes)}", "tokenizer.min_frequency=2")
+    clone.run(*SWEEP, "-m", *jobs, *grid)
+    assert states(clone) == dict.fromkeys(sizes, "ran")
 
 
 def test_without_the_flag_one_point_runs_and_its_failure_is_told(swept: tuple[Clone, str]) -> None:
@@ -126,7 +130,7 @@ def test_a_killed_sweep_goes_on_where_it_was(swept: tuple[Clone, str]) -> None:
     before = experiments(clone)
     grid = ("-m", "tokenizer.vocab_size=340,330")
     sweep = subprocess.Popen(
-        [*SWEEP, *grid],
+        [*SWEEP, *grid, "sweep.jobs=1"],
         cwd=clone.root,
         env=clone.environment(),
         stdout=subprocess.DEVNULL,
