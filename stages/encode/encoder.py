@@ -16,8 +16,7 @@ from stages.pretokens.patterns import KNOWN_PATTERNS
 from stages.pretokens.table import Array
 from stages.tokenizer.alphabet import byte_characters
 
-CACHE_ENTRIES = 1 << 17  # of each thread: with its bytes and ids some 10 MB
-CACHE_BYTES = CACHE_ENTRIES * 12
+CACHE_ENTRIES = 1 << 17  # of each thread: with its bytes and ids some 8 MB
 PADDING = bytes(8)  # after a text, so that 8 bytes can be read at each of its own
 
 EncodeTexts = Callable[[list[str]], list[Array]]
@@ -149,11 +148,11 @@ class CompiledEncoder:
         if not hasattr(own, "cache"):
             own.symbols = numpy.empty((2, 1024), numpy.int64)
             own.cache = (
-                numpy.zeros(2 * CACHE_ENTRIES, numpy.int32),
-                numpy.empty((CACHE_ENTRIES, 4), numpy.uint64),
-                numpy.empty(CACHE_BYTES, numpy.uint8),
-                numpy.empty(CACHE_BYTES // 2, numpy.int32),
-                numpy.zeros(3, numpy.int64),
+                numpy.zeros((2 * CACHE_ENTRIES, 2), numpy.uint64),
+                numpy.empty((CACHE_ENTRIES // 2, 2), numpy.int64),
+                numpy.empty(CACHE_ENTRIES * 8, numpy.uint8),
+                numpy.empty(CACHE_ENTRIES * 4, numpy.int32),
+                numpy.zeros(4, numpy.int64),
             )
         if own.symbols.shape[1] < length:
             own.symbols = numpy.empty((2, 2 * length), numpy.int64)

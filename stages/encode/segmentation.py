@@ -7,13 +7,19 @@ of the smallest rank is merged first, the leftmost one of equals, as `tokenizers
 import numpy
 
 from stages.kernel import Integer, kernel
-from stages.pretokens.counter import compare, hash_of, prefix_of
+from stages.pretokens.counter import MIX
 from stages.pretokens.scanner import pretoken_end
 from stages.pretokens.table import Array
 from stages.tokenizer.pairs import hash_pair
 
-PREFIX, START, LENGTH, IDS = range(4)
 CACHED_BYTES = 64  # longer pretokens seldom come again
+# A cell of the cache is two numbers: the first 8 bytes of the pretoken (or a hash of it, where it
+# is longer), and its length, how many ids it has, and where they are: the id itself, the place of
+# the first one in `cached_ids`, or for a longer pretoken a row of `rows`.
+KEY, VALUE = range(2)
+START, IDS = range(2)  # of a row: where the pretoken's bytes are in `arena`, and its ids
+LENGTH_SHIFT, COUNT_SHIFT = 56, 48
+PLACE_MASK = (1 << 48) - 1
 SHORT = 64  # symbols; above, looking for the smallest rank again and again is slower than a heap
 ABSENT = 1 << 40  # a rank above all others
 
@@ -163,6 +169,56 @@ def segment(
 
 
 @kernel
+def key_of(words: Array, at: Integer, length: Integer) -> Integer:
+    """Returns the bytes of a pretoken as a number, or a hash of them where there are more than
+    8.
+    """
+    if length <= 8:
+        spare = numpy.uint64(8 * (8 - length))
+        return words[at] << spare >> spare
+    hashed = words[at] * numpy.uint64(MIX)
+    for offset in range(8, length - 7, 8):
+        hashed = (hashed ^ hashed >> numpy.uint64(32) ^ words[at + offset]) * numpy.uint64(MIX)
+    hashed = (hashed ^ hashed >> numpy.uint64(32) ^ words[at + length - 8]) * numpy.uint64(MIX)
+    return hashed ^ hashed >> numpy.uint64(32)
+
+
+@kernel
+def is_same(arena: Array, start: Integer, text: Array, at: Integer, length: Integer) -> bool:
+    """Whether the bytes at `start` of the arena are those at `at` of the text."""
+    for offset in range(length):
+        if arena[start + offset] != text[at + offset]:
+            return False
+    return True
+
+
+@kernel
+def find_cell(
+    cells: Array,
+    rows: Array,
+    arena: Array,
+    text: Array,
+    at: Integer,
+    length: Integer,
+    key: Integer,
+    shift: Integer,
+) -> Integer:
+    """Returns the cell of a pretoken, or the free one where it belongs."""
+    mask = numpy.uint64(len(cells) - 1)
+    cell = (key ^ numpy.uint64(length)) * numpy.uint64(MIX) >> shift
+    while cells[cell, VALUE]:
+        value = cells[cell, VALUE]
+        if cells[cell, KEY] == key and value >> numpy.uint64(LENGTH_SHIFT) == numpy.uint64(length):
+            if length <= 8:
+                break
+            row = numpy.int64(value & numpy.uint64(PLACE_MASK))
+            if is_same(arena, rows[row, START], text, at, length):
+                break
+        cell = (cell + numpy.uint64(1)) & mask
+    return cell
+
+
+@kernel
 def encode_text(
     text: Array,
     words: Array,
@@ -171,8 +227,8 @@ def encode_text(
     byte_ids: Array,
     keys: Array,
     ranks: Array,
-    slots: Array,
-    entries: Array,
+    cells: Array,
+    rows: Array,
     arena: Array,
     cached_ids: Array,
     used: Array,
@@ -181,12 +237,13 @@ def encode_text(
 ) -> Integer:
     """Writes the ids of a text to `ids` and returns how many there are.
 
-    The cache is emptied when it is full. An entry is the pretoken's first 8 bytes, where its bytes
-    are in `arena`, its length, and its ids: where they start in `cached_ids`, times 256, plus how
-    many there are.
+    `cells`, `rows`, `arena`, `cached_ids` and `used` (how much of each is) are the cache; it is
+    emptied when it is full.
     """
-    mask = numpy.uint64(len(slots) - 1)
-    rows, arena_used, ids_used = used
+    bits = 0
+    while 1 << bits < len(cells):
+        bits += 1
+    shift = numpy.uint64(64 - bits)
     at = 0
     count: Integer = 0
     while at < len(text):
@@ -199,50 +256,99 @@ def encode_text(
             count += found
             at = end
             continue
-        prefix = prefix_of(words[at], length)
-        slot = hash_of(prefix, text, at, length) & mask
-        while slots[slot]:
-            row = slots[slot] - 1
-            if (
-                entries[row, PREFIX] == prefix
-                and entries[row, LENGTH] == numpy.uint64(length)
-                and (
-                    length <= 8
-                    or compare(arena, numpy.int64(entries[row, START]), length, text, at, length)
-                    == 0
-                )
+        if length <= 8:  # as key_of and find_cell do, without a call: nine of ten pretokens
+            spare = numpy.uint64(8 * (8 - length))
+            key = words[at] << spare >> spare
+            cell = (key ^ numpy.uint64(length)) * numpy.uint64(MIX) >> shift
+            value = cells[cell, VALUE]
+            if cells[cell, KEY] == key and value >> numpy.uint64(COUNT_SHIFT) == numpy.uint64(
+                length << 8 | 1
             ):
-                first = numpy.int64(entries[row, IDS] >> numpy.uint64(8))
-                found = numpy.int64(entries[row, IDS] & numpy.uint64(255))
-                for index in range(found):
-                    ids[count + index] = cached_ids[first + index]
-                count += found
-                break
-            slot = (slot + numpy.uint64(1)) & mask
-        else:
+                ids[count] = value & numpy.uint64(PLACE_MASK)
+                count += 1
+                at = end
+                continue
+        key = key_of(words, at, length)
+        cell = find_cell(cells, rows, arena, text, at, length, key, shift)
+        value = cells[cell, VALUE]
+        if value == 0:
             found = segment(text, at, end, byte_ids, keys, ranks, symbols)
             for index in range(found):
                 ids[count + index] = symbols[0, index]
+            if not has_room(cells, rows, arena, cached_ids, used, length, found):
+                cells[:] = 0
+                used[:] = 0
+                cell = find_cell(cells, rows, arena, text, at, length, key, shift)
+            remember(
+                cells, rows, arena, cached_ids, used, text, at, length, key, cell, symbols, found
+            )
             count += found
-            if (
-                rows == len(entries)
-                or arena_used + length > len(arena)
-                or ids_used + found > len(cached_ids)
-            ):
-                for index in range(len(slots)):
-                    slots[index] = 0
-                rows = arena_used = ids_used = 0
-                slot = hash_of(prefix, text, at, length) & mask
-            entries[rows, PREFIX], entries[rows, START] = prefix, arena_used
-            entries[rows, LENGTH], entries[rows, IDS] = length, ids_used << 8 | found
-            for offset in range(length):
-                arena[arena_used + offset] = text[at + offset]
-            for index in range(found):
-                cached_ids[ids_used + index] = symbols[0, index]
-            rows += 1
-            arena_used += length
-            ids_used += found
-            slots[slot] = rows
+        else:
+            found = numpy.int64(value >> numpy.uint64(COUNT_SHIFT) & numpy.uint64(255))
+            place = numpy.int64(value & numpy.uint64(PLACE_MASK))
+            if length > 8:
+                place = rows[place, IDS]
+            if found == 1:
+                ids[count] = place
+            else:
+                for index in range(found):
+                    ids[count + index] = cached_ids[place + index]
+            count += found
         at = end
-    used[0], used[1], used[2] = rows, arena_used, ids_used
     return count
+
+
+@kernel
+def has_room(
+    cells: Array,
+    rows: Array,
+    arena: Array,
+    cached_ids: Array,
+    used: Array,
+    length: Integer,
+    found: Integer,
+) -> bool:
+    """Whether one more pretoken can be remembered; half of the cells stay free."""
+    if 2 * used[0] >= len(cells) or used[1] >= len(rows):
+        return False
+    fits: bool = used[2] + length <= len(arena) and used[3] + found <= len(cached_ids)
+    return fits
+
+
+@kernel
+def remember(
+    cells: Array,
+    rows: Array,
+    arena: Array,
+    cached_ids: Array,
+    used: Array,
+    text: Array,
+    at: Integer,
+    length: Integer,
+    key: Integer,
+    cell: Integer,
+    symbols: Array,
+    found: Integer,
+) -> None:
+    """Puts a pretoken and its ids, the first `found` of `symbols`, into a free cell."""
+    place = numpy.int64(symbols[0, 0])
+    if found > 1:
+        place = used[3]
+        for index in range(found):
+            cached_ids[place + index] = symbols[0, index]
+        used[3] += found
+    if length > 8:
+        row, start = used[1], used[2]
+        rows[row, START], rows[row, IDS] = start, place
+        for offset in range(length):
+            arena[start + offset] = text[at + offset]
+        used[1] += 1
+        used[2] += length
+        place = row
+    cells[cell, KEY] = key
+    cells[cell, VALUE] = (
+        numpy.uint64(length) << numpy.uint64(LENGTH_SHIFT)
+        | numpy.uint64(found) << numpy.uint64(COUNT_SHIFT)
+        | numpy.uint64(place)
+    )
+    used[0] += 1

@@ -21,6 +21,7 @@ from stages.workdir import file_sha256, write_json
 TABLE = "pretokens.parquet"
 META = "meta.json"
 SCHEMA = pyarrow.schema([("pretoken", pyarrow.binary()), ("count", pyarrow.int64())])
+BATCH_ROWS = 1 << 13
 GROUP_ROWS = 1 << 20
 
 Array = numpy.ndarray[Any, numpy.dtype[Any]]
@@ -118,9 +119,10 @@ def _to_arrow(batch: Batch) -> pyarrow.Table:
 
 
 def read_table(folder: Path) -> Iterator[Batch]:
-    """Yields the rows in ascending order of the pretokens, some ten thousand at a time."""
-    with pyarrow.parquet.ParquetFile(folder / TABLE) as file:
-        for rows in file.iter_batches():
+    """Yields the rows in ascending order of the pretokens, BATCH_ROWS at a time."""
+    # Without these three, pyarrow takes 20 MB more of memory, whatever the size of the table.
+    with pyarrow.parquet.ParquetFile(folder / TABLE, pre_buffer=False, buffer_size=1 << 20) as file:
+        for rows in file.iter_batches(BATCH_ROWS, use_threads=False):
             _, ends, data = rows["pretoken"].buffers()
             bounds = numpy.frombuffer(ends, numpy.int32)[rows["pretoken"].offset :][: len(rows) + 1]
             yield Batch(

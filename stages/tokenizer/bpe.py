@@ -48,19 +48,22 @@ def read_words(table: Iterable[Batch], byte_ids: list[int], vocab_size: int) -> 
     """Returns the words of a table; the id of each byte is `byte_ids[byte]`."""
     dtype = numpy.uint16 if vocab_size <= SMALL_IDS else numpy.int32
     ids = numpy.array(byte_ids, dtype)
-    symbols, lengths, counts = (
-        [ids[:0]],
-        [numpy.zeros(0, numpy.int32)],
-        [numpy.zeros(0, numpy.int64)],
-    )
+    symbols = numpy.zeros(0, dtype)
+    lengths, counts = numpy.zeros(0, numpy.int32), numpy.zeros(0, numpy.int64)
     for batch in table:
-        symbols.append(ids[batch.data])
-        lengths.append(batch.lengths)
-        counts.append(batch.counts)
-    joined = numpy.concatenate(lengths)
-    starts = numpy.zeros(len(joined), numpy.int64)
-    numpy.cumsum(joined[:-1], out=starts[1:])
-    return Words(numpy.concatenate(symbols), starts, joined, numpy.concatenate(counts))
+        _extend(symbols, ids[batch.data])
+        _extend(lengths, batch.lengths)
+        _extend(counts, batch.counts)
+    starts = numpy.zeros(len(lengths), numpy.int64)
+    numpy.cumsum(lengths[:-1], out=starts[1:])
+    return Words(symbols, starts, lengths, counts)
+
+
+def _extend(array: Array, more: Array) -> None:
+    """Appends to an array in place: a long one is moved by the system, not copied."""
+    size = len(array)
+    array.resize(size + len(more), refcheck=False)
+    array[size:] = more
 
 
 def train_merges(

@@ -81,7 +81,6 @@ def test_a_pretoken_of_a_megabyte_is_encoded_in_no_time(both: Both, text: str) -
 
 def test_a_full_cache_changes_no_id(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "CACHE_ENTRIES", 16)
-    monkeypatch.setattr(encoder, "CACHE_BYTES", 200)
     same((both[0], make_encoder(both[0], DTYPE, 1)), [*module_sources(), *documents(20)])
 
 
