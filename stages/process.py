@@ -54,14 +54,20 @@ def run_stage(name: str, work: Callable[[], None]) -> None:
         sys.exit(130)
 
 
-def end_with_parent() -> None:
-    """Makes this process end when the one that started it does, however that ended."""
-    parent = os.getppid()
+def end_with_parent(started_by: int | None = None) -> None:
+    """Makes this process end when the one that started it does, however that ended.
+
+    A process that takes a while until it comes here is told the id of the one that `started_by`
+    right: it may have another parent by now.
+    """
+    parent = os.getppid() if started_by is None else started_by
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # the parent died before the kernel was told to watch it
             os._exit(1)
         return
+    if started_by is not None and not psutil.pid_exists(started_by):
+        os._exit(1)
     watched = psutil.Process().parent()
     threading.Thread(target=_watch, args=(watched,), name="parent-watch", daemon=True).start()
 

@@ -1,6 +1,7 @@
 """Judges the units of a source in worker processes; those that are on disk are passed over."""
 
 import multiprocessing
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -79,7 +80,7 @@ def _in_order(
     pending: deque[tuple[Path, Future[None] | None]] = deque()
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(workers, context, _start_worker, (book,)) as pool:
+        with ProcessPoolExecutor(workers, context, _start_worker, (book, os.getpid())) as pool:
             for path, unit in every:
                 done = is_prepared(path)
                 pending.append((path, None if done else pool.submit(_work, path, unit)))
@@ -103,9 +104,9 @@ def _finished(path: Path, future: "Future[None] | None") -> Path:
 _worker: Preparer
 
 
-def _start_worker(book: Rulebook) -> None:
+def _start_worker(book: Rulebook, stage: int) -> None:
     global _worker  # noqa: PLW0603  # a worker process has one, made once
-    end_with_parent()
+    end_with_parent(stage)
     _worker = Preparer(book)
 
 

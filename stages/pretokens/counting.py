@@ -9,6 +9,7 @@ same for every number of workers, order of shards and `max_memory`.
 import json
 import logging
 import multiprocessing
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -26,6 +27,7 @@ from stages.errors import UserError
 from stages.pretokens.classes import classes
 from stages.pretokens.patterns import KNOWN_PATTERNS
 from stages.pretokens.table import Batch, batch_of, write_table
+from stages.process import end_with_parent
 from stages.records import read_records, segments, shard_paths
 from stages.workdir import file_sha256, fresh, open_workdir, publish, work_key, write_json
 
@@ -83,7 +85,8 @@ def _count_shards(
         classes()  # once, not in every thread at the same time
         executor = ThreadPoolExecutor(workers)
     else:
-        executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+        context = multiprocessing.get_context("spawn")
+        executor = ProcessPoolExecutor(workers, context, end_with_parent, (os.getpid(),))
     try:
         return list(executor.map(count, paths))
     finally:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -283,8 +284,11 @@ def test_killed_at_any_moment_the_stage_goes_on_to_the_same_bytes(tmp_path: Path
         time.sleep(pause)
         if process.poll() is not None:
             break
+        workers = psutil.Process(process.pid).children()
         process.kill()
         process.wait()
+        _, orphans = psutil.wait_procs(workers, timeout=10)
+        assert not orphans
         kills += 1
     assert start_stage(tmp_path, "jsonl").wait(120) == 0
     assert kills >= 3
