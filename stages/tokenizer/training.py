@@ -16,6 +16,7 @@ from stages.pretokens.table import META, read_meta, read_table
 from stages.special_tokens import SPECIAL_TOKENS
 from stages.tokenizer.alphabet import alphabet_order, byte_characters
 from stages.tokenizer.bpe import Merge, train_merges
+from stages.tokenizer.chat_template import write_chat_template
 from stages.workdir import atomic_write, fresh, open_workdir, publish, work_key, write_json
 
 CURVE_POINTS = 64
@@ -102,6 +103,7 @@ def write_tokenizer(folder: Path, tokenizer: HuggingFaceTokenizer, merges: list[
             "clean_up_tokenization_spaces": False,
         },
     )
+    write_chat_template(folder)
     with atomic_write(folder / "merges.csv", "w") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["id", "left", "right", "count", "saved"])

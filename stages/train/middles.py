@@ -3,8 +3,8 @@
 Bavarian et al. 2022 (https://arxiv.org/abs/2207.14255): a model that sees a share of its text as
 <|fim_prefix|> prefix <|fim_suffix|> suffix <|fim_middle|> middle <|endoftext|> learns to fill in,
 at little or no cost to writing from left to right. Two of its choices are taken over: all three
-parts are of one window ("context-level": a document of thousands of tokens reordered as a whole would
-hardly ever have its three parts before a model of 256), and the two cuts are uniform. One is not:
+parts are of one window ("context-level": of a document of thousands of tokens, reordered whole, a
+context of 256 would hardly ever hold all three), and the two cuts are uniform. One is not:
 the cuts fall between tokens, not between characters, because the stream holds tokens.
 
 The loader stays stateless: what happens to a piece of text is decided by a hash of the seed, the
