@@ -10,6 +10,7 @@ from transformers.utils import logging as transformers_logging
 
 from stages.config import Model, Runtime, Train
 from stages.errors import UserError
+from stages.special_tokens import END_ID, END_OF_TEXT_ID
 from stages.tokenizer.chat_template import CHAT_TEMPLATE_FILE
 from stages.tokens import read_meta
 from stages.train.card import model_card
@@ -97,6 +98,8 @@ def model_facts(run: Run, meta: dict[str, Any]) -> dict[str, Any]:
 
 def write_model(run: Run, folder: Path, tokenizer_folder: Path) -> None:
     """Writes weights, configuration and tokenizer."""
+    # transformers' own `generate` and server then end an answer too
+    run.unwrapped.generation_config.eos_token_id = [END_OF_TEXT_ID, END_ID]
     run.unwrapped.save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", CHAT_TEMPLATE_FILE):
         shutil.copyfile(tokenizer_folder / name, folder / name)

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from stages.config import Model, Train
 from stages.errors import UserError
-from stages.special_tokens import END_OF_TEXT_ID, PADDING_ID
+from stages.special_tokens import END_ID, END_OF_TEXT_ID, PADDING_ID
 from stages.tokenizer.training import load_tokenizer
 from stages.tokens import read_meta, read_split
 from stages.train.batches import Windows
@@ -326,7 +326,9 @@ def test_the_saved_folder_has_all_that_transformers_needs() -> None:
     model: Any = AutoModelForCausalLM.from_pretrained(folder)
     assert model.config.vocab_size == len(tokenizer) == 300
     assert model.config.max_position_embeddings == 16
-    assert model.generation_config.eos_token_id == END_OF_TEXT_ID == tokenizer.eos_token_id
+    assert model.generation_config.eos_token_id == [END_OF_TEXT_ID, END_ID]
+    assert tokenizer.eos_token_id == END_OF_TEXT_ID
+    assert tokenizer.chat_template
     assert model.generation_config.pad_token_id == PADDING_ID == tokenizer.pad_token_id
     assert {tensor.dtype for tensor in load_file(folder / "model.safetensors").values()} == {
         torch.float32
