@@ -20,7 +20,10 @@ PROMPTS = 32
 NEW_TOKENS = 64
 TEMPERATURE = 0.8  # the likeliest tokens alone run in circles, which parse
 FIRST_BLOCK = re.compile(r"^(?:async +)?(?:def|class)\b.*\n", re.MULTILINE)
-UNFINISHED_IS_NO_ERROR = codeop.PyCF_ALLOW_INCOMPLETE_INPUT | ast.PyCF_ONLY_AST
+UNFINISHED_IS_NO_ERROR = (
+    codeop.PyCF_ALLOW_INCOMPLETE_INPUT  # type: ignore[attr-defined]  # unknown to typeshed
+    | ast.PyCF_ONLY_AST
+)
 
 
 def parse_share(
@@ -58,7 +61,8 @@ def python_prompts(
         first = FIRST_BLOCK.search(text)
         if first and parses(text[: first.end()]):
             found.append(text[: first.end()])
-    return [found[place * len(found) // PROMPTS] for place in range(PROMPTS)][: len(found)]
+    count = min(PROMPTS, len(found))
+    return [found[place * len(found) // count] for place in range(count)]
 
 
 def parses(text: str) -> bool:

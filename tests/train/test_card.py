@@ -73,7 +73,7 @@ def test_one_license_and_the_hubs_datasets_stand_in_the_front_matter() -> None:
 
 def test_two_names_of_a_license_are_one_and_two_licenses_none() -> None:
     def license(*names: str) -> Any:
-        return front_matter({"licenses": dict.fromkeys(names, {})}).get("license")
+        return front_matter({"licenses": {name: {} for name in names}}).get("license")
 
     assert license("Apache-2.0", "Apache Software License") == "apache-2.0"
     assert license("MIT", "Apache-2.0") is None
