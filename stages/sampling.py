@@ -7,7 +7,7 @@ ends one: <|endoftext|> a document or a filled middle, <|end|> an answer.
 
 import codecs
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,8 +90,9 @@ def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
     return ids
 
 
-def sample(model: Any, prompt: Prompt, sampling: Sampling) -> Iterator[int]:
-    """Yields the ids that the model goes on with, up to a special token, which is left out.
+def sample(model: Any, prompt: Prompt, sampling: Sampling) -> Generator[int, None, bool]:
+    """Yields the ids that the model goes on with, up to a special token, which is left out; returns
+    whether one came.
 
     When the context (the model's max_position_embeddings) is full, a text goes on from its last
     half, read anew behind <|endoftext|>; anything else ends.
@@ -102,7 +103,7 @@ def sample(model: Any, prompt: Prompt, sampling: Sampling) -> Iterator[int]:
     for done in range(sampling.max_new_tokens):
         if len(ids) > context:
             if not prompt.may_outgrow:
-                return
+                return False
             size = max(context // 2, context - (sampling.max_new_tokens - done))
             ids = [ids[0], *ids[len(ids) - size + 1 :]]
             cache, unread = DynamicCache(), ids
@@ -115,10 +116,11 @@ def sample(model: Any, prompt: Prompt, sampling: Sampling) -> Iterator[int]:
             ).logits[0, -1]
         id = draw(logits.float().cpu(), sampling, generator)
         if id < len(SPECIAL_TOKENS):
-            return
+            return True
         yield id
         ids.append(id)
         unread = [id]
+    return False
 
 
 def draw(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> int:

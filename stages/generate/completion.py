@@ -1,7 +1,7 @@
 """What the trained model writes, in each of the modes: a text, a middle, an answer."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,23 @@ from stages.tokenizer.training import load_tokenizer
 log = logging.getLogger(__name__)
 
 
+class Continuation:
+    """The pieces of a text as they come; `ended` says, after the last, whether the model ended it
+    itself.
+    """
+
+    def __init__(self, ids: Generator[int, None, bool], vocabulary: list[bytes]) -> None:
+        self.ended = False
+        self._ids = ids
+        self._vocabulary = vocabulary
+
+    def __iter__(self) -> Iterator[str]:
+        return as_text(self._watched(), self._vocabulary)
+
+    def _watched(self) -> Iterator[int]:
+        self.ended = yield from self._ids
+
+
 class Writer:
     """A model, ready for inference, with its tokenizer."""
 
@@ -36,8 +53,8 @@ class Writer:
         self.vocabulary = vocabulary_bytes(tokenizer)
         self.context = int(model.config.max_position_embeddings)
 
-    def text(self, options: Generate) -> Iterator[str]:
-        """Yields what comes after the prompt or, with a suffix, between the two."""
+    def text(self, options: Generate) -> Continuation:
+        """Returns what comes after the prompt or, with a suffix, between the two."""
         if options.suffix is None:
             prompt = text_prompt(self.tokenizer, options.prompt)
         else:
@@ -45,15 +62,15 @@ class Writer:
             prompt = middle_prompt(self.tokenizer, options.prompt, options.suffix, room)
         return self._write(prompt, options)
 
-    def answer(self, messages: list[dict[str, str]], options: Generate) -> Iterator[str]:
-        """Yields the assistant's next words in a conversation of {role, content}."""
+    def answer(self, messages: list[dict[str, str]], options: Generate) -> Continuation:
+        """Returns the assistant's next words in a conversation of {role, content}."""
         return self._write(chat_prompt(self.tokenizer, messages, self._room(options)), options)
 
     def _room(self, options: Generate) -> int:
         """How many ids a prompt may have, so that there is room to write."""
         return self.context - min(options.max_new_tokens, self.context // 2)
 
-    def _write(self, prompt: Prompt, options: Generate) -> Iterator[str]:
+    def _write(self, prompt: Prompt, options: Generate) -> Continuation:
         sampling = Sampling(
             options.max_new_tokens,
             options.temperature,
@@ -67,7 +84,7 @@ class Writer:
                 self.context + 1 - len(prompt.ids),
                 options.max_new_tokens,
             )
-        return as_text(sample(self.model, prompt, sampling), self.vocabulary)
+        return Continuation(sample(self.model, prompt, sampling), self.vocabulary)
 
 
 def load_model(folder: Path) -> Writer:

@@ -16,7 +16,6 @@ JSON: so no page of the web can use the model through the reader's browser.
 import json
 import logging
 import threading
-from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any
 
 from stages.config import Generate
 from stages.errors import UserError
-from stages.generate.completion import Writer
+from stages.generate.completion import Continuation, Writer
 from stages.generate.requests import Request, read_request
 
 MODEL = "models/lm"
@@ -46,45 +45,43 @@ def serve(writer: Writer, options: Generate) -> None:
         server.serve_forever()
 
 
-def open_server(writer: Writer, options: Generate) -> ThreadingHTTPServer:
+def open_server(writer: Writer, options: Generate) -> "Server":
     """Returns a server that listens on the loopback, on options.port (0: any that is free).
 
     Raises:
         UserError: the port is taken.
     """
-    one_at_a_time = threading.Lock()
-
-    class Handler(_Handler):
-        """Answers with this model."""
-
-        defaults = options
-
-        def pieces(self, request: Request) -> Iterator[str]:
-            with one_at_a_time:
-                if request.messages is None:
-                    yield from writer.text(request.options)
-                else:
-                    yield from writer.answer(request.messages, request.options)
-
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", options.port), Handler)
+        return Server(writer, options)
     except OSError as error:
         raise UserError(
             f"port {options.port} can't be had ({error.strerror}): give another, such as port=0 "
             "for any that is free."
         ) from None
-    server.daemon_threads = True
-    return server
+
+
+class Server(ThreadingHTTPServer):
+    """A model that answers one request after another."""
+
+    daemon_threads = True
+
+    def __init__(self, writer: Writer, options: Generate) -> None:
+        self.writer = writer
+        self.options = options
+        self.one_at_a_time = threading.Lock()
+        super().__init__(("127.0.0.1", options.port), _Handler)
+
+    def continuation(self, request: Request) -> Continuation:
+        """Returns the text that a request asks for."""
+        if request.messages is None:
+            return self.writer.text(request.options)
+        return self.writer.answer(request.messages, request.options)
 
 
 class _Handler(BaseHTTPRequestHandler):
     """One request."""
 
-    defaults: Generate
-
-    def pieces(self, request: Request) -> Iterator[str]:
-        """Yields the text that the request asks for."""
-        raise NotImplementedError
+    server: Server
 
     def do_GET(self) -> None:
         if not self._named_as_this_machine():
@@ -109,24 +106,26 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.BAD_REQUEST, "expected application/json of at most 1 MiB")
             return
         try:
-            request = read_request(self.rfile.read(length), chat, self.defaults)
+            request = read_request(self.rfile.read(length), chat, self.server.options)
         except UserError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
             return
-        if request.stream:
-            self._stream(request)
-        else:
-            text = "".join(self.pieces(request))
-            self._send_json(HTTPStatus.OK, _answer(request, text, "stop"))
+        with self.server.one_at_a_time:
+            written = self.server.continuation(request)
+            if request.stream:
+                self._stream(request, written)
+                return
+            text = "".join(written)
+        self._send_json(HTTPStatus.OK, _answer(request, text, _finish(written)))
 
-    def _stream(self, request: Request) -> None:
+    def _stream(self, request: Request, written: Continuation) -> None:
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()  # HTTP/1.0: the end of the connection ends the answer
         try:
-            for piece in self.pieces(request):
+            for piece in written:
                 self._event(json.dumps(_answer(request, piece, None)))
-            self._event(json.dumps(_answer(request, "", "stop")))
+            self._event(json.dumps(_answer(request, "", _finish(written))))
             self._event("[DONE]")
         except (BrokenPipeError, ConnectionResetError):
             log.info("the reader went away")
@@ -158,6 +157,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *values: Any) -> None:
         log.debug(format, *values)
+
+
+def _finish(written: Continuation) -> str:
+    return "stop" if written.ended else "length"
 
 
 def _answer(request: Request, text: str, finish: str | None) -> dict[str, Any]:

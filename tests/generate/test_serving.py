@@ -93,7 +93,7 @@ def test_the_pieces_of_a_stream_are_the_whole(port: int) -> None:
     text = choice(port, "/v1/completions", {"prompt": "x", **GREEDY})["text"]
     found = events(port, "/v1/completions", {"prompt": "x", **GREEDY})
     assert "".join(event["text"] for event in found) == text
-    assert [event["finish_reason"] for event in found] == [None] * (len(found) - 1) + ["stop"]
+    assert [event["finish_reason"] for event in found] == [None] * (len(found) - 1) + ["length"]
     whole = choice(port, "/v1/chat/completions", {"messages": MESSAGES, **GREEDY})
     pieces = events(port, "/v1/chat/completions", {"messages": MESSAGES, **GREEDY})
     said = "".join(event["delta"].get("content", "") for event in pieces)
@@ -108,6 +108,15 @@ def test_a_seed_gives_the_same_text_again_and_another_another(port: int) -> None
 
     assert text(1) == text(1)
     assert len({text(seed) for seed in range(4)}) > 1
+
+
+def test_a_text_that_the_model_ends_itself_says_so(port: int) -> None:
+    def finish(limit: int, seed: int) -> str:
+        body = {"prompt": "x", "max_tokens": limit, "temperature": 2, "seed": seed}
+        return str(choice(port, "/v1/completions", body)["finish_reason"])
+
+    assert finish(1, 0) == "length"
+    assert "stop" in {finish(200, seed) for seed in range(9)}
 
 
 def test_the_page_needs_nothing_from_elsewhere(port: int) -> None:
