@@ -16,12 +16,15 @@ from tokenizers import Tokenizer
 from transformers import DynamicCache
 
 from stages.records import segments
-from stages.special_tokens import END_OF_TEXT_ID, ROLE_IDS, SPECIAL_TOKENS
-from stages.tokenizer.alphabet import byte_characters
-
-PREFIX_ID, MIDDLE_ID, SUFFIX_ID = (
-    SPECIAL_TOKENS.index(f"<|fim_{part}|>") for part in ("prefix", "middle", "suffix")
+from stages.special_tokens import (
+    END_OF_TEXT_ID,
+    MIDDLE_ID,
+    PREFIX_ID,
+    ROLE_IDS,
+    SPECIAL_TOKENS,
+    SUFFIX_ID,
 )
+from stages.tokenizer.alphabet import byte_characters
 
 
 @dataclass

@@ -9,9 +9,6 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from stages.sampling import (
-    MIDDLE_ID,
-    PREFIX_ID,
-    SUFFIX_ID,
     Prompt,
     Sampling,
     as_text,
@@ -22,7 +19,15 @@ from stages.sampling import (
     text_prompt,
     vocabulary_bytes,
 )
-from stages.special_tokens import END_ID, END_OF_TEXT_ID, ROLE_IDS, SPECIAL_TOKENS
+from stages.special_tokens import (
+    END_ID,
+    END_OF_TEXT_ID,
+    MIDDLE_ID,
+    PREFIX_ID,
+    ROLE_IDS,
+    SPECIAL_TOKENS,
+    SUFFIX_ID,
+)
 from stages.tokenizer.training import load_tokenizer
 from stages.train.middles import middle_order
 from stages.train.model import build_model, set_determinism

@@ -22,16 +22,21 @@ from typing import Any
 
 import numpy
 
-from stages.special_tokens import END_ID, END_OF_TEXT_ID, ROLE_IDS, SPECIAL_TOKENS
+from stages.special_tokens import (
+    END_ID,
+    END_OF_TEXT_ID,
+    MIDDLE_ID,
+    PREFIX_ID,
+    ROLE_IDS,
+    SPECIAL_TOKENS,
+    SUFFIX_ID,
+)
 
 Ids = numpy.ndarray[Any, Any]
 
 ROLES = tuple(ROLE_IDS.values())
 CONTROLS = (END_OF_TEXT_ID, *ROLES, END_ID)
-GIVEN = (
-    *ROLES,
-    *(SPECIAL_TOKENS.index(f"<|fim_{part}|>") for part in ("prefix", "middle", "suffix")),
-)
+GIVEN = (*ROLES, PREFIX_ID, MIDDLE_ID, SUFFIX_ID)
 ASSISTANT_ID = ROLE_IDS["assistant"]
 
 

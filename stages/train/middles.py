@@ -24,14 +24,11 @@ from typing import Any
 
 import numpy
 
-from stages.special_tokens import END_OF_TEXT_ID, SPECIAL_TOKENS
+from stages.special_tokens import END_OF_TEXT_ID, MIDDLE_ID, PREFIX_ID, SUFFIX_ID
 from stages.train.masks import document_at, is_conversation
 
 Ids = numpy.ndarray[Any, Any]
 
-PREFIX_ID, MIDDLE_ID, SUFFIX_ID = (
-    SPECIAL_TOKENS.index(f"<|fim_{part}|>") for part in ("prefix", "middle", "suffix")
-)
 MARKS = 4  # the three parts' tokens, and the <|endoftext|> that may have to end the middle
 SHORTEST = 8  # ids of a piece of text; there is nothing to fill in a shorter one
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.special_tokens import END_ID, END_OF_TEXT_ID, ROLE_IDS
+from stages.special_tokens import END_ID, END_OF_TEXT_ID, MIDDLE_ID, PREFIX_ID, ROLE_IDS, SUFFIX_ID
 from stages.train.masks import control_before, has_conversations, target_mask
-from stages.train.middles import MIDDLE_ID, PREFIX_ID, SUFFIX_ID, middle_window
+from stages.train.middles import middle_window
 from tests.train.streams import DOCUMENTS, Document, stream_of, word
 
 USER, ASSISTANT, SYSTEM = (ROLE_IDS[role] for role in ("user", "assistant", "system"))

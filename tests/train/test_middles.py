@@ -5,12 +5,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stages.special_tokens import END_OF_TEXT_ID
+from stages.special_tokens import END_OF_TEXT_ID, MIDDLE_ID, PREFIX_ID, SUFFIX_ID
 from stages.train.middles import (
     MARKS,
-    MIDDLE_ID,
-    PREFIX_ID,
-    SUFFIX_ID,
     middle_order,
     middle_window,
     reading_order,
