@@ -203,6 +203,10 @@ class Generate:
     """How `python -m stages.generate` continues a prompt."""
 
     prompt: str
+    suffix: str | None
+    chat: bool
+    serve: bool
+    port: int = limits(minimum=0, maximum=65_535)
     max_new_tokens: int = limits(minimum=1)
     temperature: float = limits(minimum=0, maximum=100)
     top_k: int = limits(minimum=0)

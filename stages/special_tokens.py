@@ -14,4 +14,7 @@ SPECIAL_TOKENS = (
 END_OF_TEXT_ID = SPECIAL_TOKENS.index("<|endoftext|>")
 PADDING_ID = SPECIAL_TOKENS.index("<|pad|>")
 END_ID = SPECIAL_TOKENS.index("<|end|>")
+PREFIX_ID, MIDDLE_ID, SUFFIX_ID = (
+    SPECIAL_TOKENS.index(f"<|fim_{part}|>") for part in ("prefix", "middle", "suffix")
+)
 ROLE_IDS = {role: SPECIAL_TOKENS.index(f"<|{role}|>") for role in ("system", "user", "assistant")}

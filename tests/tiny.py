@@ -184,7 +184,7 @@ def write_project(root: Path, *overrides: str, workers: int = 1) -> None:
     """Writes the two files of values that a stage's own process reads."""
     write_lock_file(root / "params.lock.yaml", configuration(*overrides))
     values = asdict(runtime(workers, checkpoint_seconds=1))
-    (root / "conf").mkdir()
+    (root / "conf").mkdir(exist_ok=True)
     (root / "conf" / "runtime.yaml").write_text(json.dumps(values), encoding="utf-8")
 
 

@@ -11,7 +11,8 @@ def read_options(arguments: list[str]) -> Generate:
     """Returns the options that the arguments ask for.
 
     Raises:
-        UserError: an argument is not key=value, or its key or value is not allowed.
+        UserError: an argument is not key=value, or its key or value is not allowed, or two of them
+            contradict each other.
     """
     values = yaml.safe_load(GENERATE_FILE.read_text(encoding="utf-8"))
     for argument in arguments:
@@ -22,9 +23,10 @@ def read_options(arguments: list[str]) -> Generate:
                 "max_new_tokens=100"
             )
         values[key] = value
-    prompt = values.pop("prompt")
-    options = read_section("generate", Generate, {"prompt": "", **values})
-    options.prompt = (
-        prompt  # kept from OmegaConf, for which ${...} in a prompt would be an interpolation
-    )
+    prompt, suffix = values.pop("prompt"), values.pop("suffix")
+    options = read_section("generate", Generate, {"prompt": "", "suffix": None, **values})
+    # The texts are kept from OmegaConf, for which ${...} would be an interpolation.
+    options.prompt, options.suffix = prompt, suffix
+    if options.chat and suffix is not None:
+        raise UserError("chat=true and suffix=... are two modes: leave one of them out.")
     return options

@@ -13,9 +13,9 @@ NEW_TOKENS = 48
 
 def completions(root: Path) -> str:
     """Returns the completions of the three prompts as text, the same for the same model."""
-    model, tokenizer = load_model(root / "models" / "lm")
+    writer = load_model(root / "models" / "lm")
     options = replace(read_options([]), max_new_tokens=NEW_TOKENS)
-    texts = [complete(model, tokenizer, replace(options, prompt=prompt)) for prompt in PROMPTS]
+    texts = [complete(writer, replace(options, prompt=prompt)) for prompt in PROMPTS]
     parts = [
         f"Completion of {prompt!r}\n{textwrap.indent(text, '  | ')}"
         for prompt, text in zip(PROMPTS, texts, strict=True)

@@ -15,6 +15,7 @@ from stages.errors import UserError
 from stages.pretokens.table import META, read_meta
 from stages.special_tokens import SPECIAL_TOKENS
 from stages.tokenizer.alphabet import FIRST_ID, alphabet_order, byte_characters, byte_ids
+from stages.tokenizer.chat_template import write_chat_template
 from stages.tokenizer.merge_list import MergeList, merge_list
 from stages.tokenizer.merges import Merge, token_counts
 from stages.tokenizer.tiktoken_format import write_tiktoken
@@ -98,6 +99,7 @@ def write_tokenizer(folder: Path, tokenizer: HuggingFaceTokenizer, merges: list[
             "clean_up_tokenization_spaces": False,
         },
     )
+    write_chat_template(folder)
     with atomic_write(folder / "merges.csv", "w") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["id", "left", "right", "count", "saved"])

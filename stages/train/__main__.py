@@ -1,4 +1,5 @@
-"""Reads data/tokens and models/tokenizer, writes models/lm, metrics/train.json and plots/train.csv.
+"""Reads data/tokens, models/tokenizer and conf/prompts.txt, writes models/lm, metrics/train.json,
+plots/train.csv and plots/completions.md.
 
 Run alone: `python -m stages.train`.
 """
@@ -24,6 +25,8 @@ def main() -> None:
         out=Path("models/lm"),
         metrics=Path("metrics/train.json"),
         plot=Path("plots/train.csv"),
+        prompts=Path("conf/prompts.txt"),
+        completions=Path("plots/completions.md"),
     )
 
 

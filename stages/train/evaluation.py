@@ -69,7 +69,6 @@ def token_sizes(tokenizer: HuggingFaceTokenizer) -> numpy.ndarray[Any, Any]:
     return sizes
 
 
-@torch.inference_mode()
 def bits_per_byte(
     model: Any,
     windows: list[Window],
@@ -80,8 +79,20 @@ def bits_per_byte(
     """Returns the bits that the model needs for the scored ids, by the bytes of text that they
     stand for.
     """
+    nats = window_nats(model, windows, batch_windows, device)
+    size = sum(int(sizes[window.ids[-window.scored :]].sum()) for window in windows)
+    return float(nats.sum()) / math.log(2) / size
+
+
+@torch.inference_mode()
+def window_nats(
+    model: Any, windows: list[Window], batch_windows: int, device: torch.device
+) -> numpy.ndarray[Any, Any]:
+    """Returns the nats that the model needs for the scored ids of each window, (windows,) of
+    float64; the model is left in training mode.
+    """
     model.eval()
-    nats, size = 0.0, 0
+    nats = []
     for first in range(0, len(windows), batch_windows):
         batch = windows[first : first + batch_windows]
         width = max(len(window.ids) for window in batch) - 1
@@ -91,10 +102,9 @@ def bits_per_byte(
             ids = window.ids.astype(numpy.int64)
             inputs[row, : len(ids) - 1] = ids[:-1]
             targets[row, len(ids) - 1 - window.scored : len(ids) - 1] = ids[-window.scored :]
-            size += int(sizes[ids[-window.scored :]].sum())
         losses = token_losses(
             model, torch.from_numpy(inputs).to(device), torch.from_numpy(targets).to(device)
         )
-        nats += float(losses.double().sum())
+        nats.append(losses.cpu().double().sum(1).numpy())
     model.train()
-    return nats / math.log(2) / size
+    return numpy.concatenate(nats)

@@ -10,9 +10,13 @@ from transformers.utils import logging as transformers_logging
 
 from stages.config import Model, Runtime, Train
 from stages.errors import UserError
+from stages.special_tokens import END_ID, END_OF_TEXT_ID
+from stages.tokenizer.chat_template import CHAT_TEMPLATE_FILE
 from stages.tokens import read_meta
 from stages.train.attribution import write_attribution
 from stages.train.card import model_card
+from stages.train.completions import read_prompts
+from stages.train.examination import examine
 from stages.train.model import processor, set_determinism
 from stages.train.run import Run
 from stages.workdir import (
@@ -39,8 +43,11 @@ def train(
     out: Path,
     metrics: Path,
     plot: Path,
+    prompts: Path,
+    completions: Path,
 ) -> None:
-    """Trains on data/tokens and writes the model, its metrics and its curve.
+    """Trains on data/tokens and writes the model, its metrics, its curve and its completions of the
+    prompts.
 
     Raises:
         UserError: too little data, a device that is not there, or a loss that is no number.
@@ -52,6 +59,7 @@ def train(
             f"{tokens} was encoded with another tokenizer than {tokenizer_folder}. Run `dvc repro "
             "encode`."
         )
+    wanted = read_prompts(prompts)
     set_determinism(config)
     with open_workdir(
         "train", work_key("train", [model_config, config], [tokens / "meta.json"])
@@ -59,25 +67,26 @@ def train(
         run = Run(model_config, config, runtime, tokens, tokenizer_folder)
         run.train(work / "checkpoint.pt")
         finished = fresh(work / "lm")
-        facts = model_facts(run, meta)
-        write_model(run, finished, tokenizer_folder, facts)
+        measured, page = examine(run, tokens, tokenizer_folder, wanted)
+        facts = {**measured, **model_facts(run, meta)}
+        write_model(run, finished, tokenizer_folder)
+        with atomic_write(finished / "README.md", "w") as file:
+            file.write(model_card(facts, model_config, config, meta))
         write_attribution(finished, tokens, meta)
         publish(finished, out)
         write_rows(plot, run.progress.rows)
+        with atomic_write(completions, "w") as file:
+            file.write(page)
         write_json(metrics, facts)
 
 
 def model_facts(run: Run, meta: dict[str, Any]) -> dict[str, Any]:
-    """Returns the metrics of a finished run: nothing in them differs between two runs on one kind
-    of machine.
+    """Returns the facts of a finished run: nothing in them differs between two runs on one kind of
+    machine.
     """
-    log.info("measuring on all %d validation documents", meta["val"]["documents"])
-    bits_per_byte = run.evaluate(run.validation)
-    log.info("%.4f bits per byte", bits_per_byte)
     tokens = run.progress.step * run.config.tokens_per_step
     device = run.accelerator.device
     return {
-        "bits_per_byte": round(bits_per_byte, 6),
         "parameters": sum(parameter.numel() for parameter in run.unwrapped.parameters()),
         "steps": run.progress.step,
         "tokens": tokens,
@@ -89,13 +98,13 @@ def model_facts(run: Run, meta: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_model(run: Run, folder: Path, tokenizer_folder: Path, facts: dict[str, Any]) -> None:
-    """Writes weights, configuration, tokenizer and the model card."""
+def write_model(run: Run, folder: Path, tokenizer_folder: Path) -> None:
+    """Writes weights, configuration and tokenizer."""
+    # transformers' own `generate` and server then end an answer too
+    run.unwrapped.generation_config.eos_token_id = [END_OF_TEXT_ID, END_ID]
     run.unwrapped.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
+    for name in ("tokenizer.json", "tokenizer_config.json", CHAT_TEMPLATE_FILE):
         shutil.copyfile(tokenizer_folder / name, folder / name)
-    with atomic_write(folder / "README.md", "w") as file:
-        file.write(model_card(facts))
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -41,6 +41,7 @@ def test_without_arguments_the_file_holds() -> None:
 )
 def test_a_prompt_is_taken_as_it_stands(prompt: str) -> None:
     assert read_options([f"prompt={prompt}"]).prompt == prompt
+    assert read_options([f"suffix={prompt}"]).suffix == prompt
 
 
 @given(st.text())
@@ -63,6 +64,11 @@ def test_the_last_of_two_values_holds() -> None:
 def test_an_argument_without_a_key_is_refused(argument: str) -> None:
     with pytest.raises(UserError, match=rf"'{argument}' is not key=value\. Write, for example"):
         read_options([argument])
+
+
+def test_two_modes_at_once_are_refused() -> None:
+    with pytest.raises(UserError, match=r"chat=true and suffix=\.\.\. are two modes"):
+        read_options(["chat=true", "suffix="])
 
 
 def test_an_unknown_key_is_refused_with_the_one_meant() -> None:

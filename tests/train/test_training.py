@@ -16,14 +16,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from stages.config import Model, Train
 from stages.errors import UserError
-from stages.special_tokens import END_OF_TEXT_ID, PADDING_ID
+from stages.special_tokens import END_ID, END_OF_TEXT_ID, PADDING_ID
 from stages.tokenizer.training import load_tokenizer
 from stages.tokens import read_meta, read_split
 from stages.train.batches import Windows
 from stages.train.evaluation import bits_per_byte, token_sizes, validation_windows
 from stages.train.model import set_determinism
 from stages.train.run import Run
-from stages.train.training import COLUMNS, model_facts, train, write_model
+from stages.train.training import COLUMNS, train, write_model
 from tests.tiny import (
     SHORT_RUN,
     documents,
@@ -37,6 +37,7 @@ from tests.tiny import (
 
 TOKENIZER = Path("models/tokenizer")
 TOKENS = Path("data/tokens")
+PROMPTS = Path("conf/prompts.txt")
 
 
 class Stopped(Exception):
@@ -49,6 +50,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = documents(60)
     write_tiny_tokenizer(root / TOKENIZER)
     write_tokens(root / TOKENS, root / TOKENIZER, texts[:50], texts[50:])
+    (root / PROMPTS).parent.mkdir()
+    (root / PROMPTS).write_text("def\n---\nimport\n", encoding="utf-8")
     return root
 
 
@@ -71,6 +74,8 @@ def trained(*overrides: str, out: str = "lm") -> Path:
         out=Path(out),
         metrics=Path(f"{out}.json"),
         plot=Path(f"{out}.csv"),
+        prompts=PROMPTS,
+        completions=Path(f"{out}.md"),
     )
     return Path(out)
 
@@ -102,7 +107,7 @@ def test_training_twice_gives_the_same_files() -> None:
     assert "model.safetensors" in names
     for name in names:
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
-    for suffix in (".json", ".csv"):
+    for suffix in (".json", ".csv", ".md"):
         assert Path(f"one{suffix}").read_bytes() == Path(f"two{suffix}").read_bytes()
 
 
@@ -305,7 +310,7 @@ def test_the_saved_model_gives_the_logits_of_the_trained_one() -> None:
     model, config = model_and_train()
     run = new_run(model, config)
     run.train(Path("checkpoint.pt"))
-    write_model(run, Path("lm"), TOKENIZER, model_facts(run, read_meta(TOKENS)))
+    write_model(run, Path("lm"), TOKENIZER)
     saved: Any = AutoModelForCausalLM.from_pretrained("lm")
     ids = torch.tensor([read_split(TOKENS, "val").ids[:16].astype("int64").tolist()])
     ours: Any = run.accelerator.unwrap_model(run.model).eval()
@@ -321,7 +326,9 @@ def test_the_saved_folder_has_all_that_transformers_needs() -> None:
     model: Any = AutoModelForCausalLM.from_pretrained(folder)
     assert model.config.vocab_size == len(tokenizer) == 300
     assert model.config.max_position_embeddings == 16
-    assert model.generation_config.eos_token_id == END_OF_TEXT_ID == tokenizer.eos_token_id
+    assert model.generation_config.eos_token_id == [END_OF_TEXT_ID, END_ID]
+    assert tokenizer.eos_token_id == END_OF_TEXT_ID
+    assert tokenizer.chat_template
     assert model.generation_config.pad_token_id == PADDING_ID == tokenizer.pad_token_id
     assert {tensor.dtype for tensor in load_file(folder / "model.safetensors").values()} == {
         torch.float32
