@@ -168,6 +168,7 @@ class Train:
     seed: int = limits(minimum=0, maximum=2**32 - 1)
     steps: int | None = limits(minimum=1)
     minutes: float | None = limits(minimum=0.01)
+    fim_share: float = limits(minimum=0, maximum=1)
     tokens_per_step: int = limits(minimum=8)
     micro_batch_tokens: int = limits(minimum=8)
     learning_rate: float = limits(minimum=1e-8, maximum=10)

@@ -1,5 +1,8 @@
 """Training windows: the batch of a step is a pure function of (seed, step), so there is no loader
 state to keep.
+
+A share of the text of a window is put into the order of fill-in-the-middle, and what the model is
+not to learn to say (the user's words, the marks of a format) is no target.
 """
 
 from functools import lru_cache
@@ -9,6 +12,10 @@ import numpy
 import torch
 
 from stages.errors import UserError
+from stages.tokens import TokenSplit
+from stages.train.evaluation import IGNORED
+from stages.train.masks import control_before, has_conversations, target_mask
+from stages.train.middles import middle_window
 
 
 class Windows:
@@ -17,14 +24,24 @@ class Windows:
 
     Every epoch cuts the stream anew, so that a token is not always at the same place in its window.
 
+    Args:
+        split: the token stream and where its documents start.
+        length: ids of the model's context.
+        seed: of the order, the offsets and the cuts of fill-in-the-middle.
+        fim_share: of the pieces of text that are reordered.
+
     Raises:
         UserError: the split is too small for one window.
     """
 
-    def __init__(self, ids: numpy.ndarray[Any, Any], length: int, seed: int) -> None:
+    def __init__(self, split: TokenSplit, length: int, seed: int, fim_share: float = 0) -> None:
+        ids = split.ids
         self.ids = ids
+        self.offsets = split.offsets
         self.length = length
         self.seed = seed
+        self.fim_share = fim_share
+        self.is_masked = fim_share > 0 or has_conversations(ids, split.offsets)
         self.per_epoch = (len(ids) - length) // length  # any offset below `length` leaves as many
         if self.per_epoch < 1:
             raise UserError(
@@ -36,18 +53,26 @@ class Windows:
 
     def batch(self, first: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns inputs and targets, each (count, length) of int64, of the windows numbered from
-        `first` on.
+        `first` on; a target that does not count is IGNORED.
         """
-        rows = numpy.stack([self._window(number) for number in range(first, first + count)]).astype(
-            numpy.int64
-        )
-        return torch.from_numpy(rows[:, :-1]), torch.from_numpy(rows[:, 1:])
+        rows = numpy.zeros((count, self.length + 1), numpy.int64)
+        targets = numpy.zeros((count, self.length), numpy.int64)
+        for row, number in enumerate(range(first, first + count)):
+            epoch, start = self._place(number)
+            rows[row] = window = middle_window(
+                self.ids, self.offsets, start, self.length + 1, self.seed, epoch, self.fim_share
+            )
+            targets[row] = window[1:]
+            if self.is_masked:
+                counted = target_mask(window, control_before(self.ids, self.offsets, start))
+                targets[row, ~counted] = IGNORED
+        return torch.from_numpy(rows[:, :-1]), torch.from_numpy(targets)
 
-    def _window(self, number: int) -> numpy.ndarray[Any, Any]:
+    def _place(self, number: int) -> tuple[int, int]:
+        """Returns the epoch of a window and where it begins in the stream."""
         epoch, place = divmod(number, self.per_epoch)
         offset, order = self._epoch(epoch)
-        start = offset + int(order[place]) * self.length
-        return self.ids[start : start + self.length + 1]
+        return epoch, offset + int(order[place]) * self.length
 
     def _shuffled(self, epoch: int) -> tuple[int, numpy.ndarray[Any, Any]]:
         generator = numpy.random.default_rng([self.seed, epoch])

@@ -15,10 +15,8 @@ import orjson
 import torch
 
 from stages.errors import UserError
-from stages.tokens import TokenSplit
+from stages.tokens import VALIDATION_DOCUMENTS, TokenSplit
 from stages.train.evaluation import document_windows, window_nats
-
-DOCUMENTS_FILE = "val.documents.jsonl"
 
 
 def read_documents(tokens: Path, count: int) -> list[dict[str, Any]] | None:
@@ -27,7 +25,7 @@ def read_documents(tokens: Path, count: int) -> list[dict[str, Any]] | None:
     Raises:
         UserError: there are more or fewer lines than documents.
     """
-    path = tokens / DOCUMENTS_FILE
+    path = tokens / VALIDATION_DOCUMENTS
     if not path.is_file():
         return None
     documents = [orjson.loads(line) for line in path.read_bytes().splitlines()]

@@ -18,6 +18,7 @@ from stages.tokens import read_split
 from stages.train.batches import Windows
 from stages.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from stages.train.evaluation import (
+    IGNORED,
     Window,
     bits_per_byte,
     sampled,
@@ -46,7 +47,7 @@ class Run:
         self.length = model_config.context_length
         self.accelerator = _accelerator(config)
         split = read_split(tokens, "train")
-        self.windows = Windows(split.ids, self.length, config.seed)
+        self.windows = Windows(split, self.length, config.seed, config.fim_share)
         self.train_bytes_per_token = split.bytes / len(split.ids)
         self.validation = validation_windows(read_split(tokens, "val"), self.length)
         tokenizer = load_tokenizer(tokenizer_folder)
@@ -92,7 +93,7 @@ class Run:
         return self.progress.seconds / (60 * self.config.minutes)
 
     def _step(self, done: float) -> float:
-        """Takes one optimiser step and returns the mean loss of its tokens, in nats."""
+        """Takes one optimiser step and returns the mean loss of the targets that count, in nats."""
         config, accelerator = self.config, self.accelerator
         rate = config.learning_rate * learning_rate_share(
             done, config.warmup_share, config.cooldown_share
@@ -103,13 +104,15 @@ class Run:
         per_micro_batch = config.micro_batch_tokens // self.length
         total = 0.0
         first = self.progress.step * per_step
-        for start in range(first, first + per_step, per_micro_batch):
-            inputs, targets = self.windows.batch(start, per_micro_batch)
+        starts = range(first, first + per_step, per_micro_batch)
+        batches = [self.windows.batch(start, per_micro_batch) for start in starts]
+        counted = max(1, sum(int((targets != IGNORED).sum()) for _, targets in batches))
+        for inputs, targets in batches:
             with accelerator.autocast():
                 losses = token_losses(
                     self.model, inputs.to(accelerator.device), targets.to(accelerator.device)
                 )
-            loss = losses.sum() / config.tokens_per_step
+            loss = losses.sum() / counted
             accelerator.backward(loss)
             total += float(loss.detach())
         if not math.isfinite(total):

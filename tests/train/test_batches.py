@@ -5,22 +5,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.errors import UserError
+from stages.records import segments
+from stages.special_tokens import END_ID, MIDDLE_ID, PREFIX_ID, SUFFIX_ID
+from stages.tokens import OFFSET_DTYPE, TokenSplit
 from stages.train.batches import Windows
+from stages.train.evaluation import IGNORED
 
 LENGTHS = st.integers(1, 9)
 SIZES = st.integers(18, 200)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def stream(size: int) -> numpy.ndarray[tuple[int], numpy.dtype[numpy.uint16]]:
-    """Ids that are their own place in the stream."""
-    return numpy.arange(size, dtype=numpy.uint16)
+BASE = 300  # above the special tokens
+
+
+def stream(size: int) -> TokenSplit:
+    """One document, whose ids are their own place in the stream, from BASE on."""
+    ids = numpy.arange(BASE, BASE + size, dtype=numpy.uint16)
+    return TokenSplit(ids, numpy.array([0, size], OFFSET_DTYPE), size)
 
 
 def epoch(windows: Windows, number: int) -> list[list[int]]:
     """The windows of an epoch: their ids, the last of which is a target only."""
     inputs, targets = windows.batch(number * windows.per_epoch, windows.per_epoch)
-    return torch.cat([inputs, targets[:, -1:]], dim=1).tolist()
+    return (torch.cat([inputs, targets[:, -1:]], dim=1) - BASE).tolist()
 
 
 @given(SIZES, LENGTHS, SEEDS, st.integers(0, 5))
@@ -97,3 +105,32 @@ def test_too_small_a_split_is_refused_with_the_length_that_fits() -> None:
     with pytest.raises(UserError, match=message):
         Windows(stream(51), 64, seed=0)
     assert Windows(stream(51), 25, seed=0).per_epoch == 1
+
+
+def test_a_share_of_the_text_is_learnt_from_both_sides() -> None:
+    split = stream(4000)
+    inputs, targets = Windows(split, 50, seed=1, fim_share=0.5).batch(0, 70)
+    marks = torch.isin(inputs, torch.tensor([PREFIX_ID, SUFFIX_ID, MIDDLE_ID]))
+    reordered = marks.sum(1)
+    assert set(reordered.tolist()) == {0, 3}
+    assert 20 < int((reordered == 3).sum()) < 50
+    assert not torch.isin(targets, torch.tensor([PREFIX_ID, SUFFIX_ID, MIDDLE_ID])).any()
+    plain = reordered == 0
+    assert torch.equal(targets[plain], inputs[plain] + 1)
+    again = Windows(split, 50, seed=1, fim_share=0.5).batch(0, 70)
+    assert torch.equal(again[0], inputs) and torch.equal(again[1], targets)
+
+
+def test_of_a_conversation_only_the_answers_are_targets() -> None:
+    words = ([400, 401], [500, 501], [402], [502])
+    messages = list(zip(("user", "assistant") * 2, words, strict=True))
+    record = {"messages": [{"role": role, "content": ""} for role, _ in messages]}
+    ids: list[int] = []
+    for segment, (_, text) in zip(segments(record), messages, strict=True):
+        ids += [*segment.before, *text, *segment.after]
+    stream_ids = numpy.array(ids * 9, numpy.uint16)
+    offsets = numpy.arange(0, len(stream_ids) + 1, len(ids)).astype(OFFSET_DTYPE)
+    windows = Windows(TokenSplit(stream_ids, offsets, 9), 7, seed=0, fim_share=0.5)
+    _, targets = windows.batch(0, windows.per_epoch)
+    learnt = set(targets.flatten().tolist()) - {IGNORED}
+    assert learnt == {500, 501, 502, END_ID}

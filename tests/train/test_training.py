@@ -147,7 +147,8 @@ class Stopping(Windows):
     """Training windows that end with an exception."""
 
     def __init__(self, tokens: Path, model: Model, config: Train, steps: int) -> None:
-        super().__init__(read_split(tokens, "train").ids, model.context_length, config.seed)
+        split = read_split(tokens, "train")
+        super().__init__(split, model.context_length, config.seed, config.fim_share)
         self.end = steps * config.tokens_per_step // model.context_length
 
     def batch(self, first: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
