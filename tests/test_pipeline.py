@@ -83,7 +83,8 @@ def test_stages_killed_at_random_moments_end_in_the_same_bytes(
         kill_during(clone, stage, after=random.uniform(0, 0.5))
     clone.repro()
     assert clone.hashes() == trained.hashes()
-    assert not any(path.is_dir() for path in (clone.root / ".work").glob("*/*"))
+    left = [path for path in (clone.root / ".work").glob("*/*") if path.is_dir()]
+    assert {path.parent.name for path in left} <= {"merges", "numba"}, "what is kept on purpose"
 
 
 def kill_during(clone: Clone, stage: str, after: float) -> None:

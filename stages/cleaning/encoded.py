@@ -12,10 +12,10 @@ rules take. tests/cleaning/test_encoded.py holds the two against each other.
 
 from typing import Any
 
-import numba
 import numpy
 
 from stages.cleaning.scanning import run
+from stages.kernel import kernel
 
 RUN = 1024  # bytes; a longer match is data, wherever it is
 SHARE = 0.5  # of a file's bytes; more of them in matches of one pattern, and the file is data
@@ -46,7 +46,7 @@ def is_encoded(data: bytes) -> bool:
     return any(holds(values, KINDS, limit) for holds in (_base64, _hex, _escapes))
 
 
-@numba.njit(cache=True)
+@kernel
 def _base64(data: Any, kinds: Any, limit: int) -> bool:
     total = end = 0
     while end < len(data):
@@ -57,7 +57,7 @@ def _base64(data: Any, kinds: Any, limit: int) -> bool:
     return False
 
 
-@numba.njit(cache=True)
+@kernel
 def _hex(data: Any, kinds: Any, limit: int) -> bool:
     total = index = end = 0
     while end < len(data):
@@ -77,7 +77,7 @@ def _hex(data: Any, kinds: Any, limit: int) -> bool:
     return False
 
 
-@numba.njit(cache=True)
+@kernel
 def _hex_item(data: Any, kinds: Any, start: int) -> int:
     """Returns where the item that begins at `start` ends; `start`, where none does."""
     index, size = start, len(data)
@@ -100,7 +100,7 @@ def _hex_item(data: Any, kinds: Any, start: int) -> int:
     return index
 
 
-@numba.njit(cache=True)
+@kernel
 def _is_escape(data: Any, kinds: Any, index: int) -> bool:
     if index + 6 > len(data) or data[index] != BACKSLASH or data[index + 1] != U:
         return False
@@ -110,7 +110,7 @@ def _is_escape(data: Any, kinds: Any, index: int) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@kernel
 def _escapes(data: Any, kinds: Any, limit: int) -> bool:
     total = index = end = 0
     while end < len(data):

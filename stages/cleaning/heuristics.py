@@ -10,10 +10,10 @@ a few names, and Text, JSON, YAML, OWL and DOT of more than 512 lines.
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy
 
 from stages.cleaning.encoded import is_encoded
+from stages.kernel import kernel
 
 MANY_LINES = "more than max_lines"
 LONG_LINE = "line longer than max_line_length"
@@ -79,7 +79,7 @@ def reject(text: str, path: str, rules: Rules) -> str | None:
     return None
 
 
-@numba.njit(cache=True)
+@kernel
 def _count(data: Any) -> Any:
     """Returns how many line feeds, ASCII letters and digits there are."""
     breaks, letters, digits = numpy.int64(0), numpy.int64(0), numpy.int64(0)

@@ -9,11 +9,11 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy
 from numpy.typing import NDArray
 
 from stages.cleaning.shingles import shingles
+from stages.kernel import kernel
 
 PERMUTATIONS = 256  # as The Stack v3 has it; The Stack v2 has 250
 U32 = numpy.uint32
@@ -22,7 +22,7 @@ U64 = numpy.uint64
 FACTORS = numpy.frombuffer(hashlib.shake_128(b"minhash").digest(4 * PERMUTATIONS), "<u4") | U32(1)
 
 
-@numba.njit(cache=True)
+@kernel
 def _minima(found: Any, offsets: Any, factors: Any, minima: Any) -> None:
     """Writes the least value of each permutation over each document's shingles to `minima`.
 

@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any
 
-import numba
 import numpy
 from numpy.typing import NDArray
 
 from stages.cleaning.scanning import run
 from stages.cleaning.secrets import redact_secrets
+from stages.kernel import kernel
 
 EMAIL_TAG = "<EMAIL>"
 IP_ADDRESS_TAG = "<IP_ADDRESS>"
@@ -123,7 +123,7 @@ def redact_ip_addresses(text: str, data: NDArray[numpy.uint8]) -> tuple[str, int
     return _replaced(text, sorted(spans), IP_ADDRESS_TAG), len(spans)
 
 
-@numba.njit(cache=True)
+@kernel
 def _holds(data: Any, bytes_: Any, kind: int, least: int, separator: int) -> bool:
     """Returns whether a run of bytes of an address has as many separators as one needs, three."""
     end = 0

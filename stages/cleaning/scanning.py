@@ -5,16 +5,17 @@ re reads 20 to 60 MB/s of a pattern that begins with a choice.
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy
 from numpy.typing import NDArray
+
+from stages.kernel import kernel
 
 SLOTS = 4096
 FACTOR = 2654435761  # 2^32 / the golden ratio: Knuth's multiplicative hash
 PREFIX = 3  # bytes, the least length of a string that is looked for
 
 
-@numba.njit(cache=True)
+@kernel
 def run(data: Any, kinds: Any, kind: int, begin: int, least: int) -> tuple[int, int]:
     """Returns the begin and end of the first run from `begin` on of at least `least` bytes of a
     kind; the end of the data twice, where there is none. It looks at few of the bytes between.
@@ -68,13 +69,13 @@ def fold(text: bytes) -> NDArray[numpy.uint8]:
     return numpy.frombuffer(text, numpy.uint8) | numpy.uint8(32)
 
 
-@numba.njit(cache=True, inline="always")
+@kernel
 def _slot(prefix: Any) -> Any:
     """Returns the slot of three folded bytes, the first the lowest."""
     return (numpy.uint32(prefix) * numpy.uint32(FACTOR) & numpy.uint32(0xFFFFFFFF)) >> 20
 
 
-@numba.njit(cache=True)
+@kernel
 def _search(data: Any, begins: Any, slots: Any, strings: Any, ends: Any) -> int:
     found = 0
     prefix = numpy.uint32(0)

@@ -10,9 +10,10 @@ The hashes are the same on every machine. A change to them invalidates stages/cl
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy
 from numpy.typing import NDArray
+
+from stages.kernel import kernel
 
 WORDS = 5  # of a shingle
 IS_WORD = numpy.array(
@@ -24,7 +25,7 @@ PRIME = U64(0x100000001B3)
 ODD = U64(0x9E3779B97F4A7C15)
 
 
-@numba.njit(cache=True, inline="always")
+@kernel
 def mix(value: Any) -> Any:
     """Returns 64 bits that all depend on all 64 of `value`: the end of splitmix64 (Steele et al.
     2014).
@@ -34,7 +35,7 @@ def mix(value: Any) -> Any:
     return value ^ (value >> U64(31))
 
 
-@numba.njit(cache=True)
+@kernel
 def _hash(data: Any, ends: Any, is_word: Any, found: Any, offsets: Any) -> None:
     """Writes the shingles of the documents that end at `ends` to `found`, those of document n from
     offsets[n] on. Words are hashed by FNV-1a.
@@ -66,7 +67,7 @@ def _hash(data: Any, ends: Any, is_word: Any, found: Any, offsets: Any) -> None:
         offsets[document + 1] = place
 
 
-@numba.njit(cache=True, inline="always")
+@kernel
 def _join(first: Any, second: Any, third: Any, fourth: Any, fifth: Any) -> Any:
     return mix((((first * ODD + second) * ODD + third) * ODD + fourth) * ODD + fifth)
 

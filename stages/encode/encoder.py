@@ -122,7 +122,7 @@ class CompiledEncoder:
 
     def encode(self, text: bytes) -> Array:
         """Returns the ids of one text in UTF-8."""
-        from stages.encode.segmentation import encode_text
+        from stages.encode.texts import encode_text
         from stages.pretokens.counter import words_of
 
         padded = numpy.frombuffer(text + PADDING, numpy.uint8)

@@ -41,8 +41,7 @@ from stages.workdir import file_sha256, fresh, open_workdir, publish, work_key, 
 BATCH_DOCUMENTS = 256
 FACTS = "facts.json"
 CODE = (  # what decides a byte of the files or of the metrics
-    *("encode/encoder.py", "encode/encoding.py", "encode/languages.py"),
-    *("encode/segmentation.py", "encode/tallies.py", "kernel.py", "records.py", "tokens.py"),
+    *("encode", "kernel.py", "records.py", "tokens.py"),
     *("pretokens/classes.py", "pretokens/counter.py", "pretokens/patterns.py"),
     *("pretokens/scanner.py", "special_tokens.py"),
 )

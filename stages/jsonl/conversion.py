@@ -34,7 +34,8 @@ from stages.workdir import (
     write_json,
 )
 
-BYTES_DEPEND_ON = ("jsonl", "cleaning", "fields", "readers", "records.py")  # as in dvc.yaml
+# Of the code; as in dvc.yaml.
+BYTES_DEPEND_ON = ("jsonl", "cleaning", "fields", "kernel.py", "readers", "records.py")
 
 log = logging.getLogger(__name__)
 
