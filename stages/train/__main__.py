@@ -1,5 +1,5 @@
-"""Reads data/tokens, models/tokenizer and conf/prompts.txt, writes models/lm, metrics/train.json,
-plots/train.csv and plots/completions.md.
+"""Reads data/tokens, models/tokenizer and conf/prompts.txt, writes models/lm, metrics/train.json
+and plots/train.csv.
 
 Run alone: `python -m stages.train`.
 """
@@ -26,7 +26,6 @@ def main() -> None:
         metrics=Path("metrics/train.json"),
         plot=Path("plots/train.csv"),
         prompts=Path("conf/prompts.txt"),
-        completions=Path("plots/completions.md"),
     )
 
 

@@ -44,10 +44,9 @@ def train(
     metrics: Path,
     plot: Path,
     prompts: Path,
-    completions: Path,
 ) -> None:
-    """Trains on data/tokens and writes the model, its metrics, its curve and its completions of the
-    prompts.
+    """Trains on data/tokens and writes the model with its completions of the prompts, its metrics
+    and its curve.
 
     Raises:
         UserError: too little data, a device that is not there, or a loss that is no number.
@@ -72,11 +71,11 @@ def train(
         write_model(run, finished, tokenizer_folder)
         with atomic_write(finished / "README.md", "w") as file:
             file.write(model_card(facts, model_config, config, meta))
+        with atomic_write(finished / "completions.md", "w") as file:
+            file.write(page)
         write_attribution(finished, tokens, meta)
         publish(finished, out)
         write_rows(plot, run.progress.rows)
-        with atomic_write(completions, "w") as file:
-            file.write(page)
         write_json(metrics, facts)
 
 

@@ -75,7 +75,6 @@ def trained(*overrides: str, out: str = "lm") -> Path:
         metrics=Path(f"{out}.json"),
         plot=Path(f"{out}.csv"),
         prompts=PROMPTS,
-        completions=Path(f"{out}.md"),
     )
     return Path(out)
 
@@ -107,7 +106,7 @@ def test_training_twice_gives_the_same_files() -> None:
     assert "model.safetensors" in names
     for name in names:
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
-    for suffix in (".json", ".csv", ".md"):
+    for suffix in (".json", ".csv"):
         assert Path(f"one{suffix}").read_bytes() == Path(f"two{suffix}").read_bytes()
 
 
