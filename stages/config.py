@@ -150,7 +150,7 @@ class Encode:
 class Model:
     """The model's architecture and sizes."""
 
-    architecture: str = limits(choices=("llama",))
+    architecture: str = limits(choices=("llama", "qwen3"))
     hidden_size: int = limits(minimum=8, maximum=65_536)
     intermediate_size: int = limits(minimum=8)
     num_layers: int = limits(minimum=1, maximum=1024)
@@ -165,13 +165,16 @@ class Model:
 class Train:
     """How the model is trained, and on what."""
 
+    compile: bool
     seed: int = limits(minimum=0, maximum=2**32 - 1)
     steps: int | None = limits(minimum=1)
     minutes: float | None = limits(minimum=0.01)
     fim_share: float = limits(minimum=0, maximum=1)
     tokens_per_step: int = limits(minimum=8)
     micro_batch_tokens: int = limits(minimum=8)
+    optimizer: str = limits(choices=("adamw", "muon"))
     learning_rate: float = limits(minimum=1e-8, maximum=10)
+    momentum: float = limits(minimum=0, maximum=0.9999)
     warmup_share: float = limits(minimum=0, maximum=1)
     cooldown_share: float = limits(minimum=0, maximum=1)
     weight_decay: float = limits(minimum=0, maximum=10)
@@ -182,7 +185,9 @@ class Train:
     evaluate_every: int = limits(minimum=1)
     evaluate_tokens: int = limits(minimum=1)
     device: str = limits(choices=("cpu", "cuda", "mps", "auto"))
-    precision: str = limits(choices=("float32", "bfloat16"))
+    precision: str = limits(choices=("float32", "bfloat16", "auto"))
+    processes: int = limits(minimum=1, maximum=4096)
+    sharding: str = limits(choices=("none", "full"))
     threads: int = limits(minimum=1, maximum=4096)
 
 
@@ -423,6 +428,11 @@ def _check_together(config: Config) -> None:
         raise UserError(
             f"train.tokens_per_step is {train.tokens_per_step}, expected a multiple of "
             f"train.micro_batch_tokens ({train.micro_batch_tokens})."
+        )
+    if train.sharding == "full" and train.optimizer == "muon":
+        raise UserError(
+            "train.sharding=full needs train.optimizer=adamw: Muon works on whole matrices, and "
+            "sharding cuts them."
         )
     if train.warmup_share + train.cooldown_share > 1:
         raise UserError(

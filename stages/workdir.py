@@ -63,6 +63,11 @@ def work_key(
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def workdir_path(stage: str, key: str) -> Path:
+    """Returns where the stage's work directory for `key` is, or will be."""
+    return project_root() / ".work" / stage / key
+
+
 @contextmanager
 def open_workdir(stage: str, key: str, keep: bool = False) -> Iterator[Path]:
     """Yields the stage's work directory for `key`, held by this process alone, with what it had so
@@ -73,9 +78,9 @@ def open_workdir(stage: str, key: str, keep: bool = False) -> Iterator[Path]:
     Raises:
         UserError: another process holds it.
     """
-    folder = project_root() / ".work" / stage
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{key}.lock", timeout=LOCK_SECONDS)
+    path = workdir_path(stage, key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f"{key}.lock"), timeout=LOCK_SECONDS)
     try:
         lock.acquire()
     except Timeout:
@@ -85,7 +90,6 @@ def open_workdir(stage: str, key: str, keep: bool = False) -> Iterator[Path]:
             "again."
         ) from None
     try:
-        path = folder / key
         path.mkdir(exist_ok=True)
         yield path
         if not keep:

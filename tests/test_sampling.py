@@ -29,8 +29,9 @@ from stages.special_tokens import (
     SUFFIX_ID,
 )
 from stages.tokenizer.training import load_tokenizer
+from stages.train.determinism import set_determinism
+from stages.train.export import transformers_model
 from stages.train.middles import middle_order
-from stages.train.model import build_model, set_determinism
 from tests.tiny import documents, model_and_train, write_tiny_tokenizer
 
 CONTEXT = 16
@@ -48,7 +49,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 def model() -> Any:
     config, run = model_and_train("model.initializer_range=0.3")
     set_determinism(run)
-    return build_model(config, vocab_size=300).eval()
+    return transformers_model(config, vocab_size=300).eval()
 
 
 def message(role: str, content: str) -> dict[str, str]:

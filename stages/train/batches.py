@@ -13,7 +13,7 @@ import torch
 
 from stages.errors import UserError
 from stages.tokens import TokenSplit
-from stages.train.evaluation import IGNORED
+from stages.train.loss import IGNORED
 from stages.train.masks import control_before, has_conversations, target_mask
 from stages.train.middles import middle_window
 

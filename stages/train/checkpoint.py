@@ -1,6 +1,12 @@
-"""A checkpoint: everything that a run needs to go on as if it had never stopped."""
+"""Checkpoints: everything that a run needs to go on as if it had never stopped.
+
+`checkpoint-<step>.pt` in the work directory, the last two of them. The batch of a step follows from
+its number, so where the data is needs no state; weights and optimisers are kept whole, so that
+another number of processes can go on from them.
+"""
 
 import logging
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,39 +15,71 @@ import torch
 
 from stages.workdir import atomic_write
 
+KEPT = 2
+NAME = re.compile(r"checkpoint-(\d+)\.pt")
+
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Progress:
-    """Where a run is: steps done, seconds spent, the rows of plots/train.csv, and the losses since
-    the last row.
+    """Where a run is: steps done, seconds spent, the rows of plots/train.csv, the losses since the
+    last row, the smoothed loss, now and at its lowest, and the precision, once it is chosen.
     """
 
     step: int = 0
     seconds: float = 0.0
     rows: list[dict[str, Any]] = field(default_factory=list)
     recent_losses: list[float] = field(default_factory=list)
+    smoothed_loss: float | None = None
+    lowest_loss: float | None = None
+    precision: str = ""
 
 
-def save_checkpoint(path: Path, model: torch.nn.Module, optimizer: Any, progress: Progress) -> None:
-    """Writes weights, optimiser and progress; the file is whole or the last one stays."""
-    state = {
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "progress": asdict(progress),
+@dataclass
+class State:
+    """What a checkpoint holds: weights by name, the state of each optimiser, and progress."""
+
+    weights: dict[str, torch.Tensor]
+    optimizers: list[dict[str, Any]]
+    progress: Progress
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Returns the checkpoints of a work directory, the newest first."""
+    found = [(int(match[1]), path) for path in folder.iterdir() if (match := _named(path))]
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def save_checkpoint(folder: Path, state: State) -> None:
+    """Writes a checkpoint, whole and on disk before an older one goes."""
+    values = {
+        "weights": state.weights,
+        "optimizers": state.optimizers,
+        "progress": asdict(state.progress),
+        "random": torch.get_rng_state(),
     }
-    with atomic_write(path) as file:
-        torch.save(state, file)
+    with atomic_write(folder / f"checkpoint-{state.progress.step}.pt") as file:
+        torch.save(values, file)
+    for path in checkpoints(folder)[KEPT:]:
+        path.unlink()
 
 
-def load_checkpoint(path: Path, model: torch.nn.Module, optimizer: Any) -> Progress:
-    """Puts model and optimiser where the checkpoint left them; without one, at the start."""
-    if not path.is_file():
-        return Progress()
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    progress = Progress(**state["progress"])
-    log.info("going on from step %d", progress.step)
-    return progress
+def load_checkpoint(folder: Path) -> State | None:
+    """Returns the newest checkpoint that can be read, or None; torch's generator is set to where it
+    was.
+    """
+    for path in checkpoints(folder) if folder.is_dir() else []:
+        try:
+            values = torch.load(path, map_location="cpu", weights_only=True)
+        except (EOFError, RuntimeError, OSError) as error:
+            log.warning("%s can't be read (%s): trying the one before it", path, error)
+            continue
+        torch.set_rng_state(values["random"])
+        progress = Progress(**values["progress"])
+        return State(values["weights"], values["optimizers"], progress)
+    return None
+
+
+def _named(path: Path) -> "re.Match[str] | None":
+    return NAME.fullmatch(path.name)

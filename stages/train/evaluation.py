@@ -11,9 +11,7 @@ from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from stages.special_tokens import SPECIAL_TOKENS
 from stages.tokens import TokenSplit
-from stages.train.model import token_losses
-
-IGNORED = -100
+from stages.train.loss import IGNORED
 
 
 @dataclass
@@ -84,13 +82,16 @@ def bits_per_byte(
     return float(nats.sum()) / math.log(2) / size
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def window_nats(
     model: Any, windows: list[Window], batch_windows: int, device: torch.device
 ) -> numpy.ndarray[Any, Any]:
     """Returns the nats that the model needs for the scored ids of each window, (windows,) of
-    float64; the model is left in training mode.
+    float64; the model is left in the mode it was in.
+
+    Windows have all lengths, and compiling for each would take longer than it saves.
     """
+    was_training = model.training
     model.eval()
     nats = []
     for first in range(0, len(windows), batch_windows):
@@ -102,9 +103,10 @@ def window_nats(
             ids = window.ids.astype(numpy.int64)
             inputs[row, : len(ids) - 1] = ids[:-1]
             targets[row, len(ids) - 1 - window.scored : len(ids) - 1] = ids[-window.scored :]
-        losses = token_losses(
-            model, torch.from_numpy(inputs).to(device), torch.from_numpy(targets).to(device)
-        )
+        with torch.compiler.set_stance("force_eager"):
+            losses = model(
+                torch.from_numpy(inputs).to(device), torch.from_numpy(targets).to(device)
+            )
         nats.append(losses.cpu().double().sum(1).numpy())
-    model.train()
+    model.train(was_training)
     return numpy.concatenate(nats)

@@ -3,21 +3,23 @@
 import csv
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from stages.config import Model, Runtime, Train
 from stages.errors import UserError
-from stages.special_tokens import END_ID, END_OF_TEXT_ID
 from stages.tokenizer.chat_template import CHAT_TEMPLATE_FILE
 from stages.tokens import read_meta
 from stages.train.attribution import write_attribution
 from stages.train.card import model_card
 from stages.train.completions import read_prompts
+from stages.train.determinism import processor, set_determinism
 from stages.train.examination import examine
-from stages.train.model import processor, set_determinism
+from stages.train.export import export
 from stages.train.run import Run
 from stages.workdir import (
     atomic_write,
@@ -26,6 +28,7 @@ from stages.workdir import (
     open_workdir,
     publish,
     work_key,
+    workdir_path,
     write_json,
 )
 
@@ -60,15 +63,21 @@ def train(
         )
     wanted = read_prompts(prompts)
     set_determinism(config)
-    with open_workdir(
-        "train", work_key("train", [model_config, config], [tokens / "meta.json"])
-    ) as work:
-        run = Run(model_config, config, runtime, tokens, tokenizer_folder)
-        run.train(work / "checkpoint.pt")
+    run = Run(model_config, config, runtime, tokens, tokenizer_folder)
+    # any number of processes computes the same steps, so another number may go on
+    key = work_key("train", [model_config, replace(config, processes=1)], [tokens / "meta.json"])
+    if not run.is_first:
+        run.train(workdir_path("train", key))
+        run.weights()
+        return
+    with open_workdir("train", key) as work:
+        run.train(work, speeds=plot.with_name("speed.csv"))
+        weights = run.weights()
+        model = export(weights, model_config)
         finished = fresh(work / "lm")
-        measured, page = examine(run, tokens, tokenizer_folder, wanted)
-        facts = {**measured, **model_facts(run, meta)}
-        write_model(run, finished, tokenizer_folder)
+        measured, page = examine(run, weights, model, tokens, tokenizer_folder, wanted)
+        facts = {**measured, **model_facts(run, model, meta)}
+        write_model(model, finished, tokenizer_folder)
         with atomic_write(finished / "README.md", "w") as file:
             file.write(model_card(facts, model_config, config, meta))
         with atomic_write(finished / "completions.md", "w") as file:
@@ -79,29 +88,28 @@ def train(
         write_json(metrics, facts)
 
 
-def model_facts(run: Run, meta: dict[str, Any]) -> dict[str, Any]:
+def model_facts(run: Run, model: PreTrainedModel, meta: dict[str, Any]) -> dict[str, Any]:
     """Returns the facts of a finished run: nothing in them differs between two runs on one kind of
     machine.
     """
     tokens = run.progress.step * run.config.tokens_per_step
-    device = run.accelerator.device
     return {
-        "parameters": sum(parameter.numel() for parameter in run.unwrapped.parameters()),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "steps": run.progress.step,
         "tokens": tokens,
         "epochs": round(tokens / meta["train"]["tokens"], 4),
         "val_documents": meta["val"]["documents"],
         "val_bytes": meta["val"]["bytes"],
         "threads": run.config.threads,
-        "processor": processor() if device.type == "cpu" else str(device),
+        "processes": run.accelerator.num_processes,
+        "precision": run.progress.precision,
+        "processor": processor() if run.device.type == "cpu" else str(run.device),
     }
 
 
-def write_model(run: Run, folder: Path, tokenizer_folder: Path) -> None:
+def write_model(model: PreTrainedModel, folder: Path, tokenizer_folder: Path) -> None:
     """Writes weights, configuration and tokenizer."""
-    # transformers' own `generate` and server then end an answer too
-    run.unwrapped.generation_config.eos_token_id = [END_OF_TEXT_ID, END_ID]
-    run.unwrapped.save_pretrained(folder)
+    model.save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", CHAT_TEMPLATE_FILE):
         shutil.copyfile(tokenizer_folder / name, folder / name)
 

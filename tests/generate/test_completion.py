@@ -9,7 +9,8 @@ from stages.config import Generate
 from stages.errors import UserError
 from stages.generate.completion import Writer, complete, load_model, stream_completion
 from stages.generate.conversation import converse
-from stages.train.model import build_model, set_determinism
+from stages.train.determinism import set_determinism
+from stages.train.export import transformers_model
 from tests.tiny import documents, model_and_train, write_tiny_tokenizer
 
 
@@ -20,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_tiny_tokenizer(folder)
     config, run = model_and_train("model.context_length=32", "model.initializer_range=0.3")
     set_determinism(run)
-    build_model(config, vocab_size=300).save_pretrained(folder)
+    transformers_model(config, vocab_size=300).save_pretrained(folder)
     return folder
 
 

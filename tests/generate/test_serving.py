@@ -10,7 +10,8 @@ from stages.errors import UserError
 from stages.generate.completion import Writer, load_model
 from stages.generate.requests import read_request
 from stages.generate.serving import open_server
-from stages.train.model import build_model, set_determinism
+from stages.train.determinism import set_determinism
+from stages.train.export import transformers_model
 from tests.generate.test_completion import options
 from tests.tiny import model_and_train, write_tiny_tokenizer
 
@@ -25,7 +26,7 @@ def writer(tmp_path_factory: pytest.TempPathFactory) -> Writer:
     write_tiny_tokenizer(folder)
     config, run = model_and_train("model.context_length=32", "model.initializer_range=0.3")
     set_determinism(run)
-    build_model(config, vocab_size=300).save_pretrained(folder)
+    transformers_model(config, vocab_size=300).save_pretrained(folder)
     return load_model(folder)
 
 

@@ -9,7 +9,7 @@ from stages.records import segments
 from stages.special_tokens import END_ID, MIDDLE_ID, PREFIX_ID, SUFFIX_ID
 from stages.tokens import OFFSET_DTYPE, TokenSplit
 from stages.train.batches import Windows
-from stages.train.evaluation import IGNORED
+from stages.train.loss import IGNORED
 
 LENGTHS = st.integers(1, 9)
 SIZES = st.integers(18, 200)

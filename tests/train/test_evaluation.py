@@ -7,10 +7,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import PreTrainedModel
 
 from stages.special_tokens import SPECIAL_TOKENS
 from stages.tokenizer.training import load_tokenizer
 from stages.tokens import TokenSplit, read_split
+from stages.train.determinism import set_determinism
 from stages.train.evaluation import (
     Window,
     bits_per_byte,
@@ -19,7 +21,8 @@ from stages.train.evaluation import (
     token_sizes,
     validation_windows,
 )
-from stages.train.model import build_model, set_determinism
+from stages.train.export import export
+from stages.train.network import Network
 from tests.tiny import documents, model_and_train, write_tiny_tokenizer, write_tokens
 
 LENGTHS = st.integers(8, 40)
@@ -41,7 +44,8 @@ def split(tokenizer_folder: Path) -> TokenSplit:
     return read_split(write_tokens(folder, tokenizer_folder, texts, texts), "val")
 
 
-def random_model(context_length: int) -> Any:
+def random_network(context_length: int) -> tuple[Network, PreTrainedModel]:
+    """A network, and the same as a model of transformers."""
     config, run = model_and_train(
         f"model.context_length={context_length}",
         f"train.tokens_per_step={context_length}",
@@ -49,7 +53,8 @@ def random_model(context_length: int) -> Any:
         "model.initializer_range=0.5",  # far from uniform, so that an error shows
     )
     set_determinism(run)
-    return build_model(config, vocab_size=300).eval()
+    network = Network(config, vocab_size=300)
+    return network, export(network.state_dict(), config)
 
 
 def scored_places(window: Window) -> list[int]:
@@ -123,19 +128,19 @@ def bits(model: Any, ids: list[int]) -> float:
 def test_bits_per_byte_is_that_of_each_document_alone(
     split: TokenSplit, tokenizer_folder: Path, batch_windows: int
 ) -> None:
-    model = random_model(context_length=256)
+    network, model = random_network(context_length=256)
     sizes = token_sizes(load_tokenizer(tokenizer_folder))
     windows = validation_windows(split, 256)
     assert len(windows) == 12
     expected = sum(bits(model, split.document(number).tolist()) for number in range(12))
-    found = bits_per_byte(model, windows, sizes, batch_windows, CPU)
+    found = bits_per_byte(network, windows, sizes, batch_windows, CPU)
     assert found == pytest.approx(expected / split.bytes, rel=1e-5)
 
 
 def test_bits_per_byte_of_long_documents_is_that_of_their_windows(
     split: TokenSplit, tokenizer_folder: Path
 ) -> None:
-    model = random_model(context_length=16)
+    network, model = random_network(context_length=16)
     sizes = token_sizes(load_tokenizer(tokenizer_folder))
     windows = validation_windows(split, 16)
     assert len(windows) > 24
@@ -145,17 +150,15 @@ def test_bits_per_byte_of_long_documents_is_that_of_their_windows(
         expected += bits(model, given)
         if len(given) - 1 > window.scored:
             expected -= bits(model, given[: len(given) - window.scored])
-    found = bits_per_byte(model, windows, sizes, 7, CPU)
+    found = bits_per_byte(network, windows, sizes, 7, CPU)
     assert found == pytest.approx(expected / split.bytes, rel=1e-5)
 
 
-def test_the_model_is_left_training(split: TokenSplit, tokenizer_folder: Path) -> None:
-    model = random_model(context_length=16)
-    bits_per_byte(
-        model,
-        validation_windows(split, 16)[:1],
-        token_sizes(load_tokenizer(tokenizer_folder)),
-        1,
-        CPU,
-    )
-    assert model.training
+@pytest.mark.parametrize("training", [True, False])
+def test_the_network_stays_in_its_mode(
+    split: TokenSplit, tokenizer_folder: Path, training: bool
+) -> None:
+    network = random_network(context_length=16)[0].train(training)
+    sizes = token_sizes(load_tokenizer(tokenizer_folder))
+    bits_per_byte(network, validation_windows(split, 16)[:1], sizes, 1, CPU)
+    assert network.training == training

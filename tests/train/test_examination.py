@@ -7,15 +7,17 @@ from typing import Any
 import numpy
 import pytest
 from tokenizers import Tokenizer
+from transformers import PreTrainedModel
 
 from stages.errors import UserError
 from stages.tokenizer.training import load_tokenizer
 from stages.tokens import read_split
 from stages.train.breakdown import by_name, document_bits, document_bytes, read_documents
 from stages.train.completions import completions_page, read_prompts
+from stages.train.determinism import set_determinism
 from stages.train.evaluation import bits_per_byte, token_sizes, validation_windows
 from stages.train.examination import examine
-from stages.train.model import set_determinism
+from stages.train.export import export
 from stages.train.parsing import parse_share, parses, python_prompts
 from stages.train.run import Run
 from tests.tiny import (
@@ -71,6 +73,14 @@ def run(root: Path) -> Run:
         os.chdir(before)
 
 
+def model_of(run: Run) -> PreTrainedModel:
+    return export(run.weights(), run.model_config)
+
+
+def examined(run: Run) -> tuple[dict[str, Any], str]:
+    return examine(run, run.weights(), model_of(run), TOKENS, TOKENIZER, ["def"])
+
+
 @pytest.fixture
 def tokenizer() -> Tokenizer:
     return load_tokenizer(TOKENIZER)
@@ -78,19 +88,17 @@ def tokenizer() -> Tokenizer:
 
 def test_the_documents_together_are_the_whole(run: Run, tokenizer: Tokenizer) -> None:
     split, sizes = read_split(TOKENS, "val"), token_sizes(tokenizer)
-    bits = document_bits(run.model, split, 32, 4, run.accelerator.device)
+    bits = document_bits(run.network, split, 32, 4, run.device)
     size = document_bytes(split, sizes)
     assert size.tolist() == [len(text.encode()) for text in TEXTS]
     windows = validation_windows(split, 32)
-    whole = bits_per_byte(run.model, windows, sizes, 4, run.accelerator.device)
+    whole = bits_per_byte(run.network, windows, sizes, 4, run.device)
     assert bits.sum() / size.sum() == pytest.approx(whole, rel=1e-6)
 
 
 def test_a_document_has_its_bits_whichever_stand_beside_it(run: Run) -> None:
     split = read_split(TOKENS, "val")
-    one, two = (
-        document_bits(run.model, split, 32, windows, run.accelerator.device) for windows in (1, 9)
-    )
+    one, two = (document_bits(run.network, split, 32, windows, run.device) for windows in (1, 9))
     assert one == pytest.approx(two, rel=1e-5)
 
 
@@ -102,7 +110,7 @@ def test_a_name_has_the_figure_of_its_documents() -> None:
 
 def test_figures_are_by_source_and_language_and_agree(run: Run, tokenizer: Tokenizer) -> None:
     tell_documents()
-    figures, _ = examine(run, TOKENS, TOKENIZER, ["def"])
+    figures, _ = examined(run)
     assert list(figures) == ["bits_per_byte", "by_source", "by_language", "parse_share"]
     assert list(figures["by_source"]) == ["a", "b"]
     assert list(figures["by_language"]) == ["Python", "Text", "other"]
@@ -110,11 +118,11 @@ def test_figures_are_by_source_and_language_and_agree(run: Run, tokenizer: Token
     parts = {"a": sum(size[::2]), "b": sum(size[1::2])}
     together = sum(figures["by_source"][name] * parts[name] for name in parts) / sum(size)
     assert figures["bits_per_byte"] == pytest.approx(together, abs=2e-6)
-    assert examine(run, TOKENS, TOKENIZER, ["def"])[0] == figures
+    assert examined(run)[0] == figures
 
 
 def test_documents_of_which_nothing_is_known_have_one_figure(run: Run) -> None:
-    figures, _ = examine(run, TOKENS, TOKENIZER, ["def"])
+    figures, _ = examined(run)
     assert list(figures) == ["bits_per_byte"]
     assert math.isfinite(figures["bits_per_byte"])
 
@@ -169,12 +177,12 @@ def test_prompts_are_the_starts_of_python_up_to_their_first_block(tokenizer: Tok
 
 def test_without_python_there_is_no_share(run: Run, tokenizer: Tokenizer) -> None:
     known = [{**document, "language": "Text"} for document in tell_documents()]
-    assert parse_share(run.model, tokenizer, read_split(TOKENS, "val"), known) is None
+    assert parse_share(model_of(run), tokenizer, read_split(TOKENS, "val"), known) is None
 
 
 def test_the_page_has_every_prompt_and_is_the_same_again(run: Run, tokenizer: Tokenizer) -> None:
     prompts = ["import", "x = ```", ""]
-    model = run.unwrapped.eval()
+    model = model_of(run)
     page = completions_page(model, tokenizer, prompts)
     assert page == completions_page(model, tokenizer, prompts)
     assert "```\nimport" in page

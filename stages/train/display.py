@@ -1,0 +1,91 @@
+"""What a run shows while it goes: progress, loss, tokens a second, the share of the device's peak,
+and the time left.
+
+plots/speed.csv has the speed over the run, for `dvc plots show`. It is no output of the stage: two
+runs that give equal bytes have never equal speeds.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from stages.config import Model, Train
+from stages.workdir import atomic_write
+
+SHOWN_SECONDS = 10.0  # between two rows of plots/speed.csv
+
+
+def operations_per_token(config: Model, vocab_size: int) -> float:
+    """Returns the floating-point operations of training on one token, forward and backward.
+
+    6 for each weight of a matrix (https://arxiv.org/abs/2001.08361), the output's included, and for
+    the attention of half of the context, which is what a causal one needs.
+    """
+    width, heads = config.hidden_size, config.num_heads + 2 * config.num_key_value_heads
+    attention = width * (heads * width // config.num_heads + width)
+    weights = config.num_layers * (attention + 3 * width * config.intermediate_size)
+    scores = config.num_layers * config.context_length * width
+    return 6.0 * (weights + vocab_size * width) + 6.0 * scores
+
+
+class Display:
+    """The progress bar and the speeds of one run.
+
+    Args:
+        config: tells whether steps or minutes end the run.
+        step: where it starts.
+        seconds: what it has taken so far.
+        operations: of training on one token.
+        peak: operations a second of which the device is capable.
+        speeds: the CSV file of speeds; None writes none.
+        shown: whether there is a progress bar.
+    """
+
+    def __init__(
+        self,
+        config: Train,
+        step: int,
+        seconds: float,
+        operations: float,
+        peak: float,
+        speeds: Path | None,
+        shown: bool,
+    ) -> None:
+        self.tokens_per_step = config.tokens_per_step
+        self.operations, self.peak, self.speeds = operations, peak, speeds
+        self.by_steps = config.steps is not None
+        self.rows: list[str] = []
+        self._since, self._step = time.monotonic(), step
+        total = config.steps if config.steps is not None else 60 * (config.minutes or 0)
+        self.bar: tqdm[Any] = tqdm(
+            desc="train",
+            unit="step" if self.by_steps else "s",
+            total=total,
+            initial=step if self.by_steps else seconds,
+            disable=not shown,
+            mininterval=1,
+        )
+
+    def update(self, step: int, seconds: float, loss: float) -> None:
+        """Shows where the run is; `loss` is that of the last step, in nats."""
+        self.bar.update((step if self.by_steps else seconds) - self.bar.n)
+        now = time.monotonic()
+        if now - self._since < SHOWN_SECONDS and self.rows:
+            return
+        speed = (step - self._step) * self.tokens_per_step / max(now - self._since, 1e-9)
+        share = speed * self.operations / self.peak
+        self._since, self._step = now, step
+        self.bar.set_postfix_str(
+            f"loss {loss:.3f}, {speed:,.0f} tokens/s, {share:.0%} of peak", refresh=False
+        )
+        self.rows.append(f"{step},{speed:.0f},{share:.4f}\n")
+
+    def close(self) -> None:
+        """Ends the bar and writes the speeds."""
+        self.bar.close()
+        if self.speeds is not None:
+            with atomic_write(self.speeds, "w") as file:
+                file.write("step,tokens_per_second,share_of_peak\n")
+                file.writelines(self.rows)

@@ -1,0 +1,53 @@
+"""What a device really does, found by multiplying matrices for a moment instead of by its name.
+
+A processor with matrix units computes bfloat16 ten times as fast as float32; most emulate it, more
+slowly. The names of models don't tell which, and neither do `is_bf16_supported` and the like.
+"""
+
+import time
+
+import torch
+
+from stages.config import Model
+
+SIDE = 1024  # of the square matrices that measure the peak
+PROBE_SECONDS = 0.2  # of each measurement
+WORTH = 1.3  # times as fast: less is lost again in converting between the two precisions
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def matrix_peak(device: torch.device, precision: str) -> float:
+    """Returns floating-point operations a second of large products of matrices."""
+    return _speed(device, DTYPES[precision], SIDE, SIDE, SIDE)
+
+
+def faster_precision(device: torch.device, model: Model, tokens: int) -> str:
+    """Returns "bfloat16" if the products of the model's own sizes are much faster in it, otherwise
+    "float32".
+
+    Args:
+        tokens: of a micro-batch.
+    """
+    sizes = (tokens, model.hidden_size, 2 * model.intermediate_size)
+    speeds = {name: _speed(device, dtype, *sizes) for name, dtype in DTYPES.items()}
+    return "bfloat16" if speeds["bfloat16"] > WORTH * speeds["float32"] else "float32"
+
+
+def _speed(device: torch.device, dtype: torch.dtype, rows: int, inner: int, columns: int) -> float:
+    one = torch.ones(rows, inner, dtype=dtype, device=device)
+    two = torch.ones(inner, columns, dtype=dtype, device=device)
+    one @ two  # kernels are chosen and memory is taken at the first product
+    _wait(device)
+    best, until = float("inf"), time.perf_counter() + PROBE_SECONDS
+    while (started := time.perf_counter()) < until:
+        one @ two
+        _wait(device)
+        best = min(best, time.perf_counter() - started)
+    return 2 * rows * inner * columns / best
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

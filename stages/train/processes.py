@@ -1,0 +1,102 @@
+"""Several processes that train one model: who is who, and how the network is spread over them.
+
+The same windows make a step whatever their number: each process computes its share, and the
+gradients are summed.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.distributed.fsdp import fully_shard
+from torch.nn.parallel import DistributedDataParallel
+
+from stages.config import Train
+from stages.errors import UserError
+from stages.train.network import Network
+
+WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+
+
+def accelerator_for(config: Train) -> Accelerator:
+    """Returns what knows the device and the other processes.
+
+    Raises:
+        UserError: the device is not there, or the step can't be shared among the processes.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+        "auto": True,
+    }
+    if not available[config.device]:
+        found = ", ".join(name for name, there in available.items() if there)
+        raise UserError(
+            f"train.device is {config.device}, which this machine does not have. Available: "
+            f"{found}."
+        )
+    accelerator = Accelerator(cpu=config.device == "cpu")
+    count = accelerator.num_processes
+    if config.tokens_per_step % (count * config.micro_batch_tokens):
+        raise UserError(
+            f"train.tokens_per_step is {config.tokens_per_step}, expected a multiple of "
+            f"{count} processes x train.micro_batch_tokens ({config.micro_batch_tokens})."
+        )
+    return accelerator
+
+
+def spread(network: Network, config: Train, accelerator: Accelerator) -> Any:
+    """Returns the network as the processes train it: alone, copied to each, or sharded."""
+    network.to(accelerator.device)
+    if accelerator.num_processes == 1:
+        return network
+    if config.sharding == "full":
+        for block in network.blocks:
+            fully_shard(block)
+        return fully_shard(network)
+    return DistributedDataParallel(network)
+
+
+def without_sum(network: torch.nn.Module, wanted: bool) -> AbstractContextManager[Any]:
+    """Returns a context in which a copied network keeps its gradients to itself until the last
+    micro-batch of a step, which saves their sums.
+    """
+    if wanted and isinstance(network, DistributedDataParallel):
+        return network.no_sync()
+    return nullcontext()
+
+
+def whole_weights(network: Network) -> dict[str, torch.Tensor]:
+    """Returns all weights on the CPU, on every process of a copied network, and on the first of a
+    sharded one.
+    """
+    weights: Any = get_model_state_dict(network, options=WHOLE)
+    return dict(weights)
+
+
+def whole_states(network: Network, optimizers: list[Any]) -> list[dict[str, Any]]:
+    """Returns the states of the optimisers, as `whole_weights` does."""
+    return [get_optimizer_state_dict(network, optimizer, options=WHOLE) for optimizer in optimizers]
+
+
+def put_back(
+    network: Network,
+    optimizers: list[Any],
+    weights: dict[str, torch.Tensor],
+    states: list[dict[str, Any]],
+) -> None:
+    """Gives network and optimisers what `whole_weights` and `whole_states` returned, however the
+    network is spread now.
+    """
+    set_model_state_dict(network, dict(weights), options=WHOLE)
+    for optimizer, state in zip(optimizers, states, strict=True):
+        set_optimizer_state_dict(network, optimizer, state, options=WHOLE)

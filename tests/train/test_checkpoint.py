@@ -1,0 +1,59 @@
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+from stages.train.checkpoint import (
+    Progress,
+    State,
+    checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
+
+
+def state(step: int) -> State:
+    return State({"weight": torch.full((3,), float(step))}, [{"state": {}}], Progress(step))
+
+
+def test_the_last_two_are_kept(tmp_path: Path) -> None:
+    for step in (9, 10, 100):
+        save_checkpoint(tmp_path, state(step))
+    names = [path.name for path in checkpoints(tmp_path)]
+    assert names == ["checkpoint-100.pt", "checkpoint-10.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_what_is_saved_comes_back(tmp_path: Path) -> None:
+    saved = State(
+        {"weight": torch.randn(3)},
+        [{"state": {"weight": {"step": torch.tensor(2.0)}}, "param_groups": [{"lr": 0.1}]}],
+        Progress(7, 1.5, [{"step": 7, "loss": "1.0"}], [0.5], 2.0, 1.5, "float32"),
+    )
+    save_checkpoint(tmp_path, saved)
+    drawn = torch.rand(4)
+    found = load_checkpoint(tmp_path)
+    assert found is not None
+    assert torch.equal(found.weights["weight"], saved.weights["weight"])
+    assert found.optimizers == saved.optimizers
+    assert found.progress == saved.progress
+    assert torch.equal(torch.rand(4), drawn)
+
+
+def test_a_damaged_one_is_told_and_the_one_before_it_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_checkpoint(tmp_path, state(1))
+    save_checkpoint(tmp_path, state(2))
+    newest = checkpoints(tmp_path)[0]
+    newest.write_bytes(newest.read_bytes()[:100])
+    with caplog.at_level(logging.WARNING):
+        found = load_checkpoint(tmp_path)
+    assert found is not None and found.progress.step == 1
+    assert "checkpoint-2.pt can't be read" in caplog.text
+
+
+def test_without_one_there_is_none(tmp_path: Path) -> None:
+    assert load_checkpoint(tmp_path) is None
+    assert load_checkpoint(tmp_path / "missing") is None

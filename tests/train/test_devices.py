@@ -1,0 +1,104 @@
+"""Precision, compiler and memory: what a run finds on the machine it is on."""
+
+import logging
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from stages.train.compilation import compile_blocks
+from stages.train.determinism import set_determinism
+from stages.train.network import Network
+from stages.train.probe import DTYPES, faster_precision, matrix_peak
+from tests.tiny import PROJECT, model_and_train
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+def test_a_peak_is_that_of_a_processor(precision: str) -> None:
+    assert 1e8 < matrix_peak(CPU, precision) < 1e15
+
+
+def test_the_precision_is_one_of_the_two() -> None:
+    model, _ = model_and_train("model.hidden_size=64")
+    assert faster_precision(CPU, model, 256) in DTYPES
+
+
+def network_and_ids() -> tuple[Network, torch.Tensor]:
+    model, config = model_and_train("model.initializer_range=0.3")
+    set_determinism(config)
+    return Network(model, vocab_size=50), torch.randint(9, 50, (2, 17))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a compiler is there on Linux")
+def test_compiled_blocks_give_the_loss_and_gradients_of_plain_ones() -> None:
+    network, ids = network_and_ids()
+    plain = network(ids[:, :-1], ids[:, 1:])
+    plain.backward()
+    expected = {name: weight.grad.clone() for name, weight in network.named_parameters()}  # type: ignore[union-attr]
+    network.zero_grad()
+    assert compile_blocks(network, 16, 2, CPU)
+    assert not any(weight.grad is not None for weight in network.parameters())
+    compiled = network(ids[:, :-1], ids[:, 1:])
+    compiled.backward()
+    assert torch.allclose(plain, compiled, rtol=1e-5)
+    for name, weight in network.named_parameters():
+        assert weight.grad is not None
+        assert torch.allclose(weight.grad, expected[name], atol=1e-3, rtol=1e-3), name
+
+
+def test_without_a_compiler_the_plain_blocks_run_and_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.compiler.reset()
+    network, ids = network_and_ids()
+    plain = network(ids[:, :-1], ids[:, 1:])
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
+    monkeypatch.setattr("torch._inductor.config.force_disable_caches", True)
+    with caplog.at_level(logging.WARNING):
+        assert not compile_blocks(network, 16, 2, CPU)
+    assert "torch.compile can't be used here, so training is slower" in caplog.text
+    assert torch.equal(network(ids[:, :-1], ids[:, 1:]), plain)
+
+
+LITTLE_MEMORY = """
+import logging, resource, sys
+from pathlib import Path
+logging.basicConfig(level=logging.INFO)
+from stages.train.run import Run
+from tests.tiny import documents, model_and_train, runtime, write_tiny_tokenizer, write_tokens
+root = Path(sys.argv[1])
+write_tiny_tokenizer(root / "tokenizer")
+texts = documents(300)
+write_tokens(root / "tokens", root / "tokenizer", texts[:290], texts[290:])
+sizes = ("train.tokens_per_step=8192", "train.micro_batch_tokens=8192", "train.steps=2")
+model, config = model_and_train(*sizes, "model.hidden_size=128", "model.intermediate_size=1024",
+    "model.num_layers=2", "train.evaluate_every=100")
+run = Run(model, config, runtime(), root / "tokens", root / "tokenizer")
+run.progress.precision = "float32"
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000, -1))
+print("loss", run._step(0.5))
+print("micro-batch", run.micro_batch)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and limits the address space")
+def test_too_little_memory_halves_the_micro_batch_and_keeps_the_step(tmp_path: Path) -> None:
+    assert resource.RLIMIT_AS
+    run = subprocess.run(
+        [sys.executable, "-c", LITTLE_MEMORY, str(tmp_path)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "the memory of cpu is too little: going on with micro-batches of" in run.stderr
+    loss, windows = (float(line.split()[1]) for line in run.stdout.splitlines())
+    assert 1 <= windows < 128
+    assert 5 < loss < 7

@@ -1,0 +1,141 @@
+"""SIGKILL at any moment, and what the next run makes of it."""
+
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+
+from stages.train.checkpoint import checkpoints
+from tests.tiny import (
+    SHORT_RUN,
+    documents,
+    file_bytes,
+    model_and_train,
+    runtime,
+    start_stage,
+    write_project,
+    write_tiny_tokenizer,
+    write_tokens,
+)
+
+KILLS, STEPS = 12, 120
+OVERRIDES = (
+    "model.context_length=16",
+    "model.hidden_size=16",
+    *SHORT_RUN,
+    f"train.steps={STEPS}",
+    "train.log_every=10",
+    "train.evaluate_every=40",
+)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("inputs")
+    texts = documents(60)
+    write_tiny_tokenizer(root / "models/tokenizer")
+    write_tokens(root / "data/tokens", root / "models/tokenizer", texts[:50], texts[50:])
+    (root / "conf").mkdir()
+    (root / "conf/prompts.txt").write_text("def\n", encoding="utf-8")
+    return root
+
+
+def train_here(root: str) -> None:
+    """The whole stage, with a checkpoint at each step; runs in a process of its own."""
+    from stages.train.training import train
+
+    model, config = model_and_train(*OVERRIDES)
+    base = Path(root)
+    os.environ["DVC_ROOT"] = root
+    train(
+        model,
+        config,
+        runtime(1, checkpoint_seconds=0),
+        tokens=base / "data/tokens",
+        tokenizer_folder=base / "models/tokenizer",
+        out=base / "models/lm",
+        metrics=base / "metrics/train.json",
+        plot=base / "plots/train.csv",
+        prompts=base / "conf/prompts.txt",
+    )
+
+
+def outputs(root: Path) -> dict[str, bytes]:
+    return {
+        **file_bytes(root / "models/lm"),
+        **{name: (root / name).read_bytes() for name in ("metrics/train.json", "plots/train.csv")},
+    }
+
+
+def test_a_run_killed_many_times_ends_in_the_same_bytes(inputs: Path, tmp_path: Path) -> None:
+    processes = multiprocessing.get_context("forkserver")  # imports torch once, not at each start
+    processes.set_forkserver_preload(["stages.train.training"])
+    for name in ("whole", "killed"):
+        shutil.copytree(inputs, tmp_path / name)
+
+    def start(name: str) -> BaseProcess:
+        process = processes.Process(target=train_here, args=(str(tmp_path / name),))
+        process.start()
+        return process
+
+    finish(start("whole"))
+    moments = random.Random(0)
+    for _ in range(KILLS):
+        run = start("killed")
+        target = last_step(tmp_path / "killed") + moments.randrange(7)
+        while last_step(tmp_path / "killed") < target:
+            assert run.is_alive()
+            time.sleep(0.002)
+        time.sleep(moments.uniform(0, 0.05))
+        run.kill()
+        run.join()
+        assert run.exitcode == -signal.SIGKILL
+    assert 10 < last_step(tmp_path / "killed") < STEPS
+    finish(start("killed"))
+    assert outputs(tmp_path / "killed") == outputs(tmp_path / "whole")
+
+
+def finish(process: BaseProcess) -> None:
+    process.join()
+    assert process.exitcode == 0
+
+
+def last_step(root: Path) -> int:
+    """The step of the newest checkpoint."""
+    folders = [path for path in (root / ".work/train").glob("*/") if path.is_dir()]
+    newest = [path for folder in folders for path in checkpoints(folder)[:1]]
+    return int(newest[0].stem.split("-")[1]) if newest else 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_asked_to_stop_saves_and_tells_how_to_go_on(
+    inputs: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
+    write_project(tmp_path, *OVERRIDES, "train.steps=1000000")
+    process = start_stage(tmp_path, "train")
+    until = time.monotonic() + 60
+    while not last_step(tmp_path):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    before = last_step(tmp_path)
+    process.send_signal(number)
+    try:
+        _, errors = process.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    assert process.returncode == 130
+    assert "run `dvc repro` to go on" in errors
+    saved = last_step(tmp_path)
+    assert f"saved at step {saved}" in errors
+    assert saved > before
+    assert not (tmp_path / "models/lm").exists()
