@@ -1,0 +1,97 @@
+"""A training killed again and again ends in the bytes of one that never was.
+
+    python -m benchmarks.resume [--kills 10] [--steps 300]
+
+Trains the laptop preset for some steps on data/tokens (run `dvc repro encode` first), once without
+a disturbance and once killed with SIGKILL at random moments, and prints the SHA-256 of both models.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.targets import told
+from benchmarks.train_contenders import PROJECT
+from stages.compose.composition import compose, write_lock_file
+from stages.workdir import file_sha256
+
+START_SECONDS = 6.0  # about what importing torch takes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=300)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        started = time.monotonic()
+        whole = project(Path(name) / "whole", arguments.steps)
+        start(whole).wait()
+        seconds = time.monotonic() - started
+        killed = project(Path(name) / "killed", arguments.steps)
+        kills = kill_often(killed, arguments.kills, seconds - START_SECONDS)
+        hashes = [file_sha256(root / "models/lm/model.safetensors") for root in (whole, killed)]
+    print(f"never killed     {hashes[0]}")
+    print(f"killed {kills:3} times {hashes[1]}")
+    done = told("kills", kills, "at least", arguments.kills)
+    same = told("equal hashes", float(hashes[0] == hashes[1]), "at least", 1)
+    sys.exit(0 if done and same else 1)
+
+
+def project(root: Path, steps: int) -> Path:
+    """Makes a project whose next stage is the training, with a checkpoint each second."""
+    shutil.copytree(PROJECT / "conf", root / "conf")
+    runtime = root / "conf/runtime.yaml"
+    lines = runtime.read_text(encoding="utf-8").splitlines()
+    changed = {"checkpoint_seconds": "1", "progress": "false"}
+    kept = [line for line in lines if line.split(":")[0] not in changed]
+    kept += [f"{key}: {value}" for key, value in changed.items()]
+    runtime.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    for folder in ("data/tokens", "models/tokenizer"):
+        if not (PROJECT / folder).is_dir():
+            sys.exit(f"{folder} is missing. Run `dvc repro encode` first.")
+        (root / folder).parent.mkdir(exist_ok=True)
+        (root / folder).symlink_to(PROJECT / folder, target_is_directory=True)
+    overrides = [f"train.steps={steps}", "train.evaluate_every=100000"]
+    write_lock_file(root / "params.lock.yaml", compose(root / "conf", overrides))
+    return root
+
+
+def start(root: Path) -> "subprocess.Popen[bytes]":
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    environment.pop("DVC_ROOT", None)
+    return subprocess.Popen(
+        [sys.executable, "-m", "stages.train"], cwd=root, env=environment, stderr=subprocess.DEVNULL
+    )
+
+
+def kill_often(root: Path, count: int, seconds: float) -> int:
+    """Runs the training to its end, killed up to `count` times on the way; returns how often.
+
+    Args:
+        seconds: that the training alone takes.
+    """
+    moments, kills = random.Random(0), 0
+    while True:
+        process = start(root)
+        try:
+            left = START_SECONDS + moments.uniform(0, 2 * seconds / count)
+            process.wait(left if kills < count else None)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+            continue
+        if process.returncode:
+            sys.exit(f"the training failed with exit code {process.returncode}")
+        return kills
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""What a model is worth after the same minutes: this project beside transformers' Trainer.
+
+    python -m benchmarks.train [--minutes 2] [--preset laptop] [--peer 'NAME=COMMAND']
+    python -m benchmarks.train --throughput
+
+Everyone gets the training documents of data/jsonl (run `dvc repro encode` first) and as many
+minutes, tokenizer and encoding included, one after another. One scorer, which knows nothing of how
+a model was trained, then measures the bits per byte of the held-out documents: every byte once,
+with at least half a context before it. A peer's COMMAND may use {documents}, {out} and {minutes};
+see benchmarks/train_contenders.py.
+
+--throughput compares steps of training alone, of this project's network and of transformers' Llama,
+plain and compiled, in float32 and in the precision that the probe chooses, with the measured peak
+of large products of float32 matrices.
+"""
+
+import argparse
+import json
+import math
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.targets import told
+from benchmarks.train_contenders import PROJECT, contents, train_this_project
+from stages.compose.composition import compose
+from stages.config import Model, check
+from stages.records import read_records
+from stages.train.display import operations_per_token
+from stages.train.export import transformers_model
+from stages.train.network import Network
+from stages.train.probe import faster_precision, matrix_peak
+
+OURS, TRAINER = "this project", "transformers' Trainer"
+CPU = torch.device("cpu")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--preset", default="laptop", help="of conf/model and conf/train")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND")
+    parser.add_argument("--throughput", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.throughput:
+        sys.exit(0 if throughput() else 1)
+    peers = dict(peer.split("=", 1) for peer in arguments.peer)
+    sys.exit(0 if compare(arguments.minutes, arguments.preset, peers) else 1)
+
+
+def compare(minutes: float, preset: str, peers: dict[str, str]) -> bool:
+    """Trains all, scores all, and returns whether the targets hold."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        train, held_out = root / "train.jsonl", root / "held-out.jsonl"
+        divide(PROJECT / "data/jsonl", train, held_out)
+        overrides = [f"model={preset}", f"train={preset}", "train.device=cpu"]
+        config = check(compose(PROJECT / "conf", overrides))
+        sizes = {
+            "vocab_size": config.tokenizer.vocab_size,
+            "hidden_size": config.model.hidden_size,
+            "intermediate_size": config.model.intermediate_size,
+            "num_hidden_layers": config.model.num_layers,
+            "num_attention_heads": config.model.num_heads,
+        }
+        trainer = [sys.executable, "-m", "benchmarks.train_contenders", "{documents}", "{out}"]
+        commands = {
+            TRAINER: [*trainer, "{minutes}", json.dumps(sizes)],
+            **{name: shlex.split(command) for name, command in peers.items()},
+        }
+        found = {}
+        for contender in (OURS, *commands):
+            started = time.monotonic()
+            if contender == OURS:
+                out = train_this_project(PROJECT / "data/jsonl", root / "ours", minutes, overrides)
+            else:
+                out = root / contender
+                values = {"documents": str(train), "out": str(out), "minutes": str(minutes)}
+                command = [values.get(word.strip("{}"), word) for word in commands[contender]]
+                subprocess.run(command, cwd=PROJECT, check=True)
+            seconds = time.monotonic() - started
+            found[contender] = bits_per_byte(out, list(contents(held_out)))
+            print(f"{contender:24} {found[contender]:.4f} bits per byte, {seconds:.0f} s in all")
+        return all(
+            told(f"bits per byte of {peer}, by ours", found[peer] / found[OURS], "at least", 1.0)
+            for peer in commands
+        )
+
+
+def divide(jsonl: Path, train: Path, held_out: Path) -> None:
+    """Writes the documents that the encode stage trains on, and those that it holds out."""
+    listed = PROJECT / "data/tokens/val.documents.jsonl"
+    if not listed.is_file():
+        sys.exit(f"{listed} is missing. Run `dvc repro encode` first.")
+    ids = {json.loads(line)["id"] for line in listed.read_text(encoding="utf-8").splitlines()}
+    with train.open("w", encoding="utf-8") as taken, held_out.open("w", encoding="utf-8") as kept:
+        for record in read_records(jsonl):
+            file = kept if record["id"] in ids else taken
+            file.write(json.dumps({"content": record["content"]}) + "\n")
+
+
+@torch.inference_mode()
+def bits_per_byte(folder: Path, texts: list[str]) -> float:
+    """Returns the bits per byte of texts under any causal model of transformers."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(str(folder))
+    model: Any = AutoModelForCausalLM.from_pretrained(folder).eval()
+    context = int(model.config.max_position_embeddings)
+    nats = 0.0
+    for text in texts:
+        ids = tokenizer.encode(text, add_special_tokens=False)
+        if tokenizer.decode(ids) != text:
+            sys.exit(f"the tokenizer of {folder} loses text, so it has no bits per byte")
+        ids = [tokenizer.bos_token_id, *ids]
+        done = 1
+        while done < len(ids):
+            end = min(len(ids), done + (context if done == 1 else context // 2))
+            window = torch.tensor([ids[max(0, end - context - 1) : end]])
+            logits = model(input_ids=window[:, :-1]).logits[0, done - end :]
+            nats += float(
+                torch.nn.functional.cross_entropy(
+                    logits.double(), window[0, done - end :], reduction="sum"
+                )
+            )
+            done = end
+    return nats / math.log(2) / sum(len(text.encode()) for text in texts)
+
+
+def throughput() -> bool:
+    """Measures steps of training in turn and returns whether the targets hold."""
+    torch.set_num_threads(2)
+    peak = matrix_peak(CPU, "float32")
+    print(f"measured peak of float32 products: {peak / 1e9:.0f} GFLOP/s")
+    holds = True
+    for preset, vocab_size, windows in (("laptop", 2048, 8), ("one_hour", 4096, 8)):
+        config = check(compose(PROJECT / "conf", [f"model={preset}"])).model
+        chosen = faster_precision(CPU, config, windows * config.context_length)
+        steps = {
+            "transformers": Steps(transformers_losses(config, vocab_size), windows, config),
+            "transformers, compiled": Steps(
+                transformers_losses(config, vocab_size, compiled=True), windows, config
+            ),
+            OURS: Steps(network_losses(config, vocab_size), windows, config),
+            f"{OURS}, compiled": Steps(network_losses(config, vocab_size, True), windows, config),
+            f"{OURS}, compiled, {chosen}": Steps(
+                network_losses(config, vocab_size, True), windows, config, chosen
+            ),
+        }
+        for _ in range(12):
+            for step in steps.values():
+                step.take()
+        operations = operations_per_token(config, vocab_size)
+        print(f"\n{preset}, {vocab_size} entries, {windows * config.context_length} tokens a step")
+        for name, step in steps.items():
+            share = step.speed * operations / peak
+            print(f"  {name:36} {step.speed:9,.0f} tokens/s {share:6.2f} of the float32 peak")
+        fastest = max(step.speed for name, step in steps.items() if name.startswith(OURS))
+        ratio = fastest / steps["transformers"].speed
+        holds &= told(f"{preset}: tokens/s by transformers'", ratio, "at least", 1.5)
+        if preset == "one_hour":
+            share = steps[f"{OURS}, compiled"].speed * operations / peak
+            holds &= told(f"{preset}: share of the float32 peak", share, "at least", 0.8)
+    return holds
+
+
+class Steps:
+    """Steps of one way to train, timed; `losses` is a module that returns a summed loss."""
+
+    def __init__(
+        self, losses: torch.nn.Module, windows: int, config: Model, precision: str = "float32"
+    ) -> None:
+        self.losses, self.precision = losses, precision
+        shape = (windows, config.context_length)
+        self.ids = torch.randint(9, 2000, shape)
+        self.targets = torch.randint(9, 2000, shape)
+        self.optimizer = torch.optim.AdamW(losses.parameters(), lr=1e-4, fused=True)
+        self.seconds: list[float] = []
+        for _ in range(3):  # compiles
+            self.take()
+        self.seconds = []
+
+    def take(self) -> None:
+        """Takes a step."""
+        started = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bfloat16"):
+            loss = self.losses(self.ids, self.targets) / self.targets.numel()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.losses.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.seconds.append(time.perf_counter() - started)
+
+    @property
+    def speed(self) -> float:
+        """Tokens a second of the middle step."""
+        return self.targets.numel() / sorted(self.seconds)[len(self.seconds) // 2]
+
+
+class TransformersLosses(torch.nn.Module):
+    """The summed loss of transformers' Llama."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Returns the loss."""
+        logits = self.model(input_ids=ids, use_cache=False).logits.float()
+        return torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), reduction="sum"
+        )
+
+
+def transformers_losses(config: Model, vocab_size: int, compiled: bool = False) -> torch.nn.Module:
+    module = TransformersLosses(transformers_model(config, vocab_size))
+    if compiled:
+        module.compile(dynamic=False)
+    return module
+
+
+def network_losses(config: Model, vocab_size: int, compiled: bool = False) -> torch.nn.Module:
+    network = Network(config, vocab_size)
+    for block in network.blocks if compiled else ():
+        block.compile(dynamic=False)
+    return network
+
+
+if __name__ == "__main__":
+    main()

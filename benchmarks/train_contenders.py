@@ -1,0 +1,121 @@
+"""Who trains in benchmarks/train.py: each gets the same documents and minutes, and leaves a folder
+that transformers loads.
+
+A contender of your own is a command (`--peer`): it reads the training documents from a JSONL file,
+one {"content": ...} a line, and writes a causal model and its tokenizer with `save_pretrained`.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).parent.parent
+CONTEXT = 256
+BATCH_WINDOWS = 8
+MEASURED_STEPS = 20
+SPECIAL = "<|endoftext|>"
+
+
+def train_this_project(jsonl: Path, root: Path, minutes: float, overrides: list[str]) -> Path:
+    """Runs the stages from pretokens on, as `dvc repro` does, in a project of its own; returns the
+    model's folder.
+    """
+    from stages.compose.composition import compose, write_lock_file
+
+    started = time.monotonic()
+    (root / "data").mkdir(parents=True)
+    (root / "data/jsonl").symlink_to(jsonl.resolve(), target_is_directory=True)
+    shutil.copytree(PROJECT / "conf", root / "conf")
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    environment.pop("DVC_ROOT", None)
+    for stage in ("pretokens", "tokenizer", "encode", "train"):
+        left = max(0.05, minutes - (time.monotonic() - started) / 60)
+        values = [*overrides, "train.steps=null", f"train.minutes={left:.3f}"]
+        write_lock_file(root / "params.lock.yaml", compose(root / "conf", values))
+        command = [sys.executable, "-m", f"stages.{stage}"]
+        subprocess.run(command, cwd=root, env=environment, check=True)
+    return root / "models/lm"
+
+
+def train_with_transformers(
+    documents: Path, out: Path, minutes: float, sizes: dict[str, Any]
+) -> None:
+    """The way of transformers' run_clm.py example (a tokenizer of `tokenizers`, blocks of text, the
+    Trainer), with sizes and a learning rate for these minutes instead of GPT-2's.
+    """
+    started = time.monotonic()
+    import torch
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import (
+        AutoModelForCausalLM,
+        LlamaConfig,
+        PreTrainedTokenizerFast,
+        Trainer,
+        TrainingArguments,
+        default_data_collator,
+    )
+
+    texts = list(contents(documents))
+    bpe = ByteLevelBPETokenizer()
+    bpe.train_from_iterator(texts, sizes["vocab_size"], 2, special_tokens=[SPECIAL])
+    end = bpe.token_to_id(SPECIAL)
+    ids = [id for encoding in bpe.encode_batch(texts) for id in (end, *encoding.ids)]
+    blocks = torch.tensor(ids[: len(ids) // CONTEXT * CONTEXT]).view(-1, CONTEXT)
+    data = [{"input_ids": block, "labels": block} for block in blocks]
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(
+        LlamaConfig(**sizes, max_position_embeddings=CONTEXT, tie_word_embeddings=True)
+    )
+    left = 60 * minutes - (time.monotonic() - started)
+    values: dict[str, Any] = {
+        "output_dir": str(out),
+        "per_device_train_batch_size": BATCH_WINDOWS,
+        "learning_rate": 3e-3,
+        "lr_scheduler_type": "cosine",
+        "weight_decay": 0.1,
+        "report_to": "none",
+        "save_strategy": "no",
+        "use_cpu": True,
+        "logging_steps": 50,
+        "disable_tqdm": True,
+    }
+
+    def run(steps: int) -> float:
+        arguments = TrainingArguments(**values, max_steps=steps, warmup_steps=steps // 50)
+        trainer = Trainer(model, arguments, train_dataset=data, data_collator=default_data_collator)
+        before = time.monotonic()
+        trainer.train()
+        return time.monotonic() - before
+
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+    run(5)
+    speed = run(MEASURED_STEPS) / MEASURED_STEPS
+    model.load_state_dict(start)
+    run(max(1, int(left / speed)))  # the steps of the measurement are a present
+    model.save_pretrained(out)
+    PreTrainedTokenizerFast(
+        tokenizer_object=bpe._tokenizer, bos_token=SPECIAL, eos_token=SPECIAL
+    ).save_pretrained(out)
+
+
+def contents(documents: Path) -> Iterator[str]:
+    """Yields the texts of a JSONL file."""
+    with documents.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)["content"]
+
+
+def main() -> None:
+    documents, out, minutes, sizes = sys.argv[1:]
+    described: dict[str, Any] = json.loads(sizes)
+    train_with_transformers(Path(documents), Path(out), float(minutes), described)
+
+
+if __name__ == "__main__":
+    main()
