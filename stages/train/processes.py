@@ -4,6 +4,7 @@ The same windows make a step whatever their number: each process computes its sh
 gradients are summed.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -26,12 +27,51 @@ from stages.train.network import Network
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
-def accelerator_for(config: Train) -> Accelerator:
-    """Returns what knows the device and the other processes.
+class Peers:
+    """This process among those that train together; alone, nothing is sent anywhere.
 
     Raises:
         UserError: the device is not there, or the step can't be shared among the processes.
     """
+
+    def __init__(self, config: Train) -> None:
+        self.accelerator = _accelerator(config)
+        self.device: torch.device = self.accelerator.device
+        self.count = int(self.accelerator.num_processes)
+        self.index = int(self.accelerator.process_index)
+        if config.tokens_per_step % (self.count * config.micro_batch_tokens):
+            raise UserError(
+                f"train.tokens_per_step is {config.tokens_per_step}, expected a multiple of "
+                f"{self.count} processes x train.micro_batch_tokens "
+                f"({config.micro_batch_tokens})."
+            )
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes: it is the only one, or the first of several."""
+        return self.index == 0
+
+    def wait(self) -> None:
+        """Waits until all processes are here."""
+        self.accelerator.wait_for_everyone()
+
+    def largest(self, *values: float) -> list[float]:
+        """Returns the largest of each value over all processes."""
+        return self._reduced(values, torch.distributed.ReduceOp.MAX)
+
+    def total(self, value: float) -> float:
+        """Returns the sum over all processes."""
+        return self._reduced([value], torch.distributed.ReduceOp.SUM)[0]
+
+    def _reduced(self, values: Sequence[float], operation: Any) -> list[float]:
+        if self.count == 1:
+            return list(values)
+        reduced = torch.tensor(values, dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(reduced, operation)
+        return [float(value) for value in reduced]
+
+
+def _accelerator(config: Train) -> Accelerator:
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -44,20 +84,13 @@ def accelerator_for(config: Train) -> Accelerator:
             f"train.device is {config.device}, which this machine does not have. Available: "
             f"{found}."
         )
-    accelerator = Accelerator(cpu=config.device == "cpu")
-    count = accelerator.num_processes
-    if config.tokens_per_step % (count * config.micro_batch_tokens):
-        raise UserError(
-            f"train.tokens_per_step is {config.tokens_per_step}, expected a multiple of "
-            f"{count} processes x train.micro_batch_tokens ({config.micro_batch_tokens})."
-        )
-    return accelerator
+    return Accelerator(cpu=config.device == "cpu")
 
 
-def spread(network: Network, config: Train, accelerator: Accelerator) -> Any:
+def spread(network: Network, config: Train, peers: Peers) -> Any:
     """Returns the network as the processes train it: alone, copied to each, or sharded."""
-    network.to(accelerator.device)
-    if accelerator.num_processes == 1:
+    network.to(peers.device)
+    if peers.count == 1:
         return network
     if config.sharding == "full":
         for block in network.blocks:

@@ -66,7 +66,7 @@ def train(
     run = Run(model_config, config, runtime, tokens, tokenizer_folder)
     # any number of processes computes the same steps, so another number may go on
     key = work_key("train", [model_config, replace(config, processes=1)], [tokens / "meta.json"])
-    if not run.is_first:
+    if not run.peers.is_first:
         run.train(workdir_path("train", key))
         run.weights()
         return
@@ -101,7 +101,7 @@ def model_facts(run: Run, model: PreTrainedModel, meta: dict[str, Any]) -> dict[
         "val_documents": meta["val"]["documents"],
         "val_bytes": meta["val"]["bytes"],
         "threads": run.config.threads,
-        "processes": run.accelerator.num_processes,
+        "processes": run.peers.count,
         "precision": run.progress.precision,
         "processor": processor() if run.device.type == "cpu" else str(run.device),
     }

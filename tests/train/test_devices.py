@@ -79,11 +79,10 @@ sizes = ("train.tokens_per_step=8192", "train.micro_batch_tokens=8192", "train.s
 model, config = model_and_train(*sizes, "model.hidden_size=128", "model.intermediate_size=1024",
     "model.num_layers=2", "train.evaluate_every=100")
 run = Run(model, config, runtime(), root / "tokens", root / "tokenizer")
-run.progress.precision = "float32"
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000, -1))
 print("loss", run._step(0.5))
-print("micro-batch", run.micro_batch)
+print("micro-batch", run.gradients.micro_batch)
 """
 
 

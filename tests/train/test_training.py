@@ -142,7 +142,7 @@ def test_a_run_stopped_after_some_steps_goes_on_to_the_same_weights(steps: int) 
     whole = new_run(model, config)
     whole.train(work("whole"))
     stopped = new_run(model, config)
-    stopped.windows = Stopping(TOKENS, model, config, steps)
+    stopped.gradients.windows = Stopping(TOKENS, model, config, steps)
     with pytest.raises(Stopped):
         stop_with_a_checkpoint(stopped)
     resumed = new_run(model, config)

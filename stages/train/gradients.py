@@ -1,0 +1,100 @@
+"""The gradients of one step: its windows, shared among the processes, a micro-batch at a time."""
+
+import logging
+from typing import Any
+
+import torch
+
+from stages.config import Train
+from stages.errors import UserError
+from stages.train.batches import Windows
+from stages.train.loss import IGNORED
+from stages.train.probe import DTYPES
+from stages.train.processes import Peers, without_sum
+
+NO_MEMORY = "can't allocate memory"  # of PyTorch's allocator for the CPU
+
+log = logging.getLogger(__name__)
+
+
+class Gradients:
+    """Computes the gradients of a network's weights for the windows of a step.
+
+    Args:
+        network: as the processes train it, of `spread`.
+        windows: of the training text.
+        config: how many tokens make a step and a micro-batch.
+        peers: the processes that share a step.
+        precision: of the products of matrices, "float32" or "bfloat16".
+    """
+
+    def __init__(
+        self, network: Any, windows: Windows, config: Train, peers: Peers, precision: str
+    ) -> None:
+        self.network, self.windows, self.peers = network, windows, peers
+        self.precision = precision
+        self.micro_batch = config.micro_batch_tokens // windows.length  # windows
+        self.share = config.tokens_per_step // windows.length // peers.count  # of this process
+
+    def cast(self) -> Any:
+        """Returns the context in which the network computes in the precision."""
+        dtype = DTYPES[self.precision]
+        return torch.autocast(self.peers.device.type, dtype, enabled=dtype != torch.float32)
+
+    def compute(self, step: int) -> float:
+        """Adds the gradients of a step to the weights' and returns the mean loss, in nats, of the
+        targets that count.
+
+        Raises:
+            UserError: not even one window fits into the memory.
+        """
+        while True:
+            try:
+                return self._computed(step)
+            except RuntimeError as error:
+                self._halve(error)
+
+    def _computed(self, step: int) -> float:
+        first = (step * self.peers.count + self.peers.index) * self.share
+        batches = [
+            self.windows.batch(start, min(self.micro_batch, first + self.share - start))
+            for start in range(first, first + self.share, self.micro_batch)
+        ]
+        mine = sum(int((targets != IGNORED).sum()) for _, targets in batches)
+        counted = max(1.0, self.peers.total(mine))
+        total = 0.0
+        for number, (ids, targets) in enumerate(batches):
+            is_last = number == len(batches) - 1
+            with without_sum(self.network, not is_last), self.cast():
+                summed = self.network(ids.to(self.peers.device), targets.to(self.peers.device))
+                # several processes average their gradients: their count makes it a sum again
+                (summed * (self.peers.count / counted)).backward()
+            total += float(summed.detach())
+        return self.peers.total(total) / counted
+
+    def _halve(self, error: RuntimeError) -> None:
+        """Makes the micro-batch smaller when the memory was too little; the windows of a step stay
+        the same.
+
+        Raises:
+            RuntimeError: the error is another one.
+            UserError: it can't be smaller.
+        """
+        if not (isinstance(error, torch.OutOfMemoryError) or NO_MEMORY in str(error)):
+            raise error
+        device, tokens = self.peers.device, self.micro_batch * self.windows.length
+        if self.micro_batch == 1 or self.peers.count > 1:  # the others would wait for ever
+            raise UserError(
+                f"the memory of {device} is too little for a micro-batch of {tokens} tokens. Lower "
+                "train.micro_batch_tokens, model.context_length or the model's sizes."
+            ) from error
+        self.micro_batch = (self.micro_batch + 1) // 2
+        self.network.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        log.warning(
+            "the memory of %s is too little: going on with micro-batches of %d tokens, the same "
+            "steps up to rounding",
+            device,
+            self.micro_batch * self.windows.length,
+        )
