@@ -1,9 +1,14 @@
+import subprocess
+import sys
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.train import loss
 from stages.train.loss import IGNORED, summed_loss, token_losses
+from tests.tiny import PROJECT
 
 SEEDS = st.integers(0, 2**31)
 
@@ -59,3 +64,25 @@ def test_in_bfloat16_the_loss_stays_close() -> None:
     assert rough.dtype == torch.float32
     assert output.grad is not None and output.grad.dtype == torch.float32
     assert torch.allclose(exact, rough, rtol=1e-2)
+
+
+LITTLE_MEMORY = """
+import resource
+from pathlib import Path
+import torch
+from stages.train.loss import summed_loss
+hidden = torch.randn(8192, 16, requires_grad=True)
+output = torch.randn(32768, 16, requires_grad=True)
+targets = torch.randint(32768, (8192,))
+summed_loss(hidden[:64], output, targets[:64]).backward()
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000, -1))
+summed_loss(hidden, output, targets).backward()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and limits the address space")
+def test_a_gigabyte_of_logits_needs_no_hundred_megabytes() -> None:
+    command = [sys.executable, "-c", LITTLE_MEMORY]
+    run = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
