@@ -41,9 +41,9 @@ from stages.workdir import file_sha256, fresh, open_workdir, publish, work_key, 
 BATCH_DOCUMENTS = 256
 FACTS = "facts.json"
 CODE = (  # what decides a byte of the files or of the metrics
-    *("encode", "kernel.py", "records.py", "tokens.py"),
-    *("pretokens/classes.py", "pretokens/counter.py", "pretokens/patterns.py"),
-    *("pretokens/scanner.py", "special_tokens.py"),
+    *("encode", "kernel.py", "records.py", "special_tokens.py", "tokens.py"),
+    *("pretokens/automaton.py", "pretokens/classes.py", "pretokens/counter.py"),
+    *("pretokens/patterns.py", "pretokens/scanner.py"),
 )
 
 log = logging.getLogger(__name__)
