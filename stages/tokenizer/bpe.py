@@ -32,7 +32,7 @@ from stages.tokenizer.words import compact, read_words, stop_of
 
 SHRINK = 8  # `least` from round to round: a round of counting is cheap beside a long list of words
 SKETCH_CELLS = 1 << 20
-LISTED_WORDS = 1 << 24  # in a round's lists when it begins: 64 MB
+LISTED_WORDS = 1 << 23  # in the lists of a round as it begins: 32 MB
 SMALL_PLACES = 1 << 32
 
 
