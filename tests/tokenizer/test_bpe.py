@@ -2,13 +2,16 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from random import Random
 
+import numpy
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from stages.pretokens.table import batch_of
+from stages.tokenizer import bpe
 from stages.tokenizer.alphabet import FIRST_ID, alphabet_order, byte_characters, byte_ids
 from stages.tokenizer.bpe import train_merges as train_on_table
 from stages.tokenizer.merges import Merge, cut_merges, token_bytes, token_counts
@@ -271,8 +274,40 @@ def test_a_cut_list_of_code_is_that_of_a_training_from_scratch(vocab_size: int) 
 
 
 def test_ids_of_more_than_16_bits_are_those_of_16() -> None:
+    random = Random(1)
+    words = Counter(random.randbytes(8) for _ in range(20_000))
+    merges = merges_of(words, 2**16, 1)
+    assert merges[-1].id == 2**16 - 1
+    assert merges_of(words, 2**16 + 1, 1)[:-1] == merges
+
+
+@settings(deadline=None)
+@given(TABLES, SIZES, FREQUENCIES, st.integers(1, 50))
+def test_a_round_with_little_room_for_its_lists_gives_the_same_merges(
+    words: dict[bytes, int], vocab_size: int, min_frequency: int, room: int
+) -> None:
+    merges = train_merges(words, BYTES, 256, vocab_size, min_frequency)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bpe, "LISTED_WORDS", room)
+        assert train_merges(words, BYTES, 256, vocab_size, min_frequency) == merges
+
+
+def test_lists_of_places_beyond_32_bits_give_the_same_merges(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     words = pretoken_counts(module_sources())
-    assert merges_of(words, 2**16 + 1, 5) == merges_of(words, 2**16, 5)
+    merges = merges_of(words, 900)
+    monkeypatch.setattr(bpe, "SMALL_PLACES", 0)
+    assert merges_of(words, 900) == merges
+
+
+def test_a_round_lists_the_most_frequent_pairs_that_fit() -> None:
+    pairs = numpy.zeros((4, 4), numpy.int64)
+    pairs[:, bpe.COUNT], pairs[:, bpe.SIZE] = [5, 9, 7, 7], [1, 2, 3, 4]
+    with pytest.MonkeyPatch.context() as patch:
+        for room, least in ((10, 0), (9, 6), (5, 8), (4, 8), (2, 8), (1, 9)):
+            patch.setattr(bpe, "LISTED_WORDS", room)
+            assert bpe.least_that_fits(pairs) == least
 
 
 def test_a_forbidden_pair_is_never_merged_and_the_others_are() -> None:
