@@ -59,7 +59,8 @@ class ByteTokenizer:
         for number, of_text in enumerate(self.encode_texts(pieces[::2])):
             ids += of_text.tolist()
             invalid = "".join(pieces[2 * number + 1 : 2 * number + 2])
-            ids += [self.byte_ids[byte] for byte in invalid.encode(errors="surrogateescape")]
+            found = [self.byte_ids[byte] for byte in invalid.encode(errors="surrogateescape")]
+            ids += [id for id in found if id is not None]  # one without a token is lost, and told
         return ids
 
     def decode(self, ids: list[int]) -> bytes:

@@ -15,6 +15,7 @@ from stages.tokenizer import bpe
 from stages.tokenizer.alphabet import FIRST_ID, alphabet_order, byte_characters, byte_ids
 from stages.tokenizer.bpe import train_merges as train_on_table
 from stages.tokenizer.merges import Merge, cut_merges, token_bytes, token_counts
+from stages.tokenizer.pairs import COUNT, SIZE
 from stages.tokenizer.training import build_tokenizer, bytes_per_token_curve
 from tests.tiny import (
     documents,
@@ -303,7 +304,7 @@ def test_lists_of_places_beyond_32_bits_give_the_same_merges(
 
 def test_a_round_lists_the_most_frequent_pairs_that_fit() -> None:
     pairs = numpy.zeros((4, 4), numpy.int64)
-    pairs[:, bpe.COUNT], pairs[:, bpe.SIZE] = [5, 9, 7, 7], [1, 2, 3, 4]
+    pairs[:, COUNT], pairs[:, SIZE] = [5, 9, 7, 7], [1, 2, 3, 4]
     with pytest.MonkeyPatch.context() as patch:
         for room, least in ((10, 0), (9, 6), (5, 8), (4, 8), (2, 8), (1, 9)):
             patch.setattr(bpe, "LISTED_WORDS", room)
