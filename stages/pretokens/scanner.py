@@ -2,10 +2,9 @@
 
 The alternatives of a pattern are tried in its order and the first that matches wins, as a regular
 expression does; no step looks further ahead than the pretoken is long, so the time is linear.
-An automaton reads ASCII, 99 of 100 characters of code: one look-up a byte and one branch a
-pretoken, 20 ns where the functions for any text take 70, most of them for branches that no
-processor can foresee. Equality with `tokenizers` is tested for every code point and for random
-text.
+An automaton reads ASCII, 99 of 100 characters of code: with one look-up a byte and one branch that
+no processor can foresee a pretoken takes 13 ns, where the functions for any text take 68. Equality
+with `tokenizers` is tested for every code point and for random text.
 """
 
 from typing import Any

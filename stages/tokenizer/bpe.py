@@ -64,9 +64,11 @@ def train_merges(
         end = compact(cells, end, stop)
         sketch = numpy.zeros(SKETCH_CELLS, numpy.int64)
         sketch_pairs(cells, end, large, stop, sketch)
-        least = max(min_frequency, (least or int(sketch.max())) // SHRINK)
+        last = least or int(sketch.max()) + 1
+        least = max(min_frequency, last // SHRINK)
         pairs, used = frequent_pairs(cells, end, large, stop, sketch, least)
-        least = max(least, least_that_fits(pairs[:used]))
+        # Below that of the last round in any case: a forbidden pair may stay the most frequent one.
+        least = max(least, min(least_that_fits(pairs[:used]), last - 1))
         slots = numpy.zeros(1 << (2 * used + 1).bit_length(), numpy.int32)
         used = keep_frequent(pairs, used, least, slots)
         listed = int(pairs[:used, SIZE].sum())

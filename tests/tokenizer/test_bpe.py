@@ -319,6 +319,15 @@ def test_a_forbidden_pair_is_never_merged_and_the_others_are() -> None:
     assert pairs == [tuple(b"yz"), (ord("x"), 256), tuple(b"ab")]
 
 
+def test_a_forbidden_pair_that_stays_the_most_frequent_one_does_not_stop_the_rounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bpe, "LISTED_WORDS", 1)
+    words = {b"xy": 900, b"ab": 3, b"abc": 2, b"cd": 2}
+    merges = train_merges(words, BYTES, 256, 300, 2, [(*b"xy",)])
+    assert [merge.count for merge in merges] == [5, 2, 2]
+
+
 @settings(deadline=None)
 @given(TABLES, SIZES)
 def test_counts_of_tokens_are_those_of_the_segmented_table(
