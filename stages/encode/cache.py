@@ -1,29 +1,41 @@
-"""The pretokens that were seen before, with their ids: an open-addressing table in a few arrays."""
+"""The pretokens that were seen before, with their ids: an open-addressing table in two arrays.
+
+A cell is two numbers: the first 8 bytes of the pretoken (or a hash of it, where it is longer), and
+its length, how many ids it has, and 48 bits. These are its ids themselves, if it has at most 8
+bytes and 2 ids; else the place in `arena`, an array of 8-byte words, of its bytes, if there are
+more than 8, and of its ids: two in a word if there are no more, else one a word.
+"""
 
 import numpy
 
-from stages.kernel import Integer, kernel
+from stages.kernel import Integer, inlined, kernel
 from stages.pretokens.counter import MIX
 from stages.pretokens.table import Array
 
 CACHED_BYTES = 64  # longer pretokens seldom come again
-# A cell of the cache is two numbers: the first 8 bytes of the pretoken (or a hash of it, where it
-# is longer), and its length, how many ids it has, and where they are: the id itself, the place of
-# the first one in `cached_ids`, or for a longer pretoken a row of `rows`.
 KEY, VALUE = range(2)
-START, IDS = range(2)  # of a row: where the pretoken's bytes are in `arena`, and its ids
 LENGTH_SHIFT, COUNT_SHIFT = 56, 48
 PLACE_MASK = (1 << 48) - 1
+ID_BITS = 24
+ID_MASK = (1 << ID_BITS) - 1
+
+
+@inlined
+def tail_of(words: Array, at: Integer, length: Integer) -> Integer:
+    """Returns the 1 to 8 bytes at `at` as a number."""
+    spare = numpy.uint64(8 * (8 - length))
+    return words[at] << spare >> spare
+
+
+@inlined
+def first_cell(key: Integer, length: Integer, shift: Integer) -> Integer:
+    """Returns the cell where the search for a pretoken begins."""
+    return numpy.int64((key ^ numpy.uint64(length)) * numpy.uint64(MIX) >> shift)
 
 
 @kernel
-def key_of(words: Array, at: Integer, length: Integer) -> Integer:
-    """Returns the bytes of a pretoken as a number, or a hash of them where there are more than
-    8.
-    """
-    if length <= 8:
-        spare = numpy.uint64(8 * (8 - length))
-        return words[at] << spare >> spare
+def hash_of(words: Array, at: Integer, length: Integer) -> Integer:
+    """Returns a hash of more than 8 bytes."""
     hashed = words[at] * numpy.uint64(MIX)
     for offset in range(8, length - 7, 8):
         hashed = (hashed ^ hashed >> numpy.uint64(32) ^ words[at + offset]) * numpy.uint64(MIX)
@@ -32,91 +44,103 @@ def key_of(words: Array, at: Integer, length: Integer) -> Integer:
 
 
 @kernel
-def is_same(arena: Array, start: Integer, text: Array, at: Integer, length: Integer) -> bool:
-    """Whether the bytes at `start` of the arena are those at `at` of the text."""
-    for offset in range(length):
-        if arena[start + offset] != text[at + offset]:
+def is_same(arena: Array, place: Integer, words: Array, at: Integer, length: Integer) -> bool:
+    """Whether the bytes of the arena are those of the text, more than 8 of them."""
+    for offset in range(0, length - 8, 8):
+        if arena[place + offset // 8] != words[at + offset]:
             return False
-    return True
+    same: bool = arena[place + (length - 1) // 8] == words[at + length - 8]
+    return same
 
 
 @kernel
 def find_cell(
     cells: Array,
-    rows: Array,
     arena: Array,
-    text: Array,
+    words: Array,
     at: Integer,
     length: Integer,
     key: Integer,
     shift: Integer,
 ) -> Integer:
     """Returns the cell of a pretoken, or the free one where it belongs."""
-    mask = numpy.uint64(len(cells) - 1)
-    cell = (key ^ numpy.uint64(length)) * numpy.uint64(MIX) >> shift
+    cell = first_cell(key, length, shift)
     while cells[cell, VALUE]:
         value = cells[cell, VALUE]
         if cells[cell, KEY] == key and value >> numpy.uint64(LENGTH_SHIFT) == numpy.uint64(length):
-            if length <= 8:
+            place = numpy.int64(value & numpy.uint64(PLACE_MASK))
+            if length <= 8 or is_same(arena, place, words, at, length):
                 break
-            row = numpy.int64(value & numpy.uint64(PLACE_MASK))
-            if is_same(arena, rows[row, START], text, at, length):
-                break
-        cell = (cell + numpy.uint64(1)) & mask
+        cell = (cell + 1) & (len(cells) - 1)
     return cell
 
 
 @kernel
-def has_room(
-    cells: Array,
-    rows: Array,
-    arena: Array,
-    cached_ids: Array,
-    used: Array,
-    length: Integer,
-    found: Integer,
-) -> bool:
+def copy_ids(arena: Array, value: Integer, length: Integer, ids: Array, count: Integer) -> Integer:
+    """Writes the ids of a pretoken with this value to `ids`, from `count` on; returns where they
+    end.
+    """
+    found = numpy.int64(value >> numpy.uint64(COUNT_SHIFT) & numpy.uint64(255))
+    place = numpy.int64(value & numpy.uint64(PLACE_MASK))
+    if length > 8:
+        place += (length + 7) // 8
+    if found > 2:
+        for index in range(found):
+            ids[count + index] = arena[place + index]
+        return count + found
+    both = place if length <= 8 else numpy.int64(arena[place])
+    ids[count] = both & ID_MASK
+    if found == 2:
+        ids[count + 1] = both >> ID_BITS
+    return count + found
+
+
+@kernel
+def has_room(cells: Array, arena: Array, used: Array, length: Integer, found: Integer) -> bool:
     """Whether one more pretoken can be remembered; half of the cells stay free."""
-    if 2 * used[0] >= len(cells) or used[1] >= len(rows):
-        return False
-    fits: bool = used[2] + length <= len(arena) and used[3] + found <= len(cached_ids)
-    return fits
+    room: bool = 2 * used[0] < len(cells) and used[1] + length // 8 + 1 + found <= len(arena)
+    return room
 
 
 @kernel
 def remember(
     cells: Array,
-    rows: Array,
     arena: Array,
-    cached_ids: Array,
     used: Array,
-    text: Array,
+    words: Array,
     at: Integer,
     length: Integer,
     key: Integer,
     cell: Integer,
-    symbols: Array,
+    found_ids: Array,
     found: Integer,
 ) -> None:
-    """Puts a pretoken and its ids, the first `found` of `symbols`, into a free cell."""
-    place = numpy.int64(symbols[0, 0])
-    if found > 1:
-        place = used[3]
-        for index in range(found):
-            cached_ids[place + index] = symbols[0, index]
-        used[3] += found
+    """Puts a pretoken and its ids, the first `found` of `found_ids`, into a free cell; `used` says
+    how many cells and words of the arena are taken.
+    """
+    end = start = used[1]
     if length > 8:
-        row, start = used[1], used[2]
-        rows[row, START], rows[row, IDS] = start, place
-        for offset in range(length):
-            arena[start + offset] = text[at + offset]
-        used[1] += 1
-        used[2] += length
-        place = row
+        for offset in range(0, length - 8, 8):
+            arena[end] = words[at + offset]
+            end += 1
+        arena[end] = words[at + length - 8]
+        end += 1
+    if found > 2:
+        for index in range(found):
+            arena[end + index] = found_ids[index]
+        end += found
+    else:
+        both = found_ids[0] | (found_ids[1] << ID_BITS if found == 2 else 0)
+        if length > 8:
+            arena[end] = both
+            end += 1
+        else:
+            start = both
+    used[0] += 1
+    used[1] = end
     cells[cell, KEY] = key
     cells[cell, VALUE] = (
         numpy.uint64(length) << numpy.uint64(LENGTH_SHIFT)
         | numpy.uint64(found) << numpy.uint64(COUNT_SHIFT)
-        | numpy.uint64(place)
+        | numpy.uint64(start)
     )
-    used[0] += 1

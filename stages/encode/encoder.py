@@ -16,14 +16,14 @@ from stages.pretokens.patterns import KNOWN_PATTERNS
 from stages.pretokens.table import Array
 from stages.tokenizer.alphabet import byte_characters
 
-CACHE_ENTRIES = 1 << 17  # of each thread: with its bytes and ids some 8 MB
+CACHE_ENTRIES = 1 << 18  # of each thread: with its bytes and ids some 12 MB
 PADDING = bytes(8)  # after a text, so that 8 bytes can be read at each of its own
 
 EncodeTexts = Callable[[list[str]], list[Array]]
 
 
-# Slots, entries, bytes, ids, and how much of the last three is used.
-Cache = tuple[Array, Array, Array, Array, Array]
+# Cells, arena, and how much of each is used.
+Cache = tuple[Array, Array, Array]
 
 
 @dataclass
@@ -110,10 +110,10 @@ class CompiledEncoder:
 
         self.dtype, self.pattern, self.classes = dtype, known.pattern, classes()
         self.byte_ids = numpy.array(known.byte_ids, numpy.int64)
-        cells = 1 << (4 * len(known.merges) + 1).bit_length()
-        self.keys = numpy.full(cells, -1, numpy.int64)
-        self.ranks = numpy.zeros(cells, numpy.int32)
-        fill_ranks(known.merges, known.first_id, self.keys, self.ranks)
+        cells = 1 << (2 * len(known.merges) + 1).bit_length()
+        self.ranks = numpy.full((cells, 2), -1, numpy.int64)
+        self.byte_ranks = numpy.empty(1 << 16, numpy.int32)
+        fill_ranks(known.merges, known.first_id, self.byte_ids, self.ranks, self.byte_ranks)
         self.of_thread = threading.local()
 
     def __call__(self, texts: list[str]) -> list[Array]:
@@ -126,34 +126,34 @@ class CompiledEncoder:
         from stages.pretokens.counter import words_of
 
         padded = numpy.frombuffer(text + PADDING, numpy.uint8)
-        symbols, cache = self._of_thread(len(text))
-        ids = numpy.empty(len(text), self.dtype)
+        scratch, cache = self._of_thread(len(text))
+        ids = numpy.empty(len(text) + 1, self.dtype)
         found = encode_text(
             padded[: len(text)],
             words_of(padded),
             self.classes,
             self.pattern,
             self.byte_ids,
-            self.keys,
             self.ranks,
+            self.byte_ranks,
             *cache,
-            symbols,
+            scratch,
             ids,
         )
         return ids[:found].copy()
 
     def _of_thread(self, length: int) -> tuple[Array, Cache]:
         """Returns this thread's scratch, for a pretoken of that many bytes, and its cache."""
+        from stages.encode.segmentation import SCRATCH
+
         own = self.of_thread
         if not hasattr(own, "cache"):
-            own.symbols = numpy.empty((2, 1024), numpy.int64)
+            own.scratch = numpy.empty(SCRATCH * 1024, numpy.int64)
             own.cache = (
                 numpy.zeros((2 * CACHE_ENTRIES, 2), numpy.uint64),
-                numpy.empty((CACHE_ENTRIES // 2, 2), numpy.int64),
-                numpy.empty(CACHE_ENTRIES * 8, numpy.uint8),
-                numpy.empty(CACHE_ENTRIES * 4, numpy.int32),
-                numpy.zeros(4, numpy.int64),
+                numpy.empty(2 * CACHE_ENTRIES + 128, numpy.uint64),
+                numpy.zeros(2, numpy.int64),
             )
-        if own.symbols.shape[1] < length:
-            own.symbols = numpy.empty((2, 2 * length), numpy.int64)
-        return own.symbols, own.cache
+        if len(own.scratch) < SCRATCH * length:
+            own.scratch = numpy.empty(2 * SCRATCH * length, numpy.int64)
+        return own.scratch, own.cache

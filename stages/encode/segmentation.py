@@ -11,43 +11,47 @@ from stages.pretokens.table import Array
 from stages.tokenizer.pairs import hash_pair
 
 SHORT = 64  # symbols; above, looking for the smallest rank again and again is slower than a heap
-ABSENT = 1 << 40  # a rank above all others
+ABSENT = (1 << 31) - 1  # a rank above all others
+SCRATCH = 6  # int64 a byte of the longest pretoken: its symbols, and what merging them needs
 
 
 @kernel
-def rank_of(left: Integer, right: Integer, keys: Array, ranks: Array) -> Integer:
+def rank_of(left: Integer, right: Integer, ranks: Array) -> Integer:
     """Returns the id that a pair is merged to, or ABSENT."""
-    mask = numpy.uint64(len(keys) - 1)
+    mask = numpy.uint64(len(ranks) - 1)
     key = numpy.int64(left) << 32 | numpy.int64(right)
     slot = hash_pair(key) & mask
-    while keys[slot] != key:
-        if keys[slot] < 0:
+    while ranks[slot, 0] != key:
+        if ranks[slot, 0] < 0:
             return ABSENT
         slot = (slot + numpy.uint64(1)) & mask
-    return numpy.int64(ranks[slot])
+    return ranks[slot, 1]
 
 
 @kernel
-def fill_ranks(rows: Array, first_id: Integer, keys: Array, ranks: Array) -> None:
-    """Puts merges, rows of (left, right), in the hash map of `keys` (-1: free) and `ranks`."""
-    mask = numpy.uint64(len(keys) - 1)
+def fill_ranks(
+    rows: Array, first_id: Integer, byte_ids: Array, ranks: Array, byte_ranks: Array
+) -> None:
+    """Puts merges, rows of (left, right), in the hash map `ranks`, rows of (pair, id) (-1: free),
+    and the ids that two bytes are merged to, or ABSENT, in `byte_ranks`, int32 (256 * 256,).
+    """
+    mask = numpy.uint64(len(ranks) - 1)
     for index in range(len(rows)):
         key = rows[index, 0] << 32 | rows[index, 1]
         slot = hash_pair(key) & mask
-        while keys[slot] >= 0:
+        while ranks[slot, 0] >= 0:
             slot = (slot + numpy.uint64(1)) & mask
-        keys[slot], ranks[slot] = key, first_id + index
+        ranks[slot, 0], ranks[slot, 1] = key, first_id + index
+    for left in range(256):
+        for right in range(256):
+            byte_ranks[left << 8 | right] = rank_of(byte_ids[left], byte_ids[right], ranks)
 
 
 @kernel
-def merge_short(
-    symbols: Array, around: Array, length: Integer, keys: Array, ranks: Array
-) -> Integer:
-    """Merges the first `length` symbols in place and returns how many are left; `around` is as
-    long.
+def merge_short(symbols: Array, around: Array, length: Integer, ranks: Array) -> Integer:
+    """Merges the first `length` symbols in place and returns how many are left; `around` has the
+    ids that each and the one after it are merged to.
     """
-    for at in range(length - 1):
-        around[at] = rank_of(symbols[at], symbols[at + 1], keys, ranks)
     while length > 1:
         best, rank = 0, numpy.int64(ABSENT)
         for at in range(length - 1):
@@ -61,11 +65,11 @@ def merge_short(
             symbols[at] = symbols[at + 1]
             around[at] = around[at + 1]
         if best + 1 < length:
-            around[best] = rank_of(rank, symbols[best + 1], keys, ranks)
+            around[best] = rank_of(rank, symbols[best + 1], ranks)
         else:
             around[best] = ABSENT
         if best:
-            around[best - 1] = rank_of(symbols[best - 1], rank, keys, ranks)
+            around[best - 1] = rank_of(symbols[best - 1], rank, ranks)
     return length
 
 
@@ -98,16 +102,17 @@ def pop(heap: Array, size: Integer) -> Integer:
 
 
 @kernel
-def merge_long(symbols: Array, length: Integer, keys: Array, ranks: Array) -> Integer:
+def merge_long(scratch: Array, length: Integer, ranks: Array) -> Integer:
     """Merges the first `length` symbols in place and returns how many are left, in a time that
-    grows little faster than the length.
+    grows little faster than the length; `scratch` is SCRATCH times as long.
     """
-    after = numpy.arange(1, length + 1)
-    before = numpy.arange(-1, length - 1)
-    heap = numpy.empty(3 * length, numpy.int64)
+    symbols, after = scratch[:length], scratch[length : 2 * length]
+    before, heap = scratch[2 * length : 3 * length], scratch[3 * length : 6 * length]
+    for at in range(length):
+        before[at], after[at] = at - 1, at + 1
     size = numpy.int64(0)
     for at in range(length - 1):
-        rank = rank_of(symbols[at], symbols[at + 1], keys, ranks)
+        rank = rank_of(symbols[at], symbols[at + 1], ranks)
         if rank != ABSENT:
             size = push(heap, size, rank << 32 | at)
     while size:
@@ -116,17 +121,17 @@ def merge_long(symbols: Array, length: Integer, keys: Array, ranks: Array) -> In
         other = after[at]
         if symbols[at] < 0 or other == length:
             continue
-        if rank_of(symbols[at], symbols[other], keys, ranks) != rank:
+        if rank_of(symbols[at], symbols[other], ranks) != rank:
             continue  # one of the two was merged with another
         symbols[at], symbols[other] = rank, -1
         after[at] = after[other]
         if after[at] < length:
             before[after[at]] = at
-            rank_after = rank_of(rank, symbols[after[at]], keys, ranks)
+            rank_after = rank_of(rank, symbols[after[at]], ranks)
             if rank_after != ABSENT:
                 size = push(heap, size, rank_after << 32 | at)
         if before[at] >= 0:
-            rank_before = rank_of(symbols[before[at]], rank, keys, ranks)
+            rank_before = rank_of(symbols[before[at]], rank, ranks)
             if rank_before != ABSENT:
                 size = push(heap, size, rank_before << 32 | before[at])
     left = 0
@@ -143,16 +148,20 @@ def segment(
     start: Integer,
     end: Integer,
     byte_ids: Array,
-    keys: Array,
     ranks: Array,
-    symbols: Array,
+    byte_ranks: Array,
+    scratch: Array,
 ) -> Integer:
-    """Writes the ids of one pretoken to the first row of `symbols`, (2, at least its bytes), and
-    returns how many there are.
+    """Writes the ids of one pretoken to the start of `scratch`, SCRATCH times as long as its bytes,
+    and returns how many there are.
     """
     length = end - start
     for offset in range(length):
-        symbols[0, offset] = byte_ids[text[start + offset]]
+        scratch[offset] = byte_ids[text[start + offset]]
     if length <= SHORT:
-        return merge_short(symbols[0], symbols[1], length, keys, ranks)
-    return merge_long(symbols[0], length, keys, ranks)
+        around = scratch[length:]
+        for offset in range(length - 1):
+            pair = numpy.int64(text[start + offset]) << 8 | text[start + offset + 1]
+            around[offset] = byte_ranks[pair]
+        return merge_short(scratch, around, length, ranks)
+    return merge_long(scratch, length, ranks)

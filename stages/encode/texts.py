@@ -5,18 +5,20 @@ import numpy
 from stages.encode.cache import (
     CACHED_BYTES,
     COUNT_SHIFT,
-    IDS,
+    ID_BITS,
+    ID_MASK,
     KEY,
-    PLACE_MASK,
     VALUE,
+    copy_ids,
     find_cell,
+    first_cell,
     has_room,
-    key_of,
+    hash_of,
     remember,
+    tail_of,
 )
 from stages.encode.segmentation import segment
 from stages.kernel import Integer, kernel
-from stages.pretokens.counter import MIX
 from stages.pretokens.scanner import pretoken_end
 from stages.pretokens.table import Array
 
@@ -28,20 +30,18 @@ def encode_text(
     classes: Array,
     pattern: Integer,
     byte_ids: Array,
-    keys: Array,
     ranks: Array,
+    byte_ranks: Array,
     cells: Array,
-    rows: Array,
     arena: Array,
-    cached_ids: Array,
     used: Array,
-    symbols: Array,
+    scratch: Array,
     ids: Array,
 ) -> Integer:
-    """Writes the ids of a text to `ids` and returns how many there are.
+    """Writes the ids of a text to `ids`, which is longer than the text by one, and returns how many
+    there are.
 
-    `cells`, `rows`, `arena`, `cached_ids` and `used` (how much of each is) are the cache; it is
-    emptied when it is full.
+    `cells`, `arena` and `used` (how much of each is) are the cache.
     """
     bits = 0
     while 1 << bits < len(cells):
@@ -52,50 +52,71 @@ def encode_text(
     while at < len(text):
         end = pretoken_end(text, at, len(text), classes, pattern)
         length = end - at
-        if length > CACHED_BYTES:
-            found = segment(text, at, end, byte_ids, keys, ranks, symbols)
-            for index in range(found):
-                ids[count + index] = symbols[0, index]
-            count += found
-            at = end
-            continue
-        if length <= 8:  # as key_of and find_cell do, without a call: nine of ten pretokens
-            spare = numpy.uint64(8 * (8 - length))
-            key = words[at] << spare >> spare
-            cell = (key ^ numpy.uint64(length)) * numpy.uint64(MIX) >> shift
+        if length <= 8:  # nine of ten pretokens, nearly all of them in their first cell
+            key = tail_of(words, at, length)
+            cell = first_cell(key, length, shift)
             value = cells[cell, VALUE]
-            if cells[cell, KEY] == key and value >> numpy.uint64(COUNT_SHIFT) == numpy.uint64(
-                length << 8 | 1
-            ):
-                ids[count] = value & numpy.uint64(PLACE_MASK)
-                count += 1
+            found = numpy.int64(value >> numpy.uint64(COUNT_SHIFT)) - (length << 8)
+            if cells[cell, KEY] == key and (found == 1 or found == 2):
+                ids[count] = value & numpy.uint64(ID_MASK)
+                ids[count + 1] = value >> numpy.uint64(ID_BITS) & numpy.uint64(ID_MASK)
+                count += found
                 at = end
                 continue
-        key = key_of(words, at, length)
-        cell = find_cell(cells, rows, arena, text, at, length, key, shift)
-        value = cells[cell, VALUE]
-        if value == 0:
-            found = segment(text, at, end, byte_ids, keys, ranks, symbols)
-            for index in range(found):
-                ids[count + index] = symbols[0, index]
-            if not has_room(cells, rows, arena, cached_ids, used, length, found):
-                cells[:] = 0
-                used[:] = 0
-                cell = find_cell(cells, rows, arena, text, at, length, key, shift)
-            remember(
-                cells, rows, arena, cached_ids, used, text, at, length, key, cell, symbols, found
-            )
-            count += found
-        else:
-            found = numpy.int64(value >> numpy.uint64(COUNT_SHIFT) & numpy.uint64(255))
-            place = numpy.int64(value & numpy.uint64(PLACE_MASK))
-            if length > 8:
-                place = rows[place, IDS]
-            if found == 1:
-                ids[count] = place
-            else:
-                for index in range(found):
-                    ids[count + index] = cached_ids[place + index]
-            count += found
+        count = encode_pretoken(
+            text,
+            words,
+            at,
+            end,
+            shift,
+            byte_ids,
+            ranks,
+            byte_ranks,
+            cells,
+            arena,
+            used,
+            scratch,
+            ids,
+            count,
+        )
         at = end
     return count
+
+
+@kernel
+def encode_pretoken(
+    text: Array,
+    words: Array,
+    at: Integer,
+    end: Integer,
+    shift: Integer,
+    byte_ids: Array,
+    ranks: Array,
+    byte_ranks: Array,
+    cells: Array,
+    arena: Array,
+    used: Array,
+    scratch: Array,
+    ids: Array,
+    count: Integer,
+) -> Integer:
+    """Writes the ids of one pretoken to `ids`, from `count` on, and returns where they end.
+
+    A cache that is full is emptied.
+    """
+    length = end - at
+    if length > CACHED_BYTES:
+        found = segment(text, at, end, byte_ids, ranks, byte_ranks, scratch)
+        for index in range(found):
+            ids[count + index] = scratch[index]
+        return count + found
+    key = tail_of(words, at, length) if length <= 8 else hash_of(words, at, length)
+    cell = find_cell(cells, arena, words, at, length, key, shift)
+    if not cells[cell, VALUE]:
+        found = segment(text, at, end, byte_ids, ranks, byte_ranks, scratch)
+        if not has_room(cells, arena, used, length, found):
+            cells[:] = 0
+            used[:] = 0
+            cell = find_cell(cells, arena, words, at, length, key, shift)
+        remember(cells, arena, used, words, at, length, key, cell, scratch, found)
+    return copy_ids(arena, cells[cell, VALUE], length, ids, count)

@@ -73,7 +73,7 @@ class PretokenCounter:
         """Yields what is counted in ascending order, and empties the table."""
         entries = self.entries[: self.used[0]]
         order = numpy.argsort(entries[:, PREFIX])
-        sort_ties(order, entries, self.arena)
+        sort_ties(order, numpy.empty_like(order), entries, self.arena)
         for first in range(0, len(order), BATCH_ENTRIES):
             chosen = entries[order[first : first + BATCH_ENTRIES]]
             data = numpy.empty(int(chosen[:, LENGTH].sum()), numpy.uint8)
@@ -216,9 +216,10 @@ def comes_before(entries: Array, arena: Array, one: Integer, other: Integer) -> 
 
 
 @kernel
-def sort_ties(order: Array, entries: Array, arena: Array) -> None:
-    """Sorts the entries, in ascending order of their prefixes already, by all of their bytes."""
-    scratch = numpy.empty_like(order)
+def sort_ties(order: Array, scratch: Array, entries: Array, arena: Array) -> None:
+    """Sorts the entries, in ascending order of their prefixes already, by all of their bytes;
+    `scratch` is as long as `order`.
+    """
     first = 0
     while first < len(order):
         last = first + 1
@@ -238,7 +239,8 @@ def sort_ties(order: Array, entries: Array, arena: Array) -> None:
                     else:
                         scratch[at] = order[right]
                         right += 1
-            order[first:last] = scratch[first:last]
+            for at in range(first, last):
+                order[at] = scratch[at]
             width *= 2
         first = last
 
@@ -249,5 +251,6 @@ def gather(data: Array, chosen: Array, arena: Array) -> None:
     at: Integer = 0
     for row in range(len(chosen)):
         start, length = numpy.int64(chosen[row, START]), numpy.int64(chosen[row, LENGTH])
-        data[at : at + length] = arena[start : start + length]
+        for offset in range(length):
+            data[at + offset] = arena[start + offset]
         at += length

@@ -265,7 +265,8 @@ def merge_blocks(
             if merged == len(merged_lengths) or end + length > len(merged_data):
                 used[0], used[1] = merged, end
                 return FULL
-            merged_data[end : end + length] = data[run, at : at + length]
+            for offset in range(length):
+                merged_data[end + offset] = data[run, at + offset]
             merged_lengths[merged], merged_counts[merged] = length, counts[run, row[run]]
             last_prefix = prefix[run]
             merged += 1

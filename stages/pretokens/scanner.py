@@ -2,14 +2,17 @@
 
 The alternatives of a pattern are tried in its order and the first that matches wins, as a regular
 expression does; no step looks further ahead than the pretoken is long, so the time is linear.
-Equality with `tokenizers` is tested for every code point and for random text.
+An automaton reads ASCII, 99 of 100 characters of code: with one look-up a byte and one branch that
+no processor can foresee a pretoken takes 13 ns, where the functions for any text take 68. Equality
+with `tokenizers` is tested for every code point and for random text.
 """
 
 from typing import Any
 
 import numpy
 
-from stages.kernel import Integer, kernel
+from stages.kernel import Integer, inlined, kernel
+from stages.pretokens.automaton import AUTOMATON, END, FIRST_STATE, GPT2_START, GPT4_START, SPACES
 from stages.pretokens.classes import LETTER, NUMBER, OTHER, SPACE
 from stages.pretokens.patterns import GPT2
 
@@ -142,13 +145,32 @@ def pretoken_end_gpt2(text: Array, start: Integer, end: Integer, classes: Array)
 
 
 @kernel
+def unusual_end(
+    text: Array, start: Integer, end: Integer, classes: Array, pattern: Integer, state: Integer
+) -> Integer:
+    """Returns the end of a pretoken at which the automaton stopped in a state that isn't END."""
+    if state == SPACES:
+        return space_end(text, start, end, classes, pattern != GPT2)
+    if pattern == GPT2:
+        return pretoken_end_gpt2(text, start, end, classes)
+    return pretoken_end_gpt4(text, start, end, classes)
+
+
+@inlined
 def pretoken_end(
     text: Array, start: Integer, end: Integer, classes: Array, pattern: Integer
 ) -> Integer:
     """Returns the end of the pretoken that starts at `start`; `pattern` is GPT4 or GPT2."""
-    if pattern == GPT2:
-        return pretoken_end_gpt2(text, start, end, classes)
-    return pretoken_end_gpt4(text, start, end, classes)
+    state: Integer = GPT2_START if pattern == GPT2 else GPT4_START
+    at = start
+    while at < end:
+        state = numpy.int64(AUTOMATON[state + text[at]])
+        if state < FIRST_STATE:
+            break
+        at += 1
+    if state == END or at == end:
+        return at
+    return unusual_end(text, start, end, classes, pattern, state)
 
 
 @kernel

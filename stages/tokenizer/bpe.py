@@ -14,56 +14,26 @@ and only these few cost memory.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy
 
 from stages.pretokens.table import Array, Batch
 from stages.tokenizer.merges import Merge
-from stages.tokenizer.pairs import compact, frequent_pairs, list_words, sketch_pairs
+from stages.tokenizer.pairs import (
+    COUNT,
+    SIZE,
+    frequent_pairs,
+    keep_frequent,
+    list_words,
+    sketch_pairs,
+)
 from stages.tokenizer.rounds import merge_round
+from stages.tokenizer.words import compact, read_words, stop_of
 
 SHRINK = 8  # `least` from round to round: a round of counting is cheap beside a long list of words
 SKETCH_CELLS = 1 << 20
-SMALL_IDS = 1 << 16
-
-
-@dataclass
-class Words:
-    """The corpus as BPE sees it: the ids of all words, one after another, and of each word (with
-    two ids or more) where it starts, its length in ids, and its count.
-    """
-
-    symbols: Array
-    starts: Array
-    lengths: Array
-    counts: Array
-
-
-def _arrays(words: Words) -> tuple[Array, Array, Array, Array]:
-    return words.symbols, words.starts, words.lengths, words.counts
-
-
-def read_words(table: Iterable[Batch], byte_ids: list[int], vocab_size: int) -> Words:
-    """Returns the words of a table; the id of each byte is `byte_ids[byte]`."""
-    dtype = numpy.uint16 if vocab_size <= SMALL_IDS else numpy.int32
-    ids = numpy.array(byte_ids, dtype)
-    symbols = numpy.zeros(0, dtype)
-    lengths, counts = numpy.zeros(0, numpy.int32), numpy.zeros(0, numpy.int64)
-    for batch in table:
-        _extend(symbols, ids[batch.data])
-        _extend(lengths, batch.lengths)
-        _extend(counts, batch.counts)
-    starts = numpy.zeros(len(lengths), numpy.int64)
-    numpy.cumsum(lengths[:-1], out=starts[1:])
-    return Words(symbols, starts, lengths, counts)
-
-
-def _extend(array: Array, more: Array) -> None:
-    """Appends to an array in place: a long one is moved by the system, not copied."""
-    size = len(array)
-    array.resize(size + len(more), refcheck=False)
-    array[size:] = more
+LISTED_WORDS = 1 << 23  # in the lists of a round as it begins: 32 MB
+SMALL_PLACES = 1 << 32
 
 
 def train_merges(
@@ -85,20 +55,53 @@ def train_merges(
         forbidden: pairs of ids that are never merged.
     """
     words = read_words(table, byte_ids, vocab_size)
+    cells, large, stop = words.cells, words.large, stop_of(words.cells)
+    places = numpy.uint32 if words.end < SMALL_PLACES else numpy.int64
     merges = numpy.zeros((max(vocab_size - first_id, 0), 4), numpy.int64)
     keys = numpy.array([left << 32 | right for left, right in forbidden], numpy.int64)
-    done, least, number = 0, 0, len(words.counts)
+    done, least, end = 0, 0, words.end
     while done < len(merges) and least != min_frequency:
-        number = compact(*_arrays(words), number)
+        end = compact(cells, end, stop)
         sketch = numpy.zeros(SKETCH_CELLS, numpy.int64)
-        sketch_pairs(*_arrays(words), number, sketch)
-        least = max(min_frequency, (least or int(sketch.max())) // SHRINK)
-        slots, pairs, used = frequent_pairs(*_arrays(words), number, sketch, least)
-        lists, end = list_words(*_arrays(words)[:3], number, slots, pairs, used, least)
+        sketch_pairs(cells, end, large, stop, sketch)
+        last = least or int(sketch.max()) + 1
+        least = max(min_frequency, last // SHRINK)
+        pairs, used = frequent_pairs(cells, end, large, stop, sketch, least)
+        # Below that of the last round in any case: a forbidden pair may stay the most frequent one.
+        least = max(least, min(least_that_fits(pairs[:used]), last - 1))
+        slots = numpy.zeros(1 << (2 * used + 1).bit_length(), numpy.int32)
+        used = keep_frequent(pairs, used, least, slots)
+        listed = int(pairs[:used, SIZE].sum())
+        lists = numpy.empty(listed + listed // 4 + 1024, places)
+        filled = list_words(cells, end, stop, slots, pairs, used, lists)
         done = merge_round(
-            *_arrays(words), slots, pairs, used, lists, end, least, first_id, keys, merges, done
+            cells,
+            large,
+            stop,
+            slots,
+            pairs,
+            used,
+            lists,
+            filled,
+            least,
+            first_id,
+            keys,
+            merges,
+            done,
         )
     return [
         Merge(left, right, first_id + index, count, saved)
         for index, (left, right, count, saved) in enumerate(merges[:done].tolist())
     ]
+
+
+def least_that_fits(pairs: Array) -> int:
+    """Returns the smallest count for which the words of all pairs that are as frequent are no more
+    than LISTED_WORDS; for the most frequent ones there is always room.
+    """
+    order = numpy.argsort(pairs[:, COUNT])[::-1]
+    counts = pairs[order, COUNT]
+    fitting = int(numpy.searchsorted(numpy.cumsum(pairs[order, SIZE]), LISTED_WORDS, "right"))
+    if fitting == len(counts):
+        return 0
+    return min(int(counts[fitting]) + 1, int(counts[0]))

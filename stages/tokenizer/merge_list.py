@@ -8,8 +8,9 @@ merges.npz   merges (n, 4) int64: left, right, count, saved; bytes (256,) int64:
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -51,7 +52,7 @@ def merge_list(pretokens: Path, vocab_size: int, min_frequency: int) -> MergeLis
         if known and (cut := _cut(known, vocab_size, min_frequency)):
             log.info("%d merges of %d that were trained before", len(cut.merges), len(known.merges))
             return cut
-        trained = train_list(read_table(pretokens), vocab_size, min_frequency)
+        trained = train_list(partial(read_table, pretokens), vocab_size, min_frequency)
         _write(path, trained)
     return trained
 
@@ -67,8 +68,10 @@ def _cut(known: MergeList, vocab_size: int, min_frequency: int) -> MergeList | N
     return MergeList(merges, known.byte_counts, vocab_size, min_frequency)
 
 
-def train_list(table: Iterable[Batch], vocab_size: int, min_frequency: int) -> MergeList:
-    """Trains on a table.
+def train_list(
+    read: Callable[[], Iterable[Batch]], vocab_size: int, min_frequency: int
+) -> MergeList:
+    """Trains on the table that `read` yields.
 
     No merge makes the text of a special token: that id is the pipeline's alone. `tokenizers` would
     give it to the text, so this is the one difference to its merges; the patterns of the presets
@@ -77,11 +80,11 @@ def train_list(table: Iterable[Batch], vocab_size: int, min_frequency: int) -> M
     from stages.tokenizer.bpe import train_merges
 
     ids = byte_ids()
-    counts = numpy.zeros(256, numpy.int64)
-    batches = list(_counting(table, counts))
     forbidden: list[tuple[int, int]] = []
     while True:
-        merges = train_merges(batches, ids, FIRST_ID, vocab_size, min_frequency, forbidden)
+        counts = numpy.zeros(256, numpy.int64)
+        table = _counting(read(), counts)
+        merges = train_merges(table, ids, FIRST_ID, vocab_size, min_frequency, forbidden)
         special = _special(token_bytes(ids, FIRST_ID, merges), merges)
         if special is None:
             return MergeList(merges, counts.tolist(), vocab_size, min_frequency)

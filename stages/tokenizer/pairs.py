@@ -6,8 +6,9 @@ low), its count, and where in `lists` the words it occurs in are listed, and how
 
 import numpy
 
-from stages.kernel import Integer, kernel
+from stages.kernel import Integer, allocating, kernel
 from stages.pretokens.table import Array
+from stages.tokenizer.words import COUNT_CELLS, count_of
 
 KEY, COUNT, START, SIZE = range(4)
 MIX = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio (Knuth, TAOCP 6.4)
@@ -31,7 +32,7 @@ def find(slots: Array, pairs: Array, key: Integer) -> Integer:
     return slot
 
 
-@kernel
+@allocating
 def refilled(slots: Array, pairs: Array, used: Integer) -> Array:
     """Returns twice as many slots, with all pairs in them."""
     larger = numpy.zeros(2 * len(slots), numpy.int32)
@@ -40,7 +41,7 @@ def refilled(slots: Array, pairs: Array, used: Integer) -> Array:
     return larger
 
 
-@kernel
+@allocating
 def longer(rows: Array, least: Integer) -> Array:
     """Returns a copy of `rows` with half as many more, and with `least` at the least."""
     grown = numpy.empty((max(len(rows) * 3 // 2, least), rows.shape[1]), rows.dtype)
@@ -89,55 +90,38 @@ def sift_down(heap: Array, size: Integer, pairs: Array, count: Integer, pair: In
 
 
 @kernel
-def compact(
-    symbols: Array, starts: Array, lengths: Array, counts: Array, number: Integer
-) -> Integer:
-    """Moves the words together, without those of one symbol, and returns how many are left."""
-    kept = end = 0
-    for word in range(number):
-        if lengths[word] < 2:
-            continue
-        start = starts[word]
-        for offset in range(lengths[word]):
-            symbols[end + offset] = symbols[start + offset]
-        starts[kept], lengths[kept], counts[kept] = end, lengths[word], counts[word]
-        end += lengths[kept]
-        kept += 1
-    return kept
-
-
-@kernel
-def sketch_pairs(
-    symbols: Array, starts: Array, lengths: Array, counts: Array, number: Integer, sketch: Array
-) -> None:
+def sketch_pairs(cells: Array, end: Integer, large: Array, stop: Integer, sketch: Array) -> None:
     """Adds up the counts of pairs by their hash: no pair is more frequent than its cell says."""
     mask = numpy.uint64(len(sketch) - 1)
-    for word in range(number):
-        for at in range(starts[word], starts[word] + lengths[word] - 1):
-            key = numpy.int64(symbols[at]) << 32 | numpy.int64(symbols[at + 1])
-            sketch[hash_pair(key) & mask] += counts[word]
+    word = 0
+    while word < end:
+        count = count_of(cells, word, large)
+        at = word + COUNT_CELLS
+        while cells[at + 1] != stop:
+            key = numpy.int64(cells[at]) << 32 | numpy.int64(cells[at + 1])
+            sketch[hash_pair(key) & mask] += count
+            at += 1
+        word = at + 2
 
 
-@kernel
+@allocating
 def frequent_pairs(
-    symbols: Array,
-    starts: Array,
-    lengths: Array,
-    counts: Array,
-    number: Integer,
-    sketch: Array,
-    least: Integer,
-) -> tuple[Array, Array, Integer]:
+    cells: Array, end: Integer, large: Array, stop: Integer, sketch: Array, least: Integer
+) -> tuple[Array, Integer]:
     """Counts the pairs whose cell of the sketch is at least `least`, and the words of each; returns
-    the slots, the pairs and their number.
+    the pairs and their number.
     """
     mask = numpy.uint64(len(sketch) - 1)
     slots = numpy.zeros(1 << 10, numpy.int32)
     pairs = numpy.zeros((1 << 9, 4), numpy.int64)
     used = numpy.int64(0)
-    for word in range(number):
-        for at in range(starts[word], starts[word] + lengths[word] - 1):
-            key = numpy.int64(symbols[at]) << 32 | numpy.int64(symbols[at + 1])
+    word = 0
+    while word < end:
+        count = count_of(cells, word, large)
+        at = word + COUNT_CELLS
+        while cells[at + 1] != stop:
+            key = numpy.int64(cells[at]) << 32 | numpy.int64(cells[at + 1])
+            at += 1
             if sketch[hash_pair(key) & mask] < least:
                 continue
             slot = find(slots, pairs, key)
@@ -152,42 +136,57 @@ def frequent_pairs(
                     slots = refilled(slots, pairs, used)
                     slot = find(slots, pairs, key)
             pair = slots[slot] - 1
-            pairs[pair, COUNT] += counts[word]
+            pairs[pair, COUNT] += count
             if pairs[pair, START] != word:  # until the lists are laid out: the last word of each
                 pairs[pair, START] = word
                 pairs[pair, SIZE] += 1
-    return slots, pairs, used
+        word = at + 2
+    return pairs, used
+
+
+@kernel
+def keep_frequent(pairs: Array, used: Integer, least: Integer, slots: Array) -> Integer:
+    """Moves the pairs that are seen at least `least` times together, puts them in `slots`, empty
+    ones, and returns how many they are.
+    """
+    kept = 0
+    for pair in range(used):
+        if pairs[pair, COUNT] >= least:
+            for column in range(4):
+                pairs[kept, column] = pairs[pair, column]
+            kept += 1
+            slots[find(slots, pairs, pairs[kept - 1, KEY])] = kept
+    return kept
 
 
 @kernel
 def list_words(
-    symbols: Array,
-    starts: Array,
-    lengths: Array,
-    number: Integer,
+    cells: Array,
+    end: Integer,
+    stop: Integer,
     slots: Array,
     pairs: Array,
     used: Integer,
-    least: Integer,
-) -> tuple[Array, Integer]:
-    """Lists the words of each pair that is seen at least `least` times; returns the lists and how
-    much of them is used.
-    """
-    end = 0
+    lists: Array,
+) -> Integer:
+    """Lists the words of each pair in `lists`, and returns how much of them is used."""
+    filled: Integer = 0
     for pair in range(used):
-        pairs[pair, START] = end
-        if pairs[pair, COUNT] >= least:
-            end += pairs[pair, SIZE]
+        pairs[pair, START] = filled
+        filled += pairs[pair, SIZE]
         pairs[pair, SIZE] = 0
-    lists = numpy.empty(end + end // 4 + 1024, numpy.int32)
-    for word in range(number):
-        for at in range(starts[word], starts[word] + lengths[word] - 1):
-            key = numpy.int64(symbols[at]) << 32 | numpy.int64(symbols[at + 1])
+    word = 0
+    while word < end:
+        at = word + COUNT_CELLS
+        while cells[at + 1] != stop:
+            key = numpy.int64(cells[at]) << 32 | numpy.int64(cells[at + 1])
+            at += 1
             found = slots[find(slots, pairs, key)] - 1
-            if found < 0 or pairs[found, COUNT] < least:
+            if found < 0:
                 continue
             place = pairs[found, START] + pairs[found, SIZE]
             if not pairs[found, SIZE] or lists[place - 1] != word:
                 lists[place] = word
                 pairs[found, SIZE] += 1
-    return lists, end
+        word = at + 2
+    return filled

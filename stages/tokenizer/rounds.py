@@ -2,7 +2,7 @@
 
 import numpy
 
-from stages.kernel import Integer, kernel
+from stages.kernel import Integer, allocating, kernel
 from stages.pretokens.table import Array
 from stages.tokenizer.pairs import (
     COUNT,
@@ -15,13 +15,14 @@ from stages.tokenizer.pairs import (
     sift_down,
     sift_up,
 )
+from stages.tokenizer.words import COUNT_CELLS, count_of, end_of
 
 # The new pairs of a merge, by their other id: one row for the pair with that id on the left, then
 # one for each with that id on the right. A row is its count, words, last word and place in a list.
 NEW_COUNT, NEW_SIZE, NEW_WORD, NEW_PLACE = range(4)
 
 
-@kernel
+@allocating
 def with_room(
     lists: Array, end: Integer, room: Integer, pairs: Array, used: Integer, least: Integer
 ) -> tuple[Array, Integer]:
@@ -43,7 +44,7 @@ def with_room(
             end += 1
     if 4 * (end + room) <= 3 * len(lists):
         return lists, end
-    grown = numpy.empty(end + room + (end + room) // 4, numpy.int32)
+    grown = numpy.empty(end + room + (end + room) // 4, lists.dtype)
     for place in range(end):
         grown[place] = lists[place]
     return grown, end
@@ -51,11 +52,10 @@ def with_room(
 
 @kernel
 def merge_word(
-    symbols: Array,
-    start: Integer,
-    length: Integer,
-    weight: Integer,
+    cells: Array,
     word: Integer,
+    stop: Integer,
+    weight: Integer,
     left: Integer,
     right: Integer,
     new_id: Integer,
@@ -64,20 +64,20 @@ def merge_word(
     fresh: Array,
     touched: Array,
     used: Integer,
-) -> tuple[Integer, Integer, Integer]:
+) -> tuple[Integer, Integer]:
     """Merges (left, right) in one word, from the left, and corrects the counts of the pairs around.
 
     Writes (row of `fresh`, word) to `touched` from `used` on, once for each new pair of the word.
-    Returns the word's new length, how often the pair was merged, and the end of `touched`.
+    Returns how often the pair was merged, and the end of `touched`.
     """
+    start = word + COUNT_CELLS
     read = write = start
-    end = start + length
     merged = 0
     was_merged = False
     last: Integer = 0  # the old symbol that ended the one before
-    while read < end:
-        symbol = numpy.int64(symbols[read])
-        is_merged = symbol == left and read + 1 < end and symbols[read + 1] == right
+    while cells[read] != stop:
+        symbol = numpy.int64(cells[read])
+        is_merged = symbol == left and cells[read + 1] == right
         if write > start and (is_merged or was_merged):
             old = slots[find(slots, pairs, last << 32 | symbol)] - 1
             if old >= 0:
@@ -92,13 +92,14 @@ def merge_word(
                 fresh[row, NEW_SIZE] += 1
                 touched[used, 0], touched[used, 1] = row, word
                 used += 1
-        symbols[write] = new_id if is_merged else symbol
+        cells[write] = new_id if is_merged else symbol
         write += 1
         last = right if is_merged else symbol
         read += 2 if is_merged else 1
         merged += is_merged
         was_merged = is_merged
-    return write - start, merged, used
+    cells[write:read] = stop
+    return merged, used
 
 
 @kernel
@@ -119,12 +120,11 @@ def is_forbidden(key: Integer, forbidden: Array) -> bool:
     return False
 
 
-@kernel
+@allocating
 def merge_round(
-    symbols: Array,
-    starts: Array,
-    lengths: Array,
-    counts: Array,
+    cells: Array,
+    large: Array,
+    stop: Integer,
     slots: Array,
     pairs: Array,
     used: Integer,
@@ -164,14 +164,15 @@ def merge_round(
         news = saved = numpy.int64(0)
         for place in range(pairs[pair, START], pairs[pair, START] + pairs[pair, SIZE]):
             word = numpy.int64(lists[place])
-            if news + 2 * lengths[word] > len(touched):
-                touched = longer(touched, news + 2 * lengths[word])
-            lengths[word], merged, news = merge_word(
-                symbols,
-                starts[word],
-                numpy.int64(lengths[word]),
-                counts[word],
+            most = news + 2 * (end_of(cells, word, stop) - word)
+            if most > len(touched):
+                touched = longer(touched, most)
+            weight = count_of(cells, word, large)
+            merged, news = merge_word(
+                cells,
                 word,
+                stop,
+                weight,
                 left,
                 right,
                 new_id,
@@ -181,7 +182,7 @@ def merge_round(
                 touched,
                 news,
             )
-            saved += merged * counts[word]
+            saved += merged * weight
         merges[done, 0], merges[done, 1] = left, right
         merges[done, 2], merges[done, 3] = count, saved
         done += 1

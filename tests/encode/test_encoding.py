@@ -135,6 +135,12 @@ def test_counts_are_those_of_the_files() -> None:
     tokenizer = load_tokenizer(Path("models/tokenizer"))
     tokens = sum(len(tokenizer.encode(text).ids) for text in TEXTS)
     assert metrics["bytes_per_token"] == round(size / tokens, 6)
+    held_out = len(of_split(TEXTS, "val"))
+    assert metrics["round_trip"] == {
+        "texts": held_out,
+        "texts_back": 1.0,
+        "invalid_utf8_back": 1.0,
+    }
 
 
 def test_another_number_of_workers_gives_the_same_files(tmp_path: Path) -> None:

@@ -2,16 +2,20 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from random import Random
 
+import numpy
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from stages.pretokens.table import batch_of
+from stages.tokenizer import bpe
 from stages.tokenizer.alphabet import FIRST_ID, alphabet_order, byte_characters, byte_ids
 from stages.tokenizer.bpe import train_merges as train_on_table
 from stages.tokenizer.merges import Merge, cut_merges, token_bytes, token_counts
+from stages.tokenizer.pairs import COUNT, SIZE
 from stages.tokenizer.training import build_tokenizer, bytes_per_token_curve
 from tests.tiny import (
     documents,
@@ -271,8 +275,40 @@ def test_a_cut_list_of_code_is_that_of_a_training_from_scratch(vocab_size: int) 
 
 
 def test_ids_of_more_than_16_bits_are_those_of_16() -> None:
+    random = Random(1)
+    words = Counter(random.randbytes(8) for _ in range(20_000))
+    merges = merges_of(words, 2**16, 1)
+    assert merges[-1].id == 2**16 - 1
+    assert merges_of(words, 2**16 + 1, 1)[:-1] == merges
+
+
+@settings(deadline=None)
+@given(TABLES, SIZES, FREQUENCIES, st.integers(1, 50))
+def test_a_round_with_little_room_for_its_lists_gives_the_same_merges(
+    words: dict[bytes, int], vocab_size: int, min_frequency: int, room: int
+) -> None:
+    merges = train_merges(words, BYTES, 256, vocab_size, min_frequency)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bpe, "LISTED_WORDS", room)
+        assert train_merges(words, BYTES, 256, vocab_size, min_frequency) == merges
+
+
+def test_lists_of_places_beyond_32_bits_give_the_same_merges(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     words = pretoken_counts(module_sources())
-    assert merges_of(words, 2**16 + 1, 5) == merges_of(words, 2**16, 5)
+    merges = merges_of(words, 900)
+    monkeypatch.setattr(bpe, "SMALL_PLACES", 0)
+    assert merges_of(words, 900) == merges
+
+
+def test_a_round_lists_the_most_frequent_pairs_that_fit() -> None:
+    pairs = numpy.zeros((4, 4), numpy.int64)
+    pairs[:, COUNT], pairs[:, SIZE] = [5, 9, 7, 7], [1, 2, 3, 4]
+    with pytest.MonkeyPatch.context() as patch:
+        for room, least in ((10, 0), (9, 6), (5, 8), (4, 8), (2, 8), (1, 9)):
+            patch.setattr(bpe, "LISTED_WORDS", room)
+            assert bpe.least_that_fits(pairs) == least
 
 
 def test_a_forbidden_pair_is_never_merged_and_the_others_are() -> None:
@@ -281,6 +317,15 @@ def test_a_forbidden_pair_is_never_merged_and_the_others_are() -> None:
         (merge.left, merge.right) for merge in train_merges(words, BYTES, 256, 300, 1, [(*b"xy",)])
     ]
     assert pairs == [tuple(b"yz"), (ord("x"), 256), tuple(b"ab")]
+
+
+def test_a_forbidden_pair_that_stays_the_most_frequent_one_does_not_stop_the_rounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bpe, "LISTED_WORDS", 1)
+    words = {b"xy": 900, b"ab": 3, b"abc": 2, b"cd": 2}
+    merges = train_merges(words, BYTES, 256, 300, 2, [(*b"xy",)])
+    assert [merge.count for merge in merges] == [5, 2, 2]
 
 
 @settings(deadline=None)

@@ -1,0 +1,116 @@
+"""The corpus as BPE sees it: each different pretoken as a word, in one array of small integers.
+
+A word is its count (two cells of 15 bits), the ids of its symbols, and STOP, the largest number
+that a cell can hold; where merges have made it shorter, STOP is repeated. Its name is the place of
+its first cell. So a word of n bytes takes 2 * n + 6 bytes of memory, and one merge reads one or two
+cache lines of it. A count of LARGE or more is kept apart: the cells then hold LARGE + its place in
+`large`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+
+from stages.kernel import Integer, inlined, kernel
+from stages.pretokens.table import Array, Batch
+
+HALF_BITS = 15  # one less than a cell has: a half of a count is never STOP
+HALF_MASK = (1 << HALF_BITS) - 1
+LARGE = 1 << 29
+COUNT_CELLS = 2
+SMALL_IDS = 1 << 16  # the last of them is STOP; it is made by the last merge, and never read
+
+
+@dataclass
+class Words:
+    """`cells`, of which `end` are used, and the large counts, int64."""
+
+    cells: Array
+    end: int
+    large: Array
+
+
+def read_words(table: Iterable[Batch], byte_ids: list[int], vocab_size: int) -> Words:
+    """Returns the words of a table that have two bytes or more; the id of each byte is
+    `byte_ids[byte]`.
+    """
+    dtype: Any = numpy.uint16 if vocab_size <= SMALL_IDS else numpy.int32
+    ids = numpy.array(byte_ids, dtype)
+    cells, large = numpy.zeros(0, dtype), numpy.zeros(0, numpy.int64)
+    end = 0
+    for batch in table:
+        codes = batch.counts.copy()
+        (rows,) = numpy.nonzero(codes >= LARGE)
+        codes[rows] = numpy.arange(LARGE + len(large), LARGE + len(large) + len(rows))
+        large = numpy.concatenate([large, batch.counts[rows]])
+        room = len(batch.data) + (COUNT_CELLS + 1) * len(batch.counts)
+        cells.resize(end + room, refcheck=False)  # a long array is moved by the system, not copied
+        end = append_words(cells, end, batch.data, batch.lengths, codes, ids, stop_of(cells))
+    return Words(cells, end, large)
+
+
+def stop_of(cells: Array) -> int:
+    """Returns STOP for cells of this type."""
+    return int(numpy.iinfo(cells.dtype).max)
+
+
+@kernel
+def append_words(
+    cells: Array,
+    end: Integer,
+    data: Array,
+    lengths: Array,
+    codes: Array,
+    ids: Array,
+    stop: Integer,
+) -> Integer:
+    """Writes the words of a batch to `cells`, from `end` on, and returns where they end."""
+    at: Integer = 0
+    for row in range(len(lengths)):
+        length = numpy.int64(lengths[row])
+        if length > 1:
+            cells[end], cells[end + 1] = codes[row] & HALF_MASK, codes[row] >> HALF_BITS
+            end += COUNT_CELLS
+            for offset in range(length):
+                cells[end + offset] = ids[data[at + offset]]
+            end += length
+            cells[end] = stop
+            end += 1
+        at += length
+    return end
+
+
+@inlined
+def count_of(cells: Array, word: Integer, large: Array) -> Integer:
+    """Returns how often a word stands in the corpus."""
+    code = numpy.int64(cells[word]) | numpy.int64(cells[word + 1]) << HALF_BITS
+    if code < LARGE:
+        return code
+    return large[code - LARGE]
+
+
+@inlined
+def end_of(cells: Array, word: Integer, stop: Integer) -> Integer:
+    """Returns where the symbols of a word end."""
+    at = word + COUNT_CELLS
+    while cells[at] != stop:
+        at += 1
+    return at
+
+
+@kernel
+def compact(cells: Array, end: Integer, stop: Integer) -> Integer:
+    """Moves the words together, without those of one symbol, and returns where they end."""
+    word = kept = 0
+    while word < end:
+        last = end_of(cells, word, stop)
+        if last - word > COUNT_CELLS + 1:
+            for at in range(word, last + 1):
+                cells[kept] = cells[at]
+                kept += 1
+        word = last
+        while word < end and cells[word] == stop:
+            word += 1
+    return kept
