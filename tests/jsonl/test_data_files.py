@@ -3,6 +3,8 @@
 import gzip
 import json
 import random
+import subprocess
+import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -300,3 +302,12 @@ def test_a_huge_row_is_one_document(project: Project) -> None:
     project.write("in/a.jsonl", lines({"text": "small"}, {"text": text}, {"text": "last"}))
     records = project.convert(replace(rules(), max_bytes=10**8))
     assert [len(record["content"]) for record in records] == [5, len(text), 4]
+
+
+def test_a_worker_process_imports_no_more_than_its_rules_need() -> None:
+    started = "import sys, stages.jsonl.__main__, stages.jsonl.preparing as p; "
+    told = 'print(sorted({"numba", "pyarrow", "torch", "requests"} & set(sys.modules)))'
+    printed = subprocess.run(
+        [sys.executable, "-c", started + told], capture_output=True, text=True, check=True
+    )
+    assert printed.stdout == "[]\n"
