@@ -169,8 +169,18 @@ def row_units(raw: Path, rules: Jsonl, source: str | None, where: str) -> Iterat
             )
         name, given = entry["file"], facts.get("license")
         format = detect(path, rules.encoding, rules.delimiter)
-        for block in read_blocks(path, format):
-            yield RowsUnit(block, fields, name, source or dataset or "files", dataset, given)
+        here, needed = _decided(fields, path) if format.format == "parquet" else (fields, None)
+        for block in read_blocks(path, format, needed):
+            yield RowsUnit(block, here, name, source or dataset or "files", dataset, given)
+
+
+def _decided(fields: Fields, path: Path) -> tuple[Fields, set[tuple[str, ...]] | None]:
+    """Returns the mapping of a parquet file, whose rows all have its columns, and the paths that
+    it needs; None is all of them.
+    """
+    from stages.readers.columns import column_names  # pyarrow, which workers seldom need
+
+    return fields.decide(column_names(path)) or (fields, None)
 
 
 def record_units(folder: Path, source: str | None) -> Iterator[RecordsUnit]:

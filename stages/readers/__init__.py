@@ -1,6 +1,6 @@
 """Rows of the files that people have: JSONL, JSON, CSV, TSV and parquet, compressed or not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from stages.readers.arrays import read_array
@@ -21,8 +21,14 @@ __all__ = [
 ]
 
 
-def read_blocks(path: Path, format: FileFormat) -> Iterator[Block]:
+def read_blocks(
+    path: Path, format: FileFormat, needed: Iterable[tuple[str, ...]] | None = None
+) -> Iterator[Block]:
     """Yields a file in blocks of about BLOCK_BYTES of input, whose rows a worker may parse.
+
+    Args:
+        needed: the paths that are wanted of each row, which is all that is read of parquet; None
+            is all there are.
 
     Raises:
         UserError: the file is damaged, or not of this format.
@@ -37,5 +43,5 @@ def read_blocks(path: Path, format: FileFormat) -> Iterator[Block]:
         case "parquet":
             from stages.readers.columns import read_parquet  # pyarrow: 0.1 s in every worker
 
-            return read_parquet(path, format)
+            return read_parquet(path, format, needed)
     raise ValueError(f"no reader of the format {format.format}")

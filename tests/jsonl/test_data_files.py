@@ -304,6 +304,20 @@ def test_a_huge_row_is_one_document(project: Project) -> None:
     assert [len(record["content"]) for record in records] == [5, len(text), 4]
 
 
+def test_a_damaged_column_that_no_field_takes_is_not_missed(project: Project) -> None:
+    path = project.root / "in" / "a.parquet"
+    path.parent.mkdir()
+    table = pyarrow.table({"kod": [f"print({n})" for n in range(9)], "vector": ["ab" * 99] * 9})
+    pyarrow.parquet.write_table(table, path, use_dictionary=False)
+    chunk = pyarrow.parquet.read_metadata(path).row_group(0).column(1)
+    content = bytearray(path.read_bytes())
+    begin, size = chunk.data_page_offset, chunk.total_compressed_size
+    content[begin : begin + size] = b"\xff" * size
+    path.write_bytes(content)
+
+    assert [each["content"] for each in project.convert()] == table["kod"].to_pylist()
+
+
 def test_a_worker_process_imports_no_more_than_its_rules_need() -> None:
     started = "import sys, stages.jsonl.__main__, stages.jsonl.preparing as p; "
     told = 'print(sorted({"numba", "pyarrow", "torch", "requests"} & set(sys.modules)))'
