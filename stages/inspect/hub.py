@@ -28,6 +28,7 @@ from stages.readers import FileFormat, detect, is_data_file, read_blocks
 from stages.readers.compression import MAGIC, read_chunks
 from stages.readers.detection import suffixes
 from stages.readers.rows import Row
+from stages.readers.workbooks import SUFFIXES as WORKBOOKS
 from stages.workdir import project_root
 
 NAME = re.compile(r"[\w.-]+/[\w.-]+(/[^@]*)?(@[\w./-]+)?")
@@ -169,8 +170,13 @@ def _whole_lines(path: Path, content: bytes) -> bytes:
     """Returns the lines that are whole, decompressed.
 
     Raises:
-        UserError: it is JSON in one piece, which can't be read in part.
+        UserError: it is a workbook, or JSON in one piece, which can't be read in part.
     """
+    if suffixes(path.name)[0] in WORKBOOKS:
+        raise UserError(
+            f"{path.name} is a workbook of more than {PREFIX_BYTES >> 20} MiB: download it, and "
+            "inspect it then."
+        )
     if suffixes(path.name)[0] == ".json" and not re.match(rb"\s*\{[^\n]*\}\s*\n\s*\{", content):
         raise UserError(
             f"{path.name} is JSON in one piece and larger than {PREFIX_BYTES >> 20} MiB: download "

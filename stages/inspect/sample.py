@@ -71,7 +71,7 @@ def schema_types(schema: pyarrow.Schema) -> dict[str, str]:
 def _count(path: Path, format: FileFormat, size: int) -> str:
     if format.format == "parquet":
         return f"{pyarrow.parquet.read_metadata(path).num_rows:,} rows (exact)"
-    if size <= COUNTED_BYTES:
+    if size <= COUNTED_BYTES or format.format == "excel":
         blocks = read_blocks(path, format)
         return f"{sum(1 for block in blocks for _ in block.rows()):,} rows (exact)"
     if format.compression:

@@ -1,4 +1,4 @@
-"""Rows of the files that people have: JSONL, JSON, CSV, TSV and parquet, compressed or not."""
+"""Rows of the files that people have: JSONL, JSON, CSV, TSV, parquet and workbooks."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,6 +8,7 @@ from stages.readers.detection import detect, is_data_file
 from stages.readers.lines import read_lines
 from stages.readers.rows import BLOCK_BYTES, Block, Broken, FileFormat, Row
 from stages.readers.tables import read_table
+from stages.readers.workbooks import read_workbook
 
 __all__ = [
     "BLOCK_BYTES",
@@ -40,6 +41,8 @@ def read_blocks(
             return read_array(path, format)
         case "csv" | "tsv":
             return read_table(path, format)
+        case "excel":
+            return read_workbook(path, format)
         case "parquet":
             from stages.readers.columns import read_parquet  # pyarrow: 0.1 s in every worker
 

@@ -15,6 +15,7 @@ import psutil
 import pyarrow
 import pyarrow.parquet
 import pytest
+import xlsxwriter
 
 from stages.config import FilesSource, Jsonl, LocalSource, MixSource, Source
 from stages.download.fetching import download
@@ -129,8 +130,13 @@ def test_every_format_gives_the_same_documents(project: Project) -> None:
         records = project.convert(source=FilesSource("files", [f"only/{name}"], None))
         assert [(record["content"], record["path"]) for record in records] == expected, name
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), project.root / "e.parquet")
-    records = project.convert(source=FilesSource("files", ["e.parquet"], None))
-    assert [(record["content"], record["path"]) for record in records] == expected
+    with xlsxwriter.Workbook(project.root / "f.xlsx") as book:
+        sheet = book.add_worksheet("Sayfa1")
+        for number, row in enumerate([{"text": "text", "path": "path"}, *rows]):
+            sheet.write_row(number, 0, [row["text"], row["path"]])
+    for name in ("e.parquet", "f.xlsx"):
+        records = project.convert(source=FilesSource("files", [name], None))
+        assert [(record["content"], record["path"]) for record in records] == expected, name
 
 
 def test_configured_fields_join_columns_and_open_lists(project: Project) -> None:
