@@ -21,7 +21,7 @@ from stages.download.hub import ask, read_env_file, resolve
 from stages.download.remote import BLOCK, Remote, RemoteReader
 from stages.errors import UserError
 from stages.inspect.files import slug, tell_sample
-from stages.inspect.printing import aligned, size_of, titled
+from stages.inspect.printing import aligned, counted, size_of, titled
 from stages.inspect.proposals import Origin
 from stages.inspect.sample import Sample, schema_types, take_rows
 from stages.readers import FileFormat, detect, is_data_file, read_blocks
@@ -61,7 +61,7 @@ def inspect_dataset(name: str, rows: int, width: int) -> list[str]:
     sample = _sample(source, commit, chosen, rows)
     size = sum(file.size for file in files)
     return [
-        f"{source.repo_id} at {commit}: {len(files):,} data files, {size_of(size)}",
+        f"{source.repo_id} at {commit}: {counted(len(files), 'data file')}, {size_of(size)}",
         *titled("files by folder", _folders(files, width)),
         *tell_sample([sample], origin, width),
     ]

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 from stages.config import Jsonl
 from stages.errors import UserError
-from stages.fields import Fields, compile_fields
+from stages.fields import Fields, Mapped, compile_fields
 from stages.jsonl.text import Undecodable, decode
 from stages.outcomes import BROKEN, CORRUPT, NO_TEXT, UNDECODABLE
 from stages.raw import RawFile, read_raw
-from stages.readers import Block, Broken, detect, read_blocks
+from stages.readers import Block, Broken, Row, detect, read_blocks
 from stages.records import shard_paths
 
 UNIT_BYTES = 8 << 20
@@ -89,7 +89,7 @@ class RowsUnit:
             if isinstance(row, Broken):
                 yield Candidate(self._record(place), "", BROKEN, row.reason)
                 continue
-            for mapped in self.fields.records(row.values):
+            for mapped in self._mapped(row):
                 record = self._record(mapped.path or place)
                 if mapped.messages is not None:
                     del record["content"]
@@ -101,6 +101,13 @@ class RowsUnit:
                 problem = (NO_TEXT if mapped.empty else BROKEN) if mapped.problem else ""
                 detail = mapped.problem or ""
                 yield Candidate(record, mapped.path or "", problem, detail)
+
+    def _mapped(self, row: Row) -> list[Mapped]:
+        """Raises: UserError: as `Fields.records`, with the file in front."""
+        try:
+            return self.fields.records(row.values)
+        except UserError as error:
+            raise UserError(f"{self.file}, row {row.number}: {error}") from None
 
     def _record(self, path: str) -> dict[str, Any]:
         return {

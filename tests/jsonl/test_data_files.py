@@ -170,12 +170,37 @@ def test_a_broken_line_is_told_with_its_number_and_tolerated_below_the_share(
         project.convert(rules(max_lost_share=0.004))
 
 
+def test_a_broken_line_is_told_by_its_own_characters(project: Project) -> None:
+    project.write("in/a.jsonl", '{"text": "a"}\n{"text": x}\n')
+    project.convert(rules(max_lost_share=1))
+
+    [dropped] = (project.out / "dropped.jsonl").read_text().splitlines()
+    assert json.loads(dropped)["detail"].endswith(", at its character 10")
+
+
 def test_ambiguous_columns_are_refused_with_the_choices(project: Project) -> None:
     project.write("in/a.jsonl", lines({"text": "a", "code": "b"}))
     with pytest.raises(UserError) as caught:
         project.convert()
     assert "jsonl.fields" in str(caught.value)
     assert "text" in str(caught.value) and "code" in str(caught.value)
+
+
+def test_an_ambiguity_names_the_file(project: Project) -> None:
+    project.write("in/a.jsonl", lines({"text": "a"}))
+    project.write("in/b.jsonl", lines({"text": "a", "content": "b"}))
+
+    with pytest.raises(UserError, match=r"b\.jsonl, row 1: the columns text, content can be read"):
+        project.convert()
+
+
+def test_a_corpus_that_is_empty_says_why_and_how_to_find_the_fields(project: Project) -> None:
+    project.write("in/a.jsonl", lines({"files": [{"content": "x"}]}, {"files": []}))
+
+    with pytest.raises(UserError, match=r"none made a record \(2 broken\)") as caught:
+        project.convert()
+    assert "The first: a.jsonl#1: no known column among files." in str(caught.value)
+    assert "`python -m stages.inspect PATH`" in str(caught.value)
 
 
 def test_rows_without_a_text_are_counted_not_guessed(project: Project) -> None:
