@@ -103,7 +103,11 @@ class RowsUnit:
                 yield Candidate(record, mapped.path or "", problem, detail)
 
     def _mapped(self, row: Row) -> list[Mapped]:
-        """Raises: UserError: as `Fields.records`, with the file in front."""
+        """Returns what the fields make of a row.
+
+        Raises:
+            UserError: its columns can be read in several ways; the message names the file first.
+        """
         try:
             return self.fields.records(row.values)
         except UserError as error:
