@@ -5,9 +5,10 @@
 The input is real code, the sources of installed packages, as lines {"code", "file", "repo"}. Every
 contender does the same: rename the columns, drop short and long documents and exact duplicates,
 write JSON lines; this project also checks the input against its hash, gives every document its
-SHA-1, and counts licences and what it drops. Each runs in a process of its own, in turn. Peak
-memory is of the process and its children; whether it is flat is told by an input of a quarter of
-the size.
+SHA-1, and counts licences and what it drops. Each runs in a process of its own, in turn, and its
+time has its imports in it, but not what the stages before this one do: to compose the configuration
+and to copy and hash the input. Peak memory is of the process and its children; whether it is flat
+is told by an input of a quarter of the size.
 Install the contenders with python -m pip install -c constraints.txt -e ".[bench]"
 """
 
@@ -68,30 +69,35 @@ def write_input(path: Path, megabytes: float) -> None:
             lap += 1
 
 
-def this_project(source: Path, work: Path, workers: int) -> int:
-    """The stage jsonl, on data/raw as `download` leaves it."""
-    from stages.compose.composition import compose
-    from stages.config import check, load_runtime
-    from stages.jsonl.conversion import convert
-    from stages.workdir import write_json
+def write_project(source: Path, work: Path) -> None:
+    """Writes what the stages before jsonl leave: the configuration, and data/raw with the hash."""
+    from stages.compose.composition import compose, write_lock_file
+    from stages.workdir import file_sha256, write_json
 
-    os.environ.pop("DVC_ROOT", None)
-    os.chdir(work)
+    project = Path(__file__).parent.parent
+    values = compose(project / "conf", ["source=files", "source.paths=[x]"])
+    values["jsonl"].update(min_bytes=MIN_BYTES, max_bytes=MAX_BYTES)
+    write_lock_file(work / "params.lock.yaml", values)
     raw = work / "raw"
     raw.mkdir()
     os.link(source, raw / "in.jsonl")
-    with source.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    entry = json.dumps({"file": "in.jsonl", "sha256": digest})
+    entry = json.dumps({"file": "in.jsonl", "sha256": file_sha256(source)})
     (raw / "manifest.jsonl").write_text(entry + "\n")
     write_json(raw / "source.json", {"kind": "files", "license": None})
-    project = Path(__file__).parent.parent
-    config = check(compose(project / "conf", ["source=files", "source.paths=[x]"]))
-    runtime = load_runtime(project / "conf" / "runtime.yaml")
+
+
+def this_project(_: Path, work: Path, workers: int) -> int:
+    """The stage jsonl, after `write_project`."""
+    from stages.config import load, load_runtime
+    from stages.jsonl.conversion import convert
+
+    os.environ.pop("DVC_ROOT", None)
+    os.chdir(work)
+    runtime = load_runtime(Path(__file__).parent.parent / "conf" / "runtime.yaml")
     convert(
-        replace(config.jsonl, min_bytes=MIN_BYTES, max_bytes=MAX_BYTES),
+        load().jsonl,
         replace(runtime, progress=False, workers=workers),
-        raw=raw,
+        raw=work / "raw",
         out=work / "out",
         metrics=work / "metrics.json",
         plot=work / "rules.csv",
@@ -156,6 +162,8 @@ CONTENDERS: dict[str, Callable[[Path, Path, int], int]] = {
 def run_contender(name: str, source: Path) -> dict[str, float]:
     """Runs one contender in a process of its own; returns its seconds, documents and peak MB."""
     with tempfile.TemporaryDirectory(dir=source.parent) as work:
+        if name == "this project":
+            write_project(source, Path(work))
         command = [sys.executable, "-m", "benchmarks.jsonl", "--contender", name]
         command += ["--source", str(source), "--work", work]
         started = time.monotonic()

@@ -73,6 +73,21 @@ class Fields:
             return [Mapped(problem=f"no element in '{plan.each}'", empty=True)]
         return [_record(plan, values, element) for element in elements]
 
+    def decide(self, columns: tuple[str, ...]) -> "tuple[Fields, set[tuple[str, ...]]] | None":
+        """Decides what is left open for rows of these columns, all of them; returns the mapping
+        and the paths that it needs, by their steps. None where there is no single reading, or a
+        column that it needs is missing.
+        """
+        fields = propose(columns, self.given).fields
+        needed = set()
+        for path in (path for value in fields.values() for path in paths_of(value)):
+            outer, inner = (path.written, ()) if path.each is None else (path.each, path.steps)
+            steps = (outer,) if outer in columns else tuple(outer.split("."))
+            if steps[0] not in columns:
+                return None
+            needed.add(steps + inner)
+        return (Fields({**self.given, **fields}, self.where), needed) if fields else None
+
     def _plan(self, columns: tuple[str, ...]) -> Plan | str:
         proposal = propose(columns, self.given)
         if proposal.choices:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stages.errors import UserError
 from stages.inspect.columns import tell_columns, tell_samples
-from stages.inspect.printing import aligned, size_of, titled
+from stages.inspect.printing import aligned, counted, size_of, titled
 from stages.inspect.proposals import Origin, tell_proposal
 from stages.inspect.sample import Sample, sample_file
 from stages.readers import is_data_file
@@ -63,7 +63,7 @@ def is_data_folder(folder: Path) -> bool:
 
 def inspect_files(files: list[Path], source: Path, rows: int, width: int) -> list[str]:
     """Returns what is in the files: each in a line, and the rows of one for each set of columns."""
-    lines = [f"{source}: {len(files):,} data files, {size_of(sum(map(_size, files)))}"]
+    lines = [f"{source}: {counted(len(files), 'data file')}, {size_of(sum(map(_size, files)))}"]
     samples, refusals = _samples(files[:MOST_FILES], rows)
     if len(samples) > 1:
         lines += aligned(

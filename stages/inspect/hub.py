@@ -21,13 +21,14 @@ from stages.download.hub import ask, read_env_file, resolve
 from stages.download.remote import BLOCK, Remote, RemoteReader
 from stages.errors import UserError
 from stages.inspect.files import slug, tell_sample
-from stages.inspect.printing import aligned, size_of, titled
+from stages.inspect.printing import aligned, counted, size_of, titled
 from stages.inspect.proposals import Origin
 from stages.inspect.sample import Sample, schema_types, take_rows
 from stages.readers import FileFormat, detect, is_data_file, read_blocks
 from stages.readers.compression import MAGIC, read_chunks
 from stages.readers.detection import suffixes
 from stages.readers.rows import Row
+from stages.readers.workbooks import SUFFIXES as WORKBOOKS
 from stages.workdir import project_root
 
 NAME = re.compile(r"[\w.-]+/[\w.-]+(/[^@]*)?(@[\w./-]+)?")
@@ -60,7 +61,7 @@ def inspect_dataset(name: str, rows: int, width: int) -> list[str]:
     sample = _sample(source, commit, chosen, rows)
     size = sum(file.size for file in files)
     return [
-        f"{source.repo_id} at {commit}: {len(files):,} data files, {size_of(size)}",
+        f"{source.repo_id} at {commit}: {counted(len(files), 'data file')}, {size_of(size)}",
         *titled("files by folder", _folders(files, width)),
         *tell_sample([sample], origin, width),
     ]
@@ -169,8 +170,13 @@ def _whole_lines(path: Path, content: bytes) -> bytes:
     """Returns the lines that are whole, decompressed.
 
     Raises:
-        UserError: it is JSON in one piece, which can't be read in part.
+        UserError: it is a workbook, or JSON in one piece, which can't be read in part.
     """
+    if suffixes(path.name)[0] in WORKBOOKS:
+        raise UserError(
+            f"{path.name} is a workbook of more than {PREFIX_BYTES >> 20} MiB: download it, and "
+            "inspect it then."
+        )
     if suffixes(path.name)[0] == ".json" and not re.match(rb"\s*\{[^\n]*\}\s*\n\s*\{", content):
         raise UserError(
             f"{path.name} is JSON in one piece and larger than {PREFIX_BYTES >> 20} MiB: download "

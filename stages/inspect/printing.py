@@ -14,6 +14,11 @@ def size_of(count: float) -> str:
     return f"{count:.1f} {UNITS[power]}" if power else f"{count:.0f} bytes"
 
 
+def counted(count: int, noun: str) -> str:
+    """Returns a number of things: 1 data file, 2 data files."""
+    return f"{count:,} {noun}" + ("s" if count != 1 else "")
+
+
 def visible(text: str) -> str:
     """Returns a text whose letters that are none on screen, an escape sequence for example, are
     shown as their codes.

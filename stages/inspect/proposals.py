@@ -146,7 +146,9 @@ def text_of(record: Mapped) -> str:
 def paste(origin: Origin, fields: dict[str, str], sure: bool) -> list[str]:
     """Returns the configuration for the data: as overrides, and as a preset of its own."""
     overrides = [*origin.overrides, *([as_override(WHERE, fields)] if fields else [])]
-    preset = {**origin.preset, "jsonl": {"fields": fields, "min_bytes": 1}}
+    # A line feed as templates may have it, on one line: YAML would fold it over several.
+    lines = {key: value.replace("\n", "\\n") for key, value in fields.items()}
+    preset = {**origin.preset, "jsonl": {"fields": lines, "min_bytes": 1}}
     text = yaml.safe_dump(preset, allow_unicode=True, sort_keys=False, width=1000)
     warning = [] if sure else ["  # with the fields that are meant: not every row fits yet"]
     return [

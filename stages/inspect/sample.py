@@ -71,9 +71,8 @@ def schema_types(schema: pyarrow.Schema) -> dict[str, str]:
 def _count(path: Path, format: FileFormat, size: int) -> str:
     if format.format == "parquet":
         return f"{pyarrow.parquet.read_metadata(path).num_rows:,} rows (exact)"
-    if size <= COUNTED_BYTES:
-        blocks = read_blocks(path, format)
-        return f"{sum(1 for block in blocks for _ in block.rows()):,} rows (exact)"
+    if size <= COUNTED_BYTES or format.format == "excel":
+        return _count_all(path, format)
     if format.compression:
         return "rows not counted (compressed, and large)"
     if format.format == "jsonl" and size <= COUNTED_LINES_BYTES:
@@ -82,3 +81,16 @@ def _count(path: Path, format: FileFormat, size: int) -> str:
     block = next(read_blocks(path, format))
     rows = sum(1 for _ in block.rows()) * size / BLOCK_BYTES
     return f"about {rows:,.0f} rows (an estimate by the first {BLOCK_BYTES >> 20} MiB)"
+
+
+def _count_all(path: Path, format: FileFormat) -> str:
+    """Counts the rows of a whole file, and tells which is the first of the broken ones."""
+    rows = broken = first = 0
+    for row in itertools.chain.from_iterable(block.rows() for block in read_blocks(path, format)):
+        rows += 1
+        if isinstance(row, Broken):
+            broken, first = broken + 1, first or row.number
+    told = f"{rows:,} rows (exact)"
+    if broken:
+        told += f", {broken:,} of them broken, the first at {first:,}"
+    return told

@@ -5,12 +5,14 @@ Run alone: `python -m stages.jsonl`.
 
 from pathlib import Path
 
-from stages.config import load, load_runtime
-from stages.jsonl.conversion import convert
 from stages.process import run_stage
 
 
 def main() -> None:
+    # Worker processes import this module as well, and need neither pyarrow nor the rest of it.
+    from stages.config import load, load_runtime
+    from stages.jsonl.conversion import convert
+
     convert(
         load().jsonl,
         load_runtime(),

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 from stages.config import Jsonl
 from stages.errors import UserError
-from stages.fields import Fields, compile_fields
+from stages.fields import Fields, Mapped, compile_fields
 from stages.jsonl.text import Undecodable, decode
 from stages.outcomes import BROKEN, CORRUPT, NO_TEXT, UNDECODABLE
 from stages.raw import RawFile, read_raw
-from stages.readers import Block, Broken, detect, read_blocks
+from stages.readers import Block, Broken, Row, detect, read_blocks
 from stages.records import shard_paths
 
 UNIT_BYTES = 8 << 20
@@ -89,7 +89,7 @@ class RowsUnit:
             if isinstance(row, Broken):
                 yield Candidate(self._record(place), "", BROKEN, row.reason)
                 continue
-            for mapped in self.fields.records(row.values):
+            for mapped in self._mapped(row):
                 record = self._record(mapped.path or place)
                 if mapped.messages is not None:
                     del record["content"]
@@ -101,6 +101,17 @@ class RowsUnit:
                 problem = (NO_TEXT if mapped.empty else BROKEN) if mapped.problem else ""
                 detail = mapped.problem or ""
                 yield Candidate(record, mapped.path or "", problem, detail)
+
+    def _mapped(self, row: Row) -> list[Mapped]:
+        """Returns what the fields make of a row.
+
+        Raises:
+            UserError: its columns can be read in several ways; the message names the file first.
+        """
+        try:
+            return self.fields.records(row.values)
+        except UserError as error:
+            raise UserError(f"{self.file}, row {row.number}: {error}") from None
 
     def _record(self, path: str) -> dict[str, Any]:
         return {
@@ -169,8 +180,18 @@ def row_units(raw: Path, rules: Jsonl, source: str | None, where: str) -> Iterat
             )
         name, given = entry["file"], facts.get("license")
         format = detect(path, rules.encoding, rules.delimiter)
-        for block in read_blocks(path, format):
-            yield RowsUnit(block, fields, name, source or dataset or "files", dataset, given)
+        here, needed = _decided(fields, path) if format.format == "parquet" else (fields, None)
+        for block in read_blocks(path, format, needed):
+            yield RowsUnit(block, here, name, source or dataset or "files", dataset, given)
+
+
+def _decided(fields: Fields, path: Path) -> tuple[Fields, set[tuple[str, ...]] | None]:
+    """Returns the mapping of a parquet file, whose rows all have its columns, and the paths that
+    it needs; None is all of them.
+    """
+    from stages.readers.columns import column_names  # pyarrow, which workers seldom need
+
+    return fields.decide(column_names(path)) or (fields, None)
 
 
 def record_units(folder: Path, source: str | None) -> Iterator[RecordsUnit]:

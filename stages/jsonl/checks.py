@@ -1,20 +1,32 @@
 """Whether what came out may pass: some documents, and few enough lost."""
 
+from collections import Counter
+from collections.abc import Container
 from pathlib import Path
 
 import orjson
 
 from stages.errors import UserError
-from stages.outcomes import LOST, Totals
+from stages.outcomes import BROKEN, LOST, Totals
+
+INSPECT = (
+    " `python -m stages.inspect PATH` tells what is in a data file, and proposes the jsonl.fields "
+    "for it."
+)
 
 
-def check_not_empty(totals: Totals) -> None:
-    """Raises a UserError when no document is left."""
+def check_not_empty(totals: Totals, dropped: Path) -> None:
+    """Raises a UserError when no document is left.
+
+    Args:
+        dropped: dropped.jsonl, for an example.
+    """
     if totals.documents:
         return
     raise UserError(
         f"the corpus is empty: of {totals.files} documents none made a record "
-        f"({dict(totals.dropped)}). Check the source, and the rules of the section jsonl."
+        f"({_told(totals.dropped) or 'there were none'}).{_example(dropped, totals.dropped)} Check "
+        f"the source, and the rules of the section jsonl.{INSPECT if _rows(totals) else ''}"
     )
 
 
@@ -30,20 +42,29 @@ def check_lost(source: str, lost: Totals, documents: int, share: float, dropped:
     wanted = documents + lost.lost
     if lost.lost <= share * wanted:
         return
-    told = ", ".join(f"{lost.dropped[reason]} {reason}" for reason in LOST if lost.dropped[reason])
+    told = _told(Counter({reason: lost.dropped[reason] for reason in LOST}))
     raise UserError(
         f"{lost.lost} of {wanted} documents of '{source}' are lost ({told}), more than "
-        f"jsonl.max_lost_share ({share:.1%}) allows.{_example(dropped)} {dropped} lists them all. "
-        "Raise the share to go on without them (what has been done is kept), or delete .work/jsonl "
-        "and .work/fetched to try all again."
+        f"jsonl.max_lost_share ({share:.1%}) allows.{_example(dropped, LOST)} {dropped} lists them "
+        f"all.{INSPECT if _rows(lost) else ''} Raise the share to go on without them (what has "
+        "been done is kept), or delete .work/jsonl and .work/fetched to try all again."
     )
 
 
-def _example(dropped: Path) -> str:
+def _told(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in counts.most_common() if count)
+
+
+def _rows(totals: Totals) -> bool:
+    """Whether rows of data files are among what was dropped, which jsonl.fields could mend."""
+    return totals.dropped[BROKEN] > 0
+
+
+def _example(dropped: Path, reasons: Container[str]) -> str:
     with dropped.open("rb") as lines:
         for line in lines:
             entry = orjson.loads(line)
-            if entry["reason"] in LOST:
+            if entry["reason"] in reasons:
                 where = entry.get("path") or entry["id"]
                 return f" The first: {where}: {entry.get('detail') or entry['reason']}."
     return ""

@@ -113,7 +113,7 @@ class Conversion:
         for name, fetched in self.fetched.items():
             totals.dropped.update(fetched.totals.dropped)
             dropped.setdefault(name, Counter()).update(fetched.totals.dropped)
-        check_not_empty(totals)
+        check_not_empty(totals, out / "dropped.jsonl")
         for raw in self.raws:
             kept = totals.sources.get(raw.name, {"documents": 0})["documents"]
             self._check_lost(raw, Totals(dropped=dropped.get(raw.name, Counter())), kept, out)
@@ -139,7 +139,7 @@ class Conversion:
     def _as_fetched(self, raw: RawMember, out: Path) -> tuple[Totals, Origins]:
         fetched = self.fetched[raw.name]
         totals = fetched.totals
-        check_not_empty(totals)
+        check_not_empty(totals, fetched.folder / "dropped.jsonl")
         link_records(fetched, out)
         self._check_lost(raw, totals, totals.documents, out)
         totals.sources[raw.name] = {"documents": totals.documents, "bytes": totals.bytes}

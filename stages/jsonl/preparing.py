@@ -20,7 +20,7 @@ from stages.jsonl.opt_out import OptOut
 from stages.jsonl.prepared import is_prepared, write_prepared
 from stages.process import end_with_parent
 
-INLINE_UNITS = 4  # as few are judged before worker processes have started: 1 to 2 s
+INLINE_UNITS = 4  # as few are judged before worker processes have started: 0.3 s
 
 
 @dataclass

@@ -1,12 +1,12 @@
 """Parquet of any schema: row groups that are small are read where they are parsed, large ones in
-batches of about BLOCK_BYTES.
+batches of about BLOCK_BYTES; of the columns those that are needed.
 
 A file of 9,000 row groups has a footer of many MB, so several groups make a block, and a process
 parses a footer once.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow
 import pyarrow.parquet
 
 from stages.errors import UserError
+from stages.readers.leaves import Steps, find_leaves
 from stages.readers.rows import BLOCK_BYTES, Block, Broken, FileFormat, Row
 
 LARGEST_GROUP = 4 * BLOCK_BYTES  # uncompressed; a larger one is not read at once
@@ -29,12 +30,13 @@ class RowGroups:
     path: Path
     groups: range
     number: int
+    leaves: list[int] | None = None  # of its columns; None: all
 
     def rows(self) -> Iterator[Row | Broken]:
         """Reads the row groups, one after another."""
         number = self.number
         with _open(self.path, _metadata(self.path, *_state(self.path))) as file:
-            for batch in _read(file, self.path, list(self.groups), MOST_BATCH_ROWS):
+            for batch in _read(file, self.path, list(self.groups), MOST_BATCH_ROWS, self.leaves):
                 yield from _rows(batch, number)
                 number += len(batch)
 
@@ -51,8 +53,23 @@ class Batch:
         return _rows(self.batch, self.number)
 
 
-def read_parquet(path: Path, format: FileFormat) -> Iterator[Block]:
+def column_names(path: Path) -> tuple[str, ...]:
+    """Returns the names of the outermost columns.
+
+    Raises:
+        UserError: it is no parquet file, or cut off.
+    """
+    with _open(path, None) as file:
+        return tuple(file.schema_arrow.names)
+
+
+def read_parquet(
+    path: Path, format: FileFormat, needed: Iterable[Steps] | None = None
+) -> Iterator[Block]:
     """Yields the blocks of a parquet file.
+
+    Args:
+        needed: the paths that are wanted of each row; None, or one that is not there: all of it.
 
     Raises:
         UserError: it is no parquet file, or cut off.
@@ -61,15 +78,18 @@ def read_parquet(path: Path, format: FileFormat) -> Iterator[Block]:
     first = number
     with _open(path, None) as file:
         metadata = file.metadata
+        leaves = None
+        if needed is not None:
+            leaves = find_leaves(file.schema_arrow, metadata.num_columns, needed)
         for group in range(metadata.num_row_groups):
-            rows, bytes_ = metadata.row_group(group).num_rows, _group_bytes(metadata, group)
+            rows, bytes_ = metadata.row_group(group).num_rows, _group_bytes(metadata, group, leaves)
             if pending and size + bytes_ > BLOCK_BYTES:
-                yield RowGroups(path, pending, first)
+                yield RowGroups(path, pending, first, leaves)
                 pending = range(0, 0)
             if bytes_ > LARGEST_GROUP:
                 step = max(1, BLOCK_BYTES * rows // bytes_)
                 start = number
-                for batch in _read(file, path, [group], min(step, MOST_BATCH_ROWS)):
+                for batch in _read(file, path, [group], min(step, MOST_BATCH_ROWS), leaves):
                     yield Batch(batch, start)
                     start += len(batch)
             elif pending:
@@ -78,18 +98,29 @@ def read_parquet(path: Path, format: FileFormat) -> Iterator[Block]:
                 pending, size, first = range(group, group + 1), bytes_, number
             number += rows
     if pending:
-        yield RowGroups(path, pending, first)
+        yield RowGroups(path, pending, first, leaves)
 
 
-def _group_bytes(metadata: Any, group: int) -> int:
-    return max(1, int(metadata.row_group(group).total_byte_size))
+def _group_bytes(metadata: Any, group: int, leaves: list[int] | None) -> int:
+    described = metadata.row_group(group)
+    if leaves is None:
+        return max(1, int(described.total_byte_size))
+    sizes = (int(described.column(leaf).total_uncompressed_size) for leaf in leaves)
+    return max(1, sum(sizes))
 
 
 def _read(
-    file: pyarrow.parquet.ParquetFile, path: Path, groups: list[int], rows: int
+    file: pyarrow.parquet.ParquetFile,
+    path: Path,
+    groups: list[int],
+    rows: int,
+    leaves: list[int] | None,
 ) -> Iterator[pyarrow.RecordBatch]:
+    names = None
+    if leaves is not None:
+        names = [file.metadata.schema.column(leaf).path for leaf in leaves]
     try:
-        yield from file.iter_batches(rows, row_groups=groups)
+        yield from file.iter_batches(rows, row_groups=groups, columns=names)
     except (pyarrow.ArrowException, OSError) as error:
         raise UserError(
             f"{path} is damaged in row group {groups[0]} or later ({error}). Fetch it again."

@@ -14,6 +14,9 @@ from stages.readers.encodings import find_encoding
 from stages.readers.lines import WIDE, transcode
 from stages.readers.rows import FileFormat
 from stages.readers.tables import Lines, decode_chunks
+from stages.readers.workbooks import MAGIC as WORKBOOK_MAGIC
+from stages.readers.workbooks import SUFFIXES as WORKBOOKS
+from stages.readers.workbooks import describe_sheets
 
 FORMATS = {
     ".jsonl": "jsonl",
@@ -23,11 +26,9 @@ FORMATS = {
     ".tsv": "tsv",
     ".tab": "tsv",
     ".parquet": "parquet",
+    **dict.fromkeys(WORKBOOKS, "excel"),
 }
 ADVICE = {
-    ".xlsx": "save it in Excel as 'CSV UTF-8', or as JSONL",
-    ".xls": "save it in Excel as 'CSV UTF-8', or as JSONL",
-    ".ods": "save it as CSV, in UTF-8",
     ".arrow": "save it as parquet: `dataset.to_parquet(...)`",
     ".pkl": "save it as parquet: `frame.to_parquet(...)`",
     ".zip": "unpack it first",
@@ -36,7 +37,6 @@ ADVICE = {
 }
 SAMPLE_BYTES = 1 << 20  # for the delimiter
 SEEN_BYTES = 64 << 20  # of JSONL, whose lines are checked one by one when they are read
-NOT_DATA = {b"PK\x03\x04": ".xlsx", b"\xd0\xcf\x11\xe0": ".xls", b"ARROW1": ".arrow"}
 
 
 def suffixes(name: str) -> tuple[str, str]:
@@ -74,6 +74,8 @@ def detect(path: Path, encoding: str | None = None, delimiter: str | None = None
         if compression:
             raise UserError(f"{path} is parquet in {compression}: unpack it first.")
         return FileFormat(name, None, "utf-8", None, notes)
+    if name == "excel":
+        return FileFormat(name, None, "utf-8", None, [*notes, describe_sheets(path)])
     if encoding is None:
         limit = None if name in ("csv", "tsv") else SEEN_BYTES
         encoding, note = find_encoding(_limited(path, compression, limit), str(path))
@@ -101,9 +103,16 @@ def _format(path: Path, suffix: str, start: bytes) -> str:
     """
     if start.startswith(b"PAR1"):
         return "parquet"
-    other = next((found for magic, found in NOT_DATA.items() if start.startswith(magic)), suffix)
+    if suffix in WORKBOOKS:
+        return _workbook(path, suffix, start)
+    other = ".arrow" if start.startswith(b"ARROW1") else suffix
     if other in ADVICE:
         raise UserError(f"{path} is a {other} file, which is not read here: {ADVICE[other]}.")
+    if start.startswith(WORKBOOK_MAGIC):
+        raise UserError(
+            f"{path} is a workbook of Excel or an archive by its content, not {suffix or 'text'}. "
+            "Call a workbook .xlsx or .xls, as it was saved; unpack an archive."
+        )
     if suffix in FORMATS and suffix != ".parquet":
         return FORMATS[suffix]
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")) and suffix != ".parquet":
@@ -112,6 +121,23 @@ def _format(path: Path, suffix: str, start: bytes) -> str:
         f"{path} is no data file that is known here: expected {', '.join(FORMATS)}, also with "
         f"{', '.join(compressions.SUFFIXES)}."
     )
+
+
+def _workbook(path: Path, suffix: str, start: bytes) -> str:
+    """Returns the format of a workbook.
+
+    Raises:
+        UserError: it is text by its content, as many programs export it, or compressed.
+    """
+    if path.name.lower().endswith(suffix) and start.startswith(WORKBOOK_MAGIC):
+        return "excel"
+    if path.name.lower().endswith(suffix):
+        raise UserError(
+            f"{path} is no workbook by its content, which begins with {start[:20]!r}. Programs "
+            "export tables of text or HTML by that name: call text .csv or .tsv; open HTML in "
+            "Excel and save it as .xlsx."
+        )
+    raise UserError(f"{path} is a workbook in another compression: unpack it first.")
 
 
 def _named(encoding: str) -> str:

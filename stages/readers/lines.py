@@ -171,7 +171,10 @@ def parse_again(line: bytes, number: int, encoding: str, error: ValueError) -> R
         byte = line[undecodable.start]
         return Broken(number, f"byte {undecodable.start + 1} (0x{byte:02X}) is not {encoding}")
     except (ValueError, TypeError, RecursionError):
-        return Broken(number, f"not JSON: {error}")
+        told = str(error)
+        if isinstance(error, json.JSONDecodeError):  # whose "line 1" is always this line
+            told = f"{error.msg}, at its character {error.pos + 1}"
+        return Broken(number, f"not JSON: {told}")
     if not isinstance(values, dict):
         return Broken(number, f"it is {kind_of(values)}, expected an object")
     return Row(number, values)

@@ -33,9 +33,10 @@ class Broken:
 class FileFormat:
     """How a file is to be read.
 
-    `format` is jsonl, json, csv, tsv or parquet; `compression` gzip, zstd, xz, bzip2 or None;
-    `encoding` is Python's name; `delimiter` is None where there is a single column. With `quoted`
-    false a quotation mark is a letter like any other. `notes` tell what was found and how sure.
+    `format` is jsonl, json, csv, tsv, parquet or excel; `compression` gzip, zstd, xz, bzip2 or
+    None; `encoding` is Python's name; `delimiter` is None where there is a single column. With
+    `quoted` false a quotation mark is a letter like any other. `notes` tell what was found and how
+    sure.
     """
 
     format: str

@@ -3,6 +3,10 @@
 The standard library's parser, strict: a quote that ends in the middle of a field breaks its row,
 where the lenient one would take it and the rows after it for one field. A row of another width than
 the header is broken too; cells that Excel adds at the end are no cells as long as they are empty.
+
+The parsing is done where the file is read. To have workers do it, their pieces have to be cut where
+rows end; with a compiled scan for that, 146 MB of code and 84 MB of short rows took 10 to 19 % more
+CPU time in all, and no less time.
 """
 
 import csv

@@ -204,6 +204,26 @@ def test_a_folder_is_told_by_file_and_by_columns(tmp_path: Path, table: Path) ->
     assert str(table) in told
 
 
+def test_a_broken_line_past_the_sample_is_told_with_its_number(tmp_path: Path) -> None:
+    path = save_jsonl(tmp_path / "a.jsonl", [{"text": f"{n}"} for n in range(3000)])
+    path.write_text(path.read_text().replace('{"text": "2345"}', '{"text": "2345'))
+
+    told = inspect(path)
+    assert f"{path}: 1 data file, " in told
+    assert "3,000 rows (exact), 1 of them broken, the first at 2,346" in told
+
+
+def test_a_preset_has_a_template_on_one_line_that_means_the_same(tmp_path: Path) -> None:
+    row = {"instruction": "Topla", "input": "1 2", "output": "3"}
+    told = inspect(save_jsonl(tmp_path / "a.jsonl", [row]))
+
+    assert r"      user: '{instruction}\n\n{input}'" in told.splitlines()
+    fields = compile_fields(preset(told)["jsonl"]["fields"], "jsonl.fields")
+    [record] = fields.records(row)
+    assert record.messages is not None
+    assert record.messages[0]["content"] == "Topla\n\n1 2"
+
+
 def test_a_folder_of_files_that_are_alike_is_one_preset(tmp_path: Path) -> None:
     for name in ("a.jsonl", "b.jsonl"):
         save_jsonl(tmp_path / name, [{"text": "x"}])
@@ -214,7 +234,7 @@ def test_a_folder_of_files_that_are_alike_is_one_preset(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.xlsx", b"PK\x03\x04", "save it in Excel as 'CSV UTF-8'"),
+        ("a.xlsx", b"PK\x03\x04", "no workbook that can be read"),
         ("a.jsonl", b"", "is empty"),
         ("a.parquet", b"nothing", "no data file|not a parquet file"),
     ],

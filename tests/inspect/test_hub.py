@@ -92,7 +92,7 @@ def test_a_dataset_is_told_without_fetching_its_files(hub: FakeHub, tmp_path: Pa
     hub.requests.clear()
     text = told(hub, "me/chats/chats", tmp_path)
 
-    assert f"me/chats at {COMMIT}: 1 data files" in text
+    assert f"me/chats at {COMMIT}: 1 data file, " in text
     assert "4,000 rows in this file (exact)" in text
     assert "50 of them looked at" in text
     assert "user is 'prompt'" in text

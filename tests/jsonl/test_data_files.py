@@ -3,6 +3,8 @@
 import gzip
 import json
 import random
+import subprocess
+import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -13,6 +15,7 @@ import psutil
 import pyarrow
 import pyarrow.parquet
 import pytest
+import xlsxwriter
 
 from stages.config import FilesSource, Jsonl, LocalSource, MixSource, Source
 from stages.download.fetching import download
@@ -127,8 +130,13 @@ def test_every_format_gives_the_same_documents(project: Project) -> None:
         records = project.convert(source=FilesSource("files", [f"only/{name}"], None))
         assert [(record["content"], record["path"]) for record in records] == expected, name
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), project.root / "e.parquet")
-    records = project.convert(source=FilesSource("files", ["e.parquet"], None))
-    assert [(record["content"], record["path"]) for record in records] == expected
+    with xlsxwriter.Workbook(project.root / "f.xlsx") as book:
+        sheet = book.add_worksheet("Sayfa1")
+        for number, row in enumerate([{"text": "text", "path": "path"}, *rows]):
+            sheet.write_row(number, 0, [row["text"], row["path"]])
+    for name in ("e.parquet", "f.xlsx"):
+        records = project.convert(source=FilesSource("files", [name], None))
+        assert [(record["content"], record["path"]) for record in records] == expected, name
 
 
 def test_configured_fields_join_columns_and_open_lists(project: Project) -> None:
@@ -162,12 +170,37 @@ def test_a_broken_line_is_told_with_its_number_and_tolerated_below_the_share(
         project.convert(rules(max_lost_share=0.004))
 
 
+def test_a_broken_line_is_told_by_its_own_characters(project: Project) -> None:
+    project.write("in/a.jsonl", '{"text": "a"}\n{"text": x}\n')
+    project.convert(rules(max_lost_share=1))
+
+    [dropped] = (project.out / "dropped.jsonl").read_text().splitlines()
+    assert json.loads(dropped)["detail"].endswith(", at its character 10")
+
+
 def test_ambiguous_columns_are_refused_with_the_choices(project: Project) -> None:
     project.write("in/a.jsonl", lines({"text": "a", "code": "b"}))
     with pytest.raises(UserError) as caught:
         project.convert()
     assert "jsonl.fields" in str(caught.value)
     assert "text" in str(caught.value) and "code" in str(caught.value)
+
+
+def test_an_ambiguity_names_the_file(project: Project) -> None:
+    project.write("in/a.jsonl", lines({"text": "a"}))
+    project.write("in/b.jsonl", lines({"text": "a", "content": "b"}))
+
+    with pytest.raises(UserError, match=r"b\.jsonl, row 1: the columns text, content can be read"):
+        project.convert()
+
+
+def test_a_corpus_that_is_empty_says_why_and_how_to_find_the_fields(project: Project) -> None:
+    project.write("in/a.jsonl", lines({"files": [{"content": "x"}]}, {"files": []}))
+
+    with pytest.raises(UserError, match=r"none made a record \(2 broken\)") as caught:
+        project.convert()
+    assert "The first: a.jsonl#1: no known column among files." in str(caught.value)
+    assert "`python -m stages.inspect PATH`" in str(caught.value)
 
 
 def test_rows_without_a_text_are_counted_not_guessed(project: Project) -> None:
@@ -300,3 +333,26 @@ def test_a_huge_row_is_one_document(project: Project) -> None:
     project.write("in/a.jsonl", lines({"text": "small"}, {"text": text}, {"text": "last"}))
     records = project.convert(replace(rules(), max_bytes=10**8))
     assert [len(record["content"]) for record in records] == [5, len(text), 4]
+
+
+def test_a_damaged_column_that_no_field_takes_is_not_missed(project: Project) -> None:
+    path = project.root / "in" / "a.parquet"
+    path.parent.mkdir()
+    table = pyarrow.table({"kod": [f"print({n})" for n in range(9)], "vector": ["ab" * 99] * 9})
+    pyarrow.parquet.write_table(table, path, use_dictionary=False)
+    chunk = pyarrow.parquet.read_metadata(path).row_group(0).column(1)
+    content = bytearray(path.read_bytes())
+    begin, size = chunk.data_page_offset, chunk.total_compressed_size
+    content[begin : begin + size] = b"\xff" * size
+    path.write_bytes(content)
+
+    assert [each["content"] for each in project.convert()] == table["kod"].to_pylist()
+
+
+def test_a_worker_process_imports_no_more_than_its_rules_need() -> None:
+    started = "import sys, stages.jsonl.__main__, stages.jsonl.preparing as p; "
+    told = 'print(sorted({"numba", "pyarrow", "torch", "requests"} & set(sys.modules)))'
+    printed = subprocess.run(
+        [sys.executable, "-c", started + told], capture_output=True, text=True, check=True
+    )
+    assert printed.stdout == "[]\n"

@@ -19,7 +19,8 @@ from tests.readers.reading import write
         ("a.gz", False),
         ("csv", False),
         (".json", False),
-        ("a.xlsx", False),
+        ("a.xlsx", True),
+        ("a.zip", False),
     ],
 )
 def test_data_files_are_told_by_their_suffix(name: str, expected: bool) -> None:
@@ -29,9 +30,9 @@ def test_data_files_are_told_by_their_suffix(name: str, expected: bool) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "advice"),
     [
-        ("a.xlsx", b"PK\x03\x04", "save it in Excel as 'CSV UTF-8'"),
-        ("a.csv", b"PK\x03\x04\x00", "save it in Excel as 'CSV UTF-8'"),
-        ("a.csv", b"\xd0\xcf\x11\xe0\x00", "save it in Excel as 'CSV UTF-8'"),
+        ("a.csv", b"PK\x03\x04\x00", r"Call a workbook \.xlsx or \.xls"),
+        ("a.csv", b"\xd0\xcf\x11\xe0\x00", r"Call a workbook \.xlsx or \.xls"),
+        ("a.zip", b"PK\x03\x04\x00", "unpack it first"),
         ("a.jsonl", b"", "is empty"),
         ("a.dat", b"anything", "no data file that is known"),
         ("a.csv", b"\xef\xbb\xbf", "is empty"),
