@@ -1,0 +1,1 @@
+"""Writes the trained model as a file for llama.cpp."""
