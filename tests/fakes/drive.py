@@ -134,7 +134,9 @@ class Conversation(BaseHTTPRequestHandler):
         """Meets a fault if one is planned, or gives the request to its route."""
         url = urlsplit(self.path)
         with self.server.lock:
-            self.server.requests[f"{self.command} {url.path.rpartition('/v2/')[2] or url.path}"] += 1
+            self.server.requests[
+                f"{self.command} {url.path.rpartition('/v2/')[2] or url.path}"
+            ] += 1
         fault = self.server.faults.take(f"{self.command} {self.host}{self.path}")
         if fault is not None and not self.meet(fault):
             return

@@ -1,0 +1,58 @@
+"""What a remote holds: every object with its size, and its MD5 where the service tells one."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Held:
+    """An object on a remote. Sizes and hashes that the service doesn't tell are None."""
+
+    path: str
+    size: int | None
+    md5: str | None
+
+    def differs(self, oid: str, size: int | None) -> bool:
+        """Tells whether it is surely not what its name says: an object is named by its MD5."""
+        if self.md5 is not None and self.md5 != oid.removesuffix(".dir"):
+            return True
+        return None not in (size, self.size) and size != self.size
+
+
+def list_remote(odb: Any) -> dict[str, Held]:
+    """Lists all objects of a remote; downloads none.
+
+    On Drive these are three requests and one more for each thousand objects.
+    """
+    held = {}
+    try:
+        found = odb.fs.fs.find(odb.path, detail=True)
+    except FileNotFoundError:  # a local folder that nothing was pushed to yet
+        return {}
+    for path, told in found.items():
+        try:
+            oid = odb.path_to_oid(path)
+        except ValueError:  # something else that lies there
+            continue
+        held[oid] = Held(path, told.get("size"), _told_md5(told))
+    return held
+
+
+def _told_md5(told: dict[str, Any]) -> str | None:
+    """Drive tells an MD5; S3's ETag is one for an object that was uploaded in one part."""
+    for key in ("checksum", "ETag", "etag"):
+        value = str(told.get(key) or "").strip('"')
+        if MD5.fullmatch(value):
+            return value
+    return None
+
+
+def hashed(held: Held) -> Held:
+    """Returns what a file of a local remote really holds, with the MD5 of its bytes."""
+    with Path(held.path).open("rb") as file:
+        return Held(held.path, held.size, hashlib.file_digest(file, "md5").hexdigest())

@@ -1,0 +1,228 @@
+"""Push and pull: starts the worker, shows how far it is, ends it when nothing moves, and tries
+again where that can help.
+
+A try that moved something begins the count of tries anew, so that a long upload survives any number
+of dropped connections. What is finished is never moved again.
+"""
+
+import json
+import logging
+import queue
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from stages.errors import UserError
+from stages.share.failures import Failure
+from stages.share.progress import Progress
+from stages.share.worker import Request
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds
+# A socket fails after `stall` seconds, and httplib2 tries a second time; only a process that is
+# still there after that is ended from outside.
+PATIENCE = 3
+IDLE_CPU = 0.02  # of a core: hashing and copying use more, waiting for a dead line less
+END_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Outcome:
+    """How one try ended. `received` tells whether any answer came at all."""
+
+    code: int = 1
+    objects: int = 0
+    total: int = 0
+    repaired: int = 0
+    received: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+
+def transfer(request: Request, root: Path, tries: int) -> int:
+    """Runs until it is done, or until `tries` tries in a row moved nothing; returns the exit code:
+    that of dvc.
+
+    Raises:
+        UserError: the user can do something about it, which the message tells.
+    """
+    log_path = root / ".dvc" / "tmp" / "share.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    started, moved, failed, left = time.monotonic(), 0, 0, None
+    with log_path.open("w", encoding="utf-8") as log_file:
+        while True:
+            outcome = _try(request, log_file)
+            moved += max(0, (left or outcome.objects) - outcome.objects)
+            if not outcome.code and not outcome.failures:
+                _tell_done(request, moved + outcome.objects, outcome, time.monotonic() - started)
+                return 0
+            failure = _worst(outcome)
+            first, gained = left is None, left is not None and outcome.objects < left
+            left = outcome.objects
+            failed = 1 if gained else failed + 1
+            if first and not outcome.received and failure.kind == "connection":
+                failure = Failure("offline", failure.found)
+            if not failure.transient or failed >= tries:
+                log.error("%s", failure)
+                log.error("dvc's own words are in %s", log_path.relative_to(root))
+                return outcome.code or 1
+            _pause(failure, failed, tries)
+
+
+def _worst(outcome: Outcome) -> Failure:
+    """Returns the failure to act on: one that another try can't help with comes first."""
+    failures = outcome.failures or [Failure("unknown", f"dvc ended with exit code {outcome.code}")]
+    known = [failure for failure in failures if failure.kind != "unknown"] or failures
+    return min(known, key=lambda failure: failure.transient)
+
+
+def _pause(failure: Failure, failed: int, tries: int) -> None:
+    """Waits, twice as long each time, and a random part less so that machines don't keep step."""
+    seconds = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failed - 1)) * random.uniform(0.5, 1)
+    log.warning(
+        "%s; trying again in %.0f s (%d of %d); what is done is kept",
+        failure.found.rstrip("."), max(1, seconds), failed, tries - 1,
+    )  # fmt: skip
+    time.sleep(seconds)
+
+
+def _try(request: Request, log_file: IO[str]) -> Outcome:
+    """Runs one worker to its end."""
+    outcome = Outcome()
+    command = [sys.executable, "-m", "stages.share.worker", request.to_json()]
+    with (
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_file,
+            encoding="utf-8", errors="replace",
+        ) as process,
+        _ended(process),
+        Progress(request.command) as progress,
+    ):  # fmt: skip
+        watch = _Watch(PATIENCE * request.stall)
+        for event in _events(process):
+            if event is None:
+                if watch.is_stalled():
+                    _end(process)
+                    outcome.failures.append(
+                        Failure("stalled", f"no byte moved for {watch.seconds:.0f} seconds")
+                    )
+                    return outcome
+                continue
+            _take(event, request, outcome, progress, watch)
+        outcome.code = process.wait() or outcome.code
+    return outcome
+
+
+def _take(
+    event: dict[str, Any], request: Request, outcome: Outcome, progress: Progress, watch: "_Watch"
+) -> None:
+    match event.pop("event"):
+        case "plan":
+            outcome.objects, outcome.total = event["objects"], event["bytes"]
+            outcome.repaired = event["hidden"] + event["damaged"]
+            if not event["local"]:
+                progress.begin(event["objects"], event["bytes"])
+        case "moved":
+            outcome.received = event["received"]
+            progress.moved(event["sent"] if request.command == "push" else event["received"])
+            watch.seen(event["sent"] + event["received"], event["cpu"])
+        case "end":
+            outcome.code = event["code"]
+            for kind, found in event["failures"]:
+                if kind == "user":
+                    raise UserError(found)
+                if kind == "interrupted":
+                    raise KeyboardInterrupt
+                outcome.failures.append(Failure(kind, found))
+
+
+class _Watch:
+    """Knows since when no byte has moved and no processor was used."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._bytes, self._cpu, self._since = -1, 0.0, time.monotonic()
+
+    def seen(self, moved: int, cpu: float) -> None:
+        passed = time.monotonic() - self._since
+        if moved != self._bytes or cpu - self._cpu > IDLE_CPU * max(1.0, passed):
+            self._bytes, self._cpu, self._since = moved, cpu, time.monotonic()
+
+    def is_stalled(self) -> bool:
+        return time.monotonic() - self._since > self.seconds
+
+
+def _events(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any] | None]:
+    """Yields the worker's events until it ends, and None about once a second."""
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, name="events", daemon=True).start()
+    asked = time.monotonic()
+    while True:
+        with suppress(queue.Empty):
+            line = lines.get(timeout=1)
+            if line is None:
+                return
+            yield json.loads(line)
+        if time.monotonic() - asked >= 1:
+            asked = time.monotonic()
+            yield None
+
+
+@contextmanager
+def _ended(process: "subprocess.Popen[str]") -> Iterator[None]:
+    """Leaves no worker behind; on Ctrl-C the terminal tells both, and DVC cleans up first."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if sys.platform != "win32":
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(END_SECONDS)
+        raise
+    finally:
+        _end(process)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    if process.poll() is not None:
+        return
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+    process.kill()
+    process.wait()
+
+
+def _tell_done(request: Request, objects: int, outcome: Outcome, seconds: float) -> None:
+    verb, place = (
+        ("uploaded", "the remote") if request.command == "push" else ("downloaded", "here")
+    )
+    if not objects:
+        print(f"Everything is {'on the remote' if request.command == 'push' else 'here'} already.")
+        return
+    print(
+        f"{objects} objects {verb} in {seconds:.0f} s; everything is {'on ' if request.command == 'push' else ''}{place}."
+    )
+    if outcome.repaired:
+        print(
+            f"{outcome.repaired} of them were missing or damaged there, though dvc believed them."
+        )

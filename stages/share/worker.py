@@ -1,0 +1,279 @@
+"""The process in which DVC runs: it plans, moves the objects with DVC's own command, and reports.
+
+    python -m stages.share.worker '{"command": "push", ...}'
+
+It writes one JSON object a line to its standard output: `plan` (what is to be moved), `moved`
+(twice a second), `end`. What DVC says goes to standard error. stages.share.transfer starts it,
+watches it and starts it again.
+
+It adds three things to DVC's command. A socket that says nothing for `stall` seconds fails: with
+PyDrive2 alone an upload that is cut waits for ever. Objects that are missing on the remote though
+their folder's `.dir` object is there are uploaded: DVC trusts the `.dir` (treeverse/dvc#10977). And
+an object whose size or MD5 on the remote is wrong is replaced.
+"""
+
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any, TextIO
+
+from stages.errors import UserError
+from stages.process import end_with_parent
+from stages.share.failures import Failure, recognise
+from stages.share.listing import Held, list_remote
+from stages.share.outputs import Output, cached_sizes, objects_of, shared_outputs
+from stages.share.traffic import Traffic
+
+REPORT_SECONDS = 0.5
+DRIVE_JOBS = 4  # more meet Drive's limits of requests a minute
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to do: `command` is push or pull; `stall` is in seconds."""
+
+    command: str
+    targets: tuple[str, ...] = ()
+    remote: str | None = None
+    jobs: int | None = None
+    stall: float = 120.0
+    force: bool = False
+
+    def to_json(self) -> str:
+        """Returns the argument for a worker."""
+        return json.dumps(asdict(self))
+
+
+class Reporter:
+    """Writes events, and in a thread of its own how much has moved."""
+
+    def __init__(self, stream: TextIO, traffic: Traffic) -> None:
+        self._stream = stream
+        self._traffic = traffic
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Tells from now on what has moved."""
+        threading.Thread(target=self._tell, name="report", daemon=True).start()
+
+    def event(self, name: str, **facts: Any) -> None:
+        """Writes one event."""
+        with self._lock:
+            self._stream.write(json.dumps({"event": name, **facts}) + "\n")
+            self._stream.flush()
+
+    def _tell(self) -> None:
+        while True:
+            moved = {"sent": self._traffic.sent, "received": self._traffic.received}
+            self.event("moved", **moved, cpu=time.process_time())
+            time.sleep(REPORT_SECONDS)
+
+
+class Collector(logging.Handler):
+    """Keeps what DVC's log tells of failures, with the exceptions that it logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.failures: list[Failure] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            self.failures.append(recognise(record.exc_info[1]))
+
+
+@dataclass
+class Plan:
+    """The objects of one remote that a command must move, and what stands in its way."""
+
+    odb: Any
+    missing: dict[str, str]  # on the remote (push) or here (pull): object, path of its file
+    sizes: dict[str, int]
+    hidden: list[str]  # missing there, though a .dir object says that they are there
+    damaged: dict[str, Held]
+    lost: dict[str, str]  # neither there nor here
+
+    @property
+    def total(self) -> int:
+        """How many bytes are to be moved."""
+        return sum(self.sizes.get(oid, 0) for oid in self.missing)
+
+
+def main() -> None:
+    end_with_parent()
+    request = Request(**json.loads(sys.argv[1]))
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what DVC prints is for the log
+    reporter = Reporter(events, Traffic())
+    try:
+        code, failures = work(request, reporter)
+    except (UserError, KeyboardInterrupt) as error:
+        kind = "interrupted" if isinstance(error, KeyboardInterrupt) else "user"
+        reporter.event("end", code=1, failures=[[kind, str(error)]])
+        sys.exit(1)
+    reporter.event("end", code=code, failures=[[each.kind, each.found] for each in failures])
+    sys.exit(code)
+
+
+def work(request: Request, reporter: Reporter) -> tuple[int, list[Failure]]:
+    """Moves the objects; returns DVC's exit code and the failures that were seen."""
+    from dvc.repo import Repo
+
+    collector = Collector()
+    for name in ("dvc", "dvc_data", "dvc_objects"):
+        logging.getLogger(name).addHandler(collector)
+    reporter._traffic.watch()
+    reporter.start()
+    socket.setdefaulttimeout(request.stall)
+    os.environ["GDRIVE_NON_INTERACTIVE"] = "1"  # a browser is for `setup`, which waits for it
+    try:
+        with Repo() as repo:
+            outputs = shared_outputs(repo, request.targets)
+            code = (push if request.command == "push" else pull)(repo, outputs, request, reporter)
+    except UserError:
+        raise
+    except Exception as error:
+        logging.getLogger(__name__).exception("%s failed", request.command)
+        return 1, [*collector.failures, recognise(error)]
+    return code, collector.failures
+
+
+def push(repo: Any, outputs: list[Output], request: Request, reporter: Reporter) -> int:
+    """Uploads what the remotes of these outputs do not hold."""
+    plans = [
+        plan_push(repo, remote, members, request) for remote, members in by_remote(outputs, request)
+    ]
+    _tell_plan(plans, reporter)
+    lost = {oid: path for plan in plans for oid, path in plan.lost.items()}
+    if lost:
+        names = ", ".join(sorted(set(lost.values()))[:3])
+        raise UserError(
+            f"{len(lost)} objects are neither here nor on the remote: {names}"
+            f"{' and others' if len(lost) > 3 else ''}. Make them again with `dvc repro`, or get "
+            "them from a remote that has them (`share pull --remote ...`), and push again."
+        )
+    if not any(plan.missing for plan in plans):
+        return 0
+    for plan in plans:
+        repair(repo, plan, request)
+    return run_dvc("push", outputs, request)
+
+
+def by_remote(outputs: list[Output], request: Request) -> list[tuple[str | None, list[Output]]]:
+    """Groups outputs by the remote they go to; DVC leaves one out whose own remote is another."""
+    groups: dict[str | None, list[Output]] = {}
+    for output in outputs:
+        if request.remote and output.remote and output.remote != request.remote:
+            continue
+        groups.setdefault(output.remote or request.remote, []).append(output)
+    return list(groups.items())
+
+
+def plan_push(repo: Any, remote: str | None, outputs: list[Output], request: Request) -> Plan:
+    """Compares what the outputs are made of with what the remote lists."""
+    odb = repo.cloud.get_remote_odb(remote, "push")
+    held = list_remote(odb)
+    plan = Plan(odb, {}, {}, [], {}, {})
+    for output in outputs:
+        objects = objects_of(output, remote)
+        if objects is None:
+            plan.lost[output.oid] = output.path
+            continue
+        here = cached_sizes(repo, objects)
+        trusted = output.oid in held
+        for oid, path in objects.items():
+            if oid not in held or (oid in here and held[oid].differs(oid, here[oid])):
+                if oid not in here:
+                    plan.lost[oid] = path
+                    continue
+                plan.missing[oid] = path
+                plan.sizes[oid] = here[oid]
+                if oid in held:
+                    plan.damaged[oid] = held[oid]
+                if trusted:
+                    plan.hidden.append(oid)
+    return plan
+
+
+def repair(repo: Any, plan: Plan, request: Request) -> None:
+    """Uploads what `dvc push` would believe to be there, and lets it forget what it believes."""
+    from dvc_data.hashfile.db import get_index
+
+    if not plan.missing:
+        return
+    with closing(get_index(plan.odb)) as index:
+        index.clear()
+    for oid in plan.damaged:
+        plan.odb.delete(oid)
+    objects = sorted({*plan.hidden, *plan.damaged})
+    objects.sort(key=lambda oid: oid.endswith(".dir"))  # a .dir after what it names
+    if objects:
+        cache = repo.cache.local
+        paths = [cache.oid_to_path(oid) for oid in objects]
+        # verify=True would download every object again, to hash it
+        plan.odb.add(paths, cache.fs, objects, jobs=_jobs(plan.odb, request), verify=False)
+
+
+def pull(repo: Any, outputs: list[Output], request: Request, reporter: Reporter) -> int:
+    """Downloads what this machine's cache does not have, and puts the files in their places."""
+    plans = []
+    for remote, members in by_remote(outputs, request):
+        odb = repo.cloud.get_remote_odb(remote, "pull")
+        plan = Plan(odb, {}, {}, [], {}, {})
+        for output in members:
+            objects = objects_of(output, remote) or {output.oid: output.path}
+            here = cached_sizes(repo, objects)
+            missing = {oid: path for oid, path in objects.items() if oid not in here}
+            left = max(0, output.size - sum(here[oid] for oid in here if oid != output.oid))
+            plan.missing |= missing
+            plan.sizes |= {oid: left // len(missing) for oid in missing}  # .dir tells no sizes
+        plans.append(plan)
+    _tell_plan(plans, reporter)
+    return run_dvc("pull", outputs, request)
+
+
+def run_dvc(command: str, outputs: list[Output], request: Request) -> int:
+    """Runs DVC's own command in this process and returns its exit code."""
+    from dvc.cli import main as dvc
+
+    arguments = [command]
+    if request.jobs is not None:
+        arguments += ["--jobs", str(request.jobs)]
+    elif outputs and _is_drive(outputs[0].out.repo, request):
+        arguments += ["--jobs", str(DRIVE_JOBS)]
+    if request.remote:
+        arguments += ["--remote", request.remote]
+    if request.force:
+        arguments += ["--force"]
+    if request.targets:
+        arguments += [output.out.fs_path for output in outputs]
+    return int(dvc(arguments) or 0)
+
+
+def _is_drive(repo: Any, request: Request) -> bool:
+    return bool(repo.cloud.get_remote(request.remote).fs.protocol == "gdrive")
+
+
+def _jobs(odb: Any, request: Request) -> int:
+    return request.jobs or (DRIVE_JOBS if odb.fs.protocol == "gdrive" else int(odb.fs.jobs))
+
+
+def _tell_plan(plans: list[Plan], reporter: Reporter) -> None:
+    missing = {oid for plan in plans for oid in plan.missing}
+    reporter.event(
+        "plan",
+        objects=len(missing),
+        bytes=sum(plan.total for plan in plans),
+        hidden=sum(len(plan.hidden) for plan in plans),
+        damaged=sum(len(plan.damaged) for plan in plans),
+        local=all(plan.odb.fs.protocol == "local" for plan in plans),
+    )
+
+
+if __name__ == "__main__":
+    main()
