@@ -44,7 +44,8 @@ def _local_checks(remote: Remote) -> Iterator[Check]:
     yield Check(PASSED, "packages", f"dvc-gdrive {version}, PyDrive2 {version_of('PyDrive2')}")
     if proxy_is_used() and version_of("PySocks") is None:
         yield Check(
-            FAILED, "proxy", "HTTPS_PROXY is set, and the Drive client passes it by without PySocks",
+            FAILED, "proxy",
+            "HTTPS_PROXY is set, and the Drive client passes it by without PySocks",
             "Run: python -m pip install -c constraints.txt PySocks",
         )  # fmt: skip
     try:
@@ -58,8 +59,10 @@ def _local_checks(remote: Remote) -> Iterator[Check]:
     elif environment is not None:
         yield _environment_login(environment)
     else:
-        yield _client(options)
-        yield from _login(options)
+        client = _client(options)
+        yield client
+        if client.state != FAILED:
+            yield from _login(options)
 
 
 def _is_true(value: Any) -> bool:
@@ -106,7 +109,8 @@ def _client(options: dict[str, Any]) -> Check:
         return Check(
             FAILED, "OAuth client",
             "none of your own is set, and Google blocks DVC's default one ('This app is blocked')",
-            "docs/sharing.md has the steps to make one; then run `python -m stages.share setup --client-file ...`.",
+            "docs/sharing.md has the steps to make one; then run `python -m stages.share setup "
+            "--client-file ...`.",
         )  # fmt: skip
     if not options.get("gdrive_client_secret"):
         return Check(FAILED, "OAuth client", f"{client_id} has no secret here", SETUP)

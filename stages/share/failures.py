@@ -56,7 +56,8 @@ FIXES = {
     "Move them away, or run pull with --force.",
     "busy": "Another dvc command is running in this project. Wait until it ends.",
     "configuration": "Look into .dvc/config and .dvc/config.local, or run `python -m stages.share "
-    "setup` again.",
+    "setup` again. (A remote without a url: .dvc/config.local knows a remote that .dvc/config does "
+    "not have at this commit.)",
     "unknown": "All that dvc said is in the log.",
 }
 TRANSIENT = frozenset({"rate limit", "server", "connection", "stalled", "busy"})
@@ -81,11 +82,12 @@ class Failure:
 def recognise(exception: BaseException) -> Failure:
     """Returns what an exception, or one that it came from, tells."""
     causes = list(_causes(exception))
-    for cause in causes:
-        kind = _kind(cause)
-        if kind:
-            return Failure(kind, _one_line(cause))
-    return Failure("unknown", _one_line(causes[-1] if causes else exception))
+    known = [(kind, cause) for cause in causes if (kind := _kind(cause))]
+    # a download that fails ends in a FileNotFoundError for its unfinished file, which is no reason
+    reasons = [each for each in known if each[0] not in ("missing", "permission")] or known
+    for kind, cause in reasons:
+        return Failure(kind, _one_line(cause))
+    return Failure("unknown", _one_line(causes[-1]))
 
 
 def _causes(exception: BaseException | None) -> Iterator[BaseException]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,17 +31,24 @@ def list_remote(odb: Any) -> dict[str, Held]:
     On Drive these are three requests and one more for each thousand objects.
     """
     held = {}
-    try:
-        found = odb.fs.fs.find(odb.path, detail=True)
-    except FileNotFoundError:  # a local folder that nothing was pushed to yet
-        return {}
-    for path, told in found.items():
+    for path, told in _files(odb):
         try:
             oid = odb.path_to_oid(path)
         except ValueError:  # something else that lies there
             continue
         held[oid] = Held(path, told.get("size"), _told_md5(told))
     return held
+
+
+def _files(odb: Any) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yields path and facts of each file; DVC's local file system tells no facts."""
+    if odb.fs.protocol == "local":
+        return ((path, {"size": Path(path).stat().st_size}) for path in odb.fs.find(odb.path))
+    try:
+        found: dict[str, dict[str, Any]] = odb.fs.fs.find(odb.path, detail=True)
+    except FileNotFoundError:  # nothing was pushed to it yet
+        return ()
+    return found.items()
 
 
 def _told_md5(told: dict[str, Any]) -> str | None:

@@ -124,8 +124,10 @@ def _status(compared: list[Comparison]) -> int:
         for oid in each.held
         if oid not in each.here and oid not in each.damaged
     }
-    print(f"push would upload {len(up)} objects ({size_of(sum(up.values()))}), pull would download "
-          f"{len(down)} ({size_of(sum(down.values()))}).")  # fmt: skip
+    print(
+        f"push would upload {len(up)} objects ({size_of(sum(up.values()))}), "
+        f"pull would download {len(down)} ({size_of(sum(down.values()))})."
+    )
     nowhere = {oid for each in compared for oid in each.missing if oid not in each.here}
     if nowhere:
         print(f"{len(nowhere)} objects are on neither side: make them again with `dvc repro`.")
@@ -142,8 +144,10 @@ def _list(compared: list[Comparison], held: dict[str, Held]) -> int:
     sizes = {oid: each.size or 0 for oid, each in held.items()}
     ours = {oid for each in compared for oid in each.held}
     others = sum(size for oid, size in sizes.items() if oid not in ours)
-    print(f"The remote holds {len(sizes)} objects, {size_of(sum(sizes.values()))}; "
-          f"{len(sizes) - len(ours)} of them, {size_of(others)}, are of other commits or outputs.")  # fmt: skip
+    print(
+        f"The remote holds {len(sizes)} objects, {size_of(sum(sizes.values()))}; "
+        f"{len(sizes) - len(ours)} of them, {size_of(others)}, are of other commits or outputs."
+    )
     return 0
 
 
@@ -171,8 +175,8 @@ def _verify(compared: list[Comparison], local: bool) -> int:
     print(f"The remote holds all {len(held)} objects, {size_of(size)}; nothing was downloaded.")
     by_hash = sum(one.md5 is not None for one, _ in held.values())
     by_size = sum(one.md5 is None and None not in (one.size, here) for one, here in held.values())
-    print(f"Compared by MD5: {by_hash}, by size: {by_size}, by name alone: "
-          f"{len(held) - by_hash - by_size}.")  # fmt: skip
+    by_name = len(held) - by_hash - by_size
+    print(f"Compared by MD5: {by_hash}, by size: {by_size}, by name alone: {by_name}.")
     return 0
 
 

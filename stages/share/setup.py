@@ -63,8 +63,8 @@ def _known_options(root: Path, name: str) -> dict[str, Any]:
         return {}
     if not remote.is_drive:
         raise UserError(
-            f"the remote '{name}' is {remote.url}, and no folder of Drive. Give the new one another "
-            "name with --remote."
+            f"the remote '{name}' is {remote.url}, and no folder of Drive. Give the new one "
+            "another name with --remote."
         )
     return remote.options
 
@@ -116,8 +116,8 @@ def _service_account(path: Path, user: str | None) -> dict[str, Any]:
     found = read_json(path)
     if found.get("type") != "service_account":
         raise UserError(
-            f"{path} is no key of a service account (its 'type' is {found.get('type')!r}). Make one "
-            "in the Google Cloud console: IAM > Service accounts > Keys > Add key > JSON."
+            f"{path} is no key of a service account (its 'type' is {found.get('type')!r}). Make "
+            "one in the Google Cloud console: IAM > Service accounts > Keys > Add key > JSON."
         )
     options: dict[str, Any] = {
         "gdrive_use_service_account": True,

@@ -5,24 +5,17 @@ A try that moved something begins the count of tries anew, so that a long upload
 of dropped connections. What is finished is never moved again.
 """
 
-import json
 import logging
-import queue
 import random
-import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import psutil
-
 from stages.errors import UserError
+from stages.share.child import Watch, end, ended, events
 from stages.share.failures import Failure
 from stages.share.progress import Progress
 from stages.share.worker import Request
@@ -31,8 +24,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds
 # A socket fails after `stall` seconds, and httplib2 tries a second time; only a process that is
 # still there after that is ended from outside.
 PATIENCE = 3
-IDLE_CPU = 0.02  # of a core: hashing and copying use more, waiting for a dead line less
-END_SECONDS = 10.0
+DOWNLOADED = ("downloaded", "here")
 
 log = logging.getLogger(__name__)
 
@@ -105,14 +97,14 @@ def _try(request: Request, log_file: IO[str]) -> Outcome:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_file,
             encoding="utf-8", errors="replace",
         ) as process,
-        _ended(process),
+        ended(process),
         Progress(request.command) as progress,
     ):  # fmt: skip
-        watch = _Watch(PATIENCE * request.stall)
-        for event in _events(process):
+        watch = Watch(PATIENCE * request.stall)
+        for event in events(process):
             if event is None:
                 if watch.is_stalled():
-                    _end(process)
+                    end(process)
                     outcome.failures.append(
                         Failure("stalled", f"no byte moved for {watch.seconds:.0f} seconds")
                     )
@@ -124,7 +116,7 @@ def _try(request: Request, log_file: IO[str]) -> Outcome:
 
 
 def _take(
-    event: dict[str, Any], request: Request, outcome: Outcome, progress: Progress, watch: "_Watch"
+    event: dict[str, Any], request: Request, outcome: Outcome, progress: Progress, watch: Watch
 ) -> None:
     match event.pop("event"):
         case "plan":
@@ -146,83 +138,11 @@ def _take(
                 outcome.failures.append(Failure(kind, found))
 
 
-class _Watch:
-    """Knows since when no byte has moved and no processor was used."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._bytes, self._cpu, self._since = -1, 0.0, time.monotonic()
-
-    def seen(self, moved: int, cpu: float) -> None:
-        passed = time.monotonic() - self._since
-        if moved != self._bytes or cpu - self._cpu > IDLE_CPU * max(1.0, passed):
-            self._bytes, self._cpu, self._since = moved, cpu, time.monotonic()
-
-    def is_stalled(self) -> bool:
-        return time.monotonic() - self._since > self.seconds
-
-
-def _events(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any] | None]:
-    """Yields the worker's events until it ends, and None about once a second."""
-    lines: queue.Queue[str | None] = queue.Queue()
-
-    def read() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, name="events", daemon=True).start()
-    asked = time.monotonic()
-    while True:
-        with suppress(queue.Empty):
-            line = lines.get(timeout=1)
-            if line is None:
-                return
-            yield json.loads(line)
-        if time.monotonic() - asked >= 1:
-            asked = time.monotonic()
-            yield None
-
-
-@contextmanager
-def _ended(process: "subprocess.Popen[str]") -> Iterator[None]:
-    """Leaves no worker behind; on Ctrl-C the terminal tells both, and DVC cleans up first."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if sys.platform != "win32":
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(END_SECONDS)
-        raise
-    finally:
-        _end(process)
-
-
-def _end(process: "subprocess.Popen[str]") -> None:
-    if process.poll() is not None:
-        return
-    with suppress(psutil.NoSuchProcess):
-        for child in psutil.Process(process.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-    process.kill()
-    process.wait()
-
-
 def _tell_done(request: Request, objects: int, outcome: Outcome, seconds: float) -> None:
-    verb, place = (
-        ("uploaded", "the remote") if request.command == "push" else ("downloaded", "here")
-    )
+    done, place = ("uploaded", "on the remote") if request.command == "push" else DOWNLOADED
     if not objects:
-        print(f"Everything is {'on the remote' if request.command == 'push' else 'here'} already.")
+        print(f"Everything is {place} already.")
         return
-    print(
-        f"{objects} objects {verb} in {seconds:.0f} s; everything is {'on ' if request.command == 'push' else ''}{place}."
-    )
+    print(f"{objects} objects {done} in {seconds:.0f} s; everything is {place}.")
     if outcome.repaired:
-        print(
-            f"{outcome.repaired} of them were missing or damaged there, though dvc believed them."
-        )
+        print(f"{outcome.repaired} of them were missing or damaged there, and dvc believed them.")

@@ -26,8 +26,8 @@ from typing import Any, TextIO
 from stages.errors import UserError
 from stages.process import end_with_parent
 from stages.share.failures import Failure, recognise
-from stages.share.listing import Held, list_remote
-from stages.share.outputs import Output, cached_sizes, objects_of, shared_outputs
+from stages.share.outputs import Output, shared_outputs
+from stages.share.plans import Plan, by_remote, plan_pull, plan_push, refuse_lost, with_paths
 from stages.share.traffic import Traffic
 
 REPORT_SECONDS = 0.5
@@ -59,7 +59,8 @@ class Reporter:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Tells from now on what has moved."""
+        """Counts, and tells from now on what has moved."""
+        self._traffic.watch()
         threading.Thread(target=self._tell, name="report", daemon=True).start()
 
     def event(self, name: str, **facts: Any) -> None:
@@ -68,10 +69,18 @@ class Reporter:
             self._stream.write(json.dumps({"event": name, **facts}) + "\n")
             self._stream.flush()
 
+    def end(self, code: int, failures: list[tuple[str, str]]) -> None:
+        """Writes the last events: what moved in all, and how it ended."""
+        self._moved()
+        self.event("end", code=code, failures=failures)
+
+    def _moved(self) -> None:
+        moved = {"sent": self._traffic.sent, "received": self._traffic.received}
+        self.event("moved", **moved, cpu=time.process_time())
+
     def _tell(self) -> None:
         while True:
-            moved = {"sent": self._traffic.sent, "received": self._traffic.received}
-            self.event("moved", **moved, cpu=time.process_time())
+            self._moved()
             time.sleep(REPORT_SECONDS)
 
 
@@ -83,25 +92,9 @@ class Collector(logging.Handler):
         self.failures: list[Failure] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Takes one line of the log."""
         if record.exc_info and record.exc_info[1] is not None:
             self.failures.append(recognise(record.exc_info[1]))
-
-
-@dataclass
-class Plan:
-    """The objects of one remote that a command must move, and what stands in its way."""
-
-    odb: Any
-    missing: dict[str, str]  # on the remote (push) or here (pull): object, path of its file
-    sizes: dict[str, int]
-    hidden: list[str]  # missing there, though a .dir object says that they are there
-    damaged: dict[str, Held]
-    lost: dict[str, str]  # neither there nor here
-
-    @property
-    def total(self) -> int:
-        """How many bytes are to be moved."""
-        return sum(self.sizes.get(oid, 0) for oid in self.missing)
 
 
 def main() -> None:
@@ -112,11 +105,13 @@ def main() -> None:
     reporter = Reporter(events, Traffic())
     try:
         code, failures = work(request, reporter)
-    except (UserError, KeyboardInterrupt) as error:
-        kind = "interrupted" if isinstance(error, KeyboardInterrupt) else "user"
-        reporter.event("end", code=1, failures=[[kind, str(error)]])
+    except UserError as error:
+        reporter.end(1, [("user", str(error))])
         sys.exit(1)
-    reporter.event("end", code=code, failures=[[each.kind, each.found] for each in failures])
+    except KeyboardInterrupt:
+        reporter.end(1, [("interrupted", "")])
+        sys.exit(1)
+    reporter.end(code, [(each.kind, each.found) for each in failures])
     sys.exit(code)
 
 
@@ -127,77 +122,35 @@ def work(request: Request, reporter: Reporter) -> tuple[int, list[Failure]]:
     collector = Collector()
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).addHandler(collector)
-    reporter._traffic.watch()
     reporter.start()
     socket.setdefaulttimeout(request.stall)
     os.environ["GDRIVE_NON_INTERACTIVE"] = "1"  # a browser is for `setup`, which waits for it
+    plans: list[Plan] = []
     try:
         with Repo() as repo:
             outputs = shared_outputs(repo, request.targets)
-            code = (push if request.command == "push" else pull)(repo, outputs, request, reporter)
+            plan = plan_push if request.command == "push" else plan_pull
+            for remote, members in by_remote(outputs, request.remote):
+                plans.append(plan(repo, remote, members))
+            _tell_plan(plans, reporter)
+            refuse_lost(plans)
+            code = move(repo, outputs, plans, request)
     except UserError:
         raise
     except Exception as error:
         logging.getLogger(__name__).exception("%s failed", request.command)
         return 1, [*collector.failures, recognise(error)]
-    return code, collector.failures
+    return code, [with_paths(failure, plans) for failure in collector.failures]
 
 
-def push(repo: Any, outputs: list[Output], request: Request, reporter: Reporter) -> int:
-    """Uploads what the remotes of these outputs do not hold."""
-    plans = [
-        plan_push(repo, remote, members, request) for remote, members in by_remote(outputs, request)
-    ]
-    _tell_plan(plans, reporter)
-    lost = {oid: path for plan in plans for oid, path in plan.lost.items()}
-    if lost:
-        names = ", ".join(sorted(set(lost.values()))[:3])
-        raise UserError(
-            f"{len(lost)} objects are neither here nor on the remote: {names}"
-            f"{' and others' if len(lost) > 3 else ''}. Make them again with `dvc repro`, or get "
-            "them from a remote that has them (`share pull --remote ...`), and push again."
-        )
-    if not any(plan.missing for plan in plans):
-        return 0
-    for plan in plans:
-        repair(repo, plan, request)
-    return run_dvc("push", outputs, request)
-
-
-def by_remote(outputs: list[Output], request: Request) -> list[tuple[str | None, list[Output]]]:
-    """Groups outputs by the remote they go to; DVC leaves one out whose own remote is another."""
-    groups: dict[str | None, list[Output]] = {}
-    for output in outputs:
-        if request.remote and output.remote and output.remote != request.remote:
-            continue
-        groups.setdefault(output.remote or request.remote, []).append(output)
-    return list(groups.items())
-
-
-def plan_push(repo: Any, remote: str | None, outputs: list[Output], request: Request) -> Plan:
-    """Compares what the outputs are made of with what the remote lists."""
-    odb = repo.cloud.get_remote_odb(remote, "push")
-    held = list_remote(odb)
-    plan = Plan(odb, {}, {}, [], {}, {})
-    for output in outputs:
-        objects = objects_of(output, remote)
-        if objects is None:
-            plan.lost[output.oid] = output.path
-            continue
-        here = cached_sizes(repo, objects)
-        trusted = output.oid in held
-        for oid, path in objects.items():
-            if oid not in held or (oid in here and held[oid].differs(oid, here[oid])):
-                if oid not in here:
-                    plan.lost[oid] = path
-                    continue
-                plan.missing[oid] = path
-                plan.sizes[oid] = here[oid]
-                if oid in held:
-                    plan.damaged[oid] = held[oid]
-                if trusted:
-                    plan.hidden.append(oid)
-    return plan
+def move(repo: Any, outputs: list[Output], plans: list[Plan], request: Request) -> int:
+    """Runs DVC's command, after what it would not do by itself."""
+    if request.command == "push":
+        if not any(plan.missing for plan in plans):
+            return 0
+        for plan in plans:
+            repair(repo, plan, request)
+    return run_dvc(outputs, request)
 
 
 def repair(repo: Any, plan: Plan, request: Request) -> None:
@@ -210,8 +163,8 @@ def repair(repo: Any, plan: Plan, request: Request) -> None:
         index.clear()
     for oid in plan.damaged:
         plan.odb.delete(oid)
-    objects = sorted({*plan.hidden, *plan.damaged})
-    objects.sort(key=lambda oid: oid.endswith(".dir"))  # a .dir after what it names
+    # a .dir after what it names
+    objects = sorted({*plan.hidden, *plan.damaged}, key=lambda oid: (oid.endswith(".dir"), oid))
     if objects:
         cache = repo.cache.local
         paths = [cache.oid_to_path(oid) for oid in objects]
@@ -219,29 +172,11 @@ def repair(repo: Any, plan: Plan, request: Request) -> None:
         plan.odb.add(paths, cache.fs, objects, jobs=_jobs(plan.odb, request), verify=False)
 
 
-def pull(repo: Any, outputs: list[Output], request: Request, reporter: Reporter) -> int:
-    """Downloads what this machine's cache does not have, and puts the files in their places."""
-    plans = []
-    for remote, members in by_remote(outputs, request):
-        odb = repo.cloud.get_remote_odb(remote, "pull")
-        plan = Plan(odb, {}, {}, [], {}, {})
-        for output in members:
-            objects = objects_of(output, remote) or {output.oid: output.path}
-            here = cached_sizes(repo, objects)
-            missing = {oid: path for oid, path in objects.items() if oid not in here}
-            left = max(0, output.size - sum(here[oid] for oid in here if oid != output.oid))
-            plan.missing |= missing
-            plan.sizes |= {oid: left // len(missing) for oid in missing}  # .dir tells no sizes
-        plans.append(plan)
-    _tell_plan(plans, reporter)
-    return run_dvc("pull", outputs, request)
-
-
-def run_dvc(command: str, outputs: list[Output], request: Request) -> int:
+def run_dvc(outputs: list[Output], request: Request) -> int:
     """Runs DVC's own command in this process and returns its exit code."""
     from dvc.cli import main as dvc
 
-    arguments = [command]
+    arguments = [request.command]
     if request.jobs is not None:
         arguments += ["--jobs", str(request.jobs)]
     elif outputs and _is_drive(outputs[0].out.repo, request):

@@ -1,5 +1,6 @@
 """Small DVC projects that the real dvc and dvc-gdrive share through the fake Drive."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,11 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.conftest import PROJECT
 from tests.fakes.drive import HOSTS, Drive
+from tests.fakes.drive_files import DriveFiles
 from tests.fakes.google_accounts import user_credentials
 from tests.fakes.raw_server import make_certificate
 
 CLIENT = "123-own.apps.googleusercontent.com"
 SHARDS = 6
+OBJECTS = SHARDS + 3  # the model and the .dir of both outputs
 MAKE = """
 import pathlib
 shards, model = pathlib.Path("data/shards"), pathlib.Path("models/lm")
@@ -80,11 +83,13 @@ class Shared:
             stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
 
-    def share(self, *command: str, code: int = 0, **more: str) -> str:
-        """Runs a command of `share`, expects its exit code, and returns all that it printed."""
+    def share(self, *command: str, code: int | None = 0, **more: str) -> str:
+        """Runs a command of `share`, expects its exit code, or with None any of a failure, and
+        returns all that it printed.
+        """
         process = self.start(*command, **more)
         said, _ = process.communicate()
-        assert process.returncode == code, said
+        assert process.returncode == code if code is not None else process.returncode, said
         assert "Traceback" not in said
         return said
 
@@ -123,8 +128,17 @@ class Shared:
             path.relative_to(self.root).as_posix(): path.read_bytes()
             for folder in ("data", "models")
             for path in sorted((self.root / folder).rglob("*"))
-            if path.is_file()
+            if path.is_file() and path.name != ".gitignore"
         }
+
+    def assert_all_is_there(self) -> None:
+        """Each object is on the Drive once, whole, and under the name of its bytes' MD5."""
+        items = self.drive.files.items
+        names = [items[item.parent].title + item.title for item in self.drive.files.files()]
+        held = {name: self.drive.files.content(name[2:]) for name in names}
+        assert len(names) == len(held) == OBJECTS
+        for name, content in held.items():
+            assert hashlib.md5(content).hexdigest() == name.removesuffix(".dir")
 
     def friend(self, name: str = "friend") -> "Shared":
         """A fresh clone on another machine, with the same way in but nothing fetched."""
@@ -186,10 +200,30 @@ def made(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def uploaded(made: Path, tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> DriveFiles:
+    """What the Drive holds after a push of the project."""
+    root = tmp_path_factory.mktemp("uploaded")
+    with Drive(root / "drive", certificate) as drive:
+        connected(made, root, drive, certificate).share("push")
+    return drive.files
+
+
 @pytest.fixture
 def project(tmp_path: Path, made: Path, drive: Drive, certificate: Path) -> Shared:
-    """That project, with the folder "shared" of the user's Drive as its remote, logged in."""
-    root = tmp_path / "project"
+    """The project, with the folder "shared" of the user's Drive as its remote, logged in."""
+    return connected(made, tmp_path, drive, certificate)
+
+
+@pytest.fixture
+def pushed(project: Shared, uploaded: DriveFiles) -> Shared:
+    """The project, and its push is done."""
+    project.drive.files.take_over(uploaded)
+    return project
+
+
+def connected(made: Path, folder: Path, drive: Drive, certificate: Path) -> Shared:
+    root = folder / "project"
     shutil.copytree(made, root, symlinks=True)
     project = Shared(root, drive, certificate)
     project.remote(

@@ -9,21 +9,11 @@ import pytest
 
 from tests.fakes.drive import QUOTA, RATE_LIMIT, RESET, TOO_MANY, UNAVAILABLE, Drive, Fault
 from tests.fakes.faults import FOREVER
-from tests.share.conftest import SHARDS, Shared
+from tests.share.conftest import OBJECTS, Shared
 
-OBJECTS = SHARDS + 3  # the model and the .dir of both outputs
 UPLOAD = "POST www.googleapis.com/upload/"
 PART = "PUT www.googleapis.com/"
 LIST = "GET www.googleapis.com/drive/v2/files?q"
-
-
-def assert_all_is_there(project: Shared) -> None:
-    """Each object is on the Drive once, whole, and a friend gets the same bytes."""
-    titles = [item.title for item in project.drive.files.files()]
-    assert len(titles) == len(set(titles)) == OBJECTS
-    friend = project.friend()
-    friend.share("pull")
-    assert friend.hashes() == project.hashes()
 
 
 @pytest.mark.parametrize(
@@ -41,30 +31,30 @@ def test_a_push_survives(project: Shared, fault: Fault, part: str, told: str) ->
     said = project.share("push", "--stall", "1")
     assert told in said
     assert "everything is on the remote" in said
-    assert_all_is_there(project)
+    project.assert_all_is_there()
 
 
 @pytest.mark.parametrize(
-    "fault, part",
-    [
-        pytest.param(TOO_MANY, "alt=media", id="429"),
-        pytest.param(RESET, "alt=media", id="reset"),
-        pytest.param(RESET, LIST, id="reset in the list"),
-    ],
+    "fault, times", [pytest.param(TOO_MANY, 1, id="429"), pytest.param(RESET, 2, id="reset")]
 )
-def test_a_pull_survives(project: Shared, fault: Fault, part: str) -> None:
-    project.share("push")
-    project.drive.faults.add(fault, 2, part)
-    friend = project.friend()
+def test_a_pull_survives(pushed: Shared, fault: Fault, times: int) -> None:
+    (model,) = (item for item in pushed.drive.files.files() if item.size == 35_000)
+    pushed.drive.faults.add(fault, times, model.id)
+    friend = pushed.friend()
     assert "trying again" in friend.share("pull")
-    assert friend.hashes() == project.hashes()
+    assert friend.hashes() == pushed.hashes()
+
+
+def test_a_verify_survives_a_reset_in_the_list(pushed: Shared) -> None:
+    pushed.drive.faults.add(RESET, 3, LIST)
+    assert f"all {OBJECTS} objects" in pushed.share("verify")
 
 
 def test_an_access_token_that_ends_in_a_push_is_renewed(project: Shared) -> None:
     project.share("push", "models/lm")
     project.drive.accounts.expire()
     project.share("push")
-    assert_all_is_there(project)
+    project.assert_all_is_there()
 
 
 def test_a_dead_login_is_told_with_the_seven_day_rule(project: Shared) -> None:
@@ -82,7 +72,7 @@ def test_a_full_drive_stops_at_once_and_goes_on_later(project: Shared) -> None:
     assert "trying again" not in said
     project.drive.faults.clear()
     project.share("push")
-    assert_all_is_there(project)
+    project.assert_all_is_there()
 
 
 def test_a_folder_that_is_gone_is_told(project: Shared) -> None:
@@ -99,23 +89,23 @@ def test_without_a_network_it_says_so_at_once(project: Shared) -> None:
     assert "trying again" not in said
 
 
-def test_an_object_deleted_on_drives_page_is_found_and_uploaded_again(project: Shared) -> None:
-    project.share("push")
-    (victim, *_) = (item for item in project.drive.files.files() if item.size == 20_000)
-    project.drive.files.delete(victim.id)
-    said = project.share("verify", code=1)
+def test_an_object_deleted_on_drives_page_is_found_and_uploaded_again(pushed: Shared) -> None:
+    (victim, *_) = (item for item in pushed.drive.files.files() if item.size == 20_000)
+    pushed.drive.files.delete(victim.id)
+    said = pushed.share("verify", code=1)
     assert "missing  data/shards/part-" in said
-    assert "Everything is up to date" in project.run("dvc", "push")  # dvc trusts the .dir
-    assert "1 of them were missing" in project.share("push")
-    assert f"all {OBJECTS} objects" in project.share("verify")
-    assert_all_is_there(project)
+    assert "Everything is up to date" in pushed.run("dvc", "push")  # dvc trusts the .dir
+    assert "1 of them were missing" in pushed.share("push")
+    assert f"all {OBJECTS} objects" in pushed.share("verify")
+    pushed.assert_all_is_there()
 
 
-def test_a_pull_of_what_was_deleted_tells_who_can_mend_it(project: Shared) -> None:
-    project.share("push")
-    (victim,) = (item for item in project.drive.files.files() if item.size == 35_000)
-    project.drive.files.delete(victim.id)
-    assert "does not hold all of it" in project.friend().share("pull", code=1)
+def test_a_pull_of_what_was_deleted_tells_who_can_mend_it(pushed: Shared) -> None:
+    (victim,) = (item for item in pushed.drive.files.files() if item.size == 35_000)
+    pushed.drive.files.delete(victim.id)
+    said = pushed.friend().share("pull", code=None)  # dvc's code: 1 or 255, as its threads run
+    assert "models/lm/model.bin is not on the remote" in said
+    assert "share push" in said
 
 
 def test_two_pushes_at_once_lose_nothing(project: Shared) -> None:
@@ -132,7 +122,7 @@ def test_two_pushes_at_once_lose_nothing(project: Shared) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_push_that_is_stopped_goes_on(project: Shared, number: signal.Signals) -> None:
     project.drive.faults.add(Fault(seconds=0.3), FOREVER, PART)
     push = project.start("push", "--jobs", "1")
@@ -144,10 +134,8 @@ def test_a_push_that_is_stopped_goes_on(project: Shared, number: signal.Signals)
     project.drive.faults.clear()
     done = len(project.drive.files.files())
     assert 0 < done < OBJECTS
-    before = project.drive.requests["POST files"] + 0
     project.share("push")
-    assert_all_is_there(project)
-    assert before >= 0
+    project.assert_all_is_there()
 
 
 def wait_for(drive: Drive, files: int) -> None:
@@ -170,17 +158,15 @@ def test_a_service_account_pushes_to_a_shared_drive_and_not_to_my_drive(
     config = (project.root / ".dvc" / "config").read_text()
     project.write("config", config.replace("gdrive://1Fake" + "1".zfill(25), f"gdrive://{shared}"))
     project.share("push")
-    project.run("git", "commit", "--quiet", "--all", "--message", "A Shared Drive")
-    assert_all_is_there(project)
+    project.assert_all_is_there()
 
 
-def test_credentials_in_the_environment_are_enough(project: Shared, service_key: Path) -> None:
-    project.share("push")
-    friend = project.friend()
+def test_credentials_in_the_environment_are_enough(pushed: Shared, service_key: Path) -> None:
+    friend = pushed.friend()
     (friend.root / ".dvc" / "config.local").unlink()
     home = friend.root.parent / "friend-home"
     (login,) = home.rglob("default.json")
     text = login.read_text()
     login.unlink()
     friend.share("pull", GDRIVE_CREDENTIALS_DATA=text)
-    assert friend.hashes() == project.hashes()
+    assert friend.hashes() == pushed.hashes()
