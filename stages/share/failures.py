@@ -60,6 +60,9 @@ FIXES = {
     "not have at this commit.)",
     "unknown": "All that dvc said is in the log.",
 }
+# RFC 6749, section 5.2, and Google's own
+DEAD_LOGIN = ("invalid_grant", "invalid_client", "unauthorized_client", "deleted_client")
+NO_BROWSER = "Non interactive mode"  # PyDrive2's words for: nobody has logged in here
 TRANSIENT = frozenset({"rate limit", "server", "connection", "stalled", "busy"})
 
 
@@ -82,11 +85,10 @@ class Failure:
 def recognise(exception: BaseException) -> Failure:
     """Returns what an exception, or one that it came from, tells."""
     causes = list(_causes(exception))
-    known = [(kind, cause) for cause in causes if (kind := _kind(cause))]
-    # a download that fails ends in a FileNotFoundError for its unfinished file, which is no reason
-    reasons = [each for each in known if each[0] not in ("missing", "permission")] or known
-    for kind, cause in reasons:
-        return Failure(kind, _one_line(cause))
+    for cause in causes:
+        kind = _kind(cause)
+        if kind:
+            return Failure(kind, _one_line(cause))
     return Failure("unknown", _one_line(causes[-1]))
 
 
@@ -106,10 +108,12 @@ def _kind(cause: BaseException) -> str | None:
     text, name = str(cause), type(cause).__name__
     if name in NAMED:
         return NAMED[name]
-    if "invalid_grant" in text or "unauthorized_client" in text:
+    if any(reason in text for reason in DEAD_LOGIN):
         return "login"
-    if name in ("AuthenticationError", "RefreshError", "GDriveAuthError", "InvalidConfigError"):
-        return "login" if name != "GDriveAuthError" else None  # its cause tells more
+    if name == "RefreshError":  # Google's token endpoint had another reason: one of its own
+        return "server"
+    if name in ("AuthenticationError", "InvalidConfigError"):
+        return "login"
     if "Confirm" in text and "exists and you can access it" in text:
         return "folder"
     if isinstance(cause, OSError):
@@ -179,12 +183,15 @@ def _system_kind(cause: OSError) -> str | None:
         # dvc-gdrive's answer to a 404 has no path; a file of this machine that may not be read has
         return "folder" if cause.filename is None else "permission"
     if isinstance(cause, FileNotFoundError) and cause.filename:
-        return "missing"
+        # a download that failed for another reason ends so for its own unfinished file
+        return None if str(cause.filename).endswith(".tmp") else "missing"
     return None
 
 
 def _one_line(cause: BaseException) -> str:
     text = " ".join(str(cause).split()) or type(cause).__name__
+    if text.startswith(NO_BROWSER):
+        return "nobody has logged in to Drive on this machine yet"
     answer = _google_error(cause)
     if answer is not None:  # the text has the upload's address, which is a key to it
         return f"Drive answered {answer[0]} {answer[1]}".rstrip()

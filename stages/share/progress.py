@@ -42,13 +42,15 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def begin(self, objects: int, total: int) -> None:
-        """Says what there is to do."""
+    def begin(self, objects: int, total: int, moves_by_socket: bool) -> None:
+        """Says what there is to do; bytes are counted in sockets, so not of a local folder."""
         if not objects:
+            return
+        log.info("%s: %d objects, %s", self.name, objects, size_of(total))
+        if not moves_by_socket:
             return
         self._total = total
         self._started = self._told = time.monotonic()
-        log.info("%s: %d objects, %s", self.name, objects, size_of(total))
         if sys.stderr.isatty():
             self._bar = tqdm(
                 total=total, unit="B", unit_scale=True, desc=self.name, leave=False,

@@ -6,6 +6,7 @@ of dropped connections. What is finished is never moved again.
 """
 
 import logging
+import os
 import random
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from stages.errors import UserError
+from stages.inspect.printing import size_of
 from stages.share.child import Watch, end, ended, events
 from stages.share.failures import Failure
 from stages.share.progress import Progress
@@ -24,6 +26,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds
 # A socket fails after `stall` seconds, and httplib2 tries a second time; only a process that is
 # still there after that is ended from outside.
 PATIENCE = 3
+MANY_OBJECTS = 1000
+LARGE_OBJECT = 2_000_000_000  # bytes
 DOWNLOADED = ("downloaded", "here")
 
 log = logging.getLogger(__name__)
@@ -96,6 +100,7 @@ def _try(request: Request, log_file: IO[str]) -> Outcome:
         subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log_file,
             encoding="utf-8", errors="replace",
+            env={**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace"},
         ) as process,
         ended(process),
         Progress(request.command) as progress,
@@ -121,9 +126,10 @@ def _take(
     match event.pop("event"):
         case "plan":
             outcome.objects, outcome.total = event["objects"], event["bytes"]
-            outcome.repaired = event["hidden"] + event["damaged"]
-            if not event["local"]:
-                progress.begin(event["objects"], event["bytes"])
+            outcome.repaired = event["repaired"]
+            progress.begin(event["objects"], event["bytes"], moves_by_socket=not event["local"])
+            if request.command == "push" and not event["local"]:
+                _advise(event["objects"], *event["largest"])
         case "moved":
             outcome.received = event["received"]
             progress.moved(event["sent"] if request.command == "push" else event["received"])
@@ -136,6 +142,17 @@ def _take(
                 if kind == "interrupted":
                     raise KeyboardInterrupt
                 outcome.failures.append(Failure(kind, found))
+
+
+def _advise(objects: int, path: str, size: int) -> None:
+    """Says what will be slow: Drive takes two requests a file, and a cut file begins again."""
+    if objects > MANY_OBJECTS:
+        log.warning(
+            "%d files take a while, two requests each; a larger jsonl.shard_bytes makes fewer",
+            objects,
+        )
+    if size > LARGE_OBJECT:
+        log.warning("%s has %s: if it is cut, it begins again", path, size_of(size))
 
 
 def _tell_done(request: Request, objects: int, outcome: Outcome, seconds: float) -> None:

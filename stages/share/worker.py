@@ -199,14 +199,16 @@ def _jobs(odb: Any, request: Request) -> int:
 
 
 def _tell_plan(plans: list[Plan], reporter: Reporter) -> None:
-    missing = {oid for plan in plans for oid in plan.missing}
+    missing = {oid: path for plan in plans for oid, path in plan.missing.items()}
+    sizes = {oid: size for plan in plans for oid, size in plan.sizes.items()}
+    largest = max(missing, key=lambda oid: sizes.get(oid, 0), default="")
     reporter.event(
         "plan",
         objects=len(missing),
         bytes=sum(plan.total for plan in plans),
-        hidden=sum(len(plan.hidden) for plan in plans),
-        damaged=sum(len(plan.damaged) for plan in plans),
+        repaired=sum(len({*plan.hidden, *plan.damaged}) for plan in plans),
         local=all(plan.odb.fs.protocol == "local" for plan in plans),
+        largest=[missing.get(largest, ""), sizes.get(largest, 0)],
     )
 
 

@@ -65,6 +65,15 @@ def test_a_dead_login_is_told_with_the_seven_day_rule(project: Shared) -> None:
     assert "seven days" in said
 
 
+def test_without_a_login_setup_is_named(pushed: Shared) -> None:
+    friend = pushed.friend()
+    (login,) = (friend.root.parent / "friend-home").rglob("default.json")
+    login.unlink()
+    said = friend.share("pull", code=1)
+    assert "nobody has logged in to Drive on this machine yet" in said
+    assert "share setup" in said
+
+
 def test_a_full_drive_stops_at_once_and_goes_on_later(project: Shared) -> None:
     project.drive.faults.add(QUOTA, FOREVER, UPLOAD)
     said = project.share("push", code=1)
