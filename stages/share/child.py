@@ -52,7 +52,8 @@ def events(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any] | None]:
             line = lines.get(timeout=1)
             if line is None:
                 return
-            yield json.loads(line)
+            with suppress(ValueError):  # a line that a kill has cut
+                yield json.loads(line)
         if time.monotonic() - asked >= 1:
             asked = time.monotonic()
             yield None

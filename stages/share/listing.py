@@ -52,12 +52,9 @@ def _files(odb: Any) -> Iterable[tuple[str, dict[str, Any]]]:
 
 
 def _told_md5(told: dict[str, Any]) -> str | None:
-    """Drive tells an MD5; S3's ETag is one for an object that was uploaded in one part."""
-    for key in ("checksum", "ETag", "etag"):
-        value = str(told.get(key) or "").strip('"')
-        if MD5.fullmatch(value):
-            return value
-    return None
+    """Only Drive tells one. S3's ETag looks like one, and is none for an encrypted object."""
+    value = str(told.get("checksum") or "")
+    return value if MD5.fullmatch(value) else None
 
 
 def hashed(held: Held) -> Held:

@@ -35,11 +35,12 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Outcome:
-    """How one try ended. `received` tells whether any answer came at all."""
+    """How one try ended. `objects` were to be moved when it began, None where it did not come so
+    far; `received` tells whether any answer came at all.
+    """
 
     code: int = 1
-    objects: int = 0
-    total: int = 0
+    objects: int | None = None
     repaired: int = 0
     received: int = 0
     failures: list[Failure] = field(default_factory=list)
@@ -54,24 +55,29 @@ def transfer(request: Request, root: Path, tries: int) -> int:
     """
     log_path = root / ".dvc" / "tmp" / "share.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    started, moved, failed, left = time.monotonic(), 0, 0, None
+    started, failed, answered = time.monotonic(), 0, False
+    first: int | None = None  # objects that the first and the last plan had
+    last: int | None = None
     with log_path.open("w", encoding="utf-8") as log_file:
         while True:
             outcome = _try(request, log_file)
-            moved += max(0, (left or outcome.objects) - outcome.objects)
-            if not outcome.code and not outcome.failures:
-                _tell_done(request, moved + outcome.objects, outcome, time.monotonic() - started)
+            first = outcome.objects if first is None else first
+            if not outcome.code:
+                _tell_done(request, first or 0, outcome.repaired, time.monotonic() - started)
                 return 0
             failure = _worst(outcome)
-            first, gained = left is None, left is not None and outcome.objects < left
-            left = outcome.objects
-            failed = 1 if gained else failed + 1
-            if first and not outcome.received and failure.kind == "connection":
+            answered = answered or outcome.received > 0
+            if not answered and failure.kind == "connection":
                 failure = Failure("offline", failure.found)
+            failed += 1
+            if outcome.objects is not None:
+                if last is not None and outcome.objects < last:  # the try before moved something
+                    failed = 1
+                last = outcome.objects
             if not failure.transient or failed >= tries:
                 log.error("%s", failure)
                 log.error("dvc's own words are in %s", log_path.relative_to(root))
-                return outcome.code or 1
+                return outcome.code
             _pause(failure, failed, tries)
 
 
@@ -116,7 +122,7 @@ def _try(request: Request, log_file: IO[str]) -> Outcome:
                     return outcome
                 continue
             _take(event, request, outcome, progress, watch)
-        outcome.code = process.wait() or outcome.code
+        outcome.code = process.wait()
     return outcome
 
 
@@ -125,7 +131,7 @@ def _take(
 ) -> None:
     match event.pop("event"):
         case "plan":
-            outcome.objects, outcome.total = event["objects"], event["bytes"]
+            outcome.objects = event["objects"]
             outcome.repaired = event["repaired"]
             progress.begin(event["objects"], event["bytes"], moves_by_socket=not event["local"])
             if request.command == "push" and not event["local"]:
@@ -135,7 +141,6 @@ def _take(
             progress.moved(event["sent"] if request.command == "push" else event["received"])
             watch.seen(event["sent"] + event["received"], event["cpu"])
         case "end":
-            outcome.code = event["code"]
             for kind, found in event["failures"]:
                 if kind == "user":
                     raise UserError(found)
@@ -155,11 +160,11 @@ def _advise(objects: int, path: str, size: int) -> None:
         log.warning("%s has %s: if it is cut, it begins again", path, size_of(size))
 
 
-def _tell_done(request: Request, objects: int, outcome: Outcome, seconds: float) -> None:
+def _tell_done(request: Request, objects: int, repaired: int, seconds: float) -> None:
     done, place = ("uploaded", "on the remote") if request.command == "push" else DOWNLOADED
     if not objects:
         print(f"Everything is {place} already.")
         return
     print(f"{objects} objects {done} in {seconds:.0f} s; everything is {place}.")
-    if outcome.repaired:
-        print(f"{outcome.repaired} of them were missing or damaged there, and dvc believed them.")
+    if repaired:
+        print(f"{repaired} of them were missing or damaged there, and dvc believed them.")

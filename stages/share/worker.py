@@ -150,7 +150,7 @@ def move(repo: Any, outputs: list[Output], plans: list[Plan], request: Request) 
             return 0
         for plan in plans:
             repair(repo, plan, request)
-    return run_dvc(outputs, request)
+    return run_dvc(outputs, plans, request)
 
 
 def repair(repo: Any, plan: Plan, request: Request) -> None:
@@ -169,18 +169,17 @@ def repair(repo: Any, plan: Plan, request: Request) -> None:
         cache = repo.cache.local
         paths = [cache.oid_to_path(oid) for oid in objects]
         # verify=True would download every object again, to hash it
-        plan.odb.add(paths, cache.fs, objects, jobs=_jobs(plan.odb, request), verify=False)
+        jobs = request.jobs or (DRIVE_JOBS if _is_drive(plan) else None)
+        plan.odb.add(paths, cache.fs, objects, jobs=jobs, verify=False)
 
 
-def run_dvc(outputs: list[Output], request: Request) -> int:
+def run_dvc(outputs: list[Output], plans: list[Plan], request: Request) -> int:
     """Runs DVC's own command in this process and returns its exit code."""
     from dvc.cli import main as dvc
 
     arguments = [request.command]
-    if request.jobs is not None:
-        arguments += ["--jobs", str(request.jobs)]
-    elif outputs and _is_drive(outputs[0].out.repo, request):
-        arguments += ["--jobs", str(DRIVE_JOBS)]
+    if request.jobs is not None or any(_is_drive(plan) for plan in plans):
+        arguments += ["--jobs", str(request.jobs or DRIVE_JOBS)]
     if request.remote:
         arguments += ["--remote", request.remote]
     if request.force:
@@ -190,12 +189,8 @@ def run_dvc(outputs: list[Output], request: Request) -> int:
     return int(dvc(arguments) or 0)
 
 
-def _is_drive(repo: Any, request: Request) -> bool:
-    return bool(repo.cloud.get_remote(request.remote).fs.protocol == "gdrive")
-
-
-def _jobs(odb: Any, request: Request) -> int:
-    return request.jobs or (DRIVE_JOBS if odb.fs.protocol == "gdrive" else int(odb.fs.jobs))
+def _is_drive(plan: Plan) -> bool:
+    return bool(plan.odb.fs.protocol == "gdrive")
 
 
 def _tell_plan(plans: list[Plan], reporter: Reporter) -> None:
