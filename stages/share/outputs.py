@@ -43,7 +43,7 @@ def shared_outputs(repo: Any, targets: Sequence[str]) -> list[Output]:
             "dvc.lock names no output yet, so there is nothing to share. Run `dvc repro` first, or "
             "`git pull` to get a friend's dvc.lock."
         )
-    chosen = {}
+    chosen: dict[str, Output] = {}
     for target in targets:
         named = [output for output in every if _names(repo, target, output)]
         if not named:

@@ -188,6 +188,6 @@ def _share(part: int, total: int) -> str:
     return "all" if part == total else f"{part} of {total} objects" if part else "no"
 
 
-def _print_table(rows: list[tuple[str, ...]]) -> None:
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     for line in aligned(rows, WIDTH, numbers=(1,)):
         print(line)

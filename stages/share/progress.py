@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tqdm import tqdm
 
@@ -25,7 +25,7 @@ class Progress:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._bar: tqdm[None] | None = None
+        self._bar: Any = None
         self._total = 0
         self._base: int | None = None
         self._started = self._told = time.monotonic()

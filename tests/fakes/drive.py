@@ -116,8 +116,8 @@ class Conversation(BaseHTTPRequestHandler):
             return
         self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         self.connection = self.server.context.wrap_socket(self.connection, server_side=True)
-        self.rfile = self.connection.makefile("rb", BLOCK)  # type: ignore[assignment]
-        self.wfile = self.connection.makefile("wb", 0)  # type: ignore[assignment]
+        self.rfile = self.connection.makefile("rb", BLOCK)
+        self.wfile = self.connection.makefile("wb", 0)
         self.close_connection = False
 
     def finish(self) -> None:
