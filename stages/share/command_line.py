@@ -1,15 +1,13 @@
 """The commands of `python -m stages.share` and their arguments."""
 
 import argparse
-from collections.abc import Callable
 
 TRIES = 6
 STALL_SECONDS = 120.0
-Command = Callable[[argparse.Namespace], int]
 
 
-def parse(arguments: list[str], description: str, commands: dict[str, Command]) -> Command:
-    """Returns the command that a command line asks for, with its arguments given."""
+def parse(arguments: list[str], description: str) -> argparse.Namespace:
+    """Returns the arguments of a command line, `command` among them."""
     parser = argparse.ArgumentParser(
         "python -m stages.share",
         description=description,
@@ -32,9 +30,7 @@ def parse(arguments: list[str], description: str, commands: dict[str, Command]) 
         kind = kinds.add_parser(name, help=told)
         _add_targets(kind)
         _add_remote(kind)
-    given = parser.parse_args(arguments)
-    command = commands[given.command]
-    return lambda _: command(given)
+    return parser.parse_args(arguments)
 
 
 def _add_targets(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from stages.errors import UserError
 from stages.share.credentials import find_credentials
 from stages.share.failures import recognise
 from stages.share.listing import list_remote
+from stages.share.outputs import open_repo
 from stages.share.remotes import Remote, read_remote
 
 PASSED, WARNED, FAILED = "ok", "warn", "FAIL"
@@ -61,7 +62,7 @@ def checks(root: Path, remote_name: str | None, offline: bool) -> Iterator[Check
     yield Check(PASSED, "remote", f"{remote.name} is {remote.url}")
     if not remote.is_drive:
         if not offline:
-            yield other_remote(root, remote)
+            yield other_remote(remote)
         return
     from stages.share import drive_checks
 
@@ -85,12 +86,10 @@ def tracked_files(root: Path) -> Check:
     )
 
 
-def other_remote(root: Path, remote: Remote) -> Check:
+def other_remote(remote: Remote) -> Check:
     """Lists a remote that is not Drive, through DVC."""
-    from dvc.repo import Repo
-
     try:
-        with Repo(str(root)) as repo:
+        with open_repo() as repo:
             held = list_remote(repo.cloud.get_remote_odb(remote.name))
     except Exception as error:  # whatever a client of any service raises
         failure = recognise(error)

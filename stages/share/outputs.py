@@ -6,8 +6,10 @@ its files. Read through DVC itself, so that every kind of target and remote is t
 `dvc push`.
 """
 
+import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,17 @@ class Output:
     oid: str
     remote: str | None
     out: Any = field(repr=False, compare=False)  # dvc.output.Output
+
+
+@contextmanager
+def open_repo() -> Iterator[Any]:
+    """Opens the project through DVC, which says nothing itself: what it finds is told by `share`."""
+    from dvc.repo import Repo  # sets the levels of its loggers
+
+    for name in ("dvc", "dvc_data", "dvc_objects"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with Repo() as repo:
+        yield repo
 
 
 def shared_outputs(repo: Any, targets: Sequence[str]) -> list[Output]:

@@ -17,7 +17,7 @@ from stages.inspect.printing import aligned, size_of, visible
 from stages.share.drive import plainly_told
 from stages.share.failures import recognise
 from stages.share.listing import Held, hashed, list_remote
-from stages.share.outputs import Output, cached_sizes, objects_of, shared_outputs
+from stages.share.outputs import Output, cached_sizes, objects_of, open_repo, shared_outputs
 
 TRIES = 5
 SILENCE_SECONDS = 60.0
@@ -55,11 +55,9 @@ class Comparison:
 
 def run(command: str, targets: Sequence[str], remote: str | None) -> int:
     """Prints what a command tells and returns the exit code: 1 where verify finds a fault."""
-    from dvc.repo import Repo
-
     os.environ["GDRIVE_NON_INTERACTIVE"] = "1"
     socket.setdefaulttimeout(SILENCE_SECONDS)
-    with plainly_told(), Repo() as repo:
+    with plainly_told(), open_repo() as repo:
         outputs = shared_outputs(repo, targets)
         compared, held, local = compare(repo, outputs, remote)
     if command == "status":

@@ -56,6 +56,9 @@ def test_an_unknown_target_is_told_with_those_there_are(local: Shared) -> None:
 def test_what_is_nowhere_is_told(local: Shared) -> None:
     local.run("rm", "-rf", ".dvc/cache", "models/lm")
     assert "are neither here nor on the remote" in local.share("push", code=1)
+    said = local.share("status")
+    assert "2 objects are on neither side" in said
+    assert "WARNING" not in said
 
 
 def test_verify_downloads_no_object(pushed: Shared) -> None:

@@ -72,10 +72,11 @@ def test_a_service_account_needs_no_browser(fresh: Shared, service_key: Path) ->
 
 def test_the_key_in_the_environment_is_kept_nowhere(fresh: Shared, service_key: Path) -> None:
     shared = fresh.drive.files.add_folder("Team", shared=True)
-    key = {"GDRIVE_CREDENTIALS_DATA": service_key.read_text()}
-    fresh.share("setup", "--credentials-from-environment", "--folder", shared, **key)
+    key = service_key.read_text()
+    asked = ("setup", "--credentials-from-environment", "--folder", shared)
+    fresh.share(*asked, GDRIVE_CREDENTIALS_DATA=key)
     assert "private_key" not in (fresh.root / ".dvc" / "config.local").read_text()
-    fresh.share("push", "models/lm", **key)
+    fresh.share("push", "models/lm", GDRIVE_CREDENTIALS_DATA=key)
 
 
 @pytest.mark.parametrize(
