@@ -33,7 +33,7 @@ class Output:
 
 @contextmanager
 def open_repo() -> Iterator[Any]:
-    """Opens the project through DVC, which says nothing itself: what it finds is told by `share`."""
+    """Opens the project through DVC, which says nothing itself: `share` tells what it finds."""
     from dvc.repo import Repo  # sets the levels of its loggers
 
     for name in ("dvc", "dvc_data", "dvc_objects"):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from stages.errors import UserError
@@ -95,10 +96,18 @@ def refuse_lost(plans: list[Plan]) -> None:
 
 
 def with_paths(failure: Failure, plans: list[Plan]) -> Failure:
-    """Returns a failure that names a file where its words name an object."""
+    """Returns a failure that names a file where its words name an object, and the folder where the
+    remote is one of this machine: a friend's clone has it, and nobody pushed to it.
+    """
+    if failure.kind != "missing":
+        return failure
     found = OBJECT_PATH.search(failure.found)
     oid = "".join(found.groups()) if found else ""
     for plan in plans:
-        if failure.kind == "missing" and oid in plan.missing:
-            return Failure(failure.kind, f"{plan.missing[oid]} is not on the remote ({oid})")
+        if oid in plan.missing:
+            failure = Failure(failure.kind, f"{plan.missing[oid]} is not on the remote ({oid})")
+        if plan.odb.fs.protocol == "local":
+            place = Path(plan.odb.path).parents[1]
+            hint = "a folder of this machine; `share setup` connects to Google Drive instead"
+            return Failure(failure.kind, f"{failure.found}. The remote is {place}, {hint}")
     return failure

@@ -24,6 +24,13 @@ def test_a_folder_needs_no_account(local: Shared) -> None:
     assert not local.drive.hosts
 
 
+def test_a_pull_from_an_empty_folder_tells_where_it_is_and_of_setup(local: Shared) -> None:
+    local.run("rm", "-rf", ".dvc/cache", "data", "models")
+    said = local.share("pull", code=None)
+    assert "the remote lacks files of " in said
+    assert f"The remote is {local.root}/.share, a folder of this machine; `share setup`" in said
+
+
 def test_a_damaged_object_is_found_and_replaced(local: Shared) -> None:
     local.share("push")
     victim = max((local.root / ".share").rglob("*"), key=lambda path: path.stat().st_size)
