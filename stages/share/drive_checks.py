@@ -23,6 +23,11 @@ LITTLE_SPACE = 1_000_000_000
 
 def checks(remote: Remote, offline: bool) -> Iterator[Check]:
     """Yields the checks; those that need Google only where all before them passed."""
+    version = version_of("dvc-gdrive")
+    if version is None:
+        yield Check(FAILED, "packages", "dvc-gdrive is not installed", f"Run: {drive.INSTALL}")
+        return
+    yield Check(PASSED, "packages", f"dvc-gdrive {version}, PyDrive2 {version_of('PyDrive2')}")
     failed = False
     for check in _local_checks(remote):
         failed = failed or check.state == FAILED
@@ -37,11 +42,6 @@ def checks(remote: Remote, offline: bool) -> Iterator[Check]:
 
 
 def _local_checks(remote: Remote) -> Iterator[Check]:
-    version = version_of("dvc-gdrive")
-    if version is None:
-        yield Check(FAILED, "packages", "dvc-gdrive is not installed", f"Run: {drive.INSTALL}")
-        return
-    yield Check(PASSED, "packages", f"dvc-gdrive {version}, PyDrive2 {version_of('PyDrive2')}")
     if proxy_is_used() and version_of("PySocks") is None:
         yield Check(
             FAILED, "proxy",

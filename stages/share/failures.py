@@ -192,7 +192,7 @@ def _one_line(cause: BaseException) -> str:
     text = " ".join(str(cause).split()) or type(cause).__name__
     targets = getattr(cause, "target_infos", None)
     if targets:  # DVC's CheckoutError
-        return f"the remote lacks files of {', '.join(map(str, targets))}"
+        return f"the remote lacks files of {', '.join(sorted(map(str, targets)))}"
     if text.startswith(NO_BROWSER):
         return "nobody has logged in to Drive on this machine yet"
     answer = _google_error(cause)

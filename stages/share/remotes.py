@@ -81,6 +81,7 @@ def write_drive(root: Path, name: str, url: str, local: dict[str, Any]) -> None:
         here["core"].pop("remote", None)
         if not here["remote"][name]:
             del here["remote"][name]
+    (root / ".dvc" / "config.local").chmod(0o600)
 
 
 def folder_id(given: str) -> str:
