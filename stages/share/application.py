@@ -80,8 +80,8 @@ def find_root() -> Path:
 
 
 def _transfer(arguments: argparse.Namespace) -> int:
+    from stages.share.request import Request
     from stages.share.transfer import transfer
-    from stages.share.worker import Request
 
     request = Request(
         arguments.command,

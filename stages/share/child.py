@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import psutil
-
 IDLE_CPU = 0.02  # of a core: hashing and copying use more, waiting for a dead line less
 END_SECONDS = 10.0
 
@@ -79,6 +77,8 @@ def end(process: "subprocess.Popen[str]") -> None:
     """Ends the worker, and what it has started."""
     if process.poll() is not None:
         return
+    import psutil
+
     with suppress(psutil.NoSuchProcess):
         for child in psutil.Process(process.pid).children(recursive=True):
             with suppress(psutil.NoSuchProcess):

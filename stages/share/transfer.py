@@ -20,7 +20,7 @@ from stages.inspect.printing import size_of
 from stages.share.child import Watch, end, ended, events
 from stages.share.failures import Failure
 from stages.share.progress import Progress
-from stages.share.worker import Request
+from stages.share.request import Request
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds
 # A socket fails after `stall` seconds, and httplib2 tries a second time; only a process that is

@@ -20,7 +20,6 @@ import sys
 import threading
 import time
 from contextlib import closing
-from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
 from stages.errors import UserError
@@ -28,26 +27,11 @@ from stages.process import end_with_parent
 from stages.share.failures import Failure, recognise
 from stages.share.outputs import Output, shared_outputs
 from stages.share.plans import Plan, by_remote, plan_pull, plan_push, refuse_lost, with_paths
+from stages.share.request import Request
 from stages.share.traffic import Traffic
 
 REPORT_SECONDS = 0.5
 DRIVE_JOBS = 4  # more meet Drive's limits of requests a minute
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to do: `command` is push or pull; `stall` is in seconds."""
-
-    command: str
-    targets: tuple[str, ...] = ()
-    remote: str | None = None
-    jobs: int | None = None
-    stall: float = 120.0
-    force: bool = False
-
-    def to_json(self) -> str:
-        """Returns the argument for a worker."""
-        return json.dumps(asdict(self))
 
 
 class Reporter:
