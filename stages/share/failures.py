@@ -4,9 +4,6 @@
 """
 
 import errno
-import http.client
-import socket
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -118,6 +115,8 @@ def _kind(cause: BaseException) -> str | None:
         return "folder"
     if isinstance(cause, OSError):
         return _system_kind(cause)
+    import http.client  # 25 ms that the process which starts the worker can do without
+
     if isinstance(cause, http.client.HTTPException):
         return "connection"
     return None
@@ -175,6 +174,9 @@ def _google_kind(status: int, reason: str) -> str:
 def _system_kind(cause: OSError) -> str | None:
     if cause.errno in (errno.ENOSPC, errno.EDQUOT):
         return "disk full"
+    import socket
+    import ssl
+
     connection = (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError)
     unreachable = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ETIMEDOUT)
     if isinstance(cause, connection) or cause.errno in unreachable:

@@ -8,8 +8,6 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from tqdm import tqdm
-
 from stages.inspect.printing import size_of
 
 LINE_SECONDS = 30.0
@@ -52,6 +50,8 @@ class Progress:
         self._total = total
         self._started = self._told = time.monotonic()
         if sys.stderr.isatty():
+            from tqdm import tqdm
+
             self._bar = tqdm(
                 total=total, unit="B", unit_scale=True, desc=self.name, leave=False,
                 dynamic_ncols=True,
