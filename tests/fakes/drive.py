@@ -29,6 +29,7 @@ from tests.fakes.raw_server import reset, server_context
 
 HOSTS = ("www.googleapis.com", "oauth2.googleapis.com")
 UPLOAD = "https://www.googleapis.com/upload/drive/v2/files?uploadType=resumable&upload_id="
+POLL_SECONDS = 0.02  # how long its end waits at most; 0.5 by itself, at each test
 SPAN = re.compile(r"bytes=(\d+)-(\d*)")
 
 
@@ -78,7 +79,8 @@ class Drive(socketserver.ThreadingTCPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self.serve_forever, name="fake Drive", daemon=True).start()
+        serve = threading.Thread(target=self.serve_forever, args=(POLL_SECONDS,), daemon=True)
+        serve.start()
         return self
 
     def __exit__(
