@@ -186,6 +186,19 @@ def test_generate_continues_the_prompt(trained: Clone) -> None:
     assert trained.run(*command).stdout == first
 
 
+def test_a_friend_pulls_what_was_shared_and_everything_is_up_to_date(
+    trained: Clone, tmp_path: Path
+) -> None:
+    trained.run(sys.executable, "-m", "stages.share", "push")
+    trained.run("git", "clone", "--quiet", ".", str(tmp_path / "friend"))
+    friend = Clone(tmp_path / "friend")
+    folder = str(trained.root / ".share")
+    friend.run("dvc", "remote", "modify", "--local", "local", "url", folder)
+    friend.run(sys.executable, "-m", "stages.share", "pull")
+    assert "Data and pipelines are up to date." in friend.run("dvc", "repro").stdout
+    assert friend.hashes() == trained.hashes()
+
+
 def test_report_tells_figures_and_reproduction(trained: Clone) -> None:
     trained.override(*TINY)
     trained.repro()

@@ -110,10 +110,11 @@ def server_context(certificate: Path) -> ssl.SSLContext:
     return context
 
 
-def make_certificate(folder: Path, host: str) -> Path:
-    """Writes a self-signed certificate for a host, with its key, to one PEM file."""
+def make_certificate(folder: Path, host: str, *others: str) -> Path:
+    """Writes a self-signed certificate for hosts, with its key, to one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    names = x509.SubjectAlternativeName([x509.DNSName(each) for each in (host, *others)])
     now = datetime.datetime.now(datetime.UTC)
     signed = (
         x509.CertificateBuilder()
@@ -123,7 +124,7 @@ def make_certificate(folder: Path, host: str) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
