@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from benchmarks.targets import told
 from benchmarks.train_contenders import PROJECT, contents, train_this_project
 from stages.compose.composition import compose
 from stages.config import Model, check
-from stages.records import read_records
+from stages.records import read_records, shard_paths
 from stages.train.display import operations_per_token
 from stages.train.export import transformers_model
 from stages.train.network import Network
@@ -100,7 +101,7 @@ def divide(jsonl: Path, train: Path, held_out: Path) -> None:
         sys.exit(f"{listed} is missing. Run `dvc repro encode` first.")
     ids = {json.loads(line)["id"] for line in listed.read_text(encoding="utf-8").splitlines()}
     with train.open("w", encoding="utf-8") as taken, held_out.open("w", encoding="utf-8") as kept:
-        for record in read_records(jsonl):
+        for record in chain.from_iterable(map(read_records, shard_paths(jsonl))):
             file = kept if record["id"] in ids else taken
             file.write(json.dumps({"content": record["content"]}) + "\n")
 
@@ -139,7 +140,7 @@ def throughput() -> bool:
     peak = matrix_peak(CPU, "float32")
     print(f"measured peak of float32 products: {peak / 1e9:.0f} GFLOP/s")
     holds = True
-    for preset, vocab_size, windows in (("laptop", 2048, 8), ("one_hour", 4096, 8)):
+    for preset, vocab_size, windows in (("laptop", 2048, 8), ("one_hour", 4096, 16)):
         config = check(compose(PROJECT / "conf", [f"model={preset}"])).model
         chosen = faster_precision(CPU, config, windows * config.context_length)
         steps = {
