@@ -16,9 +16,10 @@ from stages.train.network import Network
 from stages.train.training import write_model
 from tests.tiny import PROJECT, model_and_train, write_tiny_tokenizer
 
+LLAMA = "model.architecture=llama"
 SHAPES = {
-    "llama": (),
-    "grouped": ("model.num_heads=4", "model.num_key_value_heads=2"),
+    "llama": (LLAMA,),
+    "grouped": (LLAMA, "model.num_heads=4", "model.num_key_value_heads=2"),
     "qwen3": ("model.architecture=qwen3",),
 }
 IDS = [0, *range(9, 300, 20)]

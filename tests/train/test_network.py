@@ -6,10 +6,11 @@ from stages.train.export import export
 from stages.train.network import Network
 from tests.tiny import model_and_train
 
+LLAMA = "model.architecture=llama"
 SHAPES = {
-    "llama": (),
+    "llama": (LLAMA,),
     "qwen3": ("model.architecture=qwen3",),
-    "grouped": ("model.num_heads=4", "model.num_key_value_heads=2"),
+    "grouped": (LLAMA, "model.num_heads=4", "model.num_key_value_heads=2"),
     "deep": ("model.num_layers=5", "model.num_heads=1", "model.num_key_value_heads=1"),
 }
 
