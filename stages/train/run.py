@@ -81,7 +81,8 @@ class Run:
         self._restore(folder)
         self.gradients.precision = self._precision()
         if self.config.compile:
-            compile_blocks(self.network, self.length, self.gradients.micro_batch, self.device)
+            with self.gradients.cast():  # else the first step would compile once more
+                compile_blocks(self.network, self.length, self.gradients.micro_batch, self.device)
         display = self._display(speeds)
         try:
             with Interruption().watch() as interruption:

@@ -113,6 +113,14 @@ class Shared:
         lines = "".join(f"    {name} = {value}\n" for name, value in options.items())
         self.write("config.local", f"['remote \"drive\"']\n{lines}")
 
+    def use_service_account(self, key: Path) -> None:
+        """Makes the key of a service account the way in, for the folder that is there."""
+        way_in = {
+            "gdrive_use_service_account": "true",
+            "gdrive_service_account_json_file_path": str(key),
+        }
+        self.remote("", **way_in)
+
     def write(self, name: str, text: str) -> None:
         (self.root / ".dvc" / name).write_text(text)
 

@@ -96,11 +96,7 @@ def test_a_failed_check_has_its_fix(project: Shared, change: Change, told: str) 
 def test_a_service_account_on_my_drive_is_told_before_any_upload(
     project: Shared, service_key: Path
 ) -> None:
-    way_in = {
-        "gdrive_use_service_account": "true",
-        "gdrive_service_account_json_file_path": str(service_key),
-    }
-    project.remote("", **way_in)
+    project.use_service_account(service_key)
     assert "FAIL  space: a service account owns no space" in project.share("doctor", code=1)
 
 

@@ -157,11 +157,7 @@ def wait_for(drive: Drive, files: int) -> None:
 def test_a_service_account_pushes_to_a_shared_drive_and_not_to_my_drive(
     project: Shared, service_key: Path
 ) -> None:
-    way_in = {
-        "gdrive_use_service_account": "true",
-        "gdrive_service_account_json_file_path": str(service_key),
-    }
-    project.remote("", **way_in)
+    project.use_service_account(service_key)
     assert "service account owns none" in project.share("push", code=1)
     shared = project.drive.files.add_folder("Team", shared=True)
     config = (project.root / ".dvc" / "config").read_text()

@@ -15,14 +15,12 @@ import pytest
 from stages.train.checkpoint import checkpoints
 from tests.tiny import (
     SHORT_RUN,
-    documents,
     file_bytes,
     model_and_train,
     runtime,
     start_stage,
     write_project,
-    write_tiny_tokenizer,
-    write_tokens,
+    write_training_inputs,
 )
 
 KILLS, STEPS = 12, 120
@@ -39,11 +37,7 @@ OVERRIDES = (
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("inputs")
-    texts = documents(60)
-    write_tiny_tokenizer(root / "models/tokenizer")
-    write_tokens(root / "data/tokens", root / "models/tokenizer", texts[:50], texts[50:])
-    (root / "conf").mkdir()
-    (root / "conf/prompts.txt").write_text("def\n", encoding="utf-8")
+    write_training_inputs(root)
     return root
 
 

@@ -5,6 +5,7 @@ import shutil
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -12,11 +13,9 @@ from safetensors.torch import load_file
 from stages.train.checkpoint import checkpoints
 from tests.tiny import (
     SHORT_RUN,
-    documents,
     start_stage,
     write_project,
-    write_tiny_tokenizer,
-    write_tokens,
+    write_training_inputs,
 )
 
 SMALL = (
@@ -30,11 +29,7 @@ SMALL = (
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("inputs")
-    texts = documents(60)
-    write_tiny_tokenizer(root / "models/tokenizer")
-    write_tokens(root / "data/tokens", root / "models/tokenizer", texts[:50], texts[50:])
-    (root / "conf").mkdir()
-    (root / "conf/prompts.txt").write_text("def\n", encoding="utf-8")
+    write_training_inputs(root)
     return root
 
 
@@ -126,6 +121,4 @@ def test_the_processes_of_a_killed_stage_end_too(inputs: Path, tmp_path: Path) -
 
 
 def children(parent: int) -> list[int]:
-    import psutil
-
     return [child.pid for child in psutil.Process(parent).children()]

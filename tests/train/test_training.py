@@ -33,8 +33,8 @@ from tests.tiny import (
     runtime,
     start_stage,
     write_project,
-    write_tiny_tokenizer,
     write_tokens,
+    write_training_inputs,
 )
 
 TOKENIZER = Path("models/tokenizer")
@@ -49,11 +49,7 @@ class Stopped(Exception):
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("inputs")
-    texts = documents(60)
-    write_tiny_tokenizer(root / TOKENIZER)
-    write_tokens(root / TOKENS, root / TOKENIZER, texts[:50], texts[50:])
-    (root / PROMPTS).parent.mkdir()
-    (root / PROMPTS).write_text("def\n---\nimport\n", encoding="utf-8")
+    write_training_inputs(root, "def\n---\nimport\n")
     return root
 
 
