@@ -185,7 +185,7 @@ class Train:
     evaluate_every: int = limits(minimum=1)
     evaluate_tokens: int = limits(minimum=1)
     device: str = limits(choices=("cpu", "cuda", "mps", "auto"))
-    precision: str = limits(choices=("float32", "bfloat16", "auto"))
+    precision: str = limits(choices=("float32", "bfloat16", "float16", "auto"))
     processes: int = limits(minimum=1, maximum=4096)
     sharding: str = limits(choices=("none", "full"))
     threads: int = limits(minimum=1, maximum=4096)
@@ -428,11 +428,6 @@ def _check_together(config: Config) -> None:
         raise UserError(
             f"train.tokens_per_step is {train.tokens_per_step}, expected a multiple of "
             f"train.micro_batch_tokens ({train.micro_batch_tokens})."
-        )
-    if train.sharding == "full" and train.optimizer == "muon":
-        raise UserError(
-            "train.sharding=full needs train.optimizer=adamw: Muon works on whole matrices, and "
-            "sharding cuts them."
         )
     if train.warmup_share + train.cooldown_share > 1:
         raise UserError(

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from stages.config import load, load_runtime
 from stages.process import run_stage
-from stages.train.launching import start_processes
+from stages.train.launching import share_processor, start_processes
 
 
 def main() -> None:
     config, runtime = load(), load_runtime()
+    share_processor()
     start_processes(config.train.processes)
     from stages.train.training import (
         train,

@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 @dataclass
 class Progress:
     """Where a run is: steps done, seconds spent, the rows of plots/train.csv, the losses since the
-    last row, the smoothed loss, now and at its lowest, and the precision, once it is chosen.
+    last row, the smoothed loss, now and at its lowest, the precision, once it is chosen, and the
+    scale of the loss in float16 with the steps since it changed.
     """
 
     step: int = 0
@@ -34,6 +35,8 @@ class Progress:
     smoothed_loss: float | None = None
     lowest_loss: float | None = None
     precision: str = ""
+    loss_scale: float = 2.0**16
+    steps_in_scale: int = 0
 
 
 @dataclass

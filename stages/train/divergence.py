@@ -1,6 +1,7 @@
 """Tells a training that has gone wrong, before it overwrites what was good."""
 
 import math
+from typing import NoReturn
 
 from stages.config import Train
 from stages.errors import UserError
@@ -31,6 +32,15 @@ def watch_loss(progress: Progress, loss: float, config: Train) -> None:
             f"the loss has risen from {lowest:.2f} to {smoothed:.2f} nats a token by step "
             f"{progress.step}: {_remedy(config)}"
         )
+
+
+def refuse_gradient(progress: Progress, config: Train) -> NoReturn:
+    """Stops a run whose gradient is no number, before that gets into the weights.
+
+    Raises:
+        UserError: always.
+    """
+    raise UserError(f"the gradient at step {progress.step} is no number: {_remedy(config)}")
 
 
 def _remedy(config: Train) -> str:

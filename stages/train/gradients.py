@@ -25,7 +25,7 @@ class Gradients:
         windows: of the training text.
         config: how many tokens make a step and a micro-batch.
         peers: the processes that share a step.
-        precision: of the products of matrices, "float32" or "bfloat16".
+        precision: of the products of matrices, one of DTYPES.
     """
 
     def __init__(
@@ -41,20 +41,28 @@ class Gradients:
         dtype = DTYPES[self.precision]
         return torch.autocast(self.peers.device.type, dtype, enabled=dtype != torch.float32)
 
-    def compute(self, step: int) -> float:
+    def compute(self, step: int, scale: float = 1.0) -> float:
         """Adds the gradients of a step to the weights' and returns the mean loss, in nats, of the
         targets that count.
+
+        Args:
+            step: its number.
+            scale: of the loss on its way back, and divided out of the gradients; a power of two.
 
         Raises:
             UserError: not even one window fits into the memory.
         """
         while True:
             try:
-                return self._computed(step)
+                loss = self._computed(step, scale)
             except RuntimeError as error:
                 self._halve(error)
+                continue
+            for weight in self.network.parameters() if scale != 1 else ():
+                weight.grad.div_(scale)
+            return loss
 
-    def _computed(self, step: int) -> float:
+    def _computed(self, step: int, scale: float) -> float:
         first = (step * self.peers.count + self.peers.index) * self.share
         batches = [
             self.windows.batch(start, min(self.micro_batch, first + self.share - start))
@@ -68,7 +76,7 @@ class Gradients:
             with without_sum(self.network, not is_last), self.cast():
                 summed = self.network(ids.to(self.peers.device), targets.to(self.peers.device))
                 # several processes average their gradients: their count makes it a sum again
-                (summed * (self.peers.count / counted)).backward()
+                (summed * (scale * self.peers.count / counted)).backward()
             total += float(summed.detach())
         return self.peers.total(total) / counted
 

@@ -6,8 +6,9 @@ bring all singular values of the momentum near one. The step is then scaled to t
 serve both.
 
 torch.optim.Muon takes one matrix at a time and computes in bfloat16, which some processors emulate.
-Here all matrices of one shape are one batch, in the precision of the weights, and a matrix that
-holds several (queries, keys and values; gate and up) is made orthogonal part by part.
+Here all matrices of one shape are one batch, their products are in the precision of the autocast
+around them, or else in that of the weights, and a matrix that holds several (queries, keys and
+values; gate and up) is made orthogonal part by part.
 """
 
 from collections import defaultdict
@@ -16,6 +17,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from stages.train.processes import whole
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic, from the post above
 ITERATIONS = 5
@@ -24,6 +28,9 @@ ADAMW_SIZE = 0.2  # root mean square of AdamW's steps, in learning rates
 
 class Muon(torch.optim.Optimizer):
     """Steps of Muon, with Nesterov momentum and decoupled weight decay.
+
+    A matrix that is cut up among processes is put together for its step, by each of them, and one
+    at a time, so that none holds more than one whole matrix.
 
     Args:
         parameters: of each matrix, the sizes of its parts along the first axis, which add up to it.
@@ -48,17 +55,31 @@ class Muon(torch.optim.Optimizer):
         """Takes one step on the matrices that have a gradient."""
         assert closure is None
         (group,) = self.param_groups
+        pairs = list(zip(group["params"], self.parts, strict=True))
+        together = [pair for pair in pairs if not isinstance(pair[0], DTensor)]
+        self._step_together(together, group)
+        for parameter, sizes in pairs:
+            if isinstance(parameter, DTensor):
+                self._step_together([(parameter, sizes)], group)
+
+    def _step_together(self, pairs: list[tuple[Tensor, list[int]]], group: dict[str, Any]) -> None:
+        """Takes the steps of some parameters, all matrices of one shape at once."""
         by_shape: defaultdict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = defaultdict(list)
-        for parameter, sizes in zip(group["params"], self.parts, strict=True):
-            direction = self._direction(parameter, group["momentum"])
-            for part, weight in zip(direction.split(sizes), parameter.split(sizes), strict=True):
+        gathered = [(parameter, whole(parameter)) for parameter, _ in pairs]
+        for (parameter, weights), (_, sizes) in zip(gathered, pairs, strict=True):
+            direction = whole(self._direction(parameter, group["momentum"]))
+            for part, weight in zip(direction.split(sizes), weights.split(sizes), strict=True):
                 by_shape[tuple(part.shape)].append((part, weight))
-        for shape, pairs in by_shape.items():
-            steps = orthogonal(torch.stack([part for part, _ in pairs]))
+        for shape, matrices in by_shape.items():
+            steps = orthogonal(torch.stack([part for part, _ in matrices]))
             size = ADAMW_SIZE * max(shape) ** 0.5
-            for (_, weight), step in zip(pairs, steps, strict=True):
+            for (_, weight), step in zip(matrices, steps, strict=True):
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
                 weight.add_(step, alpha=-group["lr"] * size)
+        for parameter, weights in gathered:
+            if isinstance(parameter, DTensor):
+                mesh, placements = parameter.device_mesh, parameter.placements
+                parameter.copy_(distribute_tensor(weights, mesh, placements, src_data_rank=None))
 
     def _direction(self, parameter: Tensor, momentum: float) -> Tensor:
         state: dict[str, Any] = self.state[parameter]

@@ -1,7 +1,8 @@
 """What a device really does, found by multiplying matrices for a moment instead of by its name.
 
 A processor with matrix units computes bfloat16 ten times as fast as float32; most emulate it, more
-slowly. The names of models don't tell which, and neither do `is_bf16_supported` and the like.
+slowly, and so do the GPUs that are fast in float16 alone. The names of models don't tell which, and
+neither do `is_bf16_supported` and the like.
 """
 
 import time
@@ -12,8 +13,8 @@ from stages.config import Model
 
 SIDE = 1024  # of the square matrices that measure the peak
 PROBE_SECONDS = 0.2  # of each measurement
-WORTH = 1.3  # times as fast: less is lost again in converting between the two precisions
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+WORTH = 1.3  # times as fast: less is lost again in converting between two precisions
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def matrix_peak(device: torch.device, precision: str) -> float:
@@ -22,15 +23,29 @@ def matrix_peak(device: torch.device, precision: str) -> float:
 
 
 def faster_precision(device: torch.device, model: Model, tokens: int) -> str:
-    """Returns "bfloat16" if the products of the model's own sizes are much faster in it, otherwise
-    "float32".
+    """Returns the precision in which products of the model's own sizes are fastest.
+
+    bfloat16 has to be much faster than float32, and float16, whose range needs a scaled loss, much
+    faster than the better of them.
 
     Args:
         tokens: of a micro-batch.
     """
     sizes = (tokens, model.hidden_size, 2 * model.intermediate_size)
-    speeds = {name: _speed(device, dtype, *sizes) for name, dtype in DTYPES.items()}
-    return "bfloat16" if speeds["bfloat16"] > WORTH * speeds["float32"] else "float32"
+    chosen, fastest = "float32", 0.0
+    for name, dtype in DTYPES.items():
+        try:
+            speed = _speed(device, dtype, *sizes)
+        except (RuntimeError, TypeError):  # the device has no such numbers
+            continue
+        if speed > WORTH * fastest:
+            chosen, fastest = name, speed
+    return chosen
+
+
+def allow_tf32() -> None:
+    """Lets a GPU that has TF32 multiply float32 matrices in it; what has none goes on as before."""
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
 
 
 def _speed(device: torch.device, dtype: torch.dtype, rows: int, inner: int, columns: int) -> float:

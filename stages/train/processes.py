@@ -18,6 +18,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from stages.config import Train
@@ -106,6 +107,11 @@ def without_sum(network: torch.nn.Module, wanted: bool) -> AbstractContextManage
     if wanted and isinstance(network, DistributedDataParallel):
         return network.no_sync()
     return nullcontext()
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """Returns a tensor itself, or all of one that is cut up; all processes have to ask together."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def whole_weights(network: Network) -> dict[str, torch.Tensor]:

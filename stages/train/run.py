@@ -15,7 +15,7 @@ from stages.train.batches import Windows
 from stages.train.checkpoint import Progress, State, load_checkpoint, save_checkpoint
 from stages.train.compilation import compile_blocks
 from stages.train.display import Display, operations_per_token
-from stages.train.divergence import watch_loss
+from stages.train.divergence import refuse_gradient, watch_loss
 from stages.train.evaluation import (
     Window,
     bits_per_byte,
@@ -25,10 +25,11 @@ from stages.train.evaluation import (
 )
 from stages.train.gradients import Gradients
 from stages.train.interruption import Interruption
+from stages.train.loss_scale import current_scale, grow, shrink
 from stages.train.network import Network
 from stages.train.optimizer import build_optimizers, set_learning_rate
-from stages.train.probe import DTYPES, faster_precision, matrix_peak
-from stages.train.processes import Peers, put_back, spread, whole_states, whole_weights
+from stages.train.probe import DTYPES, allow_tf32, faster_precision, matrix_peak
+from stages.train.processes import Peers, put_back, spread, whole, whole_states, whole_weights
 from stages.train.schedule import learning_rate_share
 
 log = logging.getLogger(__name__)
@@ -118,17 +119,26 @@ class Run:
             raise KeyboardInterrupt
 
     def _step(self, done: float) -> float:
-        """Takes one optimiser step and returns the mean loss of the targets that count, in nats."""
+        """Takes one optimiser step and returns the mean loss of the targets that count, in nats.
+
+        Raises:
+            UserError: the gradient is no number.
+        """
         config = self.config
         rate = config.learning_rate * learning_rate_share(
             done, config.warmup_share, config.cooldown_share
         )
         set_learning_rate(self.optimizers, rate)
-        loss = self.gradients.compute(self.progress.step)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
+        loss = self.gradients.compute(self.progress.step, current_scale(self.progress))
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
+        if math.isfinite(float(whole(norm))):
+            with self.gradients.cast():  # for the products of Muon
+                for optimizer in self.optimizers:
+                    optimizer.step()
+            grow(self.progress)
+        elif math.isfinite(loss) and not shrink(self.progress):
+            refuse_gradient(self.progress, config)
+        self.network.zero_grad()
         return loss
 
     def _share_done(self) -> float:
@@ -163,6 +173,8 @@ class Run:
             (place,) = self.peers.largest(list(DTYPES).index(found))
             progress.precision = list(DTYPES)[int(place)]
             log.info("computing in %s, which is fastest here", progress.precision)
+        if config.precision == "auto":
+            allow_tf32()
         progress.precision = progress.precision or config.precision
         return progress.precision
 

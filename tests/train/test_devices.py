@@ -22,9 +22,35 @@ def test_a_peak_is_that_of_a_processor(precision: str) -> None:
     assert 1e8 < matrix_peak(CPU, precision) < 1e15
 
 
-def test_the_precision_is_one_of_the_two() -> None:
+def test_the_precision_is_one_that_products_have() -> None:
     model, _ = model_and_train("model.hidden_size=64")
     assert faster_precision(CPU, model, 256) in DTYPES
+
+
+@pytest.mark.parametrize(
+    ("speeds", "expected"),
+    [
+        ((1.0, 8.0, 8.0), "bfloat16"),  # a GPU from Ampere on, a processor with matrix units
+        ((1.0, 0.8, 5.0), "float16"),  # a T4
+        ((1.0, 0.5, 0.5), "float32"),  # a processor that emulates both
+        ((1.0, 1.2, 1.2), "float32"),  # too little to gain
+        ((1.0, None, 2.0), "float16"),
+        ((1.0, None, None), "float32"),
+    ],
+)
+def test_the_precision_follows_the_measured_speeds(
+    monkeypatch: pytest.MonkeyPatch, speeds: tuple[float | None, ...], expected: str
+) -> None:
+    found = dict(zip(DTYPES.values(), speeds, strict=True))
+
+    def speed(_device: torch.device, dtype: torch.dtype, *_sizes: int) -> float:
+        measured = found[dtype]
+        if measured is None:
+            raise TypeError("the device has no such numbers")
+        return measured
+
+    monkeypatch.setattr("stages.train.probe._speed", speed)
+    assert faster_precision(CPU, model_and_train()[0], 256) == expected
 
 
 def network_and_ids() -> tuple[Network, torch.Tensor]:

@@ -65,15 +65,13 @@ def test_two_processes_train_as_one_does(inputs: Path, tmp_path: Path) -> None:
     assert json.loads((two / "metrics/train.json").read_text())["processes"] == 2
 
 
-def test_a_sharded_network_trains_as_a_whole_one(inputs: Path, tmp_path: Path) -> None:
-    one = run(inputs, tmp_path / "one", "train.optimizer=adamw")
-    two = run(
-        inputs,
-        tmp_path / "two",
-        "train.optimizer=adamw",
-        "train.processes=2",
-        "train.sharding=full",
-    )
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_sharded_network_trains_as_a_whole_one(
+    optimizer: str, inputs: Path, tmp_path: Path
+) -> None:
+    chosen = f"train.optimizer={optimizer}"
+    one = run(inputs, tmp_path / "one", chosen)
+    two = run(inputs, tmp_path / "two", chosen, "train.processes=2", "train.sharding=full")
     assert losses(two) == pytest.approx(losses(one), abs=2e-4)
     assert close(one, two)
 

@@ -1,0 +1,39 @@
+"""The scale of the loss in float16, in which small gradients would be zero.
+
+The loss is multiplied before the backward pass and the gradients are divided after it
+(https://arxiv.org/abs/1710.03740). A step whose gradients overflow is left out and halves the
+scale. torch.amp.GradScaler judges the gradients of each optimiser alone; here their norm, which
+clipping needs anyway, judges the whole step, and so for all processes alike.
+"""
+
+import logging
+
+from stages.train.checkpoint import Progress
+
+GROWTH_STEPS = 2000  # without an overflow, after which the scale doubles
+HIGHEST = 2.0**24
+
+log = logging.getLogger(__name__)
+
+
+def current_scale(progress: Progress) -> float:
+    """Returns the scale of the next step: one in a precision that needs none."""
+    return progress.loss_scale if progress.precision == "float16" else 1.0
+
+
+def grow(progress: Progress) -> None:
+    """Notes a step without an overflow."""
+    progress.steps_in_scale += 1
+    if progress.steps_in_scale == GROWTH_STEPS:
+        progress.loss_scale = min(HIGHEST, 2 * progress.loss_scale)
+        progress.steps_in_scale = 0
+
+
+def shrink(progress: Progress) -> bool:
+    """Notes a step that overflowed, and returns whether a smaller scale may help."""
+    if current_scale(progress) <= 1:
+        return False
+    progress.loss_scale /= 2
+    progress.steps_in_scale = 0
+    log.info("step %d overflowed: the loss scale is %g now", progress.step, progress.loss_scale)
+    return True
