@@ -158,6 +158,7 @@ class Model:
     num_key_value_heads: int = limits(minimum=1)
     context_length: int = limits(minimum=8, maximum=2**20)
     rope_theta: float = limits(minimum=1)
+    query_key_gain: float = limits(minimum=0.01, maximum=100)
     initializer_range: float = limits(minimum=0)
 
 

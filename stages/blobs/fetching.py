@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from tqdm import tqdm
 
+from stages.bars import progress_bar
 from stages.blobs.assembly import KINDS, SIZE_BYTES, Assembler
 from stages.blobs.inline import InlineContents
 from stages.blobs.plan import IdRows, Plan, make_plan, segments
@@ -64,9 +64,7 @@ def _progress(
     plan: Plan, pool: Pool, assembler: Assembler, runtime: Runtime
 ) -> Iterator[Callable[[], None]]:
     """Shows files and megabytes a second, lost files and the time left."""
-    with tqdm(
-        total=plan.wanted, unit="file", desc="fetch", disable=not runtime.progress, mininterval=1
-    ) as bar:
+    with progress_bar("fetch", "file", runtime.progress, total=plan.wanted) as bar:
 
         def show() -> None:
             counters = pool.counters

@@ -21,6 +21,7 @@ import numpy
 import orjson
 from tqdm import tqdm
 
+from stages.bars import progress_bar
 from stages.config import Encode, Runtime
 from stages.encode.encoder import EncodeTexts, make_encoder
 from stages.encode.languages import language_of
@@ -74,7 +75,7 @@ def encode_corpus(
     dtype = token_dtype(tokenizer.get_vocab_size())
     inputs = [jsonl / "manifest.json", tokenizer_folder / "tokenizer.json"]
     with open_workdir("encode", work_key("encode", [config], inputs, CODE)) as work:
-        with _progress_bar(runtime.progress) as bar:
+        with progress_bar("encode", "B", runtime.progress, unit_scale=True) as bar:
             encode = make_encoder(tokenizer, dtype, runtime.workers)
             byte_tokenizer = ByteTokenizer(tokenizer, encode)
             shard = ShardEncoder(byte_tokenizer, encode, dtype, config.validation_share, work, bar)
@@ -109,10 +110,6 @@ def encode_corpus(
             writer.bytes / 1e6,
             writer.tokens,
         )
-
-
-def _progress_bar(shown: bool) -> "tqdm[Any]":
-    return tqdm(unit="B", unit_scale=True, desc="encode", disable=not shown, mininterval=1)
 
 
 def _encode_shards(shard: ShardEncoder, paths: list[Path], workers: int) -> list[dict[str, Any]]:

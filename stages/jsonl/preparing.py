@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from tqdm import tqdm
-
+from stages.bars import progress_bar
 from stages.config import Jsonl, Runtime
 from stages.errors import UserError
 from stages.jsonl.candidates import UNIT_BYTES, Unit
@@ -55,9 +54,7 @@ def prepare(
     """
     folder.mkdir(parents=True, exist_ok=True)
     numbered = ((folder / f"{number:06d}", unit) for number, unit in enumerate(units))
-    with tqdm(
-        unit="B", unit_scale=True, desc=name, disable=not runtime.progress, mininterval=1
-    ) as bar:
+    with progress_bar(name, "B", runtime.progress, unit_scale=True) as bar:
         paths = []
         for path in _in_order(numbered, book, runtime.workers):
             paths.append(path)

@@ -7,10 +7,8 @@ runs that give equal bytes have never equal speeds.
 
 import time
 from pathlib import Path
-from typing import Any
 
-from tqdm import tqdm
-
+from stages.bars import progress_bar
 from stages.config import Model, Train
 from stages.workdir import atomic_write
 
@@ -59,13 +57,12 @@ class Display:
         self.rows: list[str] = []
         self._since, self._step = time.monotonic(), step
         total = config.steps if config.steps is not None else 60 * (config.minutes or 0)
-        self.bar: tqdm[Any] = tqdm(
-            desc="train",
-            unit="step" if self.by_steps else "s",
+        self.bar = progress_bar(
+            "train",
+            "step" if self.by_steps else "s",
+            shown,
             total=total,
             initial=step if self.by_steps else seconds,
-            disable=not shown,
-            mininterval=1,
         )
 
     def update(self, step: int, seconds: float, loss: float) -> None:

@@ -6,6 +6,7 @@ and a rotary embedding on halves as `stages.train.network` computes it, so the l
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, Qwen3Config
 
@@ -64,8 +65,11 @@ def export(weights: dict[str, Tensor], config: Model) -> PreTrainedModel:
             rows = weights[f"blocks.{layer}.{name}"].split(parts[name])
             for their_name, values in zip(theirs, rows, strict=True):
                 renamed[f"model.layers.{layer}.{their_name}.weight"] = values
+        if config.architecture == "qwen3":
+            gains = torch.full((config.hidden_size // config.num_heads,), config.query_key_gain)
+            renamed[f"model.layers.{layer}.self_attn.q_norm.weight"] = gains
     left: Any = model.load_state_dict(renamed, strict=False)
-    gains = [name for name in left.missing_keys if not name.endswith("norm.weight")]
-    assert not left.unexpected_keys and gains in ([], ["lm_head.weight"])  # which is tied
+    missing = [name for name in left.missing_keys if not name.endswith("norm.weight")]
+    assert not left.unexpected_keys and missing in ([], ["lm_head.weight"])  # which is tied
     model.eval()
     return model

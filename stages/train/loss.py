@@ -52,19 +52,18 @@ class _SummedLoss(torch.autograd.Function):
         output_gradient = torch.zeros_like(output)
         start = 0
         for states, wanted in _pieces(hidden, output, targets):
-            logits = (states @ weight.T).float()
-            counted = wanted != IGNORED
+            counted = (wanted != IGNORED)[:, None]
             index = wanted.clamp(min=0)[:, None]
-            normaliser = logits.logsumexp(1, keepdim=True)
-            losses = normaliser - logits.gather(1, index)
-            total += (losses[:, 0] * counted).sum()
-            gradient = logits.sub_(normaliser).exp_()
-            gradient.scatter_add_(1, index, -torch.ones_like(losses))
-            gradient.mul_(counted[:, None])
+            logarithms = (states @ weight.T).float().log_softmax(1)
+            likelihoods = logarithms.gather(1, index)
+            total -= (likelihoods * counted).sum()
+            gradient = logarithms.exp_()
+            gradient.scatter_add_(1, index, -torch.ones_like(likelihoods))
             lowered = gradient.to(hidden.dtype)
             torch.mm(lowered, weight, out=hidden_gradient[start : start + len(states)])
-            output_gradient += lowered.T @ states
+            output_gradient += lowered.T @ (states * counted)
             start += len(states)
+        hidden_gradient.mul_((targets != IGNORED)[:, None])
         ctx.save_for_backward(hidden_gradient, output_gradient)
         return total
 

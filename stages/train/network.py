@@ -79,6 +79,7 @@ class Block(nn.Module):
         width, size = config.hidden_size, config.hidden_size // config.num_heads
         self.heads, self.key_heads, self.size = config.num_heads, config.num_key_value_heads, size
         self.qk_norm = config.architecture == "qwen3"
+        self.scale = (config.query_key_gain if self.qk_norm else 1) / math.sqrt(size)
         rows = {name: sum(sizes) for name, sizes in matrix_parts(config).items()}
         self.query_key_value = nn.Parameter(torch.empty(rows["query_key_value"], width))
         self.output = nn.Parameter(torch.empty(width, self.heads * size))
@@ -106,6 +107,7 @@ class Block(nn.Module):
             keys.transpose(1, 2),
             values.transpose(1, 2),
             is_causal=True,
+            scale=self.scale,
             enable_gqa=self.heads != self.key_heads,
         )
         return functional.linear(mixed.transpose(1, 2).flatten(2), self.output)

@@ -11,6 +11,7 @@ SHAPES = {
     "llama": (LLAMA,),
     "qwen3": ("model.architecture=qwen3",),
     "grouped": (LLAMA, "model.num_heads=4", "model.num_key_value_heads=2"),
+    "sharp": ("model.architecture=qwen3", "model.query_key_gain=7"),
     "deep": ("model.num_layers=5", "model.num_heads=1", "model.num_key_value_heads=1"),
 }
 
@@ -49,6 +50,19 @@ def test_gradients_are_those_of_the_exported_model(shape: str) -> None:
         assert gradient is not None
         part = ours.split(network.parts["query_key_value"])[size]
         assert torch.allclose(part, gradient, atol=1e-3, rtol=1e-3), name
+
+
+def test_a_gain_of_queries_changes_only_a_network_that_norms_them() -> None:
+    ids = torch.arange(9, 25)[None]
+
+    def hidden(*overrides: str) -> torch.Tensor:
+        config, run = model_and_train("model.initializer_range=0.3", *overrides)
+        set_determinism(run)
+        return Network(config, vocab_size=50).hidden(ids)
+
+    one, seven = "model.query_key_gain=1", "model.query_key_gain=7"
+    assert torch.equal(hidden(LLAMA, one), hidden(LLAMA, seven))
+    assert not torch.allclose(hidden(one), hidden(seven))
 
 
 def test_what_comes_later_changes_nothing_before_it() -> None:

@@ -1,0 +1,21 @@
+"""Progress bars: redrawn each second on a terminal, and a line now and then in a log."""
+
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+TERMINAL_SECONDS, LOG_SECONDS = 1.0, 30.0
+
+
+def progress_bar(description: str, unit: str, shown: bool, **values: Any) -> "tqdm[Any]":
+    """Returns a bar of tqdm on standard error, which takes the other values."""
+    seconds = TERMINAL_SECONDS if sys.stderr.isatty() else LOG_SECONDS
+    return tqdm(
+        desc=description,
+        unit=unit,
+        disable=not shown,
+        mininterval=seconds,
+        maxinterval=seconds,
+        **values,
+    )
