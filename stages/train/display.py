@@ -56,18 +56,18 @@ class Display:
         self.by_steps = config.steps is not None
         self.rows: list[str] = []
         self._since, self._step = time.monotonic(), step
-        total = config.steps if config.steps is not None else 60 * (config.minutes or 0)
+        total = config.steps if config.steps is not None else round(60 * (config.minutes or 0))
         self.bar = progress_bar(
             "train",
             "step" if self.by_steps else "s",
             shown,
             total=total,
-            initial=step if self.by_steps else seconds,
+            initial=step if self.by_steps else int(seconds),
         )
 
     def update(self, step: int, seconds: float, loss: float) -> None:
         """Shows where the run is; `loss` is that of the last step, in nats."""
-        self.bar.update((step if self.by_steps else seconds) - self.bar.n)
+        self.bar.update((step if self.by_steps else int(seconds)) - self.bar.n)
         now = time.monotonic()
         if now - self._since < SHOWN_SECONDS and self.rows:
             return
