@@ -140,8 +140,9 @@ def throughput() -> bool:
     peak = matrix_peak(CPU, "float32")
     print(f"measured peak of float32 products: {peak / 1e9:.0f} GFLOP/s")
     holds = True
-    for preset, vocab_size, windows in (("laptop", 2048, 8), ("one_hour", 2048, 16)):
-        config = check(compose(PROJECT / "conf", [f"model={preset}"])).model
+    for preset, windows in (("laptop", 8), ("one_hour", 16)):
+        composed = check(compose(PROJECT / "conf", [f"model={preset}"]))
+        config, vocab_size = composed.model, composed.tokenizer.vocab_size
         chosen = faster_precision(CPU, config, windows * config.context_length)
         steps = {
             "transformers": Steps(transformers_losses(config, vocab_size), windows, config),

@@ -20,7 +20,6 @@ from tests.tiny import (
     runtime,
     start_stage,
     write_project,
-    write_training_inputs,
 )
 
 KILLS, STEPS = 12, 120
@@ -32,13 +31,6 @@ OVERRIDES = (
     "train.log_every=10",
     "train.evaluate_every=40",
 )
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("inputs")
-    write_training_inputs(root)
-    return root
 
 
 def train_here(root: str) -> None:

@@ -11,14 +11,7 @@ from stages.train.checkpoint import Progress
 from stages.train.determinism import set_determinism
 from stages.train.loss_scale import GROWTH_STEPS, HIGHEST, current_scale, grow, shrink
 from stages.train.run import Run
-from tests.tiny import model_and_train, runtime, write_training_inputs
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("inputs")
-    write_training_inputs(root)
-    return root
+from tests.tiny import model_and_train, runtime
 
 
 def new_run(inputs: Path, precision: str) -> Run:

@@ -15,7 +15,6 @@ from tests.tiny import (
     SHORT_RUN,
     start_stage,
     write_project,
-    write_training_inputs,
 )
 
 SMALL = (
@@ -24,13 +23,6 @@ SMALL = (
     *SHORT_RUN,
     "train.micro_batch_tokens=16",
 )
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("inputs")
-    write_training_inputs(root)
-    return root
 
 
 def run(inputs: Path, root: Path, *overrides: str) -> Path:
