@@ -8,11 +8,14 @@ runs that give equal bytes have never equal speeds.
 import time
 from pathlib import Path
 
+from tqdm import tqdm
+
 from stages.bars import progress_bar
 from stages.config import Model, Train
 from stages.workdir import atomic_write
 
 SHOWN_SECONDS = 10.0  # between two rows of plots/speed.csv
+SECONDS_BAR = "{l_bar}{bar}| {n_fmt} of {total_fmt} s{postfix}"  # a rate of seconds tells nothing
 
 
 def operations_per_token(config: Model, vocab_size: int) -> float:
@@ -55,29 +58,33 @@ class Display:
         self.operations, self.peak, self.speeds = operations, peak, speeds
         self.by_steps = config.steps is not None
         self.rows: list[str] = []
-        self._since, self._step = time.monotonic(), step
-        total = config.steps if config.steps is not None else round(60 * (config.minutes or 0))
+        self._since, self._step, self._shown = time.monotonic(), step, ""
+        self.total = config.steps or round(60 * (config.minutes or 0))
         self.bar = progress_bar(
             "train",
             "step" if self.by_steps else "s",
             shown,
-            total=total,
-            initial=step if self.by_steps else int(seconds),
+            total=self.total,
+            initial=self._place(step, seconds),
+            bar_format=None if self.by_steps else SECONDS_BAR,
         )
+
+    def _place(self, step: int, seconds: float) -> int:
+        return step if self.by_steps else min(int(seconds), self.total)
 
     def update(self, step: int, seconds: float, loss: float) -> None:
         """Shows where the run is; `loss` is that of the last step, in nats."""
-        self.bar.update((step if self.by_steps else int(seconds)) - self.bar.n)
         now = time.monotonic()
-        if now - self._since < SHOWN_SECONDS and self.rows:
-            return
-        speed = (step - self._step) * self.tokens_per_step / max(now - self._since, 1e-9)
-        share = speed * self.operations / self.peak
-        self._since, self._step = now, step
-        self.bar.set_postfix_str(
-            f"loss {loss:.3f}, {speed:,.0f} tokens/s, {share:.0%} of peak", refresh=False
-        )
-        self.rows.append(f"{step},{speed:.0f},{share:.4f}\n")
+        if now - self._since >= SHOWN_SECONDS or not self.rows:
+            speed = (step - self._step) * self.tokens_per_step / max(now - self._since, 1e-9)
+            share = speed * self.operations / self.peak
+            self._since, self._step = now, step
+            self._shown = f"loss {loss:.3f}, {speed:,.0f} tokens/s, {share:.0%} of peak"
+            self.rows.append(f"{step},{speed:.0f},{share:.4f}\n")
+        place = self._place(step, seconds)
+        left = "" if self.by_steps else f"{tqdm.format_interval(self.total - place)} left, "
+        self.bar.set_postfix_str(left + self._shown, refresh=False)
+        self.bar.update(place - self.bar.n)
 
     def close(self) -> None:
         """Ends the bar and writes the speeds."""

@@ -9,6 +9,7 @@ from stages.config import Train
 from stages.errors import UserError
 from stages.train.batches import Windows
 from stages.train.loss import IGNORED
+from stages.train.network import Network
 from stages.train.probe import DTYPES
 from stages.train.processes import Peers, without_sum
 
@@ -33,6 +34,7 @@ class Gradients:
     ) -> None:
         self.network, self.windows, self.peers = network, windows, peers
         self.precision = precision
+        self.is_sharded = config.sharding == "full" and peers.count > 1
         self.micro_batch = config.micro_batch_tokens // windows.length  # windows
         self.share = config.tokens_per_step // windows.length // peers.count  # of this process
 
@@ -40,6 +42,36 @@ class Gradients:
         """Returns the context in which the network computes in the precision."""
         dtype = DTYPES[self.precision]
         return torch.autocast(self.peers.device.type, dtype, enabled=dtype != torch.float32)
+
+    def try_out(self, network: Network) -> None:
+        """Computes a micro-batch for nothing, so that what can't be compiled shows, and all
+        processes find a micro-batch that fits the memory of each before one waits for another.
+
+        Args:
+            network: that of this process, which sums no gradients with others.
+
+        Raises:
+            RuntimeError: it can't be compiled.
+            UserError: not even one window fits into the memory.
+        """
+        while True:
+            try:
+                self._trial(network)
+                break
+            except RuntimeError as error:
+                self._halve(error, not self.is_sharded)
+            finally:
+                network.zero_grad()
+        (smallest,) = self.peers.largest(-self.micro_batch)
+        self.micro_batch = -int(smallest)
+
+    def _trial(self, network: Network) -> None:
+        # as much memory again as the optimisers and the sums of gradients will hold
+        _held = [torch.empty_like(weight) for weight in network.parameters() for _ in range(2)]
+        shape = (self.micro_batch, self.windows.length)
+        ids = torch.zeros(shape, dtype=torch.int64, device=self.peers.device)
+        with self.cast():  # else the first step would compile once more
+            network(ids, ids).backward()
 
     def compute(self, step: int, scale: float = 1.0) -> float:
         """Adds the gradients of a step to the weights' and returns the mean loss, in nats, of the
@@ -56,7 +88,7 @@ class Gradients:
             try:
                 loss = self._computed(step, scale)
             except RuntimeError as error:
-                self._halve(error)
+                self._halve(error, self.peers.count == 1)  # others would wait for ever
                 continue
             for weight in self.network.parameters() if scale != 1 else ():
                 weight.grad.div_(scale)
@@ -80,9 +112,12 @@ class Gradients:
             total += float(summed.detach())
         return self.peers.total(total) / counted
 
-    def _halve(self, error: RuntimeError) -> None:
+    def _halve(self, error: RuntimeError, possible: bool) -> None:
         """Makes the micro-batch smaller when the memory was too little; the windows of a step stay
         the same.
+
+        Args:
+            possible: whether this process may try again by itself.
 
         Raises:
             RuntimeError: the error is another one.
@@ -91,7 +126,7 @@ class Gradients:
         if not (isinstance(error, torch.OutOfMemoryError) or NO_MEMORY in str(error)):
             raise error
         device, tokens = self.peers.device, self.micro_batch * self.windows.length
-        if self.micro_batch == 1 or self.peers.count > 1:  # the others would wait for ever
+        if self.micro_batch == 1 or not possible:
             raise UserError(
                 f"the memory of {device} is too little for a micro-batch of {tokens} tokens. Lower "
                 "train.micro_batch_tokens, model.context_length or the model's sizes."

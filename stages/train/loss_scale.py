@@ -23,6 +23,8 @@ def current_scale(progress: Progress) -> float:
 
 def grow(progress: Progress) -> None:
     """Notes a step without an overflow."""
+    if progress.precision != "float16":
+        return
     progress.steps_in_scale += 1
     if progress.steps_in_scale == GROWTH_STEPS:
         progress.loss_scale = min(HIGHEST, 2 * progress.loss_scale)

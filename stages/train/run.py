@@ -81,15 +81,22 @@ class Run:
         started = time.monotonic()
         self._restore(folder)
         self.gradients.precision = self._precision()
-        if self.config.compile:
-            with self.gradients.cast():  # else the first step would compile once more
-                compile_blocks(self.network, self.length, self.gradients.micro_batch, self.device)
+        self._try_out()
         display = self._display(speeds)
         try:
             with Interruption().watch() as interruption:
                 self._loop(folder, display, interruption, started - self.progress.seconds)
         finally:
             display.close()
+
+    def _try_out(self) -> None:
+        """Compiles the network if it is to be, and finds a micro-batch that fits the memory."""
+
+        def attempt() -> None:
+            self.gradients.try_out(self.network)
+
+        if not (self.config.compile and compile_blocks(self.network, attempt)):
+            attempt()
 
     def _loop(
         self, folder: Path, display: Display, interruption: Interruption, started: float

@@ -1,6 +1,9 @@
 import csv
+import io
+from contextlib import redirect_stderr
 from pathlib import Path
 
+import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -20,6 +23,22 @@ def test_the_operations_of_a_token_are_those_that_pytorch_counts() -> None:
         products = counts["aten.mm"]  # attention's own are counted for all pairs, not half of them
         scores = 6 * config.num_layers * config.context_length * config.hidden_size
         assert operations_per_token(config, 50) == products / ids.numel() + scores
+
+
+def test_a_run_of_minutes_shows_the_seconds_that_are_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stages.bars.LOG_SECONDS", 0)
+    _, config = model_and_train("train.steps=null", "train.minutes=2")
+    written = io.StringIO()
+    with redirect_stderr(written):
+        display = Display(config, 0, 0.0, 1e6, 1e12, None, shown=True)
+        display.update(3, 29.6, 2.0)
+        display.update(4, 120.4, 2.0)
+        display.close()
+    bars = written.getvalue().split("\r")
+    assert any("29 of 120 s, 01:31 left, loss 2.000" in bar for bar in bars), bars
+    assert "120 of 120 s, 00:00 left" in bars[-1]
 
 
 def test_speeds_are_written_as_a_curve(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """Several processes on the CPU, which talk through gloo, against one."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from safetensors.torch import load_file
 
 from stages.train.checkpoint import checkpoints
 from tests.tiny import (
+    PROJECT,
     SHORT_RUN,
     start_stage,
     write_project,
@@ -87,6 +91,56 @@ def test_one_process_goes_on_where_two_were_stopped(inputs: Path, tmp_path: Path
     run(inputs, root, *long)
     assert not list(root.glob(".work/train/*/checkpoint-*.pt"))  # it was this one that went on
     assert losses(root) == pytest.approx(losses(whole), abs=5e-2)
+
+
+ONE_IS_SHORT_OF_MEMORY = """
+import os
+from stages.process import run_stage
+from stages.train.__main__ import main
+from stages.train.network import Network
+
+def forward(network, ids, targets):
+    if os.environ["RANK"] == "1" and len(ids) > 1:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
+    return whole_forward(network, ids, targets)
+
+whole_forward, Network.forward = Network.forward, forward
+run_stage("train", main)
+"""
+
+
+def run_short_of_memory(inputs: Path, root: Path, *overrides: str) -> tuple[int, str]:
+    """Runs two processes, of which the second can hold one window; returns exit code and errors."""
+    shutil.copytree(inputs, root)
+    write_project(root, *SMALL, "train.micro_batch_tokens=32", "train.processes=2", *overrides)
+    (root / "short.py").write_text(ONE_IS_SHORT_OF_MEMORY)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [sys.executable, *launcher, "short.py"],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def test_processes_agree_on_a_micro_batch_that_fits_the_memory_of_each(
+    inputs: Path, tmp_path: Path
+) -> None:
+    one = run(inputs, tmp_path / "one")
+    code, errors = run_short_of_memory(inputs, tmp_path / "two", "train.evaluate_every=1000")
+    assert code == 0, errors
+    assert "is too little: going on with micro-batches of 16 tokens" in errors
+    assert close(one, tmp_path / "two")
+
+
+def test_a_sharded_network_without_memory_ends_with_an_error(inputs: Path, tmp_path: Path) -> None:
+    code, errors = run_short_of_memory(inputs, tmp_path / "two", "train.sharding=full")
+    assert code != 0
+    assert "too little for a micro-batch of 32 tokens. Lower train.micro_batch_tokens" in errors
 
 
 def test_the_processes_of_a_killed_stage_end_too(inputs: Path, tmp_path: Path) -> None:
