@@ -10,8 +10,8 @@ with at least half a context before it. A peer's COMMAND may use {documents}, {o
 see benchmarks/train_contenders.py.
 
 --throughput compares steps of training alone, of this project's network and of transformers' Llama,
-plain and compiled, in float32 and in the precision that the probe chooses, with the measured peak
-of large products of float32 matrices.
+plain, compiled, and compiled in the precision that the probe chooses, with the measured peak of
+large products of float32 matrices.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from stages.train.export import transformers_model
 from stages.train.network import Network
 from stages.train.probe import faster_precision, matrix_peak
 
-OURS, TRAINER = "this project", "transformers' Trainer"
+OURS, TRANSFORMERS, TRAINER = "this project", "transformers", "transformers' Trainer"
 CPU = torch.device("cpu")
 
 
@@ -144,16 +144,12 @@ def throughput() -> bool:
         composed = check(compose(PROJECT / "conf", [f"model={preset}"]))
         config, vocab_size = composed.model, composed.tokenizer.vocab_size
         chosen = faster_precision(CPU, config, windows * config.context_length)
+        ways = [((), "float32"), (("compiled",), "float32"), (("compiled", chosen), chosen)]
+
         steps = {
-            "transformers": Steps(transformers_losses(config, vocab_size), windows, config),
-            "transformers, compiled": Steps(
-                transformers_losses(config, vocab_size, compiled=True), windows, config
-            ),
-            OURS: Steps(network_losses(config, vocab_size), windows, config),
-            f"{OURS}, compiled": Steps(network_losses(config, vocab_size, True), windows, config),
-            f"{OURS}, compiled, {chosen}": Steps(
-                network_losses(config, vocab_size, True), windows, config, chosen
-            ),
+            (name, *how): Steps(losses(config, vocab_size, bool(how)), windows, config, precision)
+            for name, losses in ((TRANSFORMERS, transformers_losses), (OURS, network_losses))
+            for how, precision in ways
         }
         for _ in range(12):
             for step in steps.values():
@@ -162,12 +158,13 @@ def throughput() -> bool:
         print(f"\n{preset}, {vocab_size} entries, {windows * config.context_length} tokens a step")
         for name, step in steps.items():
             share = step.speed * operations / peak
-            print(f"  {name:36} {step.speed:9,.0f} tokens/s {share:6.2f} of the float32 peak")
-        fastest = max(step.speed for name, step in steps.items() if name.startswith(OURS))
-        ratio = fastest / steps["transformers"].speed
-        holds &= told(f"{preset}: tokens/s by transformers'", ratio, "at least", 1.5)
+            print(f"  {', '.join(name):36} {step.speed:9,.0f} tokens/s {share:6.2f} of that peak")
+        for how, _ in ways:
+            ratio = steps[OURS, *how].speed / steps[TRANSFORMERS, *how].speed
+            label = f"{preset}: tokens/s by transformers', {', '.join(how) or 'not compiled'}"
+            holds &= told(label, ratio, "at least", 1.0)
         if preset == "one_hour":
-            share = steps[f"{OURS}, compiled"].speed * operations / peak
+            share = steps[OURS, "compiled"].speed * operations / peak
             holds &= told(f"{preset}: share of the float32 peak", share, "at least", 0.8)
     return holds
 

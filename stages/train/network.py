@@ -4,9 +4,9 @@ over memory as PyTorch's own kernels allow.
 transformers' classes run an operation for each line of their formulas. Here queries, keys and
 values are one product, and so are the two halves of the feed-forward; the rotary embedding is on
 halves, the norms have no gain while training, and the loss never holds the logits of all tokens at
-once: 1.15 times as fast in float32 as it stands, and 2.2 to 2.9 times where it is compiled and the
-device has bfloat16 (`python -m benchmarks.train --throughput`). `stages.train.export` turns the
-weights into those of transformers; both give the same logits.
+once: 1.03 to 1.16 times as fast, like against like (`python -m benchmarks.train --throughput`), in
+less memory. `stages.train.export` turns the weights into those of transformers; both give the same
+logits.
 """
 
 import math
