@@ -13,7 +13,6 @@ python -m pip install -c constraints.txt -e ".[bench]"
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import time
 from pathlib import Path
 
 from benchmarks.fetch_contenders import CONTENDERS, this_project
+from benchmarks.memory import peak_megabytes
 from benchmarks.nginx_store import nginx_store, real_blobs
 from benchmarks.soak import soak
 from benchmarks.targets import told
@@ -53,8 +53,7 @@ def contend(name: str, url: str, root: Path, rows: int) -> None:
         started = time.monotonic()
         count = start()
         seconds = time.monotonic() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"rate": count / seconds, "megabytes": peak}))
+    print(json.dumps({"rate": count / seconds, "megabytes": peak_megabytes()}))
 
 
 def compare(blobs: int, rounds: int) -> bool:

@@ -26,10 +26,10 @@ from typing import Any
 import numpy
 
 from benchmarks.code_corpus import write_corpus
+from benchmarks.memory import MEGABYTE, peak_megabytes
 from benchmarks.targets import told
 from benchmarks.tokenizer_contenders import (
     ENCODE,
-    MEGABYTE,
     PROJECT,
     TRAIN,
     count_by_this_project,
@@ -71,17 +71,6 @@ def do_job(job: str, name: str, root: Path, values: list[int]) -> None:
     """What the process of a contender does: the work, timed, and one line of JSON."""
     facts = JOBS[job](name, root, *values)
     print(json.dumps({**facts, "megabytes": peak_megabytes()}))
-
-
-def peak_megabytes() -> float:
-    """Returns the most memory that this process has had, in MB (10^6 bytes)."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss of a child starts with its parent's on Linux
-        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-        return int(line.split()[1]) * 1024 / MEGABYTE
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
 
 
 def _train(name: str, root: Path) -> dict[str, Any]:

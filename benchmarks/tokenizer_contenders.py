@@ -21,7 +21,6 @@ from stages.special_tokens import SPECIAL_TOKENS
 
 WORKERS = 2
 MIN_FREQUENCY = 2
-MEGABYTE = 1_000_000
 PROJECT = Path(__file__).parent.parent
 
 Pairs = list[tuple[str, str]]

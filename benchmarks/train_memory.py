@@ -1,0 +1,66 @@
+"""What a step of training takes of memory, as the vocabulary grows.
+
+    python -m benchmarks.train_memory
+
+Takes steps of 4,096 tokens in float32 with the model of one_hour and ever larger vocabularies, this
+project's network and transformers' Llama, each in a process of its own, and prints the peak memory
+over what the process had before the first step.
+"""
+
+import argparse
+import subprocess
+import sys
+
+import torch
+
+from benchmarks.memory import peak_megabytes
+from benchmarks.targets import told
+from benchmarks.train import OURS, TRANSFORMERS, Steps, network_losses, transformers_losses
+from benchmarks.train_contenders import PROJECT
+from stages.compose.composition import compose
+from stages.config import check
+
+VOCABULARIES = (2048, 8192, 32768)
+WINDOWS = 16
+LOSSES = {OURS: network_losses, TRANSFORMERS: transformers_losses}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--step", nargs=2, metavar=("NAME", "VOCABULARY"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.step:
+        name, vocabulary = arguments.step
+        print(step_memory(name, int(vocabulary)))
+        return
+    taken = {
+        (name, vocabulary): measured(name, vocabulary)
+        for vocabulary in VOCABULARIES
+        for name in LOSSES
+    }
+    for (name, vocabulary), megabytes in taken.items():
+        print(f"{vocabulary:6,} entries  {name:14} {megabytes:6,.0f} MB")
+    last = VOCABULARIES[-1]
+    ratio = taken[TRANSFORMERS, last] / taken[OURS, last]
+    sys.exit(0 if told("memory of transformers', by ours", ratio, "at least", 2.0) else 1)
+
+
+def measured(name: str, vocabulary: int) -> float:
+    """Returns the MB of steps in a process of their own."""
+    command = [sys.executable, "-m", "benchmarks.train_memory", "--step", name, str(vocabulary)]
+    done = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout)
+
+
+def step_memory(name: str, vocabulary: int) -> float:
+    """Returns the MB by which steps raise the peak of this process."""
+    torch.set_num_threads(2)
+    config = check(compose(PROJECT / "conf", ["model=one_hour"])).model
+    losses = LOSSES[name](config, vocabulary)
+    before = peak_megabytes()
+    Steps(losses, WINDOWS, config)
+    return peak_megabytes() - before
+
+
+if __name__ == "__main__":
+    main()
