@@ -21,8 +21,8 @@ repro: install ## Run the pipeline and tell what it made
 	dvc repro
 	python -m stages.report
 
-test: install ## Run the tests
-	python -m pytest
+test: install ## Run the tests, the files shared among the cores
+	python -m pytest --numprocesses logical --dist loadfile
 
 lint: install ## Check style and types
 	ruff check

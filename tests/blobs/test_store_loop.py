@@ -216,6 +216,7 @@ def refused_url() -> str:
 @pytest.mark.parametrize(
     ("url", "message"),
     [(refused_url(), "refused"), ("http://store.invalid/content/", "is not known")],
+    ids=["refused", "unknown"],
 )
 def test_a_store_that_cannot_be_reached_ends_the_run_and_says_why(url: str, message: str) -> None:
     found: Results = {}

@@ -34,6 +34,7 @@ def project_with(root: Path, name: str, text: str) -> Path:
         ("log.txt", "ya29." + random_text(120)),
         (".dvc/config", "['remote \"s3\"']\n    secret_access_key = x\n"),
     ],
+    ids=["key", "client secret", "refresh token", "access token", "configuration"],
 )
 def test_a_tracked_credential_is_found_and_not_shown(tmp_path: Path, name: str, text: str) -> None:
     (finding,) = find_credentials(project_with(tmp_path, name, text))
