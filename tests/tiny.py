@@ -199,9 +199,14 @@ def write_project(root: Path, *overrides: str, workers: int = 1) -> None:
 
 def start_stage(root: Path, stage: str) -> "subprocess.Popen[str]":
     """Starts a stage's own process in a project."""
+    return start_python(root, "-m", f"stages.{stage}")
+
+
+def start_python(root: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """Starts an interpreter that finds the stages, in a project."""
     environment = {key: value for key, value in os.environ.items() if key != "DVC_ROOT"}
     return subprocess.Popen(
-        [sys.executable, "-m", f"stages.{stage}"],
+        [sys.executable, *arguments],
         cwd=root,
         env={**environment, "PYTHONPATH": str(PROJECT)},
         stderr=subprocess.PIPE,

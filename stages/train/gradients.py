@@ -11,7 +11,7 @@ from stages.train.batches import Windows
 from stages.train.loss import IGNORED
 from stages.train.network import Network
 from stages.train.probe import DTYPES
-from stages.train.processes import Peers, without_sum
+from stages.train.processes import Peers, is_sharded, without_sum
 
 NO_MEMORY = "can't allocate memory"  # of PyTorch's allocator for the CPU
 
@@ -34,7 +34,6 @@ class Gradients:
     ) -> None:
         self.network, self.windows, self.peers = network, windows, peers
         self.precision = precision
-        self.is_sharded = config.sharding == "full" and peers.count > 1
         self.micro_batch = config.micro_batch_tokens // windows.length  # windows
         self.share = config.tokens_per_step // windows.length // peers.count  # of this process
 
@@ -59,7 +58,7 @@ class Gradients:
                 self._trial(network)
                 break
             except RuntimeError as error:
-                self._halve(error, not self.is_sharded)
+                self._halve(error, not is_sharded(network))
             finally:
                 network.zero_grad()
         (smallest,) = self.peers.largest(-self.micro_batch)

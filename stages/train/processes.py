@@ -17,7 +17,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -98,6 +98,13 @@ def spread(network: Network, config: Train, peers: Peers) -> Any:
             fully_shard(block)
         return fully_shard(network)
     return DistributedDataParallel(network)
+
+
+def is_sharded(network: torch.nn.Module) -> bool:
+    """Returns whether `spread` cut the network up, so that even its forward pass needs all
+    processes.
+    """
+    return isinstance(network, FSDPModule)
 
 
 def without_sum(network: torch.nn.Module, wanted: bool) -> AbstractContextManager[Any]:

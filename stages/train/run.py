@@ -90,12 +90,15 @@ class Run:
             display.close()
 
     def _try_out(self) -> None:
-        """Compiles the network if it is to be, and finds a micro-batch that fits the memory."""
+        """Compiles the network if it is to be, and agrees with the other processes on a micro-batch
+        that fits the memory; a process alone finds that in its first step.
+        """
 
         def attempt() -> None:
             self.gradients.try_out(self.network)
 
-        if not (self.config.compile and compile_blocks(self.network, attempt)):
+        compiled = self.config.compile and compile_blocks(self.network, attempt)
+        if not compiled and self.peers.count > 1:
             attempt()
 
     def _loop(

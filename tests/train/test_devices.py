@@ -10,9 +10,11 @@ import torch
 
 from stages.train.compilation import compile_blocks
 from stages.train.determinism import set_determinism
+from stages.train.gradients import NO_MEMORY
 from stages.train.network import Network
 from stages.train.probe import DTYPES, faster_precision, matrix_peak
-from tests.tiny import PROJECT, model_and_train
+from stages.train.run import Run
+from tests.tiny import PROJECT, model_and_train, runtime
 
 CPU = torch.device("cpu")
 
@@ -76,6 +78,44 @@ def test_compiled_blocks_give_the_loss_and_gradients_of_plain_ones() -> None:
         assert torch.allclose(weight.grad, expected[name], atol=1e-3, rtol=1e-3), name
 
 
+def new_run(inputs: Path, *overrides: str) -> Run:
+    model, config = model_and_train("train.micro_batch_tokens=64", *overrides)
+    return Run(model, config, runtime(), inputs / "data/tokens", inputs / "models/tokenizer")
+
+
+def no_gradients(run: Run) -> bool:
+    return all(weight.grad is None for weight in run.network.parameters())
+
+
+def test_trying_out_a_micro_batch_leaves_no_gradients(inputs: Path) -> None:
+    run = new_run(inputs)
+    run.gradients.try_out(run.network)
+    assert run.gradients.micro_batch == 4
+    assert no_gradients(run)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a compiler is there on Linux")
+def test_too_little_memory_while_compiling_does_not_pass_for_a_missing_compiler(
+    inputs: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    forward = Network.forward
+
+    def short_of_memory(network: Network, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if len(ids) > 1:
+            raise RuntimeError(f"DefaultCPUAllocator: {NO_MEMORY}: you tried")
+        return forward(network, ids, targets)
+
+    monkeypatch.setattr(Network, "forward", short_of_memory)
+    run = new_run(inputs, "train.compile=true")
+    with caplog.at_level(logging.WARNING):
+        run._try_out()
+    assert run.gradients.micro_batch == 1
+    assert "going on with micro-batches of 16 tokens" in caplog.text
+    assert "torch.compile can't be used here" not in caplog.text
+    assert no_gradients(run)
+
+
+# after those that compile: inductor remembers a compiler that it missed
 def test_without_a_compiler_the_plain_blocks_run_and_it_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,10 +1,7 @@
 """Several processes on the CPU, which talk through gloo, against one."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,8 +12,8 @@ from safetensors.torch import load_file
 
 from stages.train.checkpoint import checkpoints
 from tests.tiny import (
-    PROJECT,
     SHORT_RUN,
+    start_python,
     start_stage,
     write_project,
 )
@@ -114,17 +111,10 @@ def run_short_of_memory(inputs: Path, root: Path, *overrides: str) -> tuple[int,
     shutil.copytree(inputs, root)
     write_project(root, *SMALL, "train.micro_batch_tokens=32", "train.processes=2", *overrides)
     (root / "short.py").write_text(ONE_IS_SHORT_OF_MEMORY)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [sys.executable, *launcher, "short.py"],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    return done.returncode, done.stderr
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    process = start_python(root, *launcher, "short.py")
+    _, errors = process.communicate(timeout=180)
+    return process.returncode, errors
 
 
 def test_processes_agree_on_a_micro_batch_that_fits_the_memory_of_each(
