@@ -19,7 +19,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 repro: install ## Run the pipeline and tell what it made
 	@grep -qs '^schema' dvc.lock || git checkout --quiet dvc.lock # empty when dvc was killed at it
 	dvc repro
-	python -m stages.report
+	tohum report
 
 test: install ## Run the tests, the files shared among the cores
 	python -m pytest --numprocesses logical --dist loadfile

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.records import ShardWriter
-from stages.workdir import write_json
+from tohum.files import write_json
+from tohum.formats.records import ShardWriter
 
 ROOTS = (sys.prefix, sys.base_prefix, "/usr/include", "/usr/lib", "/usr/local", "/usr/share")
 SOURCE = re.compile(

@@ -140,10 +140,10 @@ def obstore_client(url: str, ids: list[str], work: Path) -> Work:
 
 def bare_client(url: str, ids: list[str], work: Path) -> Work:
     """This project's client, downloading and nothing else."""
-    from stages.blobs.http_connection import Endpoint
-    from stages.blobs.pool import Segment, Task
-    from stages.blobs.retries import Judge, Lost, RetryPolicy, Throttle
-    from stages.blobs.store_loop import StoreLoop
+    from tohum.fetch.http_connection import Endpoint
+    from tohum.fetch.pool import Segment, Task
+    from tohum.fetch.retries import Judge, Lost, RetryPolicy, Throttle
+    from tohum.fetch.store_loop import StoreLoop
 
     tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
     for blob_id in ids:
@@ -181,9 +181,10 @@ def bare_client(url: str, ids: list[str], work: Path) -> Work:
 
 def this_project(url: str, ids: list[str], work: Path, rows: int = 0) -> Work:
     """The jsonl stage's whole work, from `rows` parquet rows over the ids to verified shards."""
+    from stages.compose.checking import check
     from stages.compose.composition import compose
-    from stages.config import check, load_runtime
     from stages.jsonl.conversion import convert
+    from tohum.config.runtime import load_runtime
 
     os.environ["DVC_ROOT"] = str(work)
     config = check(compose(CONF, ["source=stack_v2", "jsonl.max_bytes=10000000"])).jsonl

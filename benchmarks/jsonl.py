@@ -72,7 +72,7 @@ def write_input(path: Path, megabytes: float) -> None:
 def write_project(source: Path, work: Path) -> None:
     """Writes what the stages before jsonl leave: the configuration, and data/raw with the hash."""
     from stages.compose.composition import compose, write_lock_file
-    from stages.workdir import file_sha256, write_json
+    from tohum.files import file_sha256, write_json
 
     project = Path(__file__).parent.parent
     values = compose(project / "conf", ["source=files", "source.paths=[x]"])
@@ -88,14 +88,16 @@ def write_project(source: Path, work: Path) -> None:
 
 def this_project(_: Path, work: Path, workers: int) -> int:
     """The stage jsonl, after `write_project`."""
-    from stages.config import load, load_runtime
+    from stages.jsonl.config import Jsonl
     from stages.jsonl.conversion import convert
+    from tohum.config.loading import load
+    from tohum.config.runtime import load_runtime
 
     os.environ.pop("DVC_ROOT", None)
     os.chdir(work)
     runtime = load_runtime(Path(__file__).parent.parent / "conf" / "runtime.yaml")
     convert(
-        load().jsonl,
+        load("jsonl", Jsonl),
         replace(runtime, progress=False, workers=workers),
         raw=work / "raw",
         out=work / "out",

@@ -27,8 +27,8 @@ from pathlib import Path
 import numpy
 
 from benchmarks.targets import told
-from stages.cleaning.minhash import PERMUTATIONS, signatures
-from stages.cleaning.near_duplicates import find
+from tohum.cleaning.minhash import PERMUTATIONS, signatures
+from tohum.cleaning.near_duplicates import find
 
 THRESHOLD = 0.7
 MARGIN = 0.06  # of similarity: two standard errors of an estimate

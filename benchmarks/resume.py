@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.targets import told
 from benchmarks.train_contenders import PROJECT
 from stages.compose.composition import compose, write_lock_file
-from stages.workdir import file_sha256
+from tohum.files import file_sha256
 
 START_SECONDS = 6.0  # about what importing torch takes
 

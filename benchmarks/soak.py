@@ -89,9 +89,10 @@ def read_outcomes(folder: Path) -> tuple[list[str], dict[str, str]]:
 
 def main() -> None:
     """Runs the jsonl stage's work on ROOT/raw with the store at URL."""
+    from stages.compose.checking import check
     from stages.compose.composition import compose
-    from stages.config import check, load_runtime
     from stages.jsonl.conversion import convert
+    from tohum.config.runtime import load_runtime
 
     root, url = Path(sys.argv[1]), sys.argv[2]
     config = check(compose(CONF, ["source=stack_v2", "jsonl.min_bytes=1"])).jsonl

@@ -89,7 +89,7 @@ def _count(corpus: str, root: Path) -> dict[str, Any]:
 
 
 def _merge(corpus: str, root: Path) -> dict[str, Any]:
-    from stages.pretokens.table import read_meta
+    from tohum.formats.pretoken_table import read_meta
 
     table = root / f"{corpus}.pretokens"
     started = time.monotonic()
@@ -213,10 +213,10 @@ def compare(megabytes: int, encode_megabytes: int, rounds: int) -> bool:
 def make_tokenizer(root: Path) -> None:
     """Writes the tokenizer that this project trained to `root`/tokenizer."""
     from benchmarks.tokenizer_contenders import pattern
-    from stages.special_tokens import SPECIAL_TOKENS
-    from stages.tokenizer.alphabet import alphabet_order, byte_characters
     from stages.tokenizer.merges import Merge
     from stages.tokenizer.training import build_tokenizer, write_tokenizer
+    from tohum.formats.alphabet import alphabet_order, byte_characters
+    from tohum.formats.special_tokens import SPECIAL_TOKENS
 
     characters = byte_characters()
     ids = {token: id for id, token in enumerate(SPECIAL_TOKENS)}

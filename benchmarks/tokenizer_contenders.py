@@ -15,9 +15,10 @@ from typing import Any
 import numpy
 import yaml
 
-from stages.config import Pretokenizer, load_runtime
-from stages.records import read_records, segments, shard_paths
-from stages.special_tokens import SPECIAL_TOKENS
+from stages.pretokens.config import Pretokenizer
+from tohum.config.runtime import load_runtime
+from tohum.formats.records import read_records, segments, shard_paths
+from tohum.formats.special_tokens import SPECIAL_TOKENS
 
 WORKERS = 2
 MIN_FREQUENCY = 2
@@ -55,8 +56,8 @@ def count_by_this_project(jsonl: Path, out: Path, max_memory: str = "2GB") -> No
 
 def merge_by_this_project(pretokens: Path, vocab_size: int) -> Pairs:
     """Trains as the stage tokenizer does."""
-    from stages.tokenizer.alphabet import alphabet_order, byte_characters
     from stages.tokenizer.merge_list import merge_list
+    from tohum.formats.alphabet import alphabet_order, byte_characters
 
     characters = byte_characters()
     tokens = [*SPECIAL_TOKENS, *(characters[byte] for byte in alphabet_order())]
@@ -102,7 +103,7 @@ def train_tokenizers(jsonl: Path, vocab_size: int) -> Pairs:
 def encode_this_project(folder: Path) -> EncodeAll:
     """Encodes with the encoder of the encode stage, in two threads."""
     from stages.encode.encoder import make_encoder
-    from stages.tokenizer.training import load_tokenizer
+    from tohum.formats.tokenizer import load_tokenizer
 
     encode = make_encoder(load_tokenizer(folder), numpy.dtype("<u2"), WORKERS)
     pool = ThreadPoolExecutor(WORKERS)
@@ -116,7 +117,7 @@ def encode_this_project(folder: Path) -> EncodeAll:
 
 def encode_tokenizers(folder: Path) -> EncodeAll:
     """Encodes with encode_batch_fast of `tokenizers`."""
-    from stages.tokenizer.training import load_tokenizer
+    from tohum.formats.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(folder)
 

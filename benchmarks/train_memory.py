@@ -17,8 +17,8 @@ from benchmarks.memory import peak_megabytes
 from benchmarks.targets import told
 from benchmarks.train import OURS, TRANSFORMERS, Steps, network_losses, transformers_losses
 from benchmarks.train_contenders import PROJECT
+from stages.compose.checking import check
 from stages.compose.composition import compose
-from stages.config import check
 
 VOCABULARIES = (2048, 8192, 32768)
 WINDOWS = 16

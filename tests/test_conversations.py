@@ -14,8 +14,8 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from stages.records import read_records, shard_paths
 from tests.conftest import Clone, make_clone
+from tohum.formats.records import read_records, shard_paths
 
 CORPUS = Path(chatterbot_corpus.__file__).parent / "data"
 OVERRIDES = (

@@ -16,17 +16,21 @@ import regex
 import yaml
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
+from stages.compose.checking import check
 from stages.compose.composition import compose, write_lock_file
-from stages.config import Jsonl, Model, Runtime, Train, check, load_runtime
-from stages.pretokens.table import batch_of, read_table
-from stages.records import ShardWriter
-from stages.special_tokens import END_OF_TEXT_ID
-from stages.tokenizer.alphabet import FIRST_ID, alphabet_order, byte_ids
+from stages.jsonl.config import Jsonl
 from stages.tokenizer.bpe import train_merges
 from stages.tokenizer.merges import Merge
 from stages.tokenizer.training import build_tokenizer, write_tokenizer
-from stages.tokens import ORIGINS, SPLITS, TokenWriter, token_dtype
-from stages.workdir import file_sha256, write_json
+from stages.train.config import Train
+from tohum.config.runtime import Runtime, load_runtime
+from tohum.files import file_sha256, write_json
+from tohum.formats.alphabet import FIRST_ID, alphabet_order, byte_ids
+from tohum.formats.pretoken_table import batch_of, read_table
+from tohum.formats.records import ShardWriter
+from tohum.formats.special_tokens import END_OF_TEXT_ID
+from tohum.formats.tokens import ORIGINS, SPLITS, TokenWriter, token_dtype
+from tohum.model.config import Model
 
 PROJECT = Path(__file__).parent.parent
 MODULES = ("abc", "bisect", "copy", "glob", "heapq", "shlex", "stat", "textwrap", "this", "types")
@@ -169,7 +173,8 @@ def rules(**values: Any) -> Jsonl:
         "exclude_generated": False,
         "exclude_paths": [],
     }
-    return replace(check(configuration()).jsonl, **{**lax, **values})
+    section: Jsonl = check(configuration()).jsonl
+    return replace(section, **{**lax, **values})
 
 
 SHORT_RUN = (

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from stages.compose.composition import compose, read_overrides, write_lock_file
-from stages.config import LOCK_FILE
-from stages.process import run_stage
+from tohum.config.loading import LOCK_FILE
+from tohum.process import run_stage
 
 
 def main() -> None:

@@ -14,9 +14,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from stages.config import check
-from stages.errors import UserError
-from stages.workdir import atomic_write
+from stages.compose.checking import check
+from tohum.errors import UserError
+from tohum.files import atomic_write
 
 HEADER = """\
 # The whole effective configuration, written by `dvc repro compose`.

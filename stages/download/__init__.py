@@ -1,3 +1,3 @@
 """Fetches the raw files of a source and verifies each one; every source ends in the same form,
-`stages.raw`.
+`tohum.formats.raw`.
 """

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from stages.config import load
 from stages.download.fetching import download
-from stages.process import run_stage
+from tohum.process import run_stage
+from tohum.sources.config import load_source
 
 
 def main() -> None:
-    download(load().source, Path("data/raw"))
+    download(load_source(), Path("data/raw"))
 
 
 if __name__ == "__main__":

@@ -6,29 +6,15 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.config import (
-    FilesSource,
-    HubSource,
-    LocalSource,
-    MixSource,
-    PackagesSource,
-    Source,
-)
-from stages.download.candidates import Candidate, sample, verified
-from stages.download.files import copy_files
-from stages.download.local import local_candidates
-from stages.download.packages import package_candidates
-from stages.errors import UserError
-from stages.raw import RawFile, write_raw
-from stages.workdir import (
-    atomic_write,
-    file_sha256,
-    fresh,
-    open_workdir,
-    publish,
-    work_key,
-    write_json,
-)
+from tohum.errors import UserError
+from tohum.files import atomic_write, file_sha256, fresh, publish, write_json
+from tohum.formats.raw import RawFile, write_raw
+from tohum.sources.candidates import Candidate, sample, verified
+from tohum.sources.config import HubSource, MixSource, Source
+from tohum.sources.files import FilesSource, copy_files
+from tohum.sources.local import LocalSource, local_candidates
+from tohum.sources.packages import PackagesSource, package_candidates
+from tohum.workdir import open_workdir, work_key
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +28,7 @@ def download(source: Source, out: Path) -> None:
     if isinstance(source, MixSource):
         _download_mix(source, out)
     elif isinstance(source, HubSource):
-        from stages.download.hub import download_dataset  # its client takes a second to import
+        from tohum.sources.hub import download_dataset  # its client takes a second to import
 
         download_dataset(source, out)
     elif isinstance(source, FilesSource):

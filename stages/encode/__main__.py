@@ -5,14 +5,16 @@ Run alone: `python -m stages.encode`.
 
 from pathlib import Path
 
-from stages.config import load, load_runtime
+from stages.encode.config import Encode
 from stages.encode.encoding import encode_corpus
-from stages.process import run_stage
+from tohum.config.loading import load
+from tohum.config.runtime import load_runtime
+from tohum.process import run_stage
 
 
 def main() -> None:
     encode_corpus(
-        load().encode,
+        load("encode", Encode),
         load_runtime(),
         jsonl=Path("data/jsonl"),
         tokenizer_folder=Path("models/tokenizer"),

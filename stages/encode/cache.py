@@ -8,9 +8,9 @@ more than 8, and of its ids: two in a word if there are no more, else one a word
 
 import numpy
 
-from stages.kernel import Integer, inlined, kernel
-from stages.pretokens.counter import MIX
-from stages.pretokens.table import Array
+from tohum.kernels.arrays import Array
+from tohum.kernels.compilation import Integer, inlined, kernel
+from tohum.kernels.hashing import MIX
 
 CACHED_BYTES = 64  # longer pretokens seldom come again
 KEY, VALUE = range(2)

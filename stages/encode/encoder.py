@@ -12,9 +12,9 @@ from typing import Any
 import numpy
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
-from stages.pretokens.patterns import KNOWN_PATTERNS
-from stages.pretokens.table import Array
-from stages.tokenizer.alphabet import byte_characters
+from tohum.formats.alphabet import byte_characters
+from tohum.kernels.arrays import Array
+from tohum.pretokenization.patterns import KNOWN_PATTERNS
 
 CACHE_ENTRIES = 1 << 18  # of each thread: with its bytes and ids some 12 MB
 PADDING = bytes(8)  # after a text, so that 8 bytes can be read at each of its own
@@ -106,7 +106,7 @@ class CompiledEncoder:
 
     def __init__(self, known: ByteLevelBPE, dtype: numpy.dtype[Any]) -> None:
         from stages.encode.segmentation import fill_ranks
-        from stages.pretokens.classes import classes
+        from tohum.pretokenization.classes import classes
 
         self.dtype, self.pattern, self.classes = dtype, known.pattern, classes()
         self.byte_ids = numpy.array(known.byte_ids, numpy.int64)
@@ -123,7 +123,7 @@ class CompiledEncoder:
     def encode(self, text: bytes) -> Array:
         """Returns the ids of one text in UTF-8."""
         from stages.encode.texts import encode_text
-        from stages.pretokens.counter import words_of
+        from tohum.pretokenization.words import words_of
 
         padded = numpy.frombuffer(text + PADDING, numpy.uint8)
         scratch, cache = self._of_thread(len(text))

@@ -21,31 +21,22 @@ import numpy
 import orjson
 from tqdm import tqdm
 
-from stages.bars import progress_bar
-from stages.config import Encode, Runtime
+from stages.encode.config import Encode
 from stages.encode.encoder import EncodeTexts, make_encoder
 from stages.encode.languages import language_of
 from stages.encode.round_trip import ByteTokenizer, RoundTrips
 from stages.encode.tallies import Tallies
-from stages.errors import UserError
-from stages.records import read_records, segments, shard_paths
-from stages.tokenizer.training import load_tokenizer
-from stages.tokens import (
-    ORIGINS,
-    SPLITS,
-    VALIDATION_DOCUMENTS,
-    TokenWriter,
-    token_dtype,
-)
-from stages.workdir import file_sha256, fresh, open_workdir, publish, work_key, write_json
+from tohum.config.runtime import Runtime
+from tohum.errors import UserError
+from tohum.files import file_sha256, fresh, publish, write_json
+from tohum.formats.records import read_records, segments, shard_paths
+from tohum.formats.tokenizer import load_tokenizer
+from tohum.formats.tokens import ORIGINS, SPLITS, VALIDATION_DOCUMENTS, TokenWriter, token_dtype
+from tohum.progress import progress_bar
+from tohum.workdir import open_workdir, work_key
 
 BATCH_DOCUMENTS = 256
 FACTS = "facts.json"
-CODE = (  # what decides a byte of the files or of the metrics
-    *("encode", "kernel.py", "records.py", "special_tokens.py", "tokens.py"),
-    *("pretokens/automaton.py", "pretokens/classes.py", "pretokens/counter.py"),
-    *("pretokens/patterns.py", "pretokens/scanner.py"),
-)
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +65,7 @@ def encode_corpus(
     tokenizer = load_tokenizer(tokenizer_folder)
     dtype = token_dtype(tokenizer.get_vocab_size())
     inputs = [jsonl / "manifest.json", tokenizer_folder / "tokenizer.json"]
-    with open_workdir("encode", work_key("encode", [config], inputs, CODE)) as work:
+    with open_workdir("encode", work_key("encode", [config], inputs)) as work:
         with progress_bar("encode", "B", runtime.progress, unit_scale=True) as bar:
             encode = make_encoder(tokenizer, dtype, runtime.workers)
             byte_tokenizer = ByteTokenizer(tokenizer, encode)

@@ -11,8 +11,8 @@ from dataclasses import astuple, dataclass
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from stages.encode.encoder import EncodeTexts
-from stages.pretokens.table import Array
-from stages.tokenizer.alphabet import byte_characters
+from tohum.formats.alphabet import byte_characters
+from tohum.kernels.arrays import Array
 
 # Of a text that is damaged for the test: so many bytes at most, one in so many replaced.
 DAMAGED_BYTES, DAMAGED_STEP = 1024, 16

@@ -6,9 +6,9 @@ of the smallest rank is merged first, the leftmost one of equals, as `tokenizers
 
 import numpy
 
-from stages.kernel import Integer, kernel
-from stages.pretokens.table import Array
-from stages.tokenizer.pairs import hash_pair
+from tohum.kernels.arrays import Array
+from tohum.kernels.compilation import Integer, kernel
+from tohum.kernels.hashing import hash_pair
 
 SHORT = 64  # symbols; above, looking for the smallest rank again and again is slower than a heap
 ABSENT = (1 << 31) - 1  # a rank above all others

@@ -18,9 +18,9 @@ from stages.encode.cache import (
     tail_of,
 )
 from stages.encode.segmentation import segment
-from stages.kernel import Integer, kernel
-from stages.pretokens.scanner import pretoken_end
-from stages.pretokens.table import Array
+from tohum.kernels.arrays import Array
+from tohum.kernels.compilation import Integer, kernel
+from tohum.pretokenization.scanner import pretoken_end
 
 
 @kernel

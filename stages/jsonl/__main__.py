@@ -5,16 +5,18 @@ Run alone: `python -m stages.jsonl`.
 
 from pathlib import Path
 
-from stages.process import run_stage
+from tohum.process import run_stage
 
 
 def main() -> None:
     # Worker processes import this module as well, and need neither pyarrow nor the rest of it.
-    from stages.config import load, load_runtime
+    from stages.jsonl.config import Jsonl
     from stages.jsonl.conversion import convert
+    from tohum.config.loading import load
+    from tohum.config.runtime import load_runtime
 
     convert(
-        load().jsonl,
+        load("jsonl", Jsonl),
         load_runtime(),
         raw=Path("data/raw"),
         out=Path("data/jsonl"),

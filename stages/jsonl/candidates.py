@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from stages.config import Jsonl
-from stages.errors import UserError
-from stages.fields import Fields, Mapped, compile_fields
+from stages.jsonl.config import Jsonl
 from stages.jsonl.text import Undecodable, decode
-from stages.outcomes import BROKEN, CORRUPT, NO_TEXT, UNDECODABLE
-from stages.raw import RawFile, read_raw
-from stages.readers import Block, Broken, Row, detect, read_blocks
-from stages.records import shard_paths
+from tohum.errors import UserError
+from tohum.fields import Fields, Mapped, compile_fields
+from tohum.formats.outcomes import BROKEN, CORRUPT, NO_TEXT, UNDECODABLE
+from tohum.formats.raw import RawFile, read_raw
+from tohum.formats.records import shard_paths
+from tohum.readers import Block, Broken, Row, detect, read_blocks
 
 UNIT_BYTES = 8 << 20
 
@@ -189,7 +189,7 @@ def _decided(fields: Fields, path: Path) -> tuple[Fields, set[tuple[str, ...]] |
     """Returns the mapping of a parquet file, whose rows all have its columns, and the paths that
     it needs; None is all of them.
     """
-    from stages.readers.columns import column_names  # pyarrow, which workers seldom need
+    from tohum.readers.columns import column_names  # pyarrow, which workers seldom need
 
     return fields.decide(column_names(path)) or (fields, None)
 

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import orjson
 
-from stages.errors import UserError
-from stages.outcomes import BROKEN, LOST, Totals
+from tohum.errors import UserError
+from tohum.formats.outcomes import BROKEN, LOST, Totals
 
 INSPECT = (
-    " `python -m stages.inspect PATH` tells what is in a data file, and proposes the jsonl.fields "
-    "for it."
+    " `tohum inspect PATH` tells what is in a data file, and proposes the jsonl.fields for it."
 )
 
 

@@ -12,30 +12,21 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from stages.blobs.fetched import Fetched, fetch, link_records
-from stages.config import Jsonl, Runtime, rules_of
 from stages.jsonl.candidates import Unit, file_units, record_units, row_units
 from stages.jsonl.checks import check_lost, check_not_empty
+from stages.jsonl.config import Jsonl, rules_of
 from stages.jsonl.duplicates import find_duplicates
 from stages.jsonl.mixing import Member, mixed
 from stages.jsonl.opt_out import OptOut, read_opt_out
 from stages.jsonl.preparing import Rulebook, prepare
 from stages.jsonl.writing import Origins, origins_of_shards, write_corpus
-from stages.outcomes import Totals
-from stages.raw import RawMember, raw_members
-from stages.tokens import ORIGINS
-from stages.workdir import (
-    atomic_write,
-    file_sha256,
-    fresh,
-    open_workdir,
-    publish,
-    work_key,
-    write_json,
-)
-
-# Of the code; as in dvc.yaml.
-BYTES_DEPEND_ON = ("jsonl", "cleaning", "fields", "kernel.py", "readers", "records.py")
+from tohum.config.runtime import Runtime
+from tohum.fetch.fetched import Fetched, fetch, link_records
+from tohum.files import atomic_write, file_sha256, fresh, publish, write_json
+from tohum.formats.outcomes import Totals
+from tohum.formats.raw import RawMember, raw_members
+from tohum.formats.tokens import ORIGINS
+from tohum.workdir import open_workdir, work_key
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +50,7 @@ def convert(
     tolerant = replace(config, max_lost_share=1)
     inputs = [raw / "manifest.jsonl", raw / "source.json"]
     inputs += [opt_out] if opt_out.is_file() else []
-    with open_workdir("jsonl", work_key("jsonl", [tolerant], inputs, BYTES_DEPEND_ON)) as work:
+    with open_workdir("jsonl", work_key("jsonl", [tolerant], inputs)) as work:
         finished = fresh(work / "jsonl")
         raws = raw_members(raw)
         conversion = Conversion(config, runtime, raws, read_opt_out(opt_out), work)

@@ -12,7 +12,7 @@ import numpy
 
 from stages.jsonl.filters import DuplicateFinder
 from stages.jsonl.prepared import KEPT, KEY, Prepared
-from stages.workdir import fresh
+from tohum.files import fresh
 
 
 @dataclass
@@ -51,7 +51,7 @@ def find_duplicates(units: list[Path], similarity: float | None, work: Path) -> 
     if similarity is None:
         return Duplicates(again, None, numpy.zeros(0, numpy.int64), empty)
 
-    from stages.cleaning.near_duplicates import find
+    from tohum.cleaning.near_duplicates import find
 
     signatures = (
         unit.signatures()[fresh_ones] for unit, _, fresh_ones in _first_documents(units, again)

@@ -14,8 +14,8 @@ import pyarrow
 from pathspec import GitIgnoreSpec
 from pyarrow import compute
 
-from stages.config import Jsonl
-from stages.outcomes import DUPLICATE, TOO_LONG, TOO_SHORT
+from stages.jsonl.config import Jsonl
+from tohum.formats.outcomes import DUPLICATE, TOO_LONG, TOO_SHORT
 
 WANTED = 0
 RULES = (

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from stages.config import Jsonl
 from stages.jsonl.candidates import Candidate
+from stages.jsonl.config import Jsonl
 from stages.jsonl.opt_out import OPTED_OUT, OptOut
 from stages.jsonl.text import normalise
-from stages.outcomes import TOO_LONG, TOO_SHORT
+from tohum.formats.outcomes import TOO_LONG, TOO_SHORT
 
 if TYPE_CHECKING:
-    from stages.cleaning.decontamination import Problems
+    from tohum.cleaning.decontamination import Problems
 
 CONTAMINATED = "holds a problem of a test set"
 
@@ -125,7 +125,7 @@ def _heuristics(rules: Jsonl) -> Callable[[str, str], str | None] | None:
     if limits == (None, None, None) and not any(others):
         return None
 
-    from stages.cleaning.heuristics import Rules, reject
+    from tohum.cleaning.heuristics import Rules, reject
 
     wanted = Rules(
         max_lines=rules.max_lines,
@@ -143,7 +143,7 @@ def _redaction(rules: Jsonl) -> Callable[[str], tuple[str, dict[str, int]]] | No
     if not rules.redact:
         return None
 
-    from stages.cleaning.redaction import redact
+    from tohum.cleaning.redaction import redact
 
     return partial(redact, kinds=rules.redact)
 
@@ -153,7 +153,7 @@ def _problems(rules: Jsonl) -> "list[Problems]":
     if not rules.decontaminate:
         return []
 
-    from stages.cleaning.decontamination import load
+    from tohum.cleaning.decontamination import load
 
     return [load(name) for name in rules.decontaminate]
 

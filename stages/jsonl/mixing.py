@@ -18,7 +18,7 @@ import orjson
 from stages.jsonl.duplicates import Duplicates
 from stages.jsonl.judging import dropped_line
 from stages.jsonl.prepared import KEPT, Origin, Prepared
-from stages.outcomes import DUPLICATE, NEAR_DUPLICATE, NOT_SAMPLED
+from tohum.formats.outcomes import DUPLICATE, NEAR_DUPLICATE, NOT_SAMPLED
 
 
 @dataclass

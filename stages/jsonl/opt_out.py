@@ -11,7 +11,7 @@ from typing import Any
 
 from pathspec import GitIgnoreSpec
 
-from stages.errors import UserError
+from tohum.errors import UserError
 
 OPTED_OUT = "opted out"
 SHA1 = re.compile("[0-9a-f]{40}")

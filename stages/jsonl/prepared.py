@@ -16,7 +16,7 @@ from typing import Any
 import numpy
 
 from stages.jsonl.judging import Judged
-from stages.workdir import atomic_write
+from tohum.files import atomic_write
 
 KEPT = 0
 KEY = numpy.dtype("V20")
@@ -83,7 +83,7 @@ def write_prepared(path: Path, judged: Iterable[Judged], with_signatures: bool) 
                 texts.append(item.text)
     _save(path.with_suffix(".npy"), numpy.array(rows, DOCUMENT))
     if with_signatures:
-        from stages.cleaning.minhash import signatures  # numba: half a second to import
+        from tohum.cleaning.minhash import signatures  # numba: half a second to import
 
         _save(path.with_suffix(".sig.npy"), signatures(texts))
     with atomic_write(path.with_suffix(".json"), "w") as file:

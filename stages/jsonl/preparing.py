@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from stages.bars import progress_bar
-from stages.config import Jsonl, Runtime
-from stages.errors import UserError
 from stages.jsonl.candidates import UNIT_BYTES, Unit
+from stages.jsonl.config import Jsonl
 from stages.jsonl.judging import Judge
 from stages.jsonl.opt_out import OptOut
 from stages.jsonl.prepared import is_prepared, write_prepared
-from stages.process import end_with_parent
+from tohum.config.runtime import Runtime
+from tohum.errors import UserError
+from tohum.process import end_with_parent
+from tohum.progress import progress_bar
 
 INLINE_UNITS = 4  # as few are judged before worker processes have started: 0.3 s
 

@@ -13,8 +13,8 @@ import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
 
-from stages.columns import top_columns
-from stages.errors import UserError
+from tohum.errors import UserError
+from tohum.sources.nested_columns import top_columns
 
 TYPES: dict[str, pyarrow.DataType] = {
     "id": pyarrow.string(),

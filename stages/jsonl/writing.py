@@ -6,12 +6,12 @@ from pathlib import Path
 
 import orjson
 
-from stages.config import Jsonl
+from stages.jsonl.config import Jsonl
 from stages.jsonl.mixing import Document
 from stages.jsonl.prepared import Origin
-from stages.outcomes import Totals
-from stages.records import ShardWriter, read_records, shard_paths, text_bytes
-from stages.workdir import atomic_write
+from tohum.files import atomic_write
+from tohum.formats.outcomes import Totals
+from tohum.formats.records import ShardWriter, read_records, shard_paths, text_bytes
 
 
 class Origins:

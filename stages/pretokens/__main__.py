@@ -2,13 +2,20 @@
 
 from pathlib import Path
 
-from stages.config import load, load_runtime
+from stages.pretokens.config import Pretokenizer
 from stages.pretokens.counting import count_corpus
-from stages.process import run_stage
+from tohum.config.loading import load
+from tohum.config.runtime import load_runtime
+from tohum.process import run_stage
 
 
 def main() -> None:
-    count_corpus(load().pretokenizer, load_runtime(), Path("data/jsonl"), Path("data/pretokens"))
+    count_corpus(
+        load("pretokenizer", Pretokenizer),
+        load_runtime(),
+        Path("data/jsonl"),
+        Path("data/pretokens"),
+    )
 
 
 if __name__ == "__main__":

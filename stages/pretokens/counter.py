@@ -9,16 +9,17 @@ from collections.abc import Iterable, Iterator
 
 import numpy
 
-from stages.kernel import Integer, kernel
-from stages.pretokens.scanner import pretoken_end
-from stages.pretokens.table import Array, Batch
+from tohum.formats.pretoken_table import Batch
+from tohum.kernels.arrays import Array
+from tohum.kernels.compilation import Integer, kernel
+from tohum.kernels.hashing import MIX
+from tohum.pretokenization.scanner import pretoken_end
+from tohum.pretokenization.words import PADDING, words_of
 
 PREFIX, START, LENGTH, COUNT = range(4)
 ENTRY_BYTES = 96  # 32, up to 16 of slots, and the rest while the entries are sorted
 FIRST_SLOTS = 1 << 16
-MIX = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio (Knuth, TAOCP 6.4)
 BATCH_ENTRIES = 4096
-PADDING = bytes(8)  # after a text, so that 8 bytes can be read at each of its own
 
 
 class PretokenCounter:
@@ -83,11 +84,6 @@ class PretokenCounter:
             )
         self.slots[:] = 0
         self.used[:] = 0
-
-
-def words_of(padded: Array) -> Array:
-    """Returns a view of bytes as the 8 bytes that start at each: uint64 (bytes - 7,)."""
-    return numpy.ndarray((len(padded) - 7,), numpy.dtype("<u8"), padded.data, strides=(1,))
 
 
 @kernel

@@ -22,14 +22,16 @@ from typing import Any
 import regex
 from tokenizers import Regex
 
-from stages.config import Pretokenizer, Runtime, bytes_of
-from stages.errors import UserError
-from stages.pretokens.classes import classes
-from stages.pretokens.patterns import KNOWN_PATTERNS
-from stages.pretokens.table import Batch, batch_of, write_table
-from stages.process import end_with_parent
-from stages.records import read_records, segments, shard_paths
-from stages.workdir import file_sha256, fresh, open_workdir, publish, work_key, write_json
+from stages.pretokens.config import Pretokenizer, bytes_of
+from tohum.config.runtime import Runtime
+from tohum.errors import UserError
+from tohum.files import file_sha256, fresh, publish, write_json
+from tohum.formats.pretoken_table import Batch, batch_of, write_table
+from tohum.formats.records import read_records, segments, shard_paths
+from tohum.pretokenization.classes import classes
+from tohum.pretokenization.patterns import KNOWN_PATTERNS
+from tohum.process import end_with_parent
+from tohum.workdir import open_workdir, work_key
 
 WORD_BYTES = 256  # of memory for a word in a Counter, on average
 WORDS_PER_BATCH = 4096

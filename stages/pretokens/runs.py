@@ -11,10 +11,11 @@ from typing import IO
 
 import numpy
 
-from stages.kernel import Integer, kernel
 from stages.pretokens.counter import BATCH_ENTRIES, compare
-from stages.pretokens.table import Array, Batch
-from stages.workdir import atomic_write
+from tohum.files import atomic_write
+from tohum.formats.pretoken_table import Batch
+from tohum.kernels.arrays import Array
+from tohum.kernels.compilation import Integer, kernel
 
 FAN_IN = 128  # runs merged at once: with blocks of 4,096 rows some 15 MB of buffers
 HEADER = numpy.dtype("<i8")

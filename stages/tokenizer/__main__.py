@@ -5,14 +5,15 @@ Run alone: `python -m stages.tokenizer`.
 
 from pathlib import Path
 
-from stages.config import load
-from stages.process import run_stage
+from stages.tokenizer.config import Tokenizer
 from stages.tokenizer.training import train_tokenizer
+from tohum.config.loading import load
+from tohum.process import run_stage
 
 
 def main() -> None:
     train_tokenizer(
-        load().tokenizer,
+        load("tokenizer", Tokenizer),
         pretokens=Path("data/pretokens"),
         out=Path("models/tokenizer"),
         metrics=Path("metrics/tokenizer.json"),

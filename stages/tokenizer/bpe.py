@@ -17,7 +17,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy
 
-from stages.pretokens.table import Array, Batch
 from stages.tokenizer.merges import Merge
 from stages.tokenizer.pairs import (
     COUNT,
@@ -29,6 +28,8 @@ from stages.tokenizer.pairs import (
 )
 from stages.tokenizer.rounds import merge_round
 from stages.tokenizer.words import compact, read_words, stop_of
+from tohum.formats.pretoken_table import Batch
+from tohum.kernels.arrays import Array
 
 SHRINK = 8  # `least` from round to round: a round of counting is cheap beside a long list of words
 SKETCH_CELLS = 1 << 20

@@ -17,11 +17,13 @@ from zipfile import BadZipFile
 import numpy
 from filelock import FileLock
 
-from stages.pretokens.table import META, Array, Batch, read_table
-from stages.special_tokens import SPECIAL_TOKENS
-from stages.tokenizer.alphabet import FIRST_ID, byte_ids
 from stages.tokenizer.merges import Merge, cut_merges, token_bytes
-from stages.workdir import atomic_write, project_root, work_key
+from tohum.files import atomic_write
+from tohum.formats.alphabet import FIRST_ID, byte_ids
+from tohum.formats.pretoken_table import META, Batch, read_table
+from tohum.formats.special_tokens import SPECIAL_TOKENS
+from tohum.kernels.arrays import Array
+from tohum.workdir import project_root, work_key
 
 log = logging.getLogger(__name__)
 

@@ -6,20 +6,12 @@ low), its count, and where in `lists` the words it occurs in are listed, and how
 
 import numpy
 
-from stages.kernel import Integer, allocating, kernel
-from stages.pretokens.table import Array
 from stages.tokenizer.words import COUNT_CELLS, count_of
+from tohum.kernels.arrays import Array
+from tohum.kernels.compilation import Integer, allocating, kernel
+from tohum.kernels.hashing import hash_pair
 
 KEY, COUNT, START, SIZE = range(4)
-MIX = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio (Knuth, TAOCP 6.4)
-
-
-@kernel
-def hash_pair(key: Integer) -> Integer:
-    """Returns a hash of a pair's key that is good in its low bits."""
-    hashed = numpy.uint64(key) * numpy.uint64(MIX)
-    hashed = (hashed ^ hashed >> numpy.uint64(32)) * numpy.uint64(MIX)
-    return hashed ^ hashed >> numpy.uint64(32)
 
 
 @kernel

@@ -2,8 +2,6 @@
 
 import numpy
 
-from stages.kernel import Integer, allocating, kernel
-from stages.pretokens.table import Array
 from stages.tokenizer.pairs import (
     COUNT,
     KEY,
@@ -16,6 +14,8 @@ from stages.tokenizer.pairs import (
     sift_up,
 )
 from stages.tokenizer.words import COUNT_CELLS, count_of, end_of
+from tohum.kernels.arrays import Array
+from tohum.kernels.compilation import Integer, allocating, kernel
 
 # The new pairs of a merge, by their other id: one row for the pair with that id on the left, then
 # one for each with that id on the right. A row is its count, words, last word and place in a list.

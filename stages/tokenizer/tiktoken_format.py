@@ -13,10 +13,10 @@ https://github.com/openai/tiktoken/blob/main/tiktoken/load.py
 from base64 import b64encode
 from pathlib import Path
 
-from stages.special_tokens import SPECIAL_TOKENS
-from stages.tokenizer.alphabet import FIRST_ID, byte_ids
 from stages.tokenizer.merges import Merge, token_bytes
-from stages.workdir import atomic_write
+from tohum.files import atomic_write
+from tohum.formats.alphabet import FIRST_ID, byte_ids
+from tohum.formats.special_tokens import SPECIAL_TOKENS
 
 
 def write_tiktoken(path: Path, merges: list[Merge]) -> None:

@@ -10,16 +10,17 @@ from typing import Any
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
-from stages.config import Tokenizer
-from stages.errors import UserError
-from stages.pretokens.table import META, read_meta
-from stages.special_tokens import SPECIAL_TOKENS
-from stages.tokenizer.alphabet import FIRST_ID, alphabet_order, byte_characters, byte_ids
-from stages.tokenizer.chat_template import write_chat_template
+from stages.tokenizer.config import Tokenizer
 from stages.tokenizer.merge_list import MergeList, merge_list
 from stages.tokenizer.merges import Merge, token_counts
 from stages.tokenizer.tiktoken_format import write_tiktoken
-from stages.workdir import atomic_write, fresh, open_workdir, publish, work_key, write_json
+from tohum.errors import UserError
+from tohum.files import atomic_write, fresh, publish, write_json
+from tohum.formats.alphabet import FIRST_ID, alphabet_order, byte_characters, byte_ids
+from tohum.formats.chat_template import write_chat_template
+from tohum.formats.pretoken_table import META, read_meta
+from tohum.formats.special_tokens import SPECIAL_TOKENS
+from tohum.workdir import open_workdir, work_key
 
 CURVE_POINTS = 64
 
@@ -164,20 +165,3 @@ def loses_no_byte(tokenizer: HuggingFaceTokenizer) -> bool:
     values = {character: byte for byte, character in enumerate(characters)}
     back = bytes(values[character] for token in vocabulary for character in token)
     return back == data and tokenizer.decode(ids) == data.decode(errors="replace")
-
-
-def load_tokenizer(folder: Path) -> HuggingFaceTokenizer:
-    """Loads a tokenizer that reads special tokens in a text as the characters they are.
-
-    Source code may well contain the text `<|endoftext|>`; only the pipeline itself may put that
-    token.
-
-    Raises:
-        UserError: there is no tokenizer.
-    """
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise UserError(f"{path} is missing. Run `dvc repro tokenizer`.")
-    tokenizer = HuggingFaceTokenizer.from_file(str(path))
-    tokenizer.encode_special_tokens = True
-    return tokenizer

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy
 
-from stages.kernel import Integer, inlined, kernel
-from stages.pretokens.table import Array, Batch
+from tohum.formats.pretoken_table import Batch
+from tohum.kernels.arrays import Array
+from tohum.kernels.compilation import Integer, inlined, kernel
 
 HALF_BITS = 15  # one less than a cell has: a half of a count is never STOP
 HALF_MASK = (1 << HALF_BITS) - 1

@@ -6,22 +6,25 @@ Run alone: `python -m stages.train`.
 
 from pathlib import Path
 
-from stages.config import load, load_runtime
-from stages.process import run_stage
+from stages.train.config import Train
 from stages.train.launching import share_processor, start_processes
+from tohum.config.loading import load
+from tohum.config.runtime import load_runtime
+from tohum.model.config import Model
+from tohum.process import run_stage
 
 
 def main() -> None:
-    config, runtime = load(), load_runtime()
+    model, config, runtime = load("model", Model), load("train", Train), load_runtime()
     share_processor()
-    start_processes(config.train.processes)
+    start_processes(config.processes)
     from stages.train.training import (
         train,
     )  # torch takes seconds to import: a mistake in the values shows first
 
     train(
-        config.model,
-        config.train,
+        model,
+        config,
         runtime,
         tokens=Path("data/tokens"),
         tokenizer_folder=Path("models/tokenizer"),

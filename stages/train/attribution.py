@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from stages.tokens import ORIGINS
-from stages.workdir import atomic_write, file_sha256, write_json
+from tohum.files import atomic_write, file_sha256, write_json
+from tohum.formats.tokens import ORIGINS
 
 MOST_ORIGINS = 2000  # in ATTRIBUTION.md; origins.jsonl has all
 

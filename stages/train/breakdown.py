@@ -14,9 +14,9 @@ import numpy
 import orjson
 import torch
 
-from stages.errors import UserError
-from stages.tokens import VALIDATION_DOCUMENTS, TokenSplit
 from stages.train.evaluation import document_windows, window_nats
+from tohum.errors import UserError
+from tohum.formats.tokens import VALIDATION_DOCUMENTS, TokenSplit
 
 
 def read_documents(tokens: Path, count: int) -> list[dict[str, Any]] | None:

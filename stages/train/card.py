@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from stages.config import Model, Train
+from stages.train.config import Train
+from tohum.model.config import Model
 
 HUB_LICENSES = {  # as sources write them, in lower case, and as the Hub does
     "0bsd": "0bsd",

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from stages.workdir import atomic_write
+from tohum.files import atomic_write
 
 KEPT = 2
 NAME = re.compile(r"checkpoint-(\d+)\.pt")

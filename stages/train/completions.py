@@ -9,8 +9,8 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from stages.errors import UserError
-from stages.sampling import Sampling, as_text, sample, text_prompt, vocabulary_bytes
+from tohum.decoding import Sampling, as_text, sample, text_prompt, vocabulary_bytes
+from tohum.errors import UserError
 
 NEW_TOKENS = 48
 SEPARATOR = "\n---\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import set_seed
 
-from stages.config import Train
+from stages.train.config import Train
 
 
 def set_determinism(config: Train) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.bars import progress_bar
-from stages.config import Model, Train
-from stages.workdir import atomic_write
+from stages.train.config import Train
+from tohum.files import atomic_write
+from tohum.model.config import Model
+from tohum.progress import progress_bar
 
 SHOWN_SECONDS = 10.0  # between two rows of plots/speed.csv
 SECONDS_BAR = "{l_bar}{bar}| {n_fmt} of {total_fmt} s{postfix}"  # a rate of seconds tells nothing

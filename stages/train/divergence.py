@@ -3,9 +3,9 @@
 import math
 from typing import NoReturn
 
-from stages.config import Train
-from stages.errors import UserError
 from stages.train.checkpoint import Progress
+from stages.train.config import Train
+from tohum.errors import UserError
 
 MEMORY = 0.98  # of the smoothed loss, for each step: half of it is of the last 34
 SETTLED = 50  # steps after which it is more than the noise of the first batches

@@ -9,9 +9,9 @@ import numpy
 import torch
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
-from stages.special_tokens import SPECIAL_TOKENS
-from stages.tokens import TokenSplit
 from stages.train.loss import IGNORED
+from tohum.formats.special_tokens import SPECIAL_TOKENS
+from tohum.formats.tokens import TokenSplit
 
 
 @dataclass

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from stages.tokenizer.training import load_tokenizer
-from stages.tokens import read_split
 from stages.train.breakdown import by_name, document_bits, document_bytes, read_documents
 from stages.train.completions import completions_page
 from stages.train.network import Network
 from stages.train.parsing import parse_share
 from stages.train.run import Run
+from tohum.formats.tokenizer import load_tokenizer
+from tohum.formats.tokens import read_split
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, Qwen3Config
 
-from stages.config import Model
-from stages.special_tokens import END_ID, END_OF_TEXT_ID, PADDING_ID
 from stages.train.network import NORM_EPSILON, matrix_parts
+from tohum.formats.special_tokens import END_ID, END_OF_TEXT_ID, PADDING_ID
+from tohum.model.config import Model
 
 ARCHITECTURES = {"llama": LlamaConfig, "qwen3": Qwen3Config}
 NAMES = {  # of ours: those of transformers, in the order of their rows

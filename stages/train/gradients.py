@@ -5,13 +5,13 @@ from typing import Any
 
 import torch
 
-from stages.config import Train
-from stages.errors import UserError
 from stages.train.batches import Windows
+from stages.train.config import Train
 from stages.train.loss import IGNORED
 from stages.train.network import Network
 from stages.train.probe import DTYPES
 from stages.train.processes import Peers, is_sharded, without_sum
+from tohum.errors import UserError
 
 NO_MEMORY = "can't allocate memory"  # of PyTorch's allocator for the CPU
 

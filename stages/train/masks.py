@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy
 
-from stages.special_tokens import (
+from tohum.formats.special_tokens import (
     END_ID,
     END_OF_TEXT_ID,
     MIDDLE_ID,

@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy
 
-from stages.special_tokens import END_OF_TEXT_ID, MIDDLE_ID, PREFIX_ID, SUFFIX_ID
 from stages.train.masks import document_at, is_conversation
+from tohum.formats.special_tokens import END_OF_TEXT_ID, MIDDLE_ID, PREFIX_ID, SUFFIX_ID
 
 Ids = numpy.ndarray[Any, Any]
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stages.config import Model
 from stages.train.loss import summed_loss, token_losses
+from tohum.model.config import Model
 
 NORM_EPSILON = 1e-6
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from stages.config import Train
+from stages.train.config import Train
 from stages.train.muon import Muon
 from stages.train.network import Network
 

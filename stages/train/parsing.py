@@ -13,8 +13,8 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from stages.sampling import Sampling, as_text, sample, text_prompt, vocabulary_bytes
-from stages.tokens import TokenSplit
+from tohum.decoding import Sampling, as_text, sample, text_prompt, vocabulary_bytes
+from tohum.formats.tokens import TokenSplit
 
 PROMPTS = 32
 NEW_TOKENS = 64

@@ -9,7 +9,7 @@ import time
 
 import torch
 
-from stages.config import Model
+from tohum.model.config import Model
 
 SIDE = 1024  # of the square matrices that measure the peak
 PROBE_SECONDS = 0.2  # of each measurement

@@ -21,9 +21,9 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
-from stages.config import Train
-from stages.errors import UserError
+from stages.train.config import Train
 from stages.train.network import Network
+from tohum.errors import UserError
 
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 

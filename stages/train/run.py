@@ -8,12 +8,10 @@ from typing import Any
 
 import torch
 
-from stages.config import Model, Runtime, Train
-from stages.tokenizer.training import load_tokenizer
-from stages.tokens import read_split
 from stages.train.batches import Windows
 from stages.train.checkpoint import Progress, State, load_checkpoint, save_checkpoint
 from stages.train.compilation import compile_blocks
+from stages.train.config import Train
 from stages.train.display import Display, operations_per_token
 from stages.train.divergence import refuse_gradient, watch_loss
 from stages.train.evaluation import (
@@ -31,6 +29,10 @@ from stages.train.optimizer import build_optimizers, set_learning_rate
 from stages.train.probe import DTYPES, allow_tf32, faster_precision, matrix_peak
 from stages.train.processes import Peers, put_back, spread, whole, whole_states, whole_weights
 from stages.train.schedule import learning_rate_share
+from tohum.config.runtime import Runtime
+from tohum.formats.tokenizer import load_tokenizer
+from tohum.formats.tokens import read_split
+from tohum.model.config import Model
 
 log = logging.getLogger(__name__)
 

@@ -10,27 +10,21 @@ from typing import Any
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from stages.config import Model, Runtime, Train
-from stages.errors import UserError
-from stages.tokenizer.chat_template import CHAT_TEMPLATE_FILE
-from stages.tokens import read_meta
 from stages.train.attribution import write_attribution
 from stages.train.card import model_card
 from stages.train.completions import read_prompts
+from stages.train.config import Train
 from stages.train.determinism import processor, set_determinism
 from stages.train.examination import examine
 from stages.train.export import export
 from stages.train.run import Run
-from stages.workdir import (
-    atomic_write,
-    file_sha256,
-    fresh,
-    open_workdir,
-    publish,
-    work_key,
-    workdir_path,
-    write_json,
-)
+from tohum.config.runtime import Runtime
+from tohum.errors import UserError
+from tohum.files import atomic_write, file_sha256, fresh, publish, write_json
+from tohum.formats.chat_template import CHAT_TEMPLATE_FILE
+from tohum.formats.tokens import read_meta
+from tohum.model.config import Model
+from tohum.workdir import open_workdir, work_key, workdir_path
 
 COLUMNS = ("step", "tokens", "learning_rate", "loss", "train_bits_per_byte", "bits_per_byte")
 

@@ -1,6 +1,0 @@
-"""Which column is which: from rows of any names to texts and conversations."""
-
-from stages.fields.mapping import Fields, Mapped, compile_fields
-from stages.fields.proposal import Proposal, as_override, describe
-
-__all__ = ["Fields", "Mapped", "Proposal", "as_override", "compile_fields", "describe"]

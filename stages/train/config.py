@@ -1,0 +1,66 @@
+"""The section `train` of the configuration."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tohum.config.sections import limits
+from tohum.errors import UserError
+
+
+@dataclass
+class Train:
+    """How the model is trained, and on what."""
+
+    compile: bool
+    seed: int = limits(minimum=0, maximum=2**32 - 1)
+    steps: int | None = limits(minimum=1)
+    minutes: float | None = limits(minimum=0.01)
+    fim_share: float = limits(minimum=0, maximum=1)
+    tokens_per_step: int = limits(minimum=8)
+    micro_batch_tokens: int = limits(minimum=8)
+    optimizer: str = limits(choices=("adamw", "muon"))
+    learning_rate: float = limits(minimum=1e-8, maximum=10)
+    momentum: float = limits(minimum=0, maximum=0.9999)
+    warmup_share: float = limits(minimum=0, maximum=1)
+    cooldown_share: float = limits(minimum=0, maximum=1)
+    weight_decay: float = limits(minimum=0, maximum=10)
+    beta1: float = limits(minimum=0, maximum=0.9999)
+    beta2: float = limits(minimum=0, maximum=0.999999)
+    gradient_clip: float = limits(minimum=1e-6)
+    log_every: int = limits(minimum=1)
+    evaluate_every: int = limits(minimum=1)
+    evaluate_tokens: int = limits(minimum=1)
+    device: str = limits(choices=("cpu", "cuda", "mps", "auto"))
+    precision: str = limits(choices=("float32", "bfloat16", "float16", "auto"))
+    processes: int = limits(minimum=1, maximum=4096)
+    sharding: str = limits(choices=("none", "full"))
+    threads: int = limits(minimum=1, maximum=4096)
+
+    def check(self, config: Any) -> None:
+        """Raises a UserError where the values contradict each other, or those of the model."""
+        context_length = config.model.context_length
+        if (self.steps is None) == (self.minutes is None):
+            raise UserError(
+                f"train.steps is {self.steps} and train.minutes is {self.minutes}: set one of them "
+                "and make the other null (steps give the same model again; minutes fit the time "
+                "you have)."
+            )
+        for key, value in (
+            ("tokens_per_step", self.tokens_per_step),
+            ("micro_batch_tokens", self.micro_batch_tokens),
+        ):
+            if value % context_length:
+                raise UserError(
+                    f"train.{key} is {value}, expected a multiple of model.context_length "
+                    f"({context_length})."
+                )
+        if self.tokens_per_step % self.micro_batch_tokens:
+            raise UserError(
+                f"train.tokens_per_step is {self.tokens_per_step}, expected a multiple of "
+                f"train.micro_batch_tokens ({self.micro_batch_tokens})."
+            )
+        if self.warmup_share + self.cooldown_share > 1:
+            raise UserError(
+                f"train.warmup_share ({self.warmup_share}) and train.cooldown_share "
+                f"({self.cooldown_share}) add up to more than 1: lower one of them."
+            )

@@ -1,0 +1,370 @@
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stages.compose.checking import SECTIONS, check
+from stages.compose.composition import compose, read_overrides, write_lock_file
+from stages.jsonl.config import rules_of
+from tohum.config.loading import load, load_values
+from tohum.config.runtime import load_runtime
+from tohum.errors import UserError
+from tohum.model.config import Model
+from tohum.sources.config import read_source
+from tohum.sources.local import LocalSource
+from tohum.sources.packages import PackagesSource
+
+CONF = Path(__file__).parents[3] / "conf"
+PRESETS = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
+
+
+def refusal(overrides: list[str], conf: Path = CONF) -> str:
+    with pytest.raises(UserError) as caught:
+        compose(conf, overrides)
+    return str(caught.value)
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(CONF, tmp_path / "conf"))
+
+
+def test_every_group_has_a_preset_on_disk() -> None:
+    assert {preset.parent.name for preset in PRESETS} == {"source", *SECTIONS}
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=str)
+def test_every_preset_composes(preset: Path) -> None:
+    overrides = [f"{preset.parent.name}={preset.name}"]
+    if preset.as_posix() == "source/local":
+        overrides.append("source.path=/home/me/code")
+    if preset.as_posix() == "source/hub":
+        overrides.append("source.repo_id=me/code")
+    if preset.as_posix() == "source/files":
+        overrides.append("source.paths=[qa.csv]")
+    values = compose(CONF, overrides)
+    own = yaml.safe_load((CONF / preset).with_suffix(".yaml").read_text("utf-8"))
+    assert own.pop("jsonl", {}).items() <= values["jsonl"].items()
+    for key, value in own.items():
+        if key != "defaults" and value != "???":
+            assert values[preset.parent.name][key] == value
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["source=tiny", "model=tiny", "train=tiny", "pretokenizer=gpt2"],
+        ["source=local", "source.path='/home/me/kod ğ'", "jsonl.shard_bytes=null"],
+        ["train.steps=null", "train.minutes=2.5"],
+    ],
+)
+def test_the_lock_file_loads_as_the_same_config(tmp_path: Path, overrides: list[str]) -> None:
+    values = compose(CONF, overrides)
+    path = tmp_path / "params.lock.yaml"
+    write_lock_file(path, values)
+    checked = check(values)
+    for name, section in vars(checked).items():
+        if name != "source":
+            assert load(name, type(section), path) == section
+    assert read_source(load_values("source", path)) == checked.source
+    assert path.read_text("utf-8").startswith("# The whole effective configuration")
+
+
+def test_the_lock_file_is_the_same_bytes_each_time(tmp_path: Path) -> None:
+    paths = [tmp_path / "one", tmp_path / "two"]
+    for path in paths:
+        write_lock_file(path, compose(CONF, ["model=tiny", "train=tiny"]))
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_the_kind_of_source_chooses_its_class() -> None:
+    assert isinstance(check(compose(CONF, [])).source, PackagesSource)
+    local = check(compose(CONF, ["source=local", "source.path=code"])).source
+    assert isinstance(local, LocalSource)
+    assert local.path == "code"
+
+
+def test_an_override_changes_its_value_and_no_other() -> None:
+    values, changed = compose(CONF, []), compose(CONF, ["tokenizer.vocab_size=4096"])
+    assert changed["tokenizer"]["vocab_size"] == 4096
+    values["tokenizer"]["vocab_size"] = 4096
+    assert changed == values
+
+
+def test_a_value_override_wins_over_the_preset_in_any_order() -> None:
+    tiny = compose(CONF, ["train=tiny"])
+    assert tiny["train"]["steps"] != 7
+    tiny["train"]["steps"] = 7
+    for overrides in (["train=tiny", "train.steps=7"], ["train.steps=7", "train=tiny"]):
+        assert compose(CONF, overrides) == tiny
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["model.num_layer=3"], "unknown key 'model.num_layer'. Did you mean 'num_layers'?"),
+        (["+model.zzz=3"], "unknown key 'model.zzz'. Known: architecture, hidden_size,"),
+        (["source.path=/home/me"], "unknown key 'source.path'."),
+        (["+trains.steps=3"], "unknown section 'trains'. Did you mean 'train'?"),
+        (["~model"], "the section 'model' is missing"),
+        (["~model.num_layers"], "model.num_layers has no value"),
+        (["source=local"], "source.path has no value: give it one"),
+        (["source.kind=web"], "source.kind is 'web', allowed: packages, local, files, hub, mix."),
+        (["tokenizer.vocab_size=many"], "tokenizer.vocab_size is 'many', expected a whole number"),
+        (["train.steps=1.5"], "train.steps is 1.5, expected a whole number or null"),
+        (["tokenizer.vocab_size=264"], "tokenizer.vocab_size is 264, expected at least 265."),
+        (["encode.validation_share=0.6"], "encode.validation_share is 0.6, expected at most 0.5."),
+        (["jsonl.compression=gzip"], "jsonl.compression is 'gzip', allowed: none, zstd."),
+        (["source.suffixes=null"], "source.suffixes is None, expected list[str]"),
+        (["source.suffixes=.py"], "source.suffixes is '.py', expected list[str]"),
+        (["source.packages=[null]"], "source.packages is [None], expected list[str]"),
+        (["jsonl.min_bytes=null"], "jsonl.min_bytes is None, expected a whole number"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_key_and_what_is_allowed(
+    overrides: list[str], told: str
+) -> None:
+    assert refusal(overrides).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "keys"),
+    [
+        (["model.hidden_size=100", "model.num_heads=4"], ["model.hidden_size is 100", "(8)"]),
+        (
+            ["model.num_heads=4", "model.num_key_value_heads=3", "model.hidden_size=64"],
+            ["model.num_heads is 4", "num_key_value_heads (3)"],
+        ),
+        (["train.steps=9", "train.minutes=1"], ["train.steps is 9", "train.minutes is 1", "null"]),
+        (["train.steps=null"], ["train.steps is None", "train.minutes is None"]),
+        (
+            ["train.tokens_per_step=1000", "model.context_length=256"],
+            ["train.tokens_per_step is 1000", "context_length (256)"],
+        ),
+        (
+            ["train.micro_batch_tokens=300", "model.context_length=256"],
+            ["train.micro_batch_tokens is 300", "(256)"],
+        ),
+        (
+            [
+                "train.tokens_per_step=1024",
+                "train.micro_batch_tokens=768",
+                "model.context_length=256",
+            ],
+            ["tokens_per_step is 1024", "(768)"],
+        ),
+        (
+            ["train.warmup_share=0.5", "train.cooldown_share=0.6"],
+            ["warmup_share (0.5)", "cooldown_share (0.6)", "lower one"],
+        ),
+        (
+            ["jsonl.min_bytes=20", "jsonl.max_bytes=10"],
+            ["jsonl.min_bytes is 20", "jsonl.max_bytes (10)"],
+        ),
+    ],
+)
+def test_values_that_do_not_go_together_are_told_with_both_keys(
+    overrides: list[str], keys: list[str]
+) -> None:
+    told = refusal(overrides)
+    assert [key for key in keys if key not in told] == []
+
+
+def test_an_unknown_preset_is_told_with_the_known_ones() -> None:
+    told = refusal(["model=huge"])
+    assert "['model=huge'] do not compose: " in told
+    assert "Could not find 'model/huge'" in told
+    assert "laptop" in told
+    assert "tiny" in told
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "modle=tiny",
+        "model=[",
+        "model.num_layers",
+        "model=null",
+        "model.num_layers=1,2",
+        "source.suffixes=${no.such.key}",
+        "",
+    ],
+)
+def test_an_override_that_hydra_refuses_is_told(override: str) -> None:
+    assert refusal([override]).startswith(f"conf/ and the overrides [{override!r}] do not compose")
+
+
+RESOLVERS = pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("${oc.env:HOME}", "secrets leak"),
+        ("${ oc.env : HOME}", "secrets leak"),
+        ("${oc.decode:${oc.env:HOME}}", "secrets leak"),
+        ("${hydra:runtime.cwd}", "no value outside Hydra"),
+    ],
+)
+
+
+@RESOLVERS
+def test_a_preset_may_not_use_what_differs_between_machines(
+    conf: Path, written: str, why: str
+) -> None:
+    path = conf / "source" / "local.yaml"
+    path.write_text(path.read_text("utf-8").replace("path: ???", f'path: "{written}"'), "utf-8")
+    told = refusal(["source=local"], conf)
+    assert str(path) in told
+    assert why in told
+
+
+@RESOLVERS
+def test_an_override_may_not_use_what_differs_between_machines(written: str, why: str) -> None:
+    told = refusal(["source=local", f"source.path={written}"])
+    assert told.startswith(f"params.yaml: the override 'source.path={written}' uses")
+    assert why in told
+
+
+def test_one_value_may_refer_to_another() -> None:
+    values = compose(CONF, ["model.intermediate_size=${model.hidden_size}"])
+    assert values["model"]["intermediate_size"] == values["model"]["hidden_size"]
+
+
+@pytest.mark.parametrize("text", ["hidden_size: [\n", "a: 1\na: 2\n"])
+def test_a_preset_that_is_not_yaml_is_told_by_file(conf: Path, text: str) -> None:
+    (conf / "model" / "laptop.yaml").write_text(text)
+    told = refusal([], conf)
+    assert "do not compose" in told
+    assert "laptop.yaml" in told
+
+
+def test_overrides_are_read_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("overrides: [model=tiny, train.steps=3]\n")
+    assert read_overrides(path) == ["model=tiny", "train.steps=3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "None"),
+        ("override: []", "None"),
+        ("overrides:", "None"),
+        ("overrides: model=tiny", "'model=tiny'"),
+        ("overrides: [1]", "[1]"),
+        ("overrides: {model: tiny}", "{'model': 'tiny'}"),
+        ("[model=tiny]", "None"),
+    ],
+)
+def test_overrides_of_another_form_are_told_with_an_example(
+    tmp_path: Path, text: str, found: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_overrides(path)
+    assert str(caught.value).startswith(
+        f"{path}: overrides is {found}, expected a list of strings such as [source=local,"
+    )
+
+
+def test_malformed_overrides_are_told_by_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("overrides: []\nmore: [\n")
+    with pytest.raises(UserError, match=r"params\.yaml is not YAML: (.|\n)*line 3"):
+        read_overrides(path)
+
+
+def test_missing_overrides_are_told_with_the_command_that_restores_them(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"params\.yaml is missing.*git checkout"):
+        read_overrides(tmp_path / "params.yaml")
+
+
+def test_a_missing_lock_file_is_told_with_the_command_that_writes_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"params\.lock\.yaml is missing.*`dvc repro compose`"):
+        load("model", Model, tmp_path / "params.lock.yaml")
+
+
+def test_a_lock_file_edited_by_hand_is_checked_too(tmp_path: Path) -> None:
+    values = compose(CONF, [])
+    values["model"]["num_layers"] = 0
+    write_lock_file(tmp_path / "params.lock.yaml", values)
+    with pytest.raises(UserError, match=r"model\.num_layers is 0, expected at least 1"):
+        load("model", Model, tmp_path / "params.lock.yaml")
+
+
+def test_a_malformed_file_of_values_is_told_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "runtime.yaml"
+    path.write_text("workers: [")
+    with pytest.raises(UserError, match=r"runtime\.yaml is not YAML: (.|\n)*`git checkout`"):
+        load_runtime(path)
+
+
+@pytest.mark.parametrize("values", [None, [], "text"])
+def test_a_configuration_that_is_no_mapping_is_told_with_its_sections(values: Any) -> None:
+    with pytest.raises(UserError, match="expected the sections source, jsonl, pretokenizer"):
+        check(values)
+
+
+def test_the_shipped_runtime_values_are_allowed() -> None:
+    runtime = dataclasses.asdict(load_runtime(CONF / "runtime.yaml"))
+    assert runtime == yaml.safe_load((CONF / "runtime.yaml").read_text("utf-8"))
+
+
+def test_a_list_of_sources_is_a_mix_of_presets_with_names() -> None:
+    values = compose(
+        CONF,
+        [
+            "source=[packages, mine:local, qa:files]",
+            "source.mine.path=/home/me/code",
+            "source.qa.paths=[qa.csv,more/*.jsonl]",
+            "jsonl.sources.qa.weight=2.5",
+            "jsonl.min_bytes=100",
+        ],
+    )
+    assert values["source"]["kind"] == "mix"
+    sources = values["source"]["sources"]
+    assert list(sources) == ["packages", "mine", "qa"], "in the order in which they are named"
+    assert sources["packages"] == compose(CONF, [])["source"]
+    assert (sources["mine"]["kind"], sources["mine"]["path"]) == ("local", "/home/me/code")
+    assert sources["qa"]["paths"] == ["qa.csv", "more/*.jsonl"]
+    config = check(values)
+    assert rules_of(config.jsonl, "packages").min_bytes == 100
+    qa = rules_of(config.jsonl, "qa")
+    assert (qa.min_bytes, qa.weight) == (1, 2.5), "what its preset says, and the override"
+
+
+def test_an_override_beats_what_a_source_preset_says_of_jsonl() -> None:
+    files = ["source=files", "source.paths=[a.csv]"]
+    assert compose(CONF, files)["jsonl"]["min_bytes"] == 1
+    assert compose(CONF, [*files, "jsonl.min_bytes=7"])["jsonl"]["min_bytes"] == 7
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["source=[packages,qa:files]"], "source.qa.paths has no value"),
+        (["source=[packages,nothing]"], "conf/ and the overrides"),
+        (["source=[packages,packages]"], "source=[packages,packages]: 'packages' is there twice"),
+        (["source=[a b:local]"], "source=[a b:local]: 'a b' is no name"),
+        (["source=[]"], "the source is a list of none"),
+        (["source=[tiny]", "source.tyni.kind=hub"], "the override 'source.tyni.kind=hub' is for a"),
+        (["source=[tiny]", "jsonl.sources.tyni.weight=2"], "jsonl.sources has 'tyni', which is no"),
+        (
+            ["source=[tiny]", "jsonl.sources.tiny.wieght=2"],
+            "unknown key 'jsonl.sources.tiny.wieght'",
+        ),
+        (["source=[tiny]", "jsonl.sources.tiny.weight=0"], "jsonl.sources.tiny.weight is 0"),
+        (
+            ["source=[tiny]", "jsonl.sources.tiny.near_duplicates=0.8"],
+            "jsonl.sources.tiny.near_duplicates can't be set for one source",
+        ),
+        (["jsonl.sources.packages.weight=2"], "jsonl.sources has 'packages', which is no source"),
+        (["jsonl.redact=[names]"], "jsonl.redact has 'names', allowed: emails, secrets"),
+        (["source.kind=mix"], "the source is a list of none"),
+    ],
+)
+def test_a_list_that_can_not_be_is_refused(overrides: list[str], told: str) -> None:
+    assert refusal(overrides).startswith(told)

@@ -1,0 +1,235 @@
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.jsonl.config import Jsonl
+from stages.jsonl.conversion import convert
+from tests.tiny import rules, runtime
+from tohum.errors import UserError
+from tohum.files import file_sha256
+from tohum.formats.raw import RawFile, write_raw
+from tohum.formats.records import read_records, shard_paths
+
+CONFIG = rules(max_bytes=100)
+Files = list[tuple[str, bytes]]
+
+
+class Project:
+    """A folder with raw files to convert."""
+
+    def __init__(self, root: Path) -> None:
+        self.raw, self.out = root / "data" / "raw", root / "data" / "jsonl"
+        self.metrics = root / "metrics" / "jsonl.json"
+        self.work = root / ".work" / "jsonl"
+        self.opt_out = root / "conf" / "opt_out.txt"
+
+    def convert(self, files: Files, config: Jsonl = CONFIG) -> None:
+        self.raw.mkdir(parents=True, exist_ok=True)
+        write_raw(self.raw, "local", ((raw_file(*file), file[1]) for file in files), {})
+        self.run(config)
+
+    def run(self, config: Jsonl = CONFIG) -> None:
+        convert(
+            config,
+            runtime(),
+            raw=self.raw,
+            out=self.out,
+            metrics=self.metrics,
+            plot=self.metrics.with_name("rules.csv"),
+            opt_out=self.opt_out,
+        )
+
+    def refusal(self, files: Files, config: Jsonl) -> str:
+        with pytest.raises(UserError) as caught:
+            self.convert(files, config)
+        return str(caught.value)
+
+    def records(self) -> list[dict[str, Any]]:
+        return [record for path in shard_paths(self.out) for record in read_records(path)]
+
+    def contents(self) -> list[str]:
+        return [record["content"] for record in self.records()]
+
+    def dropped(self) -> list[dict[str, Any]]:
+        lines = (self.out / "dropped.jsonl").read_text("utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def reasons(self) -> dict[str, str]:
+        return {line["path"]: line["reason"] for line in self.dropped()}
+
+    def counts(self) -> dict[str, Any]:
+        counts: dict[str, Any] = json.loads(self.metrics.read_text())
+        return counts
+
+
+def raw_file(path: str, content: bytes) -> RawFile:
+    return RawFile(
+        path=path,
+        id=hashlib.sha1(content).hexdigest(),
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        source="local",
+        repo="repo",
+        license="MIT",
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path)
+
+
+MIXED: Files = [
+    ("z.py", b"first\n"),
+    ("a.py", b"\xef\xbb\xbfmark\r\n"),
+    ("latin.py", b"# coding: latin-1\n# \xe9\n"),
+    ("latin.txt", b"\xe9\n"),
+    ("copy.py", b"first\r\n"),
+    ("long.py", b"x" * 101),
+    ("empty.py", b""),
+]
+
+
+def test_documents_are_text_with_line_feeds_in_input_order(project: Project) -> None:
+    project.convert(MIXED)
+    assert project.contents() == ["first\n", "mark\n", "# coding: latin-1\n# é\n"]
+
+
+def test_a_record_says_where_its_text_came_from(project: Project) -> None:
+    project.convert(MIXED)
+    assert project.records()[1] == {
+        "content": "mark\n",
+        "id": hashlib.sha1(b"\xef\xbb\xbfmark\r\n").hexdigest(),  # of the bytes as they were found
+        "source": "local",
+        "path": "a.py",
+        "repo": "repo",
+        "license": "MIT",
+    }
+
+
+def test_every_dropped_file_is_listed_with_its_reason(project: Project) -> None:
+    project.convert(MIXED)
+    assert project.reasons() == {
+        "latin.txt": "undecodable",
+        "copy.py": "duplicate",
+        "long.py": "longer than max_bytes",
+        "empty.py": "shorter than min_bytes",
+    }
+    assert project.dropped()[0] == {
+        "path": "latin.txt",
+        "repo": "repo",
+        "id": hashlib.sha1(b"\xe9\n").hexdigest(),
+        "reason": "undecodable",
+        "bytes": 0,
+        "detail": "neither UTF-8 nor an encoding that it declares",
+    }
+
+
+def test_the_counts_add_up_to_the_files(project: Project) -> None:
+    project.convert(MIXED)
+    counts = project.counts()
+    assert counts["files"] == len(MIXED)
+    assert counts["documents"] == len(project.records()) == 3
+    lost = counts["missing"] + counts["corrupt"] + counts["undecodable"]
+    filtered = sum(counts["filtered"].values())
+    assert counts["documents"] + lost + filtered == counts["files"]
+    assert lost + filtered == len(project.dropped())
+    assert counts["bytes"] == sum(len(text.encode()) for text in project.contents())
+    assert counts["shards"] == 1
+
+
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_the_manifest_is_true(project: Project, compression: str) -> None:
+    files = [(f"{number}.py", f"document {number}\n".encode() * 5) for number in range(60)]
+    project.convert(files, replace(CONFIG, shard_bytes=1024, compression=compression))
+    manifest = json.loads((project.out / "manifest.json").read_text())
+    assert manifest["raw_manifest_sha256"] == file_sha256(project.raw / "manifest.jsonl")
+    paths = shard_paths(project.out)
+    assert [shard["name"] for shard in manifest["shards"]] == [path.name for path in paths]
+    assert len(paths) == project.counts()["shards"] > 3
+    for shard, path in zip(manifest["shards"], paths, strict=True):
+        assert shard["sha256"] == file_sha256(path)
+        assert shard["bytes"] == path.stat().st_size
+        assert shard["documents"] == len(list(read_records(path)))
+    assert len(project.records()) == 60
+
+
+def test_limits_are_inclusive_and_count_utf_8_bytes(project: Project) -> None:
+    files = [("3", b"abc"), ("4", "éé".encode()), ("5", b"abcde"), ("6", "ééé".encode())]
+    project.convert(files, replace(CONFIG, min_bytes=4, max_bytes=5))
+    assert project.contents() == ["éé", "abcde"]
+    assert project.reasons() == {"3": "shorter than min_bytes", "6": "longer than max_bytes"}
+
+
+def test_limits_hold_for_the_normalised_text(project: Project) -> None:
+    project.convert([("a", b"a\r\n\r\n\r\n"), ("b", b"b")], replace(CONFIG, max_bytes=4))
+    assert project.contents() == ["a\n\n\n", "b"]
+
+
+def test_the_first_of_equal_documents_stays(project: Project) -> None:
+    project.convert([("one.py", b"same\n"), ("two.py", b"same\r"), ("three.py", b"same\n")])
+    assert [record["path"] for record in project.records()] == ["one.py"]
+    assert project.reasons() == {"two.py": "duplicate", "three.py": "duplicate"}
+
+
+def test_the_same_files_make_the_same_bytes(project: Project) -> None:
+    project.convert(MIXED)
+    first = {path.name: path.read_bytes() for path in project.out.iterdir()}
+    project.convert(MIXED)
+    assert {path.name: path.read_bytes() for path in project.out.iterdir()} == first
+    assert set(first) == {"corpus.jsonl", "dropped.jsonl", "manifest.json", "origins.jsonl"}
+
+
+def test_a_share_of_undecodable_files_at_the_limit_is_allowed(project: Project) -> None:
+    files = [("bad.txt", b"\xff"), *((f"{number}.txt", b"%d" % number) for number in range(3))]
+    project.convert(files, replace(CONFIG, max_lost_share=0.25))
+    assert project.counts()["undecodable"] == 1
+
+
+def test_too_many_undecodable_files_are_refused(project: Project) -> None:
+    files = [("bad.txt", b"\xff"), ("1.txt", b"1"), ("2.txt", b"2"), ("3.txt", b"3")]
+    told = project.refusal(files, replace(CONFIG, max_lost_share=0.2))
+    assert told.startswith("1 of 4 documents of 'local' are lost (1 undecodable)")
+    assert "jsonl.max_lost_share (20.0%)" in told
+    assert "Raise the share" in told
+    assert not project.out.exists()
+    assert not project.metrics.exists()
+
+
+@pytest.mark.parametrize("files", [[], [("a.py", b"short\n")]])
+def test_an_empty_corpus_is_refused_with_what_to_check(project: Project, files: Files) -> None:
+    told = project.refusal(files, replace(CONFIG, min_bytes=50))
+    assert told.startswith(f"the corpus is empty: of {len(files)} documents none made a record")
+    assert "the rules of the section jsonl" in told
+    assert not project.out.exists()
+
+
+def test_a_failed_conversion_leaves_the_last_output_as_it_was(project: Project) -> None:
+    project.convert(MIXED)
+    before = {path.name: path.read_bytes() for path in project.out.iterdir()}
+    archive = project.raw / "part-00000.tar"
+    archive.write_bytes(archive.read_bytes().replace(b"x" * 101, b"y" * 101))
+    with pytest.raises(UserError, match=r"long\.py does not have the SHA-256"):
+        project.run()
+    assert {path.name: path.read_bytes() for path in project.out.iterdir()} == before
+
+
+def test_a_conversion_after_a_failed_one_holds_nothing_of_it(project: Project) -> None:
+    project.raw.mkdir(parents=True)
+    write_raw(project.raw, "local", ((raw_file(*file), file[1]) for file in MIXED), {})
+    archive = project.raw / "part-00000.tar"
+    good = archive.read_bytes()
+    archive.write_bytes(good.replace(b"x" * 101, b"y" * 101))
+    with pytest.raises(UserError):
+        project.run()
+    archive.write_bytes(good)
+    project.run()
+    assert len(project.contents()) == 3
+    assert len(project.dropped()) == 4
+    assert [path.suffix for path in project.work.iterdir()] in ([], [".lock"])

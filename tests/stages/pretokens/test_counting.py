@@ -1,0 +1,318 @@
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.pretokens import counting, runs
+from stages.pretokens.config import Pretokenizer, bytes_of
+from stages.pretokens.counting import count_corpus, is_sampled
+from tests.tohum.pretokenization.test_scanner import TEXTS, by_tokenizers
+from tests.tiny import (
+    conversation,
+    documents,
+    file_bytes,
+    pattern,
+    record,
+    run_stage,
+    runtime,
+    start_stage,
+    table_counts,
+    write_corpus,
+    write_project,
+    write_tiny_tokenizer,
+)
+from tohum.errors import UserError
+from tohum.formats.pretoken_table import read_meta
+from tohum.workdir import project_root, work_key
+
+PRESETS = ("gpt4", "gpt2")
+CUSTOM = r"\p{L}+|[^\p{L}]+"
+# Words that share their first 8 bytes, in three documents, some of them in more than one.
+MANY_WORDS = [
+    " ".join(
+        "identifier_"[: number % 12] + "".join(chr(ord(digit) + 49) for digit in str(number * step))
+        for number in range(3000)
+    )
+    for step in (1, 3, 7)
+]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def settings_of(**values: Any) -> Pretokenizer:
+    """The gpt4 preset, with other values for some keys."""
+    given = {"pattern": pattern(), "max_pretoken_bytes": 256, "sample_share": 1.0}
+    return Pretokenizer(**{**given, "max_memory": "2GB", **values})
+
+
+def counted(
+    texts: Sequence[str | dict[str, Any]], out: str = "out", workers: int = 1, **values: Any
+) -> Path:
+    """Runs the stage and returns the folder of the table."""
+    jsonl = write_corpus(Path(f"jsonl-{out}"), texts)
+    count_corpus(settings_of(**values), runtime(workers), jsonl, Path(out))
+    return Path(out)
+
+
+def expected(texts: Sequence[str], max_bytes: int = 256, preset: str = "gpt4") -> Counter[bytes]:
+    """The counts as the definition reads."""
+    words = (word.encode() for text in texts for word in by_tokenizers(pattern(preset))(text))
+    return Counter(
+        word[start : start + max_bytes]
+        for word in words
+        for start in range(0, len(word), max_bytes)
+    )
+
+
+def test_counts_add_up_to_the_bytes_of_the_corpus() -> None:
+    texts = [*documents(60), "é中\U0001f600" * 9]
+    out = counted(texts)
+    size = sum(len(text.encode()) for text in texts)
+    assert sum(len(word) * count for word, count in table_counts(out).items()) == size
+    assert read_meta(out)["bytes"] == size
+
+
+def test_every_occurrence_is_counted() -> None:
+    out = counted(["a = a + b\n", "a = 1\n"])
+    assert table_counts(out) == {
+        b"a": 2,
+        b" =": 2,
+        b" a": 1,
+        b" +": 1,
+        b" b": 1,
+        b" ": 1,
+        b"1": 1,
+        b"\n": 2,
+    }
+
+
+def test_another_number_of_workers_gives_the_same_bytes() -> None:
+    texts = documents(80)
+    one, two = counted(texts, "one"), counted(texts, "two", workers=2)
+    assert len(list(Path("jsonl-two").glob("part-*"))) > 2
+    assert file_bytes(one) == file_bytes(two)
+
+
+def test_another_order_of_documents_gives_the_same_table() -> None:
+    texts = documents(60)
+    one, two = counted(texts, "one"), counted(texts[::-1], "two")
+    assert (one / "pretokens.parquet").read_bytes() == (two / "pretokens.parquet").read_bytes()
+
+
+def test_a_long_pretoken_is_cut_to_pieces_of_the_largest_size() -> None:
+    assert table_counts(counted(["x" * 25], max_pretoken_bytes=10)) == {b"x" * 10: 2, b"x" * 5: 1}
+
+
+@settings(deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=3), st.integers(2, 9), st.sampled_from(PRESETS))
+def test_the_kernel_counts_as_the_definition_reads(
+    texts: list[str], max_bytes: int, preset: str
+) -> None:
+    number = len(list(Path().glob("out*")))
+    out = counted(texts, f"out{number}", pattern=pattern(preset), max_pretoken_bytes=max_bytes)
+    assert table_counts(out) == expected(texts, max_bytes, preset)
+
+
+def test_a_pattern_that_misses_characters_is_refused() -> None:
+    jsonl = write_corpus(Path("jsonl"), ["ab 12"])
+    config = settings_of(pattern=r"\p{L}+|\s")
+    with pytest.raises(UserError, match=r"matches 3 of the 5 characters of .*Add an alternative"):
+        count_corpus(config, runtime(), jsonl, Path("out"))
+    assert not Path("out").exists()
+
+
+def test_a_pattern_that_is_no_regular_expression_is_refused() -> None:
+    config = settings_of(pattern="(?:a")
+    with pytest.raises(UserError, match=r"pretokenizer\.pattern is not a regular expression: .*\)"):
+        count_corpus(config, runtime(), Path("jsonl"), Path("out"))
+
+
+def test_a_pattern_that_tokenizers_cannot_read_is_refused() -> None:
+    config = settings_of(pattern=r"(?s:.)")
+    with pytest.raises(UserError, match=r"undefined group option\): write it without"):
+        count_corpus(config, runtime(), Path("jsonl"), Path("out"))
+
+
+def test_a_pattern_with_capturing_groups_is_refused() -> None:
+    config = settings_of(pattern=r"(a)|[^a]")
+    with pytest.raises(UserError, match=r"capturing groups: write \(\?:\.\.\.\) in place"):
+        count_corpus(config, runtime(), Path("jsonl"), Path("out"))
+
+
+def test_the_meta_names_the_pattern_and_the_input() -> None:
+    out = counted(["a"])
+    meta = read_meta(out)
+    assert meta["pattern"] == pattern()
+    assert meta["pretokens"] == meta["different_pretokens"] == meta["bytes"] == 1
+
+
+def test_unfinished_work_is_gone_after_a_good_run() -> None:
+    counted(documents(3))
+    assert not [path for path in Path(".work/pretokens").iterdir() if path.is_dir()]
+
+
+def test_equal_shards_count_twice() -> None:
+    jsonl = write_corpus(Path("jsonl"), ["a b"] * 2, shard_bytes=10)
+    assert len(list(jsonl.glob("part-*"))) == 2
+    count_corpus(settings_of(), runtime(), jsonl, Path("out"))
+    assert table_counts(Path("out")) == {b"a": 2, b" b": 2}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_regex_path_counts_what_the_kernel_counts(preset: str) -> None:
+    texts = [*documents(40), "é中\U0001f600\r\n" * 50, ""]
+    same_cut = f"(?:{pattern(preset)})"
+    kernel = counted(texts, "kernel", pattern=pattern(preset), max_pretoken_bytes=5)
+    engine = counted(texts, "engine", pattern=same_cut, max_pretoken_bytes=5, workers=2)
+    assert table_counts(kernel) == table_counts(engine) == expected(texts, 5, preset)
+
+
+def test_a_smaller_memory_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = counted(MANY_WORDS, "large")
+    written: list[str] = []
+    write = runs.write_run
+
+    def noted(path: Path, batches: Any) -> None:
+        written.append(path.name)
+        write(path, batches)
+
+    monkeypatch.setattr(runs, "write_run", noted)
+    monkeypatch.setattr(counting, "bytes_of", lambda _: 20_000)
+    monkeypatch.setattr(runs, "FAN_IN", 3)
+    small = counted(MANY_WORDS, "small", workers=2)
+    assert len(written) > 9
+    assert any(name.startswith("merged-") for name in written)
+    assert file_bytes(large) == file_bytes(small)
+
+
+def test_a_smaller_memory_gives_the_same_bytes_with_a_custom_pattern(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    large = counted(MANY_WORDS, "large", pattern=CUSTOM)
+    assert 2 * counting.WORD_BYTES * len(table_counts(large)) > 10**6
+    small = counted(MANY_WORDS, "small", pattern=CUSTOM, max_memory="1MB")
+    assert file_bytes(large) == file_bytes(small)
+
+
+def test_a_pretoken_longer_than_the_table_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "bytes_of", lambda _: 1000)
+    texts = ["a b", "x" * 100_000, "y" * 50_000 + " z"]
+    assert table_counts(counted(texts, max_pretoken_bytes=3)) == expected(texts, 3)
+
+
+def test_a_pretoken_does_not_cross_two_messages() -> None:
+    chat = conversation("abc", "def", "'", "s x")
+    assert table_counts(counted([chat, "abc"])) == {
+        b"abc": 2,
+        b"def": 1,
+        b"'": 1,
+        b"s": 1,
+        b" x": 1,
+    }
+
+
+def test_a_sample_is_the_documents_below_the_share_and_is_reported() -> None:
+    texts = documents(80)
+    out = counted(texts, sample_share=0.4)
+    taken = [text for text in texts if is_sampled(record(text)["id"], 0.4)]
+    assert 15 < len(taken) < 50
+    assert table_counts(out) == expected(taken)
+    meta = read_meta(out)
+    assert (meta["sample_share"], meta["sampled_documents"], meta["documents"]) == (
+        0.4,
+        len(taken),
+        80,
+    )
+
+
+def test_an_exact_count_says_nothing_of_a_sample() -> None:
+    assert "sample_share" not in read_meta(counted(documents(3)))
+
+
+def test_memory_is_no_part_of_the_work_and_the_sample_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: list[str] = []
+
+    def noted(*facts: Any) -> str:
+        keys.append(work_key(*facts))
+        return keys[-1]
+
+    monkeypatch.setattr(counting, "work_key", noted)
+    changes: tuple[dict[str, Any], ...] = ({}, {"max_memory": "1MB"}, {"sample_share": 0.9})
+    for number, values in enumerate(changes):
+        counted(["a b"], f"out{number}", **values)
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_killed_count_goes_on_after_the_shards_that_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    texts = documents(80)
+    whole = counted(texts, "whole")
+    real = counting.count_shard
+    counts = []
+
+    def dies_at_the_third(path: Path, **values: Any) -> dict[str, Any]:
+        counts.append(path.name)
+        if len(counts) == 3:
+            raise KeyboardInterrupt
+        return real(path, **values)
+
+    monkeypatch.setattr(counting, "count_shard", dies_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        counted(texts, "killed")
+    work = [path for path in (project_root() / ".work/pretokens").iterdir() if path.is_dir()]
+    marks = [path for folder in work for path in folder.glob("*.json")]
+    assert 2 <= len(marks) < len(list(Path("jsonl-killed").glob("part-*")))
+    times = {path: path.stat().st_mtime_ns for path in marks}
+    seen = {}
+
+    def looks(path: Path, **values: Any) -> dict[str, Any]:
+        facts = real(path, **values)
+        seen.update({mark: mark.stat().st_mtime_ns for mark in marks})
+        return facts
+
+    monkeypatch.setattr(counting, "count_shard", looks)
+    count_corpus(settings_of(), runtime(), Path("jsonl-killed"), Path("killed"))
+    assert seen == times
+    assert file_bytes(whole) == file_bytes(Path("killed"))
+
+
+def test_a_size_is_read_and_another_text_is_refused() -> None:
+    assert bytes_of("2GB") == 2 * 10**9
+    assert bytes_of("1.5 GB") == 1_500_000_000
+    assert bytes_of("500MB") == 500 * 10**6
+    for wrong in ("", "2", "2G", "-1GB", "0.5MB", "lots"):
+        with pytest.raises(UserError, match=r"pretokenizer\.max_memory is .*such as 500MB or 2GB"):
+            bytes_of(wrong)
+
+
+@pytest.mark.parametrize("stage", ["pretokens", "encode"])
+def test_a_stage_that_was_killed_gives_the_same_bytes(tmp_path: Path, stage: str) -> None:
+    texts = [f"{text}# {number}\n" for number in range(40) for text in documents(150)]
+    out = {"pretokens": "data/pretokens", "encode": "data/tokens"}[stage]
+    found = []
+    for name in ("whole", "killed"):
+        root = tmp_path / name
+        root.mkdir()
+        write_project(root, "encode.validation_share=0.1", workers=2)
+        write_corpus(root / "data/jsonl", texts, shard_bytes=20_000)
+        write_tiny_tokenizer(root / "models/tokenizer")
+        if name == "killed":
+            process = start_stage(root, stage)
+            while process.poll() is None and not list((root / ".work" / stage).glob("*/part*")):
+                time.sleep(0.001)
+            process.kill()
+            process.communicate()
+            assert not (root / out).exists()
+        run_stage(root, stage)
+        found.append(file_bytes(root / out))
+    assert found[0] == found[1]

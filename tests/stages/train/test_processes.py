@@ -1,0 +1,158 @@
+"""Several processes on the CPU, which talk through gloo, against one."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from stages.train.checkpoint import checkpoints
+from tests.tiny import (
+    SHORT_RUN,
+    start_python,
+    start_stage,
+    write_project,
+)
+
+SMALL = (
+    "model.context_length=16",
+    "model.hidden_size=16",
+    *SHORT_RUN,
+    "train.micro_batch_tokens=16",
+)
+
+
+def run(inputs: Path, root: Path, *overrides: str) -> Path:
+    """Runs the stage in a project of its own and returns its root."""
+    shutil.copytree(inputs, root, dirs_exist_ok=True)
+    write_project(root, *SMALL, *overrides)
+    process = start_stage(root, "train")
+    _, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    return root
+
+
+def losses(root: Path) -> list[float]:
+    lines = (root / "plots/train.csv").read_text(encoding="utf-8").splitlines()[1:]
+    return [float(line.split(",")[3]) for line in lines]
+
+
+def weights(root: Path) -> dict[str, torch.Tensor]:
+    return load_file(root / "models/lm/model.safetensors")
+
+
+def close(one: Path, two: Path) -> bool:
+    mine, other = weights(one), weights(two)
+    return all(torch.allclose(mine[name], other[name], atol=2e-4) for name in mine)
+
+
+def test_two_processes_train_as_one_does(inputs: Path, tmp_path: Path) -> None:
+    one = run(inputs, tmp_path / "one")
+    two = run(inputs, tmp_path / "two", "train.processes=2")
+    assert losses(two) == pytest.approx(losses(one), abs=2e-4)
+    assert close(one, two)
+    assert json.loads((two / "metrics/train.json").read_text())["processes"] == 2
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_sharded_network_trains_as_a_whole_one(
+    optimizer: str, inputs: Path, tmp_path: Path
+) -> None:
+    chosen = f"train.optimizer={optimizer}"
+    one = run(inputs, tmp_path / "one", chosen)
+    two = run(inputs, tmp_path / "two", chosen, "train.processes=2", "train.sharding=full")
+    assert losses(two) == pytest.approx(losses(one), abs=2e-4)
+    assert close(one, two)
+
+
+def test_one_process_goes_on_where_two_were_stopped(inputs: Path, tmp_path: Path) -> None:
+    long = ("train.steps=400", "train.evaluate_every=1000", "train.log_every=50")
+    whole = run(inputs, tmp_path / "whole", *long)
+    root = tmp_path / "stopped"
+    shutil.copytree(inputs, root)
+    write_project(root, *SMALL, *long, "train.processes=2")
+    process = start_stage(root, "train")
+    until = time.monotonic() + 120
+    while not (found := list(root.glob(".work/train/*/checkpoint-*.pt"))):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    step = int(checkpoints(found[0].parent)[0].stem.split("-")[1])
+    assert 0 < step < 400
+    run(inputs, root, *long)
+    assert not list(root.glob(".work/train/*/checkpoint-*.pt"))  # it was this one that went on
+    assert losses(root) == pytest.approx(losses(whole), abs=5e-2)
+
+
+ONE_IS_SHORT_OF_MEMORY = """
+import os
+from tohum.process import run_stage
+from stages.train.__main__ import main
+from stages.train.network import Network
+
+def forward(network, ids, targets):
+    if os.environ["RANK"] == "1" and len(ids) > 1:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
+    return whole_forward(network, ids, targets)
+
+whole_forward, Network.forward = Network.forward, forward
+run_stage("train", main)
+"""
+
+
+def run_short_of_memory(inputs: Path, root: Path, *overrides: str) -> tuple[int, str]:
+    """Runs two processes, of which the second can hold one window; returns exit code and errors."""
+    shutil.copytree(inputs, root)
+    write_project(root, *SMALL, "train.micro_batch_tokens=32", "train.processes=2", *overrides)
+    (root / "short.py").write_text(ONE_IS_SHORT_OF_MEMORY)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    process = start_python(root, *launcher, "short.py")
+    _, errors = process.communicate(timeout=180)
+    return process.returncode, errors
+
+
+def test_processes_agree_on_a_micro_batch_that_fits_the_memory_of_each(
+    inputs: Path, tmp_path: Path
+) -> None:
+    one = run(inputs, tmp_path / "one")
+    code, errors = run_short_of_memory(inputs, tmp_path / "two", "train.evaluate_every=1000")
+    assert code == 0, errors
+    assert "is too little: going on with micro-batches of 16 tokens" in errors
+    assert close(one, tmp_path / "two")
+
+
+def test_a_sharded_network_without_memory_ends_with_an_error(inputs: Path, tmp_path: Path) -> None:
+    code, errors = run_short_of_memory(inputs, tmp_path / "two", "train.sharding=full")
+    assert code != 0
+    assert "too little for a micro-batch of 32 tokens. Lower train.micro_batch_tokens" in errors
+
+
+def test_the_processes_of_a_killed_stage_end_too(inputs: Path, tmp_path: Path) -> None:
+    shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
+    write_project(tmp_path, *SMALL, "train.steps=100000", "train.processes=2")
+    process = start_stage(tmp_path, "train")
+    try:
+        until = time.monotonic() + 120
+        while not list(tmp_path.glob(".work/train/*/checkpoint-*.pt")):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        workers = children(process.pid)
+        assert len(workers) == 2
+    finally:
+        process.kill()
+        process.communicate()
+    until = time.monotonic() + 10
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def children(parent: int) -> list[int]:
+    return [child.pid for child in psutil.Process(parent).children()]

@@ -1,0 +1,135 @@
+import copy
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tohum.commands.report.reproduction import reproduction
+from tohum.errors import UserError
+
+HERE, THERE = "x86_64 AuthenticAMD AVX2", "aarch64 ARM DEFAULT"
+
+
+def stage(name: str) -> dict[str, Any]:
+    return {
+        "cmd": f"python -m stages.{name}",
+        "deps": [{"path": f"stages/{name}", "hash": "md5", "md5": "1" * 32, "size": 1}],
+        "params": {"params.lock.yaml": {name: {"value": 1}}},
+        "outs": [{"path": f"data/{name}", "hash": "md5", "md5": "2" * 32, "size": 1}],
+    }
+
+
+LOCK: dict[str, Any] = {
+    "schema": "2.0",
+    "stages": {name: stage(name) for name in ("compose", "encode", "train")},
+}
+
+
+def git(root: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
+
+
+def write(root: Path, lock: dict[str, Any], processor: str = HERE) -> None:
+    (root / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+    (root / "metrics").mkdir(exist_ok=True)
+    text = json.dumps({"processor": processor})
+    (root / "metrics" / "train.json").write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A git repository with a committed run."""
+    git(tmp_path, "init", "--quiet")
+    write(tmp_path, LOCK)
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message", "A run")
+    return tmp_path
+
+
+def verdicts(root: Path) -> dict[str, str]:
+    """What the report says of each stage."""
+    lines = reproduction(root).splitlines()
+    assert lines[:2] == ["", "Reproduction, beside the committed dvc.lock"]
+    return {line.split()[0]: line.split(maxsplit=1)[1] for line in lines[2:]}
+
+
+def with_other(name: str, kind: str) -> dict[str, Any]:
+    """The lock file with another hash of an output or a dependency of one stage."""
+    lock = copy.deepcopy(LOCK)
+    lock["stages"][name][kind][0]["md5"] = "3" * 32
+    return lock
+
+
+def test_the_same_bytes_are_named_so(root: Path) -> None:
+    assert verdicts(root) == dict.fromkeys(LOCK["stages"], "the same bytes")
+
+
+def test_the_same_bytes_from_another_input_are_the_same_bytes(root: Path) -> None:
+    write(root, with_other("encode", "deps"))
+    assert verdicts(root)["encode"] == "the same bytes"
+
+
+def test_other_bytes_from_other_params_are_no_surprise(root: Path) -> None:
+    lock = with_other("encode", "outs")
+    lock["stages"]["encode"]["params"]["params.lock.yaml"]["encode"]["value"] = 2
+    write(root, lock)
+    assert verdicts(root) == {
+        "compose": "the same bytes",
+        "encode": "other bytes, from another configuration, code or input",
+        "train": "the same bytes",
+    }
+
+
+@pytest.mark.parametrize("name", ["encode", "train"])
+def test_other_bytes_from_other_code_are_no_surprise(root: Path, name: str) -> None:
+    lock = with_other(name, "outs")
+    lock["stages"][name]["deps"][0]["md5"] = "4" * 32
+    write(root, lock, THERE)
+    assert verdicts(root)[name] == "other bytes, from another configuration, code or input"
+
+
+def test_other_bytes_from_the_same_input_are_to_be_reported(root: Path) -> None:
+    write(root, with_other("encode", "outs"), THERE)
+    assert verdicts(root)["encode"] == "OTHER BYTES FROM THE SAME INPUT: please report this"
+
+
+def test_a_model_of_another_processor_is_expected_to_differ(root: Path) -> None:
+    write(root, with_other("train", "outs"), THERE)
+    expected = f"other bytes, as expected: committed from {HERE}, this is {THERE}"
+    assert verdicts(root)["train"] == expected
+
+
+def test_a_model_of_the_same_kind_of_processor_may_still_differ(root: Path) -> None:
+    write(root, with_other("train", "outs"))
+    assert verdicts(root)["train"].startswith(f"other bytes on the same kind of processor ({HERE})")
+
+
+def test_a_new_stage_is_not_in_the_committed_file(root: Path) -> None:
+    write(root, {"stages": {**LOCK["stages"], "extra": stage("extra")}})
+    assert verdicts(root)["extra"] == "not in the committed file"
+
+
+def test_the_commit_counts_and_not_the_index(root: Path) -> None:
+    write(root, with_other("encode", "outs"))
+    git(root, "add", "--all")
+    assert verdicts(root)["encode"] != "the same bytes"
+
+
+@pytest.mark.parametrize("repository", [True, False])
+def test_without_a_committed_lock_file_it_says_to_commit_it(
+    tmp_path: Path, repository: bool
+) -> None:
+    if repository:
+        git(tmp_path, "init", "--quiet")
+    write(tmp_path, LOCK)
+    assert "no dvc.lock is committed yet. Commit the one that is here" in reproduction(tmp_path)
+
+
+def test_without_a_run_it_says_to_run(root: Path) -> None:
+    (root / "dvc.lock").unlink()
+    with pytest.raises(UserError, match=r"dvc\.lock is missing\. Run `dvc repro` first"):
+        reproduction(root)

@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Clone
+from tohum.commands.sweep.plan import Plan, make_plan
+from tohum.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def root(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(clone.root)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return clone.root
+
+
+def plan(*arguments: str) -> Plan:
+    return make_plan(list(arguments))
+
+
+def test_an_unknown_key_is_refused_and_named() -> None:
+    with pytest.raises(UserError, match=r"unknown key 'tokenizer.vocabsize'. Did you mean"):
+        plan("-m", "tokenizer.vocabsize=300,400")
+
+
+def test_a_grid_of_bad_values_is_refused() -> None:
+    with pytest.raises(UserError, match=r"tokenizer.vocab_size is 10, expected at least"):
+        plan("-m", "tokenizer.vocab_size=10,11")
+
+
+def test_a_bad_value_among_good_ones_is_told_before_any_point_runs() -> None:
+    made = plan("-m", "tokenizer.vocab_size=10,400", "tokenizer.min_frequency=2,4")
+    assert [line.partition(":")[0] for line in made.refused] == [
+        "tokenizer.vocab_size=10 tokenizer.min_frequency=2",
+        "tokenizer.vocab_size=10 tokenizer.min_frequency=4",
+    ]
+
+
+def test_several_values_need_the_flag() -> None:
+    with pytest.raises(UserError, match="add -m"):
+        plan("tokenizer.vocab_size=300,400")
+
+
+def test_until_is_one_of_two_stages() -> None:
+    assert plan("-m", "sweep.until=train", "train.seed=1,2").until == "train"
+    with pytest.raises(UserError, match=r"sweep.until is 'encode', allowed: tokenizer, train"):
+        plan("sweep.until=encode")
+    with pytest.raises(UserError, match=r"sweep.until has several values"):
+        plan("-m", "sweep.until=tokenizer,train")
+    with pytest.raises(UserError, match=r"unknown key 'sweep.untill'"):
+        plan("sweep.untill=train")
+
+
+def test_the_overrides_of_params_yaml_hold_unless_swept(clone: Clone) -> None:
+    clone.override("source=tiny", "tokenizer.vocab_size=300")
+    made = plan("-m", "tokenizer.vocab_size=400,500", "tokenizer.min_frequency=3")
+    assert made.fixed == ("source=tiny", "tokenizer.min_frequency=3")
+    assert made.hydra[:3] == ("--multirun", "source=tiny", "tokenizer.vocab_size=400,500")
+
+
+def test_two_points_run_at_once_unless_each_trains_or_a_launcher_is_asked_for() -> None:
+    sweep = ("-m", "tokenizer.vocab_size=400,500")
+    assert plan(*sweep).hydra[-2:] == ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    assert plan(*sweep, "sweep.jobs=5").hydra[-1] == "hydra.launcher.n_jobs=5"
+    for asked in ("sweep.until=train", "sweep.jobs=1", "hydra/launcher=basic"):
+        assert "hydra/launcher=joblib" not in plan(*sweep, asked).hydra
+
+
+def test_the_corner_has_the_longest_list_of_merges() -> None:
+    assert plan("-m", "tokenizer.vocab_size=400,10,500", "tokenizer.min_frequency=8,2").corner == {
+        "tokenizer.vocab_size": "500",
+        "tokenizer.min_frequency": "2",
+    }
+
+
+@pytest.mark.parametrize(("until", "direction"), [("tokenizer", "maximize"), ("train", "minimize")])
+def test_optuna_is_told_which_way_is_better(until: str, direction: str) -> None:
+    arguments = ["-m", "hydra/sweeper=optuna", f"sweep.until={until}"]
+    swept = "tokenizer.vocab_size=range(300,400)"
+    assert f"hydra.sweeper.direction={direction}" in plan(*arguments, swept).hydra
+    assert "hydra.sweeper.sampler.seed=0" in plan(*arguments, swept).hydra
+    with pytest.raises(UserError, match="is found with"):
+        wrong = {"maximize": "minimize", "minimize": "maximize"}[direction]
+        plan(*arguments, f"hydra.sweeper.direction={wrong}", swept)
+
+
+def test_both_ends_of_an_interval_are_checked() -> None:
+    made = plan("-m", "hydra/sweeper=optuna", "train.learning_rate=interval(0.001,11)")
+    assert "train.learning_rate is 11.0, expected at most 10" in made.refused[0]
+
+
+def test_a_project_without_a_commit_is_told_to_make_one(root: Path, clone: Clone) -> None:
+    clone.run("git", "update-ref", "-d", "HEAD")
+    with pytest.raises(UserError, match="Commit the project first"):
+        plan("tokenizer.vocab_size=300")

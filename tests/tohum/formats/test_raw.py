@@ -1,0 +1,185 @@
+import hashlib
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tohum.errors import UserError
+from tohum.formats import raw
+from tohum.formats.raw import RawFile, read_manifest, read_raw, write_raw
+
+# Names as a file system allows them: Unicode without NUL, slashes only between parts.
+PARTS = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=120
+)
+NAMES = st.lists(PARTS, min_size=1, max_size=3).map("/".join)
+FILES = st.lists(st.tuples(NAMES, st.binary(max_size=2000)), max_size=8)
+
+
+def raw_file(path: str, content: bytes) -> tuple[RawFile, bytes]:
+    file = RawFile(
+        path=path,
+        id=hashlib.sha1(content).hexdigest(),
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        source="local",
+        repo="repo",
+        license="MIT",
+    )
+    return file, content
+
+
+def read_back(folder: Path) -> list[tuple[str, bytes]]:
+    return [(file.path, content) for file, content in read_raw(folder)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(FILES)
+def test_files_come_back_with_their_names_in_order(files: list[tuple[str, bytes]]) -> None:
+    with TemporaryDirectory() as name:
+        write_raw(Path(name), "local", (raw_file(*file) for file in files), {})
+        assert read_back(Path(name)) == files
+        assert [file.path for file in read_manifest(Path(name))] == [path for path, _ in files]
+
+
+@settings(max_examples=20, deadline=None)
+@given(FILES)
+def test_equal_files_make_equal_archives(files: list[tuple[str, bytes]]) -> None:
+    with TemporaryDirectory() as name:
+        written = []
+        for folder in (Path(name) / "one", Path(name) / "two"):
+            folder.mkdir()
+            write_raw(folder, "local", (raw_file(*file) for file in files), {"binary": 1})
+            written.append({path.name: path.read_bytes() for path in folder.iterdir()})
+        assert written[0] == written[1]
+        assert len(written[0]) == (3 if files else 2)
+
+
+FIXED = [("a.py", b"one\n"), ("ğ" * 60 + ".py", b"two" * 300), ("empty", b""), ("z.py", b"end")]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("raw")
+    write_raw(folder, "local", (raw_file(*file) for file in FIXED), {})
+    return folder / "part-00000.tar"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_damaged_byte_never_changes_what_is_read(archive: Path, data: st.DataObject) -> None:
+    good = archive.read_bytes()
+    at = data.draw(st.integers(0, len(good) - 1))
+    damaged = bytearray(good)
+    damaged[at] ^= data.draw(st.integers(1, 255))
+    try:
+        archive.write_bytes(damaged)
+        assert [content for _, content in read_raw(archive.parent)] == [item[1] for item in FIXED]
+    except UserError as error:
+        assert "--force --single-item download" in str(error)
+    finally:
+        archive.write_bytes(good)
+
+
+def damage(archive: Path, old: bytes, new: bytes) -> None:
+    content = archive.read_bytes()
+    assert content.count(old) == 1
+    archive.write_bytes(content.replace(old, new))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_raw(tmp_path, "local", [raw_file("a.py", b"first"), raw_file("b.py", b"second")], {})
+    return tmp_path
+
+
+def test_a_damaged_file_is_refused_by_name(folder: Path) -> None:
+    damage(folder / "part-00000.tar", b"second", b"sekond")
+    read = read_raw(folder)
+    assert next(read)[1] == b"first"
+    with pytest.raises(UserError) as caught:
+        next(read)
+    assert "part-00000.tar: b.py does not have the SHA-256" in str(caught.value)
+    assert "`dvc repro --force --single-item download`" in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [0, 100, 512, 700, 1500])
+def test_a_truncated_archive_is_refused(folder: Path, size: int) -> None:
+    archive = folder / "part-00000.tar"
+    archive.write_bytes(archive.read_bytes()[:size])
+    with pytest.raises(UserError, match=r"part-00000\.tar.* damaged.*--single-item download"):
+        read_back(folder)
+
+
+def test_a_damaged_header_is_refused(folder: Path) -> None:
+    damage(folder / "part-00000.tar", b"repo/a.py", b"repo/c.py")
+    with pytest.raises(UserError, match=r"part-00000\.tar.* damaged"):
+        read_back(folder)
+
+
+def test_a_missing_archive_is_refused(folder: Path) -> None:
+    (folder / "part-00000.tar").unlink()
+    with pytest.raises(UserError, match=r"part-00000\.tar.*--single-item download"):
+        read_back(folder)
+
+
+def test_archives_are_split_at_their_size_and_keep_the_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw, "ARCHIVE_BYTES", 3000)
+    files = [(f"{number}.py", bytes([number]) * 700) for number in range(10)]
+    write_raw(tmp_path, "local", (raw_file(*file) for file in files), {})
+    archives = sorted(tmp_path.glob("*.tar"))
+    assert [path.name for path in archives] == [f"part-0000{number}.tar" for number in range(5)]
+    assert read_back(tmp_path) == files
+    placed = {file.path: file.archive for file in read_manifest(tmp_path)}
+    for path in archives:
+        with tarfile.open(path) as tar:
+            members = [name.removeprefix("repo/") for name in tar.getnames()]
+        assert members == [name for name, archive in placed.items() if archive == path.name]
+
+
+def test_a_file_larger_than_an_archive_gets_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw, "ARCHIVE_BYTES", 100)
+    files = [("a", b"x" * 500), ("b", b"y" * 500)]
+    write_raw(tmp_path, "local", (raw_file(*file) for file in files), {})
+    assert read_back(tmp_path) == files
+    assert len(list(tmp_path.glob("*.tar"))) == 2
+
+
+def test_the_archives_hold_no_owner_and_no_time(folder: Path) -> None:
+    with tarfile.open(folder / "part-00000.tar") as tar:
+        facts = [(item.name, item.mtime, item.uid, item.gid, item.uname, item.mode) for item in tar]
+    assert facts == [
+        ("repo/a.py", 0, 0, 0, "", 0o644),
+        ("repo/b.py", 0, 0, 0, "", 0o644),
+    ]
+
+
+def test_what_the_reader_left_out_while_writing_is_counted(tmp_path: Path) -> None:
+    left_out: dict[str, int] = {}
+
+    def files() -> Iterator[tuple[RawFile, bytes]]:
+        yield raw_file("a.py", b"four")
+        left_out["binary"] = 2
+
+    write_raw(tmp_path, "local", files(), left_out)
+    facts = json.loads((tmp_path / "source.json").read_text())
+    assert facts == {"kind": "local", "files": 1, "bytes": 4, "left_out": {"binary": 2}}
+
+
+def test_a_manifest_of_unfinished_archives_does_not_appear(tmp_path: Path) -> None:
+    def files() -> Iterator[tuple[RawFile, bytes]]:
+        yield raw_file("a.py", b"four")
+        raise UserError("stop")
+
+    with pytest.raises(UserError):
+        write_raw(tmp_path, "local", files(), {})
+    assert not list(tmp_path.glob("*.json*"))

@@ -1,0 +1,189 @@
+import csv
+import gzip
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.tohum.readers.reading import blocks_of, broken_of, found, rows_of, values_of, write
+from tohum.errors import UserError
+from tohum.readers import Broken, Row, detect
+
+QUESTIONS = [
+    {"Soru": "Işık hızı nedir?", "Cevap": 'Saniyede\n299.792 km; "boşlukta"'},
+    {"Soru": "Şair kimdir; ozan mı?", "Cevap": "Şiir yazan kişi, örneğin İsmet"},
+]
+CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), max_size=8)
+
+
+def table(rows: list[dict[str, str]], **dialect: Any) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]), **dialect)
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1254"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_every_dialect_gives_the_same_rows(
+    tmp_path: Path, delimiter: str, encoding: str, quoting: int
+) -> None:
+    text = table(QUESTIONS, delimiter=delimiter, quoting=quoting)
+    path = write(tmp_path / "a.csv", text, encoding)
+
+    assert values_of(path) == QUESTIONS
+    assert found(path).delimiter == delimiter
+    packed = write(tmp_path / "a.tsv.gz", gzip.compress(path.read_bytes()))
+    assert values_of(packed) == QUESTIONS
+
+
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS).filter(any), min_size=1))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_what_the_csv_module_writes_is_read_back(
+    tmp_path: Path, cells: list[tuple[str, ...]]
+) -> None:
+    rows = [dict(zip("abc", row, strict=True)) for row in cells]
+    path = write(tmp_path / "a.csv", table(rows, quoting=csv.QUOTE_ALL))
+
+    assert values_of(path, delimiter=",", encoding="utf-8") == rows
+
+
+def test_excel_as_it_exports_turkish_text(tmp_path: Path) -> None:
+    """A sep= line, a non-breaking space in the header, cells and rows that are empty at the end."""
+    text = (
+        "sep=;\r\n"
+        "\u00a0Soru\u00a0;Cevap;;\r\n"
+        'Çay mı?;"İki satır:\nikincisi ""tırnaklı""";;\r\n'
+        ";;;\r\n"
+        "Kahve mi?;Değil;;;;\r\n"
+    )
+    path = write(tmp_path / "a.csv", text, "cp1254")
+
+    assert found(path).encoding == "cp1254"
+    assert rows_of(path) == [
+        Row(3, {"Soru": "Çay mı?", "Cevap": 'İki satır:\nikincisi "tırnaklı"'}),
+        Row(6, {"Soru": "Kahve mi?", "Cevap": "Değil"}),
+    ]
+
+
+def test_unicode_text_of_excel_is_utf_16_with_tabs(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "soru\tcevap\r\nağaç\tyeşil\r\n", "utf-16")
+
+    format = found(path)
+    assert (format.encoding, format.delimiter) == ("utf-16", "\t")
+    assert values_of(path) == [{"soru": "ağaç", "cevap": "yeşil"}]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("one", "1 cells, the header has 2"),
+        ("one,two,three", "3 cells, the header has 2"),
+        ('one,"two" more', "not CSV"),
+        ('"one,two', "not CSV"),
+        ('one,"', "not CSV"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 500, 998])
+def test_a_broken_row_is_told_by_its_line_and_no_other_row_is_lost(
+    tmp_path: Path, row: str, reason: str, place: int
+) -> None:
+    lines = ["a,b", *(f"{n},x" for n in range(999))]
+    lines[place + 1] = row
+    rows = rows_of(write(tmp_path / "a.csv", "\r\n".join(lines)))
+
+    assert [row.number for row in rows] == list(range(2, 1001))
+    broken = [row for row in rows if isinstance(row, Broken)]
+    assert [row.number for row in broken] == [place + 2]
+    assert reason in broken[0].reason
+
+
+def test_a_quote_that_never_ends_costs_its_own_row_only_in_a_file_of_many_chunks(
+    tmp_path: Path,
+) -> None:
+    lines = ["a,b", *(f"{n},{'x' * 100}" for n in range(50_000))]
+    lines[100] = '"never ends,x'
+    path = write(tmp_path / "a.csv", "\n".join(lines))
+
+    assert [row.number for row in broken_of(path)] == [101]
+    assert len(rows_of(path)) == 50_000
+
+
+def test_bytes_that_do_not_decode_break_their_row_only(tmp_path: Path) -> None:
+    lines = ["soru,cevap", *("değil,çünkü" for _ in range(50))]
+    content = [line.encode() for line in lines]
+    content[20] = b"de\xf0il,x"
+    path = write(tmp_path / "a.csv", b"\n".join(content))
+
+    assert found(path).encoding == "utf-8"
+    assert broken_of(path) == [Broken(21, "it has bytes that do not decode")]
+    assert len(rows_of(path)) == 50
+
+
+def test_blocks_follow_each_other_without_a_gap(tmp_path: Path) -> None:
+    rows = [{"n": str(n), "text": "two\nlines " * 30} for n in range(60_000)]
+    blocks = blocks_of(write(tmp_path / "a.csv", table(rows)))
+
+    assert len(blocks) > 1
+    read = [row for block in blocks for row in block.rows()]
+    assert [row.values for row in read if isinstance(row, Row)] == rows
+    assert [row.number for row in read[:2]] == [2, 33]
+    for block in blocks:
+        assert next(iter(block.rows())).number == block.number
+
+
+def test_a_cell_of_100_mb_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", b'a,b\n1,"' + (b"x" * 999 + b"\n") * 100_000 + b'"\n2,y\n')
+
+    rows = rows_of(path, encoding="utf-8", delimiter=",")
+    assert [len(row.values["b"]) for row in rows if isinstance(row, Row)] == [100_000_000, 1]
+
+
+def test_a_single_column_keeps_its_commas(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text\nHello, world\nsecond; line\n")
+
+    assert values_of(path) == [{"text": "Hello, world"}, {"text": "second; line"}]
+
+
+def test_quotes_in_tabbed_text_are_letters_where_they_would_break_rows(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", 'a\tb\n"x" is y\tz\n5" disk\t"\n')
+
+    assert values_of(path) == [{"a": '"x" is y', "b": "z"}, {"a": '5" disk', "b": '"'}]
+
+
+def test_a_column_without_a_name_and_one_that_stands_twice_are_kept(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", ",a,a\n0,x,y\n")
+
+    assert values_of(path) == [{"column 1": "0", "a": "x", "a (3)": "y"}]
+
+
+@pytest.mark.parametrize("header", ["Kim geldi?,Ali", "1,Ali", "2024-01-05;x", "http://a.b/c,x"])
+def test_a_missing_header_is_told(tmp_path: Path, header: str) -> None:
+    with pytest.raises(UserError, match=r"a\.csv has no header: its first row has"):
+        detect(write(tmp_path / "a.csv", f"{header}\nb,c\n"))
+
+
+@pytest.mark.parametrize("header", ["soru,cevap,2024", "soru,cevap,evet mi?", "ad,yaş,evli mi?"])
+def test_a_header_with_unusual_names_is_one(tmp_path: Path, header: str) -> None:
+    path = write(tmp_path / "a.csv", f"{header}\na,b,c\n")
+
+    assert values_of(path) == [dict(zip(header.split(","), "abc", strict=True))]
+
+
+def test_a_header_that_looks_like_data_can_be_forced(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "2023,2024\nx,y\n")
+
+    assert values_of(path, delimiter=",") == [{"2023": "x", "2024": "y"}]
+
+
+def test_two_delimiters_that_fit_equally_are_a_question(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "a;b,c\n1;2,3\n")
+
+    with pytest.raises(UserError, match=r"jsonl\.delimiter"):
+        detect(path)
+    assert values_of(path, delimiter=";") == [{"a": "1", "b,c": "2,3"}]

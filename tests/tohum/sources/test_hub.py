@@ -1,0 +1,347 @@
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+from huggingface_hub import constants
+
+from stages.compose.composition import compose, write_lock_file
+from stages.download.fetching import download
+from stages.jsonl.conversion import convert
+from tests.fakes import stack_rows
+from tests.fakes.access import GOOD_TOKEN, INVALID_TOKEN, UNAUTHORISED_TOKEN
+from tests.fakes.blobs import sample_blobs
+from tests.fakes.faults import FOREVER
+from tests.fakes.hub import COMMIT, FakeHub
+from tests.fakes.stack_rows import parquet_bytes
+from tests.tiny import rules, runtime
+from tohum.errors import UserError
+from tohum.formats.records import read_records, shard_paths
+from tohum.sources import remote
+from tohum.sources.config import HubSource
+
+CONF = Path(__file__).parents[3] / "conf"
+BLOBS = sample_blobs(300)
+SHARDS = [f"data/Python/train-{number:05d}-of-00003.parquet" for number in range(3)]
+OTHER = "data/C-Sharp/train-00000-of-00001.parquet"
+TABLES = [stack_rows.stack_v2(BLOBS[number::3]) for number in range(3)]
+FILES = {
+    "README.md": b"# The Stack\n",
+    OTHER: parquet_bytes(stack_rows.stack_v2(BLOBS[:20])),
+    **{path: parquet_bytes(table) for path, table in zip(SHARDS, TABLES, strict=True)},
+}
+SOURCE = HubSource(
+    kind="hub",
+    repo_id="bigcode/the-stack-v2",
+    revision="main",
+    paths=["data/Python/*.parquet"],
+    columns={"id": "blob_id", "path": "path"},
+    terms="Ask before you take much.",
+    content="software_heritage",
+    max_rows=None,
+    max_bytes=10**9,
+)
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    with FakeHub(FILES) as hub:
+        yield hub
+
+
+@pytest.fixture
+def out(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """data/raw of an empty project that asks the fake Hub, without a token."""
+    ask(hub, monkeypatch)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setattr(remote, "TRIES", 3)
+    monkeypatch.setattr(remote, "TIMEOUT", (1, 0.5))
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "DVC_ROOT"):
+        monkeypatch.setenv(name, "")  # noted, so that what the code sets is undone
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "data" / "raw"
+
+
+def ask(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the Hub's client ask this server."""
+    monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
+    template = f"{hub.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
+def converted(source: HubSource, out: Path) -> list[dict[str, Any]]:
+    """The records of a source, through download and jsonl."""
+    download(source, out)
+    jsonl = out.parent / "jsonl"
+    convert(
+        rules(),
+        runtime(),
+        raw=out,
+        out=jsonl,
+        metrics=out.parent / "metrics.json",
+        plot=out.parent / "rules.csv",
+        opt_out=out.parent / "opt_out.txt",
+    )
+    return [record for path in shard_paths(jsonl) for record in read_records(path)]
+
+
+def refusal(out: Path, **changes: Any) -> str:
+    with pytest.raises(UserError) as caught:
+        download(replace(SOURCE, **changes), out)
+    assert not out.exists()
+    return str(caught.value)
+
+
+def facts(out: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((out / "source.json").read_text("utf-8"))
+    return read
+
+
+def manifest(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "manifest.jsonl").read_text("utf-8").splitlines()]
+
+
+def asked_for(hub: FakeHub) -> list[str]:
+    """The paths of the files whose bytes were asked for."""
+    return [request.path.split("/", 3)[3] for request in hub.requests if request.server == "cdn"]
+
+
+def test_whole_files_come_as_they_are_and_leave_no_work(hub: FakeHub, out: Path) -> None:
+    download(SOURCE, out)
+    assert [line["file"] for line in manifest(out)] == SHARDS
+    assert [(out / path).read_bytes() for path in SHARDS] == [FILES[path] for path in SHARDS]
+    assert {line["taken"] for line in manifest(out)} == {"whole"}
+    assert not [
+        path for path in Path(".work").rglob("*") if path.suffix != ".lock" and path.is_file()
+    ]
+
+
+def test_a_branch_is_resolved_and_its_commit_recorded_and_used(hub: FakeHub, out: Path) -> None:
+    download(SOURCE, out)
+    assert facts(out)["revision"] == COMMIT
+    assert {line["revision"] for line in manifest(out)} == {COMMIT}
+    assert all(f"/{COMMIT}/" in r.path for r in hub.requests if "/resolve/" in r.path)
+
+
+def test_a_branch_that_has_moved_gives_another_commit(hub: FakeHub, out: Path) -> None:
+    download(SOURCE, out)
+    first = (out / "manifest.jsonl").read_bytes()
+    moved = "b" * 40
+    hub.move_branch(moved, {SHARDS[0]: FILES[SHARDS[1]]})
+    download(SOURCE, out)
+    assert facts(out)["revision"] == moved
+    assert [line["file"] for line in manifest(out)] == SHARDS[:1]
+    assert (out / SHARDS[0]).read_bytes() == FILES[SHARDS[1]]
+    download(replace(SOURCE, revision=COMMIT), out)
+    assert (out / "manifest.jsonl").read_bytes() == first
+
+
+def test_equal_commits_give_equal_bytes(hub: FakeHub, out: Path) -> None:
+    source = replace(SOURCE, max_rows=50)
+    files = []
+    for _ in range(2):
+        download(source, out)
+        files.append({p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()})
+    assert files[0] == files[1]
+
+
+def test_gated_without_a_token_says_how_to_get_one(hub: FakeHub, out: Path) -> None:
+    hub.gated = True
+    message = refusal(out)
+    assert "Accept its terms at https://huggingface.co/datasets/bigcode/the-stack-v2" in message
+    assert "set HF_TOKEN, in the environment or in .env" in message
+
+
+def test_gated_without_access_says_which_account(
+    hub: FakeHub, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.gated = True
+    monkeypatch.setenv("HF_TOKEN", UNAUTHORISED_TOKEN)
+    assert "the account of your HF_TOKEN has no access: accept the terms at" in refusal(out)
+
+
+def test_an_invalid_token_is_named(
+    hub: FakeHub, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", INVALID_TOKEN)
+    message = refusal(out)
+    assert "the Hub does not know your HF_TOKEN. Make a token" in message
+    assert INVALID_TOKEN not in message
+
+
+def test_an_unknown_repository_revision_folder_or_file_is_named(hub: FakeHub, out: Path) -> None:
+    assert "'bigcode/absent': there is no such dataset, or it is private" in refusal(
+        out, repo_id="bigcode/absent"
+    )
+    assert "source.revision is 'v9', which bigcode/the-stack-v2 does not have" in refusal(
+        out, revision="v9"
+    )
+    assert "has no such folder" in refusal(out, paths=["data/Pyton/*.parquet"])
+    message = refusal(out, paths=["data/Python/*.json"])
+    assert "no file of bigcode/the-stack-v2 matches 'data/Python/*.json'" in message
+    assert SHARDS[0] in message
+
+
+def test_a_hub_that_fails_or_is_not_there_says_so(
+    hub: FakeHub, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.fail(500, FOREVER)
+    assert "the Hub answered" in refusal(out)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert "the Hub can't be reached" in refusal(out)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        (SHARDS[1], SHARDS[1:2]),
+        ("data/Python/train-0000[12]-*", SHARDS[1:]),
+        ("data/*/train-00000-*.parquet", [OTHER, SHARDS[0]]),
+        ("data/**", [OTHER, *SHARDS]),
+        ("README.md", ["README.md"]),
+    ],
+)
+def test_patterns_match_files(hub: FakeHub, out: Path, pattern: str, found: list[str]) -> None:
+    download(replace(SOURCE, paths=[pattern]), out)
+    assert [line["file"] for line in manifest(out)] == found
+
+
+def test_all_pages_of_a_listing_are_read(hub: FakeHub, out: Path) -> None:
+    hub.page = 1
+    download(SOURCE, out)
+    assert [line["file"] for line in manifest(out)] == SHARDS
+
+
+def test_more_than_max_bytes_is_refused_before_any_byte(hub: FakeHub, out: Path) -> None:
+    size = sum(len(FILES[path]) for path in SHARDS)
+    assert "more than source.max_bytes" in refusal(out, max_bytes=size - 1)
+    assert asked_for(hub) == []
+    download(replace(SOURCE, max_bytes=size), out)
+    assert facts(out)["bytes"] == size
+
+
+def test_a_wrong_file_is_refused_after_the_second_try(hub: FakeHub, out: Path) -> None:
+    hub.corrupt(SHARDS[1])
+    assert "Twice, so it is not the transfer" in refusal(out)
+    assert asked_for(hub) == [SHARDS[0], SHARDS[1], SHARDS[1]]
+    hub.heal()
+    download(SOURCE, out)
+    assert asked_for(hub)[3:] == SHARDS[1:]  # the first file is kept
+
+
+def test_max_rows_takes_the_first_rows_across_files(hub: FakeHub, out: Path) -> None:
+    download(replace(SOURCE, max_rows=130), out)
+    assert [line["taken"] for line in manifest(out)] == ["first 100 rows", "first 30 rows"]
+    tables = [pyarrow.parquet.read_table(out / path) for path in SHARDS[:2]]
+    assert [table.column_names for table in tables] == [["blob_id", "path"]] * 2
+    found = [*tables[0]["blob_id"].to_pylist(), *tables[1]["blob_id"].to_pylist()]
+    assert found == [blob.blob_id for blob in [*BLOBS[0::3], *BLOBS[1::3]][:130]]
+
+
+def test_each_pattern_gets_an_equal_part_of_max_rows(hub: FakeHub, out: Path) -> None:
+    source = replace(SOURCE, paths=["data/C-Sharp/*", "data/Python/*"], max_rows=30)
+    download(source, out)
+    assert [(line["file"], line["taken"]) for line in manifest(out)] == [
+        (OTHER, "first 15 rows"),
+        (SHARDS[0], "first 15 rows"),
+    ]
+
+
+def test_the_terms_are_told(out: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        download(replace(SOURCE, max_rows=10), out)
+    assert "terms: Ask before you take much." in caplog.text
+    assert f"source.revision={COMMIT}" in caplog.text
+
+
+@pytest.mark.parametrize("line", ["HF_TOKEN={}", "export HF_TOKEN='{}'", ' HF_TOKEN = "{}" '])
+def test_the_token_of_the_env_file_is_used_and_never_shown(
+    hub: FakeHub, out: Path, caplog: pytest.LogCaptureFixture, line: str
+) -> None:
+    hub.gated = True
+    Path(".env").write_text(f"# mine\nOTHER=1\n{line.format(GOOD_TOKEN)}\n")
+    with caplog.at_level(logging.DEBUG):
+        download(SOURCE, out)
+    assert GOOD_TOKEN not in caplog.text
+    assert os.environ.get("OTHER") is None
+    for path in [*out.rglob("*"), *Path(".work").rglob("*")]:
+        assert not path.is_file() or GOOD_TOKEN.encode() not in path.read_bytes()
+    sent = {request.server: set() for request in hub.requests}  # type: dict[str, set[str]]
+    for request in hub.requests:
+        sent[request.server].add(request.token)
+    assert GOOD_TOKEN in sent["hub"] and sent["cdn"] == {""}
+
+
+def test_the_environments_token_goes_before_the_env_file(
+    hub: FakeHub, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.gated = True
+    Path(".env").write_text(f"HF_TOKEN={UNAUTHORISED_TOKEN}\n")
+    monkeypatch.setenv("HF_TOKEN", GOOD_TOKEN)
+    download(SOURCE, out)
+    assert facts(out)["files"] == 3
+
+
+def test_a_killed_download_goes_on_where_it_was(hub: FakeHub, out: Path, tmp_path: Path) -> None:
+    """The stage's own process, killed while a body has stalled; the next one asks for the rest."""
+    big = os.urandom(3_000_000)
+    hub.revisions[COMMIT].files[SHARDS[0]] = big
+    hub.stall_after(2_500_000, path=SHARDS[0])
+    overrides = ["source=stack_v2", "source.max_rows=null", f"source.paths=[{SHARDS[0]}]"]
+    write_lock_file(tmp_path / "params.lock.yaml", compose(CONF, overrides))
+    environment = os.environ | {
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_TOKEN": GOOD_TOKEN,
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PYTHONPATH": str(CONF.parent),
+    }
+    command = [sys.executable, "-m", "stages.download"]
+    killed = subprocess.Popen(command, env=environment, cwd=tmp_path)
+    part = tmp_path / ".work"
+    ends = time.monotonic() + 20
+    while not any(path.stat().st_size >= 1_000_000 for path in part.rglob("*.part")):
+        assert time.monotonic() < ends and killed.poll() is None
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    have = next(part.rglob("*.part")).stat().st_size
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert (out / SHARDS[0]).read_bytes() == big
+    assert GOOD_TOKEN not in done.stdout + done.stderr
+    spans = [r.headers["range"] for r in hub.requests if r.server == "cdn"]
+    assert spans == [f"bytes={start}-{len(big) - 1}" for start in (0, have)]
+
+
+def test_rows_of_any_shape_and_format_become_records(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parquet by its first rows, other formats whole; the fields map by themselves."""
+    rows = [{"soru": f"soru {number}?", "cevap": f"cevap {number}"} for number in range(300)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows[:3])
+    table = pyarrow.Table.from_pylist(rows)
+    with FakeHub({"qa.parquet": parquet_bytes(table), "more/qa.jsonl": lines.encode()}) as hub:
+        ask(hub, monkeypatch)
+        changes: dict[str, Any] = {"content": "rows", "columns": {}, "terms": None}
+        source = replace(SOURCE, paths=["qa.parquet"], max_rows=10, **changes)
+        assert len(converted(source, out)) == 10
+        source = replace(SOURCE, paths=["more/*", "qa.parquet"], **changes)
+        records = converted(source, out)
+        assert len(records) == 300, "three of them are in both"
+        assert [message["content"] for message in records[0]["messages"]] == ["soru 0?", "cevap 0"]
+        assert records[0]["path"] == "more/qa.jsonl#1"
+        assert records[0]["source"] == SOURCE.repo_id
+        with pytest.raises(UserError, match=r"source\.max_rows is 10, and more/qa\.jsonl .* no "):
+            download(replace(source, max_rows=10), out)

@@ -1,0 +1,190 @@
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tohum import workdir
+from tohum.errors import UserError
+from tohum.files import atomic_write, file_sha256, fresh, publish, write_json
+from tohum.workdir import open_workdir, project_root, work_key
+
+
+@dataclass
+class Params:
+    size: int
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_failed_write_keeps_the_old_content_and_leaves_nothing_behind(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    path = tmp_path / "table.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(error), atomic_write(path) as file:
+        file.write(b"half")
+        file.flush()
+        raise error
+    assert path.read_bytes() == b"old"
+    assert files_below(tmp_path) == ["table.bin"]
+
+
+def test_a_failed_first_write_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError), atomic_write(tmp_path / "new" / "table.bin") as file:
+        file.write(b"half")
+        raise ValueError
+    assert files_below(tmp_path) == ["new"]
+
+
+def test_a_file_being_written_is_not_yet_at_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "table.bin"
+    with atomic_write(path) as file:
+        file.write(b"whole")
+        assert not path.exists()
+    assert path.read_bytes() == b"whole"
+    assert files_below(tmp_path) == ["table.bin"]
+
+
+def test_text_is_utf_8_with_line_feeds(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "a.txt", "w") as file:
+        file.write("ğ\n")
+    assert (tmp_path / "a.txt").read_bytes() == "ğ\n".encode()
+
+
+def test_json_keeps_the_order_of_keys_and_ends_with_a_line_feed(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"z": 1, "a": "ğ"})
+    assert (tmp_path / "a.json").read_text("utf-8") == '{\n  "z": 1,\n  "a": "ğ"\n}\n'
+
+
+def test_publish_replaces_what_is_there(tmp_path: Path) -> None:
+    finished, out = tmp_path / "work" / "finished", tmp_path / "data" / "out"
+    for folder, name in ((finished, "new"), (out, "old")):
+        folder.mkdir(parents=True)
+        (folder / name).write_text(name)
+    publish(finished, out)
+    assert files_below(out) == ["new"]
+    assert not finished.exists()
+
+
+def test_publish_makes_the_folders_above(tmp_path: Path) -> None:
+    (tmp_path / "finished").mkdir()
+    publish(tmp_path / "finished", tmp_path / "a" / "b" / "out")
+    assert (tmp_path / "a" / "b" / "out").is_dir()
+
+
+def test_fresh_empties_the_directory(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert files_below(fresh(tmp_path / "a")) == []
+    assert (tmp_path / "a").is_dir()
+
+
+def test_unfinished_work_is_kept_and_found_again(project: Path) -> None:
+    with pytest.raises(RuntimeError), open_workdir("jsonl", "key") as work:
+        (work / "half").write_text("so far")
+        raise RuntimeError
+    with open_workdir("jsonl", "key") as work:
+        assert (work / "half").read_text() == "so far"
+
+
+def test_finished_work_is_deleted(project: Path) -> None:
+    with open_workdir("jsonl", "key") as work:
+        (work / "half").write_text("so far")
+        assert work == project / ".work" / "jsonl" / "key"
+    assert not work.exists()
+
+
+def test_another_key_has_another_directory(project: Path) -> None:
+    with open_workdir("jsonl", "one") as one, open_workdir("jsonl", "two") as two:
+        assert one != two
+
+
+HOLD = """
+import sys
+from tohum.workdir import open_workdir
+with open_workdir("jsonl", "key"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_work_that_another_process_holds_is_refused_until_it_ends(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workdir, "LOCK_SECONDS", 0.2)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(workdir.__file__).parents[1])},
+    )
+    assert holder.stdin is not None
+    assert holder.stdout is not None
+    with holder:
+        assert holder.stdout.readline().strip() == b"held"
+        with pytest.raises(UserError) as caught, open_workdir("jsonl", "key"):
+            pass
+        holder.stdin.close()
+    assert "another process is running the stage 'jsonl'" in str(caught.value)
+    assert "key.lock" in str(caught.value)
+    assert "`dvc repro` again" in str(caught.value)
+    assert holder.returncode == 0
+    with open_workdir("jsonl", "key") as work:
+        assert work.is_dir()
+
+
+def test_a_temporary_experiment_works_in_the_parent_project(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = project / "parent"
+    parent.mkdir()
+    monkeypatch.setenv("DVC_ROOT", str(parent))
+    assert project_root() == parent
+    with open_workdir("jsonl", "key") as work:
+        assert work == parent / ".work" / "jsonl" / "key"
+    assert not (project / ".work").exists()
+
+
+def test_the_root_is_the_current_directory_without_dvc(project: Path) -> None:
+    assert project_root() == project
+
+
+def test_the_key_depends_on_stage_params_and_inputs(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("1")
+    other.write_text("2")
+    keys = [
+        work_key("jsonl", [Params(1)], [one]),
+        work_key("encode", [Params(1)], [one]),
+        work_key("jsonl", [Params(2)], [one]),
+        work_key("jsonl", [Params(1)], [other]),
+        work_key("jsonl", [Params(1)], [one, other]),
+        work_key("jsonl", [Params(1)], [other, one]),
+        work_key("jsonl", [Params(1), Params(1)], [one]),
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_key_depends_on_the_inputs_content_and_not_their_place(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).write_text("same")
+    here, there = (work_key("jsonl", [Params(1)], [tmp_path / name]) for name in ("here", "there"))
+    assert here == there
+
+
+def test_the_hash_of_a_file_is_its_sha256(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert file_sha256(tmp_path / "abc") == expected

@@ -1,0 +1,1 @@
+"""Everything around the stages: file formats, libraries that several of them use, and commands."""

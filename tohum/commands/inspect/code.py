@@ -1,0 +1,70 @@
+"""A folder of code: what the source `local` would take of it, and what it would leave out."""
+
+from collections import Counter
+from pathlib import Path
+
+import yaml
+
+from tohum.commands.inspect.languages import tell_languages
+from tohum.commands.printing import aligned, size_of, titled
+from tohum.config.sections import read_section
+from tohum.errors import UserError
+from tohum.sources.local import LocalSource, local_candidates
+from tohum.workdir import project_root
+
+PRESET = Path("conf/source/local.yaml")
+MOST_SUFFIXES = 25
+LOOKED_AT = 200  # files, for the language of their words
+
+
+def inspect_code(folder: Path, width: int) -> list[str]:
+    """Returns files and bytes by suffix, and what is left out by reason.
+
+    Raises:
+        UserError: there is nothing that could be trained on.
+    """
+    preset = project_root() / PRESET
+    if not preset.is_file():
+        raise UserError(f"there is no {preset}: run this in the root of the project.")
+    values = {**yaml.safe_load(preset.read_text("utf-8")), "path": str(folder.resolve())}
+    left_out: Counter[str] = Counter()
+    found = local_candidates(read_section("source", LocalSource, values), left_out)
+    if not found:
+        told = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common())
+        raise UserError(
+            f"{folder} has neither data files nor files of code that `source=local` takes "
+            f"({told or 'it is empty'})."
+        )
+    files: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for file in found:
+        suffix = Path(file.path).suffix.lower() or "(none)"
+        files[suffix] += 1
+        sizes[suffix] += file.size
+    table = [("suffix", "files", "size")]
+    table += [
+        (name, f"{files[name]:,}", size_of(size)) for name, size in sizes.most_common(MOST_SUFFIXES)
+    ]
+    step = max(1, len(found) // LOOKED_AT)
+    texts = [file.location.read_text("utf-8", "replace") for file in found[::step]]
+    path = str(folder.resolve()).replace("'", "''")
+    return [
+        f"{folder}: a folder of code, {len(found):,} files, {size_of(sizes.total())}",
+        *titled("files that source=local takes", aligned(table, width, numbers=(1, 2))),
+        *titled("left out", _reasons(left_out, width)),
+        "",
+        f"words in names and comments: {tell_languages(texts)}",
+        "",
+        "to paste into params.yaml",
+        "  overrides:",
+        "    - source=local",
+        f"    - 'source.path=\"{path}\"'",
+        "    - source.license=null  # the licence of the files, such as MIT",
+    ]
+
+
+def _reasons(left_out: Counter[str], width: int) -> list[str]:
+    if not left_out:
+        return []
+    rows = [(reason, f"{count:,}") for reason, count in left_out.most_common()]
+    return aligned(rows, width, numbers=(1,))

@@ -1,0 +1,67 @@
+"""The columns of some rows: types, nulls and lengths; and three of the rows."""
+
+import statistics
+from collections import Counter
+from typing import Any
+
+import orjson
+
+from tohum.commands.inspect.sample import Sample
+from tohum.commands.printing import aligned, cut
+
+SAMPLES = 3
+MOST_COLUMNS = 60
+
+
+def tell_columns(sample: Sample, width: int) -> list[str]:
+    """Returns a table of the columns."""
+    names = sample.columns
+    head = ("column", "null or empty", "length: median", "longest", "type")
+    table = [head, *(_column(sample, name) for name in names[:MOST_COLUMNS])]
+    lines = aligned(table, width, numbers=(1, 2, 3))
+    if len(names) > MOST_COLUMNS:
+        lines.append(f"  and {len(names) - MOST_COLUMNS} more columns")
+    return lines
+
+
+def _column(sample: Sample, name: str) -> tuple[str, str, str, str, str]:
+    values = [row.values.get(name) for row in sample.rows]
+    empty = sum(value is None or value in ("", []) for value in values)
+    kinds = Counter(type_of(value) for value in values if value is not None)
+    told = sample.types.get(name) or " or ".join(kind for kind, _ in kinds.most_common(3))
+    lengths = [len(value) for value in values if isinstance(value, str | list) and value]
+    share = f"{empty / len(values):.1%}" if values else "-"
+    if not lengths:
+        return name, share, "-", "-", told or "null"
+    median, longest = statistics.median(lengths), max(lengths)
+    return name, share, f"{median:,.0f}", f"{longest:,}", told
+
+
+def type_of(value: Any) -> str:
+    """Returns the type of a value in words, with what is in a list or an object."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(value) + "}"
+    if isinstance(value, list):
+        return f"list of {type_of(value[0])}" if value else "list"
+    names = {str: "text", bool: "true or false", int: "integer", float: "number"}
+    return "null" if value is None else names.get(type(value), type(value).__name__)
+
+
+def tell_samples(sample: Sample, width: int) -> list[str]:
+    """Returns the first, the middle and the last of the rows, each value on a line."""
+    count = len(sample.rows)
+    lines = []
+    for place in sorted({0, count // 2, count - 1} if count else set())[:SAMPLES]:
+        row = sample.rows[place]
+        lines.append(f"  row {row.number}")
+        names = list(row.values)[:MOST_COLUMNS]
+        indent = max(map(len, names), default=0)
+        for name in names:
+            lines.append(cut(f"    {name.ljust(indent)}  {_shown(row.values[name])}", width))
+    return lines
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

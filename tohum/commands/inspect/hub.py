@@ -1,0 +1,219 @@
+"""A dataset of the Hub: its files by folder, and the first rows of one of them, read by Range.
+
+Of parquet the footer and the first rows are fetched, of anything else the first PREFIX_BYTES, which
+lie in a temporary folder while they are looked at.
+"""
+
+import io
+import re
+import tempfile
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+from huggingface_hub import HfApi, RepoFile, hf_hub_url
+from huggingface_hub.utils._headers import build_hf_headers
+
+from tohum.commands.inspect.files import slug, tell_sample
+from tohum.commands.inspect.proposals import Origin
+from tohum.commands.inspect.sample import Sample, schema_types, take_rows
+from tohum.commands.printing import aligned, counted, size_of, titled
+from tohum.errors import UserError
+from tohum.readers import FileFormat, detect, is_data_file, read_blocks
+from tohum.readers.compression import MAGIC, read_chunks
+from tohum.readers.detection import suffixes
+from tohum.readers.rows import Row
+from tohum.readers.workbooks import SUFFIXES as WORKBOOKS
+from tohum.sources.config import HubSource
+from tohum.sources.hub import ask, read_env_file, resolve
+from tohum.sources.remote import BLOCK, Remote, RemoteReader
+from tohum.workdir import project_root
+
+NAME = re.compile(r"[\w.-]+/[\w.-]+(/[^@]*)?(@[\w./-]+)?")
+PREFIX_BYTES = 4 << 20
+BATCH_ROWS = 64
+MOST_FOLDERS = 25
+
+
+def is_dataset(source: str) -> bool:
+    """Tells whether this can name a dataset: owner/name, also with /folder and @revision."""
+    return NAME.fullmatch(source) is not None and not is_data_file(source)
+
+
+def inspect_dataset(name: str, rows: int, width: int) -> list[str]:
+    """Returns what is in a dataset, or below one of its folders.
+
+    Raises:
+        UserError: there is no such dataset or no access to it, or no data file in it.
+    """
+    read_env_file(project_root() / ".env")
+    whole, _, revision = name.partition("@")
+    owner, repo, *below = whole.strip("/").split("/", 2)
+    source = _source(f"{owner}/{repo}", revision or "main")
+    api = HfApi()
+    commit = resolve(api, source)
+    folder = below[0] if below else None
+    files = _files(api, source, commit, folder)
+    chosen = files[0]
+    origin = _origin(source, commit, chosen, files)
+    sample = _sample(source, commit, chosen, rows)
+    size = sum(file.size for file in files)
+    return [
+        f"{source.repo_id} at {commit}: {counted(len(files), 'data file')}, {size_of(size)}",
+        *titled("files by folder", _folders(files, width)),
+        *tell_sample([sample], origin, width),
+    ]
+
+
+def _source(repo_id: str, revision: str) -> HubSource:
+    return HubSource(
+        kind="hub",
+        repo_id=repo_id,
+        revision=revision,
+        paths=[],
+        columns={},
+        terms=None,
+        content="inline",
+        max_rows=None,
+        max_bytes=1,
+    )
+
+
+def _files(api: HfApi, source: HubSource, commit: str, folder: str | None) -> list[RepoFile]:
+    """Returns the data files by path; parquet before the others, which often are its source."""
+    tree = ask(
+        source,
+        lambda: list(
+            api.list_repo_tree(
+                source.repo_id, folder, repo_type="dataset", revision=commit, recursive=True
+            )
+        ),
+    )
+    every = [entry for entry in tree if isinstance(entry, RepoFile)]
+    files = [entry for entry in every if is_data_file(entry.path)]
+    if not files:
+        there = ", ".join(entry.path for entry in every[:20])
+        raise UserError(f"{source.repo_id} has no data file; it has {there or 'no file at all'}.")
+    return sorted(files, key=lambda file: (suffixes(file.path)[0] != ".parquet", file.path))
+
+
+def _folders(files: list[RepoFile], width: int) -> list[str]:
+    counts: Counter[tuple[str, str]] = Counter()
+    sizes: Counter[tuple[str, str]] = Counter()
+    for file in files:
+        path = PurePosixPath(file.path)
+        group = (str(path.parent), "".join(suffixes(path.name)))
+        counts[group] += 1
+        sizes[group] += file.size
+    rows = [
+        (f"{folder}/*{suffix}", f"{counts[folder, suffix]:,} files", size_of(size))
+        for (folder, suffix), size in sizes.most_common(MOST_FOLDERS)
+    ]
+    more = len(counts) - len(rows)
+    return aligned(rows, width, numbers=(1, 2)) + ([f"  and {more} more folders"] if more else [])
+
+
+def _sample(source: HubSource, commit: str, file: RepoFile, rows: int) -> Sample:
+    url = hf_hub_url(source.repo_id, file.path, repo_type="dataset", revision=commit)
+    sha256 = file.lfs.sha256 if file.lfs else None
+    remote = Remote(url, build_hf_headers(), file.size, sha256)
+    if suffixes(file.path)[0] == ".parquet":
+        return _parquet(remote, file.path, rows)
+    return _prefix(remote, file.path, rows)
+
+
+def _parquet(remote: Remote, name: str, rows: int) -> Sample:
+    try:
+        file = pyarrow.parquet.ParquetFile(
+            io.BufferedReader(RemoteReader(remote), BLOCK), pre_buffer=False, buffer_size=1 << 20
+        )
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise UserError(f"{remote.url} is not a parquet file: {error}") from None
+    notes = ["format parquet: by its name; its footer and first rows were fetched"]
+    sample = Sample(name, remote.size, FileFormat("parquet", None, "utf-8", None, notes))
+    for batch in file.iter_batches(min(BATCH_ROWS, rows)):
+        values = batch.slice(0, rows - len(sample.rows)).to_pylist()
+        sample.rows += [Row(len(sample.rows) + place, row) for place, row in enumerate(values, 1)]
+        if len(sample.rows) >= rows:
+            break
+    sample.total = f"{file.metadata.num_rows:,} rows in this file (exact)"
+    sample.types = schema_types(file.schema_arrow)
+    return sample
+
+
+def _prefix(remote: Remote, name: str, rows: int) -> Sample:
+    """Looks at the beginning of a file as if it were all of it, cut where a line ends."""
+    whole = remote.size <= PREFIX_BYTES
+    content = remote.read(0, min(remote.size, PREFIX_BYTES))
+    with tempfile.TemporaryDirectory(prefix="inspect-") as folder:
+        path = Path(folder) / PurePosixPath(name).name
+        path.write_bytes(content)
+        if not whole:
+            path.write_bytes(_whole_lines(path, content))
+        format = detect(path)
+        sample = Sample(name, remote.size, format)
+        take_rows(sample, read_blocks(path, format), rows)
+        count = sum(1 for block in read_blocks(path, format) for _ in block.rows())
+    if whole:
+        sample.total = f"{count:,} rows in this file (exact)"
+    elif format.compression is None and not content.startswith(tuple(MAGIC)):
+        estimate = count * remote.size / PREFIX_BYTES
+        sample.total = f"about {estimate:,.0f} rows in this file (an estimate by its beginning)"
+    else:
+        sample.total = "rows not counted (compressed, and large)"
+    return sample
+
+
+def _whole_lines(path: Path, content: bytes) -> bytes:
+    """Returns the lines that are whole, decompressed.
+
+    Raises:
+        UserError: it is a workbook, or JSON in one piece, which can't be read in part.
+    """
+    if suffixes(path.name)[0] in WORKBOOKS:
+        raise UserError(
+            f"{path.name} is a workbook of more than {PREFIX_BYTES >> 20} MiB: download it, and "
+            "inspect it then."
+        )
+    if suffixes(path.name)[0] == ".json" and not re.match(rb"\s*\{[^\n]*\}\s*\n\s*\{", content):
+        raise UserError(
+            f"{path.name} is JSON in one piece and larger than {PREFIX_BYTES >> 20} MiB: download "
+            "it, and inspect it then."
+        )
+    compression = next((name for magic, name in MAGIC.items() if content.startswith(magic)), None)
+    pieces: list[bytes] = []
+    try:
+        pieces.extend(read_chunks(path, compression))
+    except UserError:
+        if not pieces:
+            raise
+    text = b"".join(pieces)
+    return text[: text.rfind(b"\n") + 1] or text
+
+
+def _origin(source: HubSource, commit: str, chosen: RepoFile, files: list[RepoFile]) -> Origin:
+    """Returns the configuration of the files beside the chosen one."""
+    path = PurePosixPath(chosen.path)
+    pattern = str(path.parent / f"*{''.join(suffixes(path.name))}")
+    size = sum(file.size for file in files if PurePosixPath(file.path).match(pattern))
+    preset: dict[str, Any] = {
+        "kind": "hub",
+        "repo_id": source.repo_id,
+        "revision": commit,
+        "paths": [pattern],
+        "max_rows": None,
+        "max_bytes": max(1, size),
+        "content": "rows",
+        "terms": None,
+        "columns": {},
+    }
+    overrides = [
+        "source=hub",
+        f"source.repo_id={source.repo_id}",
+        f"source.revision={commit}",
+        f"'source.paths=[\"{pattern}\"]'",
+        "source.content=rows",
+    ]
+    return Origin(slug(source.repo_id.partition("/")[2]), preset, overrides)

@@ -1,0 +1,77 @@
+"""Did this run give the committed bytes again?
+
+dvc.lock at HEAD has the hashes that were committed, dvc.lock here those that came out. Every stage
+up to encode gives the same bytes on any machine; train computes in floating point, which is the
+same on one kind of processor only.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tohum.errors import UserError
+
+
+def reproduction(root: Path) -> str:
+    """Returns a line for each stage: the committed bytes again, or other bytes and why."""
+    committed, here = _committed(root, "dvc.lock"), _read_lock(root)
+    if committed is None:
+        return "\nReproduction: no dvc.lock is committed yet. Commit the one that is here."
+    before = yaml.safe_load(committed)["stages"]
+    processors = _processors(root)
+    lines = ["", "Reproduction, beside the committed dvc.lock"]
+    for stage, now in here["stages"].items():
+        lines.append(f"  {stage:<12} {_verdict(stage, before.get(stage), now, processors)}")
+    return "\n".join(lines)
+
+
+def _verdict(
+    stage: str, before: dict[str, Any] | None, now: dict[str, Any], processors: tuple[str, str]
+) -> str:
+    if before is None:
+        return "not in the committed file"
+    if _hashes(before, "outs") == _hashes(now, "outs"):
+        return "the same bytes"
+    if _hashes(before, "deps") != _hashes(now, "deps") or before.get("params") != now.get("params"):
+        return "other bytes, from another configuration, code or input"
+    if stage != "train":
+        return "OTHER BYTES FROM THE SAME INPUT: please report this"
+    there, here = processors
+    if there != here:
+        return f"other bytes, as expected: committed from {there}, this is {here}"
+    return f"other bytes on the same kind of processor ({here}): another model of it may round so"
+
+
+def _hashes(stage: dict[str, Any], kind: str) -> dict[str, str]:
+    return {item["path"]: item["md5"] for item in stage.get(kind, [])}
+
+
+def _read_lock(root: Path) -> dict[str, Any]:
+    path = root / "dvc.lock"
+    if not path.is_file():
+        raise UserError(f"{path} is missing. Run `dvc repro` first.")
+    lock = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert isinstance(lock, dict)
+    return lock
+
+
+def _committed(root: Path, path: str) -> str | None:
+    """Returns the text of a file at HEAD, or None where git has none."""
+    try:
+        shown = subprocess.run(
+            ["git", "show", f"HEAD:{path}"], cwd=root, capture_output=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return shown.stdout.decode()
+
+
+def _processors(root: Path) -> tuple[str, str]:
+    """Returns the kinds of processor of the committed model and of the one here."""
+    path = "metrics/train.json"
+    before = json.loads(_committed(root, path) or "{}")
+    now = json.loads((root / path).read_text(encoding="utf-8")) if (root / path).is_file() else {}
+    return before.get("processor", "unknown"), now.get("processor", "unknown")

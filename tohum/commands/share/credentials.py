@@ -1,0 +1,120 @@
+"""Finds credentials in what git tracks. The pre-commit hook; `share doctor` asks the same.
+
+    tohum share.credentials
+
+It looks at the index, which is what a commit takes, for keys and tokens of known formats, service
+account keys, OAuth refresh tokens, and secret options in a DVC configuration that is not local.
+"""
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tohum.errors import UserError
+
+MOST_BYTES = 5_000_000
+LEAST_LETTERS = 8  # different ones: "xxxx" in an example is no key
+# What git grep looks for, what it is, and the pattern that decides; its group `key` is the secret.
+# The formats are those of their issuers' documents, which tohum.cleaning.secrets names.
+FORMATS = tuple(
+    (needle, kind, re.compile(pattern))
+    for needle, kind, pattern in (
+        (
+            "PRIVATE KEY-----",
+            "a private key",
+            r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----(?P<key>(?:\s|\\n|[A-Za-z0-9+/=]){64,})",
+        ),
+        ("GOCSPX-", "an OAuth client's secret", r"GOCSPX-(?P<key>[A-Za-z0-9_-]{28})"),
+        ("1//0", "an OAuth refresh token", r"[\"'=\s]1//0(?P<key>[A-Za-z0-9_-]{30,})"),
+        ("ya29.", "an OAuth access token", r"ya29\.(?P<key>[A-Za-z0-9_-]{30,})"),
+        ("AKIA", "an AWS access key", r"\bAKIA(?P<key>[A-Z2-7]{16})\b"),
+        ("hf_", "a Hugging Face token", r"\bhf_(?P<key>[A-Za-z]{34})\b"),
+    )
+)
+SECRET_OPTIONS = (
+    "account_key", "connection_string", "gdrive_client_secret", "oss_key_secret", "passphrase",
+    "password", "sas_token", "secret_access_key", "session_token", "token",
+)  # fmt: skip
+OPTION = re.compile(rf"^\s*(?P<key>{'|'.join(SECRET_OPTIONS)})\s*=\s*\S", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Where a credential stands in a tracked file, and of which kind it is; never itself."""
+
+    path: str
+    line: int
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.kind}"
+
+
+def find_credentials(root: Path) -> list[Finding]:
+    """Returns the credentials in the files that git tracks, as they are staged.
+
+    Raises:
+        UserError: this is no git repository.
+    """
+    asked = [part for needle, *_ in FORMATS for part in ("-e", needle)]
+    suspects = set(_git(root, "grep", "--cached", "-z", "-I", "-l", "-F", *asked).split("\0"))
+    configs = _git(root, "ls-files", "-z", "--", "*.dvc/config", ".dvc/config").split("\0")
+    findings = []
+    for path in sorted({*suspects, *configs} - {""}):
+        text = _git(root, "show", f":{path}")
+        if len(text) <= MOST_BYTES:
+            findings += _in_text(path, text)
+        if path in configs:
+            findings += [
+                Finding(path, _line(text, found.start("key")), f"the option {found['key']}")
+                for found in OPTION.finditer(text)
+            ]
+    return findings
+
+
+def _in_text(path: str, text: str) -> list[Finding]:
+    return [
+        Finding(path, _line(text, found.start("key")), kind)
+        for needle, kind, pattern in FORMATS
+        if needle in text
+        for found in pattern.finditer(text)
+        if len(set(found["key"])) >= LEAST_LETTERS
+    ]
+
+
+def _line(text: str, place: int) -> int:
+    return text.count("\n", 0, place) + 1
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise UserError("git is not installed.") from None
+    if done.returncode not in (0, 1):  # 1: git grep found nothing
+        raise UserError(
+            f"git {arguments[0]} failed: {done.stderr.decode(errors='replace').strip()}"
+        )
+    return done.stdout.decode("utf-8", "replace")
+
+
+def main() -> int:
+    """Prints the findings and returns the exit code: 1 where there is one."""
+    findings = find_credentials(Path.cwd())
+    for finding in findings:
+        print(f"{finding}")
+    if findings:
+        print(
+            "Credentials do not belong in git. Take them out (`git rm --cached` for a file), keep "
+            "them in .dvc/config.local or the environment, and revoke any that was ever pushed."
+        )
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except UserError as error:
+        sys.exit(f"credentials: error: {error}")

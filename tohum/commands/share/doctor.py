@@ -1,0 +1,111 @@
+"""Checks all that sharing needs, one line each, and says what to do about what is wrong.
+
+A check that needs what an earlier one found missing is not run.
+"""
+
+import importlib.metadata
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tohum.commands.share.credentials import find_credentials
+from tohum.commands.share.failures import recognise
+from tohum.commands.share.listing import list_remote
+from tohum.commands.share.outputs import open_repo
+from tohum.commands.share.remotes import Remote, read_remote
+from tohum.errors import UserError
+
+PASSED, WARNED, FAILED = "ok", "warn", "FAIL"
+SILENCE_SECONDS = 20.0
+SETUP = "Run `tohum share setup`."
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one check found; `fix` where it failed."""
+
+    state: str
+    name: str
+    found: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        fix = f". {self.fix}" if self.fix else ""
+        return f"{self.state:4}  {self.name}: {self.found}{fix}"
+
+
+def doctor(root: Path, remote_name: str | None, offline: bool) -> int:
+    """Prints the checks as they are made and returns the exit code: 1 where one failed."""
+    os.environ["GDRIVE_NON_INTERACTIVE"] = "1"
+    socket.setdefaulttimeout(SILENCE_SECONDS)
+    failed = 0
+    for check in checks(root, remote_name, offline):
+        print(check, flush=True)
+        failed += check.state == FAILED
+    if failed:
+        print(f"{failed} {'check' if failed == 1 else 'checks'} failed.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def checks(root: Path, remote_name: str | None, offline: bool) -> Iterator[Check]:
+    """Yields the checks, the cheap ones first."""
+    yield tracked_files(root)
+    try:
+        remote = read_remote(root, remote_name)
+    except UserError as error:
+        yield Check(FAILED, "remote", str(error))
+        return
+    yield Check(PASSED, "remote", f"{remote.name} is {remote.url}")
+    if not remote.is_drive:
+        if not offline:
+            yield other_remote(remote)
+        return
+    from tohum.commands.share import drive_checks
+
+    yield from drive_checks.checks(remote, offline)
+
+
+def tracked_files(root: Path) -> Check:
+    """Looks for credentials in what git tracks."""
+    try:
+        findings = find_credentials(root)
+    except UserError as error:
+        return Check(WARNED, "tracked files", str(error).rstrip("."))
+    if not findings:
+        return Check(PASSED, "tracked files", "no credential in them")
+    return Check(
+        FAILED,
+        "tracked files",
+        "; ".join(str(finding) for finding in findings[:5]),
+        "Take it out of git (`git rm --cached`), keep it in .dvc/config.local, and revoke it if it "
+        "was ever pushed.",
+    )
+
+
+def other_remote(remote: Remote) -> Check:
+    """Lists a remote that is not Drive, through DVC."""
+    try:
+        with open_repo() as repo:
+            held = list_remote(repo.cloud.get_remote_odb(remote.name))
+    except Exception as error:  # whatever a client of any service raises
+        failure = recognise(error)
+        return Check(FAILED, "list", failure.found.rstrip("."), str(failure).split(". ", 1)[-1])
+    return Check(PASSED, "list", f"{len(held)} objects are there")
+
+
+def version_of(package: str) -> str | None:
+    """Returns the version of an installed package."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def proxy_is_used() -> bool:
+    """Whether the environment names a proxy, which httplib2 passes by without PySocks."""
+    named: dict[str, Any] = {name.lower(): value for name, value in os.environ.items()}
+    return bool(named.get("https_proxy"))

@@ -1,0 +1,115 @@
+"""The remotes of this project, as DVC's configuration has them, and changes to it.
+
+.dvc/config is for everybody and holds no secret; .dvc/config.local is this machine's.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tohum.errors import UserError
+
+SECRET_KEYS = frozenset(
+    {
+        "gdrive_client_id",
+        "gdrive_client_secret",
+        "gdrive_service_account_json_file_path",
+        "gdrive_service_account_user_email",
+        "gdrive_use_service_account",
+        "gdrive_user_credentials_file",
+        "profile",
+    }
+)
+LINK = re.compile(r"(?:/folders/|[?&]id=|/drive/)(?P<id>[A-Za-z0-9_-]{10,})")
+IDENTITY = re.compile(r"[A-Za-z0-9_-]{10,}|root|appDataFolder")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A remote with all of its options, those of every file of the configuration."""
+
+    name: str
+    url: str
+    options: dict[str, Any] = field(repr=False)
+
+    @property
+    def is_drive(self) -> bool:
+        """Whether it is a folder of Google Drive."""
+        return self.url.startswith("gdrive://")
+
+    @property
+    def folder(self) -> str:
+        """The id of the folder of Drive."""
+        return self.url.removeprefix("gdrive://").partition("/")[0]
+
+
+def read_remote(root: Path, name: str | None) -> Remote:
+    """Returns a remote by its name, the default one without.
+
+    Raises:
+        UserError: there is none of this name, or the configuration can't be read.
+    """
+    conf = _config(root)
+    name = name or conf.get("core", {}).get("remote")
+    remotes = conf.get("remote", {})
+    if not name or name not in remotes:
+        asked = f"there is no remote '{name}'" if name else "no remote is the default one"
+        known = ", ".join(remotes) or "none"
+        raise UserError(
+            f"{asked} in .dvc/config (there: {known}). Run `tohum share setup` for "
+            "Google Drive, or see docs/sharing.md for other kinds."
+        )
+    return Remote(name, str(remotes[name].get("url", "")), dict(remotes[name]))
+
+
+def write_drive(root: Path, name: str, url: str, local: dict[str, Any]) -> None:
+    """Makes a folder of Drive the default remote, for everybody; the way in is for here alone.
+
+    Options of another way in that this machine had are dropped.
+    """
+    config = _config(root)
+    with config.edit("repo") as shared:
+        section = shared["remote"].setdefault(name, {})
+        for key in SECRET_KEYS & section.keys():
+            local.setdefault(key, section.pop(key))
+        section["url"] = url
+        shared["core"]["remote"] = name
+    with config.edit("local") as here:
+        kept = here["remote"].get(name, {})
+        here["remote"][name] = {k: v for k, v in kept.items() if k not in SECRET_KEYS} | local
+        here["core"].pop("remote", None)
+        if not here["remote"][name]:
+            del here["remote"][name]
+    (root / ".dvc" / "config.local").chmod(0o600)
+
+
+def folder_id(given: str) -> str:
+    """Returns the id of a folder from its link or from the id itself.
+
+    Raises:
+        UserError: it is neither.
+    """
+    given = given.strip().removeprefix("gdrive://")
+    link = LINK.search(given)
+    if link:
+        return link["id"]
+    if IDENTITY.fullmatch(given):
+        return given
+    raise UserError(
+        f"'{given}' is neither a folder's link nor its id. Open the folder in Drive and copy the "
+        "address: https://drive.google.com/drive/folders/<id>. To make a new one, use --create "
+        f"'{given}'."
+    )
+
+
+def _config(root: Path) -> Any:
+    from dvc.config import Config, ConfigError
+
+    try:
+        return Config(str(root / ".dvc"))
+    except ConfigError as error:
+        raise UserError(
+            f"DVC's configuration can't be read: {error}. Look into .dvc/config and "
+            ".dvc/config.local."
+        ) from None

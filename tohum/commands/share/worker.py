@@ -1,0 +1,202 @@
+"""The process in which DVC runs: it plans, moves the objects with DVC's own command, and reports.
+
+    tohum share.worker '{"command": "push", ...}'
+
+It writes one JSON object a line to its standard output: `plan` (what is to be moved), `moved`
+(twice a second), `end`. What DVC says goes to standard error. `transfer` starts it, watches it and
+starts it again.
+
+It adds three things to DVC's command. A socket that says nothing for `stall` seconds fails: with
+PyDrive2 alone an upload that is cut waits for ever. Objects that are missing on the remote though
+their folder's `.dir` object is there are uploaded: DVC trusts the `.dir` (treeverse/dvc#10977). And
+an object whose size or MD5 on the remote is wrong is replaced.
+"""
+
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from contextlib import closing
+from typing import Any, TextIO
+
+from tohum.commands.share.failures import Failure, recognise
+from tohum.commands.share.outputs import Output, shared_outputs
+from tohum.commands.share.plans import (
+    Plan,
+    by_remote,
+    plan_pull,
+    plan_push,
+    refuse_lost,
+    with_paths,
+)
+from tohum.commands.share.request import Request
+from tohum.commands.share.traffic import Traffic
+from tohum.errors import UserError
+from tohum.process import end_with_parent
+
+REPORT_SECONDS = 0.5
+DRIVE_JOBS = 4  # more meet Drive's limits of requests a minute
+
+
+class Reporter:
+    """Writes events, and in a thread of its own how much has moved."""
+
+    def __init__(self, stream: TextIO, traffic: Traffic) -> None:
+        self._stream = stream
+        self._traffic = traffic
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Counts, and tells from now on what has moved."""
+        self._traffic.watch()
+        threading.Thread(target=self._tell, name="report", daemon=True).start()
+
+    def event(self, name: str, **facts: Any) -> None:
+        """Writes one event."""
+        with self._lock:
+            self._stream.write(json.dumps({"event": name, **facts}) + "\n")
+            self._stream.flush()
+
+    def end(self, code: int, failures: list[tuple[str, str]]) -> None:
+        """Writes the last events: what moved in all, and how it ended."""
+        self._moved()
+        self.event("end", code=code, failures=failures)
+
+    def _moved(self) -> None:
+        moved = {"sent": self._traffic.sent, "received": self._traffic.received}
+        self.event("moved", **moved, cpu=time.process_time())
+
+    def _tell(self) -> None:
+        while True:
+            self._moved()
+            time.sleep(REPORT_SECONDS)
+
+
+class Collector(logging.Handler):
+    """Keeps what DVC's log tells of failures, with the exceptions that it logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.failures: list[Failure] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Takes one line of the log."""
+        if record.exc_info and record.exc_info[1] is not None:
+            self.failures.append(recognise(record.exc_info[1]))
+
+
+def main() -> None:
+    end_with_parent()
+    request = Request(**json.loads(sys.argv[1]))
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what DVC prints is for the log
+    reporter = Reporter(events, Traffic())
+    try:
+        code, failures = work(request, reporter)
+    except UserError as error:
+        reporter.end(1, [("user", str(error))])
+        sys.exit(1)
+    except KeyboardInterrupt:
+        reporter.end(1, [("interrupted", "")])
+        sys.exit(1)
+    reporter.end(code, [(each.kind, each.found) for each in failures])
+    sys.exit(code)
+
+
+def work(request: Request, reporter: Reporter) -> tuple[int, list[Failure]]:
+    """Moves the objects; returns DVC's exit code and the failures that were seen."""
+    from dvc.repo import Repo
+
+    collector = Collector()
+    for name in ("dvc", "dvc_data", "dvc_objects"):
+        logging.getLogger(name).addHandler(collector)
+    reporter.start()
+    socket.setdefaulttimeout(request.stall)
+    os.environ["GDRIVE_NON_INTERACTIVE"] = "1"  # a browser is for `setup`, which waits for it
+    plans: list[Plan] = []
+    try:
+        with Repo() as repo:
+            outputs = shared_outputs(repo, request.targets)
+            plan = plan_push if request.command == "push" else plan_pull
+            for remote, members in by_remote(outputs, request.remote):
+                plans.append(plan(repo, remote, members))
+            _tell_plan(plans, reporter)
+            refuse_lost(plans)
+            code = move(repo, outputs, plans, request)
+    except UserError:
+        raise
+    except Exception as error:
+        logging.getLogger(__name__).exception("%s failed", request.command)
+        return 1, [*collector.failures, recognise(error)]
+    return code, [with_paths(failure, plans) for failure in collector.failures]
+
+
+def move(repo: Any, outputs: list[Output], plans: list[Plan], request: Request) -> int:
+    """Runs DVC's command, after what it would not do by itself."""
+    if request.command == "push":
+        if not any(plan.missing for plan in plans):
+            return 0
+        for plan in plans:
+            repair(repo, plan, request)
+    return run_dvc(outputs, plans, request)
+
+
+def repair(repo: Any, plan: Plan, request: Request) -> None:
+    """Uploads what `dvc push` would believe to be there, and lets it forget what it believes."""
+    from dvc_data.hashfile.db import get_index
+
+    if not plan.missing:
+        return
+    with closing(get_index(plan.odb)) as index:
+        index.clear()
+    for oid in plan.damaged:
+        plan.odb.delete(oid)
+    # a .dir after what it names
+    objects = sorted({*plan.hidden, *plan.damaged}, key=lambda oid: (oid.endswith(".dir"), oid))
+    if objects:
+        cache = repo.cache.local
+        paths = [cache.oid_to_path(oid) for oid in objects]
+        # verify=True would download every object again, to hash it
+        jobs = request.jobs or (DRIVE_JOBS if _is_drive(plan) else None)
+        plan.odb.add(paths, cache.fs, objects, jobs=jobs, verify=False)
+
+
+def run_dvc(outputs: list[Output], plans: list[Plan], request: Request) -> int:
+    """Runs DVC's own command in this process and returns its exit code."""
+    from dvc.cli import main as dvc
+
+    arguments = [request.command]
+    if request.jobs is not None or any(_is_drive(plan) for plan in plans):
+        arguments += ["--jobs", str(request.jobs or DRIVE_JOBS)]
+    if request.remote:
+        arguments += ["--remote", request.remote]
+    if request.force:
+        arguments += ["--force"]
+    if request.targets:
+        arguments += [output.out.fs_path for output in outputs]
+    return int(dvc(arguments) or 0)
+
+
+def _is_drive(plan: Plan) -> bool:
+    return bool(plan.odb.fs.protocol == "gdrive")
+
+
+def _tell_plan(plans: list[Plan], reporter: Reporter) -> None:
+    missing = {oid: path for plan in plans for oid, path in plan.missing.items()}
+    sizes = {oid: size for plan in plans for oid, size in plan.sizes.items()}
+    largest = max(missing, key=lambda oid: sizes.get(oid, 0), default="")
+    reporter.event(
+        "plan",
+        objects=len(missing),
+        bytes=sum(plan.total for plan in plans),
+        repaired=sum(len({*plan.hidden, *plan.damaged}) for plan in plans),
+        local=all(plan.odb.fs.protocol == "local" for plan in plans),
+        largest=[missing.get(largest, ""), sizes.get(largest, 0)],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The Hydra application: Hydra says which points to run, and hears what each is worth.
+
+Hydra's own sweeper takes the whole grid, Optuna's decides by the objective, and the joblib launcher
+runs several points at once, in processes of its own.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from tohum.commands.sweep.plan import Plan
+from tohum.commands.sweep.points import Outcome, run_point
+from tohum.errors import UserError
+
+NOISY = ("alembic", "hydra", "hydra_plugins", "joblib", "optuna")
+
+log = logging.getLogger(__name__)
+
+
+def run_points(plan: Plan) -> int:
+    """Runs the points and returns Hydra's exit code: not 0 where it gave up before its last point.
+
+    A point that fails returns no objective, which Optuna counts as a failed trial.
+    """
+
+    def job(_: DictConfig) -> float | None:
+        configure_logging()
+        overrides = list(HydraConfig.get().overrides.task)
+        with _no_application():
+            outcome = run_point(plan, overrides)
+        log.info("%s", _line(plan, outcome))
+        return outcome.objective(plan.until)
+
+    if any(argument.endswith("/sweeper=optuna") for argument in plan.hydra):
+        _quieten_optuna()
+    configure_logging()
+    sys.argv = [sys.argv[0], *plan.hydra]
+    try:
+        hydra.main(version_base="1.3", config_path=str(plan.conf), config_name="sweep")(job)()
+    except SystemExit as ended:  # Hydra has told why
+        return int(ended.code or 0)
+    return 0
+
+
+@contextmanager
+def _no_application() -> Iterator[None]:
+    """Lets a job compose another configuration; Hydra allows one application at a time."""
+    instance = GlobalHydra.instance()
+    application = instance.hydra
+    instance.clear()
+    try:
+        yield
+    finally:
+        instance.hydra = application
+
+
+def configure_logging() -> None:
+    """Logs the sweep's own lines, and of the libraries only what is grave."""
+    logging.basicConfig(level=logging.INFO, format="sweep: %(message)s", stream=sys.stderr)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _quieten_optuna() -> None:
+    try:
+        import optuna
+    except ImportError:
+        raise UserError(
+            "hydra/sweeper=optuna needs the extra packages of the sweep: python -m pip install "
+            "-c constraints.txt -e '.[sweep]'"
+        ) from None
+    optuna.logging.set_verbosity(logging.CRITICAL)
+
+
+def _line(plan: Plan, outcome: Outcome) -> str:
+    if outcome.error:
+        return f"{outcome}: failed: {outcome.error}"
+    measures = [f"{outcome.bytes_per_token:.3f} bytes per token"]
+    if outcome.bits_per_byte is not None:
+        measures.append(f"{outcome.bits_per_byte:.3f} bits per byte")
+    done = "done before" if outcome.state == "found" else f"{outcome.seconds:.1f} s"
+    return f"{outcome}: {', '.join(measures)} ({done})"

@@ -1,0 +1,89 @@
+"""Hydra overrides as text: parsed, put together for DVC, and turned into the names of points."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.errors import HydraException
+
+from tohum.errors import UserError
+
+NAME_LENGTH = 100  # a name is a file in .git/refs, and the longest file name is 255 bytes
+HASH_DIGITS = 8
+
+
+def parse(arguments: Iterable[str]) -> list[Override]:
+    """Returns the overrides as Hydra understands them.
+
+    Raises:
+        UserError: an argument is no override.
+    """
+    parser = OverridesParser.create()
+    parsed = []
+    for argument in arguments:
+        try:
+            parsed.append(parser.parse_override(argument))
+        except HydraException as error:
+            raise UserError(
+                f"'{argument}' is no override: {str(error).splitlines()[0]}. Write key=value, or "
+                "with -m key=value,value."
+            ) from None
+    return parsed
+
+
+def swept_values(override: Override) -> list[str]:
+    """Returns the values that an override takes, and of an interval its two ends."""
+    value = override.value()
+    if not override.is_sweep_override():
+        return [str(override.get_value_element_as_str())]
+    if isinstance(value, IntervalSweep):
+        return [_number(end) for end in (value.start, value.end) if end is not None]
+    return list(override.sweep_string_iterator())
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else str(value)
+
+
+def without(overrides: Iterable[str], keys: Iterable[str]) -> list[str]:
+    """Returns the overrides of other keys than these."""
+    known = set(keys)
+    texts = list(overrides)
+    return [
+        text
+        for text, parsed in zip(texts, parse(texts), strict=True)
+        if parsed.key_or_group not in known
+    ]
+
+
+def set_param(overrides: Iterable[str]) -> str:
+    """Returns the one argument of `dvc exp run -S` that writes this list into params.yaml.
+
+    DVC reads it with Hydra's grammar, in which a backslash counts only before a quote, and then
+    resolves `${...}`, which a backslash prevents.
+    """
+    return "overrides=[" + ",".join(_quoted(override) for override in overrides) + "]"
+
+
+def _quoted(text: str) -> str:
+    literal = re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + "\\${", text)
+    inner = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), literal)
+    return f'"{inner}"'
+
+
+def point_hash(identity: Any) -> str:
+    """Returns a hash of all that makes a point what it is, which ends its name: an experiment whose
+    name ends so is this point, done.
+    """
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:HASH_DIGITS]
+
+
+def point_name(swept: Mapping[str, str], digest: str) -> str:
+    """Returns a name that says the swept values."""
+    words = [f"{key.rpartition('.')[2]}-{value}" for key, value in swept.items()]
+    readable = re.sub(r"[^\w-]+", "-", "_".join(words), flags=re.ASCII).strip("-")
+    return f"{readable[:NAME_LENGTH] or 'point'}_{digest}"

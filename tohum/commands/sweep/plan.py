@@ -1,0 +1,262 @@
+"""The plan of a sweep: what its command line asks for on top of params.yaml, checked before any
+point runs.
+
+The plan keeps a copy of conf/ under `.work/sweep/`: DVC stashes what is not committed for a moment
+as each point starts, and whoever reads conf/ then would see another configuration.
+"""
+
+import itertools
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.override_parser.types import Override
+
+from stages.compose.composition import compose, read_overrides
+from tohum.commands.sweep.overrides import parse, swept_values, without
+from tohum.commands.sweep.repository import code_state
+from tohum.config.sections import limits, read_section
+from tohum.errors import UserError
+from tohum.workdir import project_root
+
+CORNER = {"tokenizer.vocab_size": max, "tokenizer.min_frequency": min}
+MULTIRUN = ("-m", "--multirun")
+DIRECTIONS = {"tokenizer": "maximize", "train": "minimize"}
+SEED = 0  # of a search: one that was stopped asks for the same points again
+
+
+@dataclass
+class Sweep:
+    """The section `sweep` of conf/sweep.yaml."""
+
+    until: str = limits(choices=tuple(DIRECTIONS))
+    jobs: int | None = limits(minimum=1, maximum=1024)
+
+    @property
+    def at_once(self) -> int:
+        """The points that run at once: most of a tokenizer's point is DVC's own work, on one
+        core.
+        """
+        return self.jobs or (2 if self.until == "tokenizer" else 1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every point needs to know; it travels to the processes of the joblib launcher."""
+
+    root: Path
+    folder: Path
+    multirun: bool
+    until: str
+    fixed: tuple[str, ...]  # overrides that all points share
+    corner: dict[str, str]  # of the tokenizer keys, the values with the longest list of merges
+    baseline: str
+    code: str
+    hydra: tuple[str, ...]  # the arguments that Hydra gets
+    refused: tuple[str, ...] = ()  # points that the check refuses
+
+    @property
+    def conf(self) -> Path:
+        """The copy of conf/ that the points are composed from."""
+        return self.folder / "conf"
+
+    @property
+    def outcomes(self) -> Path:
+        """Where each point leaves what came of it."""
+        return self.folder / "points"
+
+    @property
+    def logs(self) -> Path:
+        """Where DVC's output of each experiment is, and what this sweep ran."""
+        return self.folder / "logs"
+
+
+def make_plan(arguments: list[str]) -> Plan:
+    """Returns the plan of a command line, with its folder under `.work/sweep`.
+
+    Raises:
+        UserError: an argument cannot be read, or no point passes the check of the compose stage.
+    """
+    root = project_root()
+    state = code_state(root)
+    folder = _new_folder(root)
+    try:
+        return _planned(arguments, root, folder, *state)
+    except UserError:
+        shutil.rmtree(folder)
+        raise
+
+
+def _planned(arguments: list[str], root: Path, folder: Path, baseline: str, code: str) -> Plan:
+    multirun = any(argument in MULTIRUN for argument in arguments)
+    parsed = parse([argument for argument in arguments if argument not in MULTIRUN])
+    sweep = _sweep(folder / "conf" / "sweep.yaml", parsed)
+    of_hydra = [item for item in parsed if _section(item) == "hydra"]
+    own = [item for item in parsed if _section(item) not in ("hydra", "sweep")]
+    several = [item for item in own if item.is_sweep_override()]
+    if several and not multirun:
+        names = ", ".join(item.key_or_group for item in several)
+        raise UserError(f"{names} has several values: add -m to sweep over them.")
+    told = several if multirun else own  # what the table and the names tell
+    axes = {item.key_or_group: swept_values(item) for item in told}
+    base = without(read_overrides(root / "params.yaml"), [item.key_or_group for item in own])
+    fixed = [*base, *(_text(item) for item in own if item not in told)]
+    refused, corner = _check(folder / "conf", fixed, axes, of_hydra)
+    hydra = [
+        *(["--multirun"] if multirun else []),
+        *(text for text in fixed if "." not in text.partition("=")[0]),
+        *(_text(item) for item in [*told, *of_hydra]),
+        *_search(of_hydra, sweep.until),
+        *(_launcher(of_hydra, sweep.at_once) if multirun else []),
+    ]
+    return Plan(
+        root,
+        folder,
+        multirun,
+        sweep.until,
+        tuple(fixed),
+        corner,
+        baseline,
+        code,
+        tuple(hydra),
+        tuple(refused),
+    )
+
+
+def _section(override: Override) -> str:
+    return override.key_or_group.replace("/", ".").partition(".")[0]
+
+
+def _text(override: Override) -> str:
+    assert override.input_line is not None
+    return override.input_line
+
+
+def _new_folder(root: Path) -> Path:
+    parent = root / ".work" / "sweep"
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H-%M-%S_"), dir=parent))
+    for name in ("points", "logs"):
+        (folder / name).mkdir()
+    shutil.copytree(root / "conf", folder / "conf")
+    return folder
+
+
+def _sweep(path: Path, parsed: list[Override]) -> Sweep:
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))["sweep"]
+    for override in parsed:
+        if _section(override) == "sweep":
+            if override.is_sweep_override():
+                raise UserError(f"{override.key_or_group} has several values, expected one.")
+            values[override.key_or_group.partition(".")[2]] = override.value()
+    return read_section("sweep", Sweep, values)
+
+
+def _launcher(of_hydra: list[Override], at_once: int) -> list[str]:
+    """Returns what makes Hydra run several points at once, unless a launcher is asked for."""
+    if at_once == 1 or any(item.key_or_group == "hydra/launcher" for item in of_hydra):
+        return []
+    return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={at_once}"]
+
+
+def _is_search(of_hydra: list[Override]) -> bool:
+    """Tells whether a sweeper other than Hydra's own, which runs the whole grid, is asked for."""
+    return any(
+        item.key_or_group == "hydra/sweeper" and item.value() != "basic" for item in of_hydra
+    )
+
+
+def _search(of_hydra: list[Override], until: str) -> list[str]:
+    """Returns what Optuna must be told: which way is better, and a seed.
+
+    Raises:
+        UserError: the direction asked for would look for the worst point.
+    """
+    given = {item.key_or_group: item.value() for item in of_hydra}
+    if given.get("hydra/sweeper") != "optuna":
+        return []
+    better, asked = DIRECTIONS[until], given.get("hydra.sweeper.direction")
+    if asked not in (None, better):
+        raise UserError(
+            f"hydra.sweeper.direction is {asked!r}, but the best point until {until} is found with "
+            f"'{better}'. Leave it out: the sweep sets it."
+        )
+    added = [] if asked else [f"hydra.sweeper.direction={better}"]
+    seeded = given.get("hydra/sweeper/sampler", "tpe") != "grid"
+    if seeded and "hydra.sweeper.sampler.seed" not in given:
+        added.append(f"hydra.sweeper.sampler.seed={SEED}")
+    return added
+
+
+def _check(
+    conf: Path, fixed: list[str], axes: dict[str, list[str]], of_hydra: list[Override]
+) -> tuple[list[str], dict[str, str]]:
+    """Checks every point of a grid, or of a search each value, as the compose stage does.
+
+    Returns what is refused and why, and the corner of the points that are allowed.
+
+    Raises:
+        UserError: every point is refused.
+    """
+    points = _one_at_a_time(axes) if _is_search(of_hydra) else _grid(axes)
+    refused, allowed = [], []
+    reason = ""
+    for point in points:
+        values = [f"{key}={value}" for key, value in point.items()]
+        try:
+            composed(conf, (*fixed, *values))
+            allowed.append(point)
+        except UserError as error:
+            reason = reason or str(error)
+            refused.append(f"{' '.join(values)}: {error}")
+    if not allowed:
+        raise UserError(f"no point can run: {reason}")
+    corner = {}
+    for key, choose in CORNER.items():
+        numbers = [int(point[key]) for point in allowed if point.get(key, "").isdigit()]
+        if numbers:
+            corner[key] = str(choose(numbers))
+    return refused, corner
+
+
+@cache
+def composed(conf: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
+    """Returns the checked values of a point; a composition costs 0.1 s, and each is asked for more
+    than once.
+
+    Raises:
+        UserError: the compose stage would refuse them.
+    """
+    return compose(conf, list(overrides))
+
+
+def _grid(axes: dict[str, list[str]]) -> list[dict[str, str]]:
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def _one_at_a_time(axes: dict[str, list[str]]) -> list[dict[str, str]]:
+    """Returns a point for each word and the ends of each range, with the first values of the other
+    keys: a search may have more points than can be checked.
+    """
+    chosen = {
+        key: [values[0], values[-1]] if _is_range(values) else values
+        for key, values in axes.items()
+    }
+    first = {key: values[0] for key, values in axes.items()}
+    return [
+        first,
+        *({**first, key: value} for key, values in chosen.items() for value in values[1:]),
+    ]
+
+
+def _is_range(values: list[str]) -> bool:
+    return (
+        len(values) > 2
+        and all(value.isdigit() for value in values)
+        and values == sorted(values, key=int)
+    )

@@ -1,0 +1,201 @@
+"""One point of a sweep: its configuration, its experiment, and what came of it."""
+
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tohum.commands.sweep.experiment import Experiment, point_lock
+from tohum.commands.sweep.overrides import parse, point_hash, point_name, without
+from tohum.commands.sweep.plan import Plan, composed
+from tohum.commands.sweep.repository import find_experiment, has_ref, read_metrics
+from tohum.errors import UserError
+from tohum.files import write_json
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Outcome:
+    """What came of a point. The measures are None where it failed, or did not come so far."""
+
+    swept: dict[str, str]
+    name: str
+    state: str  # ran, found (done before) or failed
+    seconds: float = 0.0
+    vocab_size: int | None = None
+    bytes_per_token: float | None = None
+    bits_per_byte: float | None = None
+    error: str | None = None
+
+    def objective(self, until: str) -> float | None:
+        """Returns the measure that the sweep compares."""
+        return self.bytes_per_token if until == "tokenizer" else self.bits_per_byte
+
+    def __str__(self) -> str:
+        return " ".join(f"{key}={value}" for key, value in self.swept.items()) or "the point"
+
+
+def run_point(plan: Plan, overrides: list[str]) -> Outcome:
+    """Runs the point that Hydra asks for, and first, once, what it shares with others.
+
+    A failure is an outcome too: the other points go on.
+    """
+    keys = {text: item.key_or_group for text, item in zip(overrides, parse(overrides), strict=True)}
+    swept = {keys[text]: text.partition("=")[2] for text in overrides if text not in plan.fixed}
+    every = [*without(plan.fixed, swept), *(f"{key}={value}" for key, value in swept.items())]
+    try:
+        experiment = _experiment(plan, every, swept, plan.until)
+    except UserError as error:
+        name = point_name(swept, point_hash(every))
+        outcome = Outcome(swept, name, "failed", error=str(error))
+    else:
+        lead = _lead(plan, every, swept) if plan.multirun else None
+        if lead is not None:
+            _run_alone(plan, lead)
+        outcome = _outcome(plan, experiment, swept)
+    write_json(plan.outcomes / f"{outcome.name}.json", asdict(outcome))
+    return outcome
+
+
+def _experiment(plan: Plan, overrides: list[str], swept: dict[str, str], until: str) -> Experiment:
+    """Returns the experiment of checked values: the one that is there for them, however they were
+    written, or a new one.
+    """
+    values = composed(plan.conf, tuple(overrides))
+    digest = point_hash([values, until, plan.baseline, plan.code])
+    name = find_experiment(plan.root, plan.baseline, digest) or point_name(swept, digest)
+    return Experiment(name, until, tuple(overrides), plan.baseline, plan.code)
+
+
+def _lead(plan: Plan, overrides: list[str], swept: dict[str, str]) -> Experiment | None:
+    """Returns the tokenizer point with the longest list of merges, of which this point's is a
+    prefix: it counts the pretokens and trains, and the others cut.
+    """
+    corner = {key: value for key, value in plan.corner.items() if key in swept}
+    values = [f"{key}={value}" for key, value in corner.items()]
+    shared = {key: value for key, value in {**swept, **corner}.items() if _before_encode(key)}
+    try:
+        return _experiment(plan, [*without(overrides, corner), *values], shared, "tokenizer")
+    except UserError:  # the values don't go together: the point does without
+        return None
+
+
+def _before_encode(key: str) -> bool:
+    return key.partition(".")[0] not in ("encode", "model", "train")
+
+
+def _run_alone(plan: Plan, lead: Experiment) -> None:
+    """Runs the lead once in a sweep, and one lead at a time, for they share stages; two points that
+    run at once would count the corpus twice.
+    """
+    with FileLock(plan.folder / "lead.lock"):
+        if not _told(plan, lead).exists() and not has_ref(plan.root, lead.ref):
+            _run(plan, lead)
+
+
+def _outcome(plan: Plan, experiment: Experiment, swept: dict[str, str]) -> Outcome:
+    """Runs the point's experiment, or finds it done, and reads its metrics."""
+    outcome = Outcome(swept, experiment.name, "found")
+    told = _told(plan, experiment)
+    if not told.exists() and not has_ref(plan.root, experiment.ref):
+        _run(plan, experiment)
+    if told.exists():
+        outcome.seconds, outcome.error = json.loads(told.read_text(encoding="utf-8"))
+        outcome.state = "failed" if outcome.error else "ran"
+    if outcome.error is None:
+        try:
+            _read_measures(plan, experiment, outcome)
+        except UserError as error:
+            outcome.state, outcome.error = "failed", str(error)
+    return outcome
+
+
+def _read_measures(plan: Plan, experiment: Experiment, outcome: Outcome) -> None:
+    tokenizer = read_metrics(plan.root, experiment.ref, "tokenizer")
+    outcome.vocab_size = tokenizer["vocab_size"]
+    outcome.bytes_per_token = tokenizer["bytes_per_token"]
+    if plan.until == "train":
+        train = read_metrics(plan.root, experiment.ref, "train")
+        outcome.bits_per_byte = train["bits_per_byte"]
+
+
+def _told(plan: Plan, experiment: Experiment) -> Path:
+    """Returns the file that has the seconds and the error of what this sweep ran."""
+    return plan.logs / f"{experiment.name}.json"
+
+
+def _run(plan: Plan, experiment: Experiment) -> None:
+    log.info("runs %s", experiment.name)
+    began = time.monotonic()
+    error = _start(plan, experiment)
+    write_json(_told(plan, experiment), [round(time.monotonic() - began, 1), error])
+
+
+def _start(plan: Plan, experiment: Experiment) -> str | None:
+    """Runs the process of an experiment and returns its error, if any.
+
+    It has a process group of its own, out of reach of a signal to the sweep's. Ctrl-C is passed on.
+    """
+    lock = point_lock(experiment.name)
+    try:
+        lock.acquire(timeout=0)
+        lock.release()
+    except Timeout:
+        log.info("waits for %s, which an earlier sweep left running", experiment.name)
+    path = plan.logs / f"{experiment.name}.log"
+    with path.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tohum.commands.sweep.experiment", experiment.to_json()],
+            cwd=plan.root,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            process.wait()
+        except BaseException:
+            _interrupt(process)
+            raise
+    if process.returncode == 0 and has_ref(plan.root, experiment.ref):
+        return None
+    return f"{_reason(path.read_text(errors='replace'))} ({path.relative_to(plan.root)})"
+
+
+def _interrupt(process: "subprocess.Popen[bytes]") -> None:
+    """Ends an experiment as Ctrl-C does: DVC puts back what it stashed."""
+    if sys.platform == "win32":
+        process.terminate()
+    else:
+        os.killpg(process.pid, signal.SIGINT)
+    process.wait()
+
+
+def _reason(output: str) -> str:
+    """Returns what an experiment's output says of its failure: a stage's error or the last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    told = [line for line in lines if re.match(r"\w+: error: ", line)]
+    if told:
+        return told[-1].partition(": error: ")[2]
+    return lines[-1] if lines else "it ended without a word"
+
+
+def read_outcomes(plan: Plan) -> list[Outcome]:
+    """Returns what came of the points so far."""
+    return [
+        Outcome(**json.loads(path.read_text(encoding="utf-8")))
+        for path in sorted(plan.outcomes.glob("*.json"), key=_written)
+    ]
+
+
+def _written(path: Path) -> tuple[int, str]:
+    return path.stat().st_mtime_ns, path.name

@@ -1,0 +1,73 @@
+"""What the sweep asks of git: the state of the code, and the experiments that are there."""
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tohum.errors import UserError
+
+RESULTS = ("params.yaml", "params.lock.yaml", "dvc.lock", "metrics", "plots")  # no code
+
+
+def code_state(root: Path) -> tuple[str, str]:
+    """Returns the commit at HEAD, and a hash of what tracked code and configuration differ from it.
+
+    Raises:
+        UserError: there is no commit.
+    """
+    head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    if head.returncode:
+        raise UserError(
+            "every point of a sweep is a DVC experiment, which belongs to a git commit, and there "
+            f"is none in {root.resolve()}. Commit the project first (`git init`, `git add --all`, "
+            "`git commit`)."
+        )
+    excluded = [f":(exclude,top){path}" for path in RESULTS]
+    difference = _git(root, "diff", "--no-ext-diff", "--binary", "HEAD", "--", ".", *excluded)
+    digest = hashlib.sha256(difference.stdout).hexdigest()
+    return head.stdout.decode().strip(), digest[:16]
+
+
+def experiment_ref(baseline: str, name: str) -> str:
+    """Returns the git ref under which DVC keeps an experiment."""
+    return f"refs/exps/{baseline[:2]}/{baseline[2:]}/{name}"
+
+
+def has_ref(root: Path, ref: str) -> bool:
+    """Tells whether an experiment is there; DVC makes its ref when all of it is done."""
+    return _git(root, "rev-parse", "--verify", "--quiet", ref).returncode == 0
+
+
+def find_experiment(root: Path, baseline: str, digest: str) -> str | None:
+    """Returns the name of the experiment on this commit whose name ends in the hash, if any."""
+    pattern = experiment_ref(baseline, f"*_{digest}")
+    found = _git(root, "for-each-ref", "--count=1", "--format=%(refname)", pattern)
+    return found.stdout.decode().strip().rpartition("/")[2] or None
+
+
+def read_metrics(root: Path, ref: str, stage: str) -> dict[str, Any]:
+    """Returns the metrics of a stage as an experiment has them.
+
+    Raises:
+        UserError: it has none.
+    """
+    shown = _git(root, "show", f"{ref}:metrics/{stage}.json")
+    if shown.returncode:
+        raise UserError(
+            f"the experiment {ref} has no metrics/{stage}.json. Remove it with `dvc exp remove "
+            f"{ref.rpartition('/')[2]}` and run the sweep again."
+        )
+    metrics = json.loads(shown.stdout)
+    assert isinstance(metrics, dict)
+    return metrics
+
+
+def _git(root: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    try:
+        return subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise UserError(
+            "git is not installed, and every point of a sweep is a DVC experiment."
+        ) from None

@@ -1,0 +1,1 @@
+"""The typed configuration: sections of plain values, turned into checked dataclasses."""

@@ -1,0 +1,56 @@
+"""The one way to read the configuration.
+
+`params.lock.yaml` holds the values (the compose stage writes it from conf/ and params.yaml), conf/
+explains every key, and the dataclass of a section, beside the code that it configures, says what is
+allowed. A stage calls `load` for its own section and deals in that object only.
+"""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from tohum.config.sections import read_section
+from tohum.errors import UserError
+
+LOCK_FILE = Path("params.lock.yaml")
+Section = TypeVar("Section")
+
+
+def load(name: str, cls: type[Section], path: Path = LOCK_FILE) -> Section:
+    """Reads one section of the configuration that the compose stage wrote.
+
+    Raises:
+        UserError: the file is missing, lacks the section, or a value in it is not allowed.
+    """
+    return read_section(name, cls, load_values(name, path))
+
+
+def load_values(name: str, path: Path = LOCK_FILE) -> Any:
+    """Reads the plain values of one section.
+
+    Raises:
+        UserError: the file is missing, or lacks the section.
+    """
+    remedy = "Run `dvc repro compose` to write it."
+    values = read_yaml(path, remedy)
+    if not isinstance(values, dict) or name not in values:
+        raise UserError(f"{path} has no section '{name}'. {remedy}")
+    return values[name]
+
+
+def read_yaml(path: Path, remedy: str) -> Any:
+    """Reads a YAML file.
+
+    Args:
+        remedy: what to do where it is missing or broken, for messages.
+
+    Raises:
+        UserError: it is missing, or not YAML.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is missing (looked in {Path.cwd()}). {remedy}")
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {error}. {remedy}") from None

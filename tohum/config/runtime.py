@@ -1,0 +1,31 @@
+"""Values that cannot change an output byte; no stage lists them as params."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tohum.config.loading import read_yaml
+from tohum.config.sections import limits, read_section
+
+RUNTIME_FILE = Path("conf/runtime.yaml")
+
+
+@dataclass
+class Runtime:
+    """Values that cannot change an output byte; no stage lists them as params."""
+
+    progress: bool
+    content_url: str
+    workers: int = limits(minimum=1, maximum=4096)
+    connections: int = limits(minimum=1, maximum=4096)
+    timeout_seconds: float = limits(minimum=0.1)
+    patience_seconds: float = limits(minimum=0)
+    checkpoint_seconds: float = limits(minimum=1)
+
+
+def load_runtime(path: Path = RUNTIME_FILE) -> Runtime:
+    """Reads the values that change no output byte.
+
+    Raises:
+        UserError: the file is missing, or a value in it is not allowed.
+    """
+    return read_section("runtime", Runtime, read_yaml(path, "Restore it with `git checkout`."))

@@ -1,0 +1,162 @@
+"""Prompts as ids, and the ids that a model goes on with, one by one.
+
+A prompt's text is always read as text: only the functions here put special tokens, in the places
+where the training had them. A special token that the model writes is never part of a text, so it
+ends one: <|endoftext|> a document or a filled middle, <|end|> an answer.
+"""
+
+import codecs
+import json
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import DynamicCache
+
+from tohum.formats.alphabet import byte_characters
+from tohum.formats.records import segments
+from tohum.formats.special_tokens import (
+    END_OF_TEXT_ID,
+    MIDDLE_ID,
+    PREFIX_ID,
+    ROLE_IDS,
+    SPECIAL_TOKENS,
+    SUFFIX_ID,
+)
+
+
+@dataclass
+class Sampling:
+    """How ids are drawn; `temperature` 0 takes the likeliest, `top_k` 0 and `top_p` 1 take all."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass
+class Prompt:
+    """What the model goes on with. A text may outgrow the context; what is inside a pair of marks
+    may not, for the marks would be lost.
+    """
+
+    ids: list[int]
+    may_outgrow: bool
+
+
+def text_prompt(tokenizer: Tokenizer, text: str) -> Prompt:
+    """Returns a document's start: <|endoftext|> and the text, however long."""
+    return Prompt([END_OF_TEXT_ID, *_ids(tokenizer, text)], may_outgrow=True)
+
+
+def middle_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, room: int) -> Prompt:
+    """Returns a prefix and a suffix in the order in which stages.train.middles trains them.
+
+    Of what does not fit into `room` ids, that farthest from the middle is left out; a long suffix
+    gets half of the room at the most.
+    """
+    room -= 4
+    before, after = _ids(tokenizer, prefix), _ids(tokenizer, suffix)
+    after = after[: max(room - len(before), room // 2)]
+    before = before[max(0, len(before) - (room - len(after))) :]
+    ids = [END_OF_TEXT_ID, PREFIX_ID, *before, SUFFIX_ID, *after, MIDDLE_ID]
+    return Prompt(ids, may_outgrow=False)
+
+
+def chat_prompt(tokenizer: Tokenizer, messages: list[dict[str, str]], room: int) -> Prompt:
+    """Returns a conversation up to where the assistant's next words begin.
+
+    Of a conversation longer than `room` ids, the oldest messages are left out, but not one of the
+    system at the start; of a last message that does not fit alone, its first words.
+    """
+    listed = [
+        [*segment.before, *_ids(tokenizer, segment.text), *segment.after]
+        for segment in segments({"messages": messages})
+    ]
+    listed[0] = listed[0][1:]  # <|endoftext|>, which stays whatever is left out
+    head = listed.pop(0) if messages[0]["role"] == "system" and len(messages) > 1 else []
+    room -= len(head) + 2
+    while len(listed) > 1 and sum(map(len, listed)) > room:
+        listed.pop(0)
+    rest = [id for message in listed for id in message]
+    rest = rest[:1] + rest[max(1, len(rest) - max(room, 1) + 1) :]
+    return Prompt([END_OF_TEXT_ID, *head, *rest, ROLE_IDS["assistant"]], may_outgrow=False)
+
+
+def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
+    tokenizer.encode_special_tokens = True
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+    return ids
+
+
+def sample(model: Any, prompt: Prompt, sampling: Sampling) -> Generator[int, None, bool]:
+    """Yields the ids that the model goes on with, up to a special token, which is left out; returns
+    whether one came.
+
+    When the context (the model's max_position_embeddings) is full, a text goes on from its last
+    half, read anew behind <|endoftext|>; anything else ends.
+    """
+    context = int(model.config.max_position_embeddings)
+    generator = torch.Generator().manual_seed(sampling.seed)
+    ids, cache, unread = list(prompt.ids), DynamicCache(), list(prompt.ids)
+    for done in range(sampling.max_new_tokens):
+        if len(ids) > context:
+            if not prompt.may_outgrow:
+                return False
+            size = max(context // 2, context - (sampling.max_new_tokens - done))
+            ids = [ids[0], *ids[len(ids) - size + 1 :]]
+            cache, unread = DynamicCache(), ids
+        with torch.inference_mode():
+            logits = model(
+                input_ids=torch.tensor([unread], device=model.device),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            ).logits[0, -1]
+        id = draw(logits.float().cpu(), sampling, generator)
+        if id < len(SPECIAL_TOKENS):
+            return True
+        yield id
+        ids.append(id)
+        unread = [id]
+    return False
+
+
+def draw(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> int:
+    """Returns an id drawn from logits, (vocabulary,) of float32.
+
+    top_p keeps the fewest likeliest ids that together have that probability (Holtzman et al. 2019,
+    https://arxiv.org/abs/1904.09751), among those that top_k has left.
+    """
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    count = min(sampling.top_k or len(logits), len(logits))
+    values, ids = torch.topk(logits / sampling.temperature, count)
+    chances = torch.softmax(values, dim=-1)
+    before = chances.cumsum(-1) - chances  # what the likelier ids have together
+    chances[before >= sampling.top_p] = 0
+    return int(ids[torch.multinomial(chances, 1, generator=generator)])
+
+
+def vocabulary_bytes(tokenizer: Tokenizer) -> list[bytes]:
+    """Returns the bytes of text that each id stands for; none for a special token."""
+    values = {character: byte for byte, character in enumerate(byte_characters())}
+    table = [b""] * tokenizer.get_vocab_size()
+    for token, id in json.loads(tokenizer.to_str())["model"]["vocab"].items():
+        if token not in SPECIAL_TOKENS:
+            table[id] = bytes(values[character] for character in token)
+    return table
+
+
+def as_text(ids: Iterable[int], vocabulary: list[bytes]) -> Iterator[str]:
+    """Yields the text of ids as it comes: a character when its last byte is there."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for id in ids:
+        if piece := decoder.decode(vocabulary[id]):
+            yield piece
+    if rest := decoder.decode(b"", final=True):
+        yield rest

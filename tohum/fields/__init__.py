@@ -1,0 +1,6 @@
+"""Which column is which: from rows of any names to texts and conversations."""
+
+from tohum.fields.mapping import Fields, Mapped, compile_fields
+from tohum.fields.proposal import Proposal, as_override, describe
+
+__all__ = ["Fields", "Mapped", "Proposal", "as_override", "compile_fields", "describe"]

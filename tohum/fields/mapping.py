@@ -1,0 +1,258 @@
+"""From a row of any columns to one of the two kinds of record: a text, or a conversation.
+
+`jsonl.fields` says which column is which; what it does not say is found by the conventional names
+(names.py), anew for each set of columns: lines of one file may have {"prompt", "content"} or
+{"request", "response"}.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tohum.config.sections import nearest
+from tohum.errors import UserError
+from tohum.fields.messages import read_messages
+from tohum.fields.names import PROVENANCE
+from tohum.fields.proposal import ROLE_KEYS, as_override, propose
+from tohum.fields.selectors import Empty, Getter, Unfit, follow, get_value, kind_of, paths_of
+
+KEYS = (*ROLE_KEYS, *PROVENANCE)
+MOST_PLANS = 10_000  # sets of columns that are remembered
+
+
+@dataclass(slots=True)
+class Mapped:
+    """A record to be, or the `problem` why there is none; one of content and messages is set.
+
+    `empty` says that the problem is a text of no letters, and not a row of another shape.
+    """
+
+    content: str | None = None
+    messages: list[dict[str, str]] | None = None
+    path: str | None = None
+    repo: str | None = None
+    license: str | None = None
+    language: str | None = None
+    problem: str | None = None
+    empty: bool = False
+
+
+@dataclass
+class Plan:
+    """How the rows with one set of columns become records."""
+
+    each: str | None  # the list whose elements are records
+    fill: Callable[[dict[str, Any], Any, Mapped], None]
+    provenance: list[tuple[str, Getter]]
+
+
+class Fields:
+    """The mapping of a source. `compile_fields` makes it."""
+
+    def __init__(self, given: dict[str, str], where: str) -> None:
+        self.given = given
+        self.where = where
+        self._plans: dict[tuple[str, ...], Plan | str] = {}
+
+    def records(self, values: dict[str, Any]) -> list[Mapped]:
+        """Returns the record of a row, or one for each element of its list.
+
+        Raises:
+            UserError: its columns can be read in several ways; the message has the choices.
+        """
+        columns = tuple(values)
+        plan = self._plans.get(columns)
+        if plan is None:
+            plan = self._plan(columns)
+        if isinstance(plan, str):
+            return [Mapped(problem=plan)]
+        if plan.each is None:
+            return [_record(plan, values, None)]
+        elements = values.get(plan.each) or follow(values, tuple(plan.each.split(".")))
+        if not isinstance(elements, list) or not elements:
+            return [Mapped(problem=f"no element in '{plan.each}'", empty=True)]
+        return [_record(plan, values, element) for element in elements]
+
+    def decide(self, columns: tuple[str, ...]) -> "tuple[Fields, set[tuple[str, ...]]] | None":
+        """Decides what is left open for rows of these columns, all of them; returns the mapping
+        and the paths that it needs, by their steps. None where there is no single reading, or a
+        column that it needs is missing.
+        """
+        fields = propose(columns, self.given).fields
+        needed = set()
+        for path in (path for value in fields.values() for path in paths_of(value)):
+            outer, inner = (path.written, ()) if path.each is None else (path.each, path.steps)
+            steps = (outer,) if outer in columns else tuple(outer.split("."))
+            if steps[0] not in columns:
+                return None
+            needed.add(steps + inner)
+        return (Fields({**self.given, **fields}, self.where), needed) if fields else None
+
+    def _plan(self, columns: tuple[str, ...]) -> Plan | str:
+        proposal = propose(columns, self.given)
+        if proposal.choices:
+            lines = "\n".join(f"  {as_override(self.where, each)}" for each in proposal.choices)
+            raise UserError(
+                f"the columns {', '.join(columns)} can be read in several ways: "
+                f"{proposal.reason}. Add the one that is meant to `overrides` in params.yaml:\n"
+                f"{lines}"
+            )
+        plan = compile_plan(proposal.fields) if proposal.fields else proposal.reason
+        if len(self._plans) >= MOST_PLANS:
+            self._plans.clear()
+        self._plans[columns] = plan
+        return plan
+
+
+def _record(plan: Plan, row: dict[str, Any], element: Any) -> Mapped:
+    mapped = Mapped()
+    try:
+        for key, get in plan.provenance:
+            setattr(mapped, key, _told(get(row, element)))
+        plan.fill(row, element, mapped)
+    except Unfit as unfit:
+        mapped.problem = str(unfit)
+        mapped.empty = isinstance(unfit, Empty)
+    return mapped
+
+
+def _told(value: Any) -> str | None:
+    """Returns provenance as text: a list is joined, a number written out, the rest left out."""
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, list):
+        return "; ".join(item for item in value if isinstance(item, str)) or None
+    return str(value) if isinstance(value, int | float) else None
+
+
+def compile_plan(fields: dict[str, str]) -> Plan:
+    """Turns a complete mapping into functions.
+
+    Raises:
+        ValueError: a value is malformed.
+    """
+    provenance = [(key, get_value(fields[key])) for key in PROVENANCE if key in fields]
+    each = next((path.each for value in fields.values() for path in paths_of(value)
+                 if path.each is not None), None)  # fmt: skip
+    if "content" in fields:
+        return Plan(each, _fill_content(fields["content"]), provenance)
+    if "messages" in fields:
+        return Plan(each, _fill_messages(fields["messages"], fields.get("system")), provenance)
+    return Plan(each, _fill_pair(fields), provenance)
+
+
+def _fill_content(column: str) -> Callable[[dict[str, Any], Any, Mapped], None]:
+    get = get_value(column)
+
+    def fill(row: dict[str, Any], element: Any, mapped: Mapped) -> None:
+        value = get(row, element)
+        if type(value) is not str or not value or value.isspace():
+            raise _no_text(value, column, row)
+        mapped.content = value
+
+    return fill
+
+
+def _fill_messages(
+    column: str, system: str | None
+) -> Callable[[dict[str, Any], Any, Mapped], None]:
+    get, get_system = get_value(column), get_value(system) if system else None
+
+    def fill(row: dict[str, Any], element: Any, mapped: Mapped) -> None:
+        before = _optional(get_system(row, element), system) if get_system else None
+        value = get(row, element)
+        if value is None:
+            raise _no_text(value, column, row)
+        mapped.messages = read_messages(value, column, before)
+
+    return fill
+
+
+def _fill_pair(fields: dict[str, str]) -> Callable[[dict[str, Any], Any, Mapped], None]:
+    user, assistant, system = fields["user"], fields["assistant"], fields.get("system")
+    get_user, get_assistant = get_value(user), get_value(assistant)
+    get_system = get_value(system) if system else None
+
+    def fill(row: dict[str, Any], element: Any, mapped: Mapped) -> None:
+        question, answer = get_user(row, element), get_assistant(row, element)
+        if type(question) is not str or not question or question.isspace():
+            raise _no_text(question, user, row)
+        if type(answer) is not str or not answer or answer.isspace():
+            raise _no_text(answer, assistant, row)
+        before = _optional(get_system(row, element), system) if get_system else None
+        mapped.messages = [{"role": "system", "content": before}] if before else []
+        mapped.messages.append({"role": "user", "content": question})
+        mapped.messages.append({"role": "assistant", "content": answer})
+
+    return fill
+
+
+def _optional(value: Any, column: str | None) -> str | None:
+    if value is None or isinstance(value, str):
+        return value if value and not value.isspace() else None
+    raise Unfit(f"'{column}' is {kind_of(value)}, expected text")
+
+
+def _no_text(value: Any, written: str, row: dict[str, Any]) -> Unfit:
+    if value is not None and not isinstance(value, str):
+        return Unfit(f"'{written}' is {kind_of(value)}, expected text")
+    missing = [path.written for path in paths_of(written) if not _has(row, path.written)]
+    if missing:
+        return Unfit(f"no column '{missing[0]}' among {', '.join(row)}")
+    return Empty(f"no text in '{written}'")
+
+
+def _has(row: dict[str, Any], written: str) -> bool:
+    return written in row or written.partition("[]")[0].partition(".")[0] in row
+
+
+def compile_fields(fields: dict[str, str], where: str) -> Fields:
+    """Checks the fields of the configuration and returns their mapping; none at all is automatic.
+
+    Args:
+        where: the key that they have in the configuration, for messages: jsonl.fields.
+
+    Raises:
+        UserError: a key is unknown, a value malformed, or they make no record; it names the key.
+    """
+    for key, value in fields.items():
+        if key not in KEYS:
+            raise UserError(f"unknown key '{where}.{key}'.{nearest(key, list(KEYS))}")
+        if not value and key in PROVENANCE:
+            continue
+        try:
+            paths_of(value)
+        except ValueError as error:
+            raise UserError(f"{where}.{key}: {error}.") from None
+    _check_roles(set(fields) & set(ROLE_KEYS), where)
+    _check_lists(fields, where)
+    return Fields(dict(fields), where)
+
+
+def _check_lists(fields: dict[str, str], where: str) -> None:
+    lists: dict[str, set[str]] = {}
+    for key, value in fields.items():
+        for path in paths_of(value) if value else []:
+            if path.each is not None:
+                lists.setdefault(f"{path.each}[]", set()).add(key)
+    if len(lists) > 1:
+        raise UserError(
+            f"{where} goes through several lists ({', '.join(sorted(lists))}): expected one, "
+            "whose elements are the records."
+        )
+    if lists and not set.union(*lists.values()) & set(ROLE_KEYS):
+        raise UserError(
+            f"{where} takes only provenance from {next(iter(lists))}: expected the text from its "
+            "elements too."
+        )
+
+
+def _check_roles(roles: set[str], where: str) -> None:
+    allowed: tuple[set[str], ...] = ({"content"}, {"messages"}, {"messages", "system"})
+    allowed += ({"user", "assistant"}, {"user", "assistant", "system"}, set())
+    if roles not in allowed:
+        raise UserError(
+            f"{where} has {', '.join(sorted(roles))}, expected content (a text), user and "
+            "assistant (a conversation of one exchange) or messages (a whole one); system may go "
+            "with either of the conversations."
+        )

@@ -1,0 +1,134 @@
+"""Which column has which role, by the names of the columns: one reading, several, or none.
+
+Where there are several, which one is meant is for the user to say; nothing is guessed.
+"""
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from tohum.fields.names import (
+    ASSISTANT,
+    CONTEXT,
+    INPUT,
+    INSTRUCTIONS,
+    MESSAGES,
+    PROVENANCE,
+    SYSTEM,
+    TEXT,
+    USER,
+    find_roles,
+    fold,
+)
+from tohum.fields.selectors import columns_of
+
+ROLE_KEYS = ("content", "user", "assistant", "system", "messages")
+MOST_CHOICES = 8
+
+
+@dataclass
+class Proposal:
+    """What the columns of a row can be: `fields` is the only reading, `choices` are several.
+
+    With neither, nothing fits; `reason` tells why there is no single reading. `unused` are the
+    columns that `fields` leaves out.
+    """
+
+    fields: dict[str, str] = field(default_factory=dict)
+    choices: list[dict[str, str]] = field(default_factory=list)
+    reason: str = ""
+    unused: list[str] = field(default_factory=list)
+
+
+def describe(columns: Iterable[str]) -> Proposal:
+    """Returns the mapping that these columns have by their names, or the choices."""
+    return propose(columns, {})
+
+
+def propose(columns: Iterable[str], given: dict[str, str]) -> Proposal:
+    """Completes the fields that are `given`: roles where none is, and the provenance."""
+    columns = list(columns)
+    found = find_roles(columns)
+    roles = {key: value for key, value in given.items() if key in ROLE_KEYS}
+    readings = [roles] if roles else list(_readings(found))
+    provenance = list(_provenance(found, given))
+    if not readings:
+        return Proposal(reason=_unfit(columns, found), unused=columns)
+    choices = [{**reading, **rest} for reading, rest in itertools.product(readings, provenance)]
+    if len(choices) > 1:
+        return Proposal(choices=choices[:MOST_CHOICES], reason=_rivals(found, choices))
+    used = {column for value in choices[0].values() for column in columns_of(value)}
+    return Proposal(choices[0], unused=[column for column in columns if column not in used])
+
+
+def _readings(found: dict[str, list[str]]) -> Iterator[dict[str, str]]:
+    """Yields every way to read the columns as one of the two kinds of record."""
+    systems = [{SYSTEM: name} for name in found[SYSTEM]] or [{}]
+    for messages, system in itertools.product(found[MESSAGES], systems):
+        yield {MESSAGES: messages, **system}
+    pairs = list(_pairs(found))
+    for pair, system in itertools.product(pairs, systems):
+        yield {**pair, **system}
+    answers = found[ASSISTANT]
+    if not pairs or answers:
+        for text in found[TEXT]:
+            yield {"content": text}
+            if answers and not pairs:
+                for answer in answers:
+                    yield {USER: text, ASSISTANT: answer}
+
+
+def _pairs(found: dict[str, list[str]]) -> Iterator[dict[str, str]]:
+    """Yields every question with its answer. A text beside a question without one is the answer:
+    {"prompt", "content"} and {"request", "response"} mean the same.
+    """
+    questions, inputs = (found[USER], found[INPUT]) if found[USER] else (found[INPUT], [])
+    for question, answer in itertools.product(questions, found[ASSISTANT] or found[TEXT]):
+        users = [f"{{{question}}}\n\n{{{extra}}}" for extra in inputs]
+        if not inputs or fold(question) not in INSTRUCTIONS:
+            users.append(question)
+        for user in users:
+            yield {USER: user, ASSISTANT: answer}
+            for context in found[CONTEXT]:
+                whole = user if user != question else f"{{{question}}}"
+                yield {USER: f"{{{context}}}\n\n{whole}", ASSISTANT: answer}
+
+
+def _provenance(found: dict[str, list[str]], given: dict[str, str]) -> Iterator[dict[str, str]]:
+    keys = [key for key in PROVENANCE if key not in given and found[key]]
+    told = {key: given[key] for key in PROVENANCE if given.get(key)}
+    for names in itertools.product(*(found[key] for key in keys)):
+        yield {**told, **dict(zip(keys, names, strict=True))}
+
+
+def _unfit(columns: list[str], found: dict[str, list[str]]) -> str:
+    told = ", ".join(columns) or "none at all"
+    if question := found[USER] or found[INPUT]:
+        return f"'{question[0]}' is a question, but no answer is known among the columns {told}"
+    if answer := found[ASSISTANT]:
+        return f"'{answer[0]}' is an answer, but no question is known among the columns {told}"
+    return f"no known column among {told}"
+
+
+def _rivals(found: dict[str, list[str]], choices: list[dict[str, str]]) -> str:
+    """Tells which columns make the difference between the choices."""
+    used = [{name for value in each.values() for name in columns_of(value)} for each in choices]
+    everything = {name for one in used for name in one}
+    rivals = [name for name in sorted(everything) if not all(name in one for one in used)]
+    return f"{', '.join(repr(name) for name in rivals)} may be meant or not"
+
+
+def as_override(where: str, fields: dict[str, str]) -> str:
+    """Returns the fields as an override of the configuration, ready to paste into a YAML list.
+
+    Hydra's quoted strings know no escape but that of the quote; a line feed is `\\n`, which a
+    template takes for one.
+    """
+    items = ", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items())
+    whole = f"{where}={{{items}}}"
+    return "'" + whole.replace("'", "''") + "'"
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)

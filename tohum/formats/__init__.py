@@ -1,0 +1,1 @@
+"""The contracts between stages: what each writes and the next one reads."""

@@ -1,0 +1,73 @@
+"""What becomes of a document: kept, dropped by a rule, or lost; exactly one of these."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from tohum.formats.records import Shard
+
+KEPT = "kept"
+MISSING = "missing"
+CORRUPT = "corrupt"
+UNDECODABLE = "undecodable"
+BROKEN = "broken"
+LOST = (MISSING, CORRUPT, UNDECODABLE, BROKEN)
+TOO_SHORT = "shorter than min_bytes"
+TOO_LONG = "longer than max_bytes"
+NO_TEXT = "no text"
+DUPLICATE = "duplicate"
+NEAR_DUPLICATE = "near duplicate"
+NOT_SAMPLED = "not sampled"
+
+
+@dataclass
+class Totals:
+    """What a conversion made: the shards, the bytes of text in them, and the dropped documents by
+    reason, with the bytes of their texts where these are known.
+    """
+
+    shards: list[Shard] = field(default_factory=list)
+    bytes: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    dropped_bytes: Counter[str] = field(default_factory=Counter)
+    copies: int = 0
+    redacted: int = 0
+    sources: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def documents(self) -> int:
+        """The records in all shards."""
+        return sum(shard.documents for shard in self.shards)
+
+    @property
+    def files(self) -> int:
+        """All documents that there were, each once."""
+        return self.documents - self.copies + self.dropped.total()
+
+    @property
+    def lost(self) -> int:
+        """The documents that were wanted and could not be had."""
+        return sum(self.dropped[reason] for reason in LOST)
+
+    @property
+    def filtered(self) -> int:
+        """The documents that a rule left out."""
+        return self.dropped.total() - self.lost
+
+    def metrics(self) -> dict[str, Any]:
+        """Returns the counts; documents less copies, filtered and lost ones add up to files."""
+        return {
+            "files": self.files,
+            "documents": self.documents,
+            "copies": self.copies,
+            "bytes": self.bytes,
+            "shards": len(self.shards),
+            "redacted": self.redacted,
+            **{reason: self.dropped[reason] for reason in LOST},
+            "filtered": {
+                reason: count
+                for reason, count in sorted(self.dropped.items())
+                if reason not in LOST
+            },
+            "sources": self.sources,
+        }

@@ -1,0 +1,138 @@
+"""data/pretokens: the (pretoken, count) table.
+
+pretokens.parquet   pretoken (binary, ascending), count (int64); uncompressed, in groups of
+                    GROUP_ROWS rows, so that its bytes depend on its content and the pinned pyarrow
+                    only
+meta.json           the pattern, totals, the table's SHA-256, the hash of the jsonl manifest
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pyarrow
+import pyarrow.parquet
+
+from tohum.files import file_sha256, write_json
+from tohum.kernels.arrays import Array
+
+TABLE = "pretokens.parquet"
+META = "meta.json"
+SCHEMA = pyarrow.schema([("pretoken", pyarrow.binary()), ("count", pyarrow.int64())])
+BATCH_ROWS = 1 << 13
+GROUP_ROWS = 1 << 20
+
+
+@dataclass
+class Batch:
+    """Neighbouring rows of a table: the bytes of all pretokens, one after another, uint8; the
+    length of each, int32; and its count, int64.
+    """
+
+    data: Array
+    lengths: Array
+    counts: Array
+
+    def rows(self) -> Iterator[tuple[bytes, int]]:
+        """Yields each pretoken and its count."""
+        data, end = self.data.tobytes(), 0
+        for length, count in zip(self.lengths.tolist(), self.counts.tolist(), strict=True):
+            yield data[end : end + length], count
+            end += length
+
+
+def batch_of(rows: Iterable[tuple[bytes, int]]) -> Batch:
+    """Returns the batch of some pretokens and their counts."""
+    pretokens, counts = zip(*rows, strict=True) if (rows := list(rows)) else ((), ())
+    return Batch(
+        numpy.frombuffer(b"".join(pretokens), numpy.uint8),
+        numpy.array(list(map(len, pretokens)), numpy.int32),
+        numpy.array(counts, numpy.int64),
+    )
+
+
+def join(batches: Iterable[Batch]) -> Batch:
+    """Returns the rows of all batches in one."""
+    parts = [batch_of([]), *batches]
+    return Batch(
+        numpy.concatenate([part.data for part in parts]),
+        numpy.concatenate([part.lengths for part in parts]),
+        numpy.concatenate([part.counts for part in parts]),
+    )
+
+
+def write_table(folder: Path, batches: Iterable[Batch], facts: dict[str, Any]) -> dict[str, Any]:
+    """Writes the table, whose rows come in ascending order, and its meta.json with `facts`; returns
+    what the latter says.
+    """
+    totals = {"pretokens": 0, "different_pretokens": 0, "bytes": 0}
+    with pyarrow.parquet.ParquetWriter(
+        folder / TABLE, SCHEMA, compression="none", use_dictionary=False
+    ) as writer:
+        for group in _groups(batches):
+            totals["pretokens"] += int(group.counts.sum())
+            totals["different_pretokens"] += len(group.counts)
+            totals["bytes"] += int((group.lengths * group.counts).sum())
+            writer.write_table(_to_arrow(group), row_group_size=GROUP_ROWS)
+    meta = {**facts, **totals, "sha256": file_sha256(folder / TABLE)}
+    write_json(folder / META, meta)
+    return meta
+
+
+def _groups(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Yields the same rows in batches of GROUP_ROWS; one empty batch if there is no row."""
+    held: list[Batch] = []
+    rows = groups = 0
+    for batch in batches:
+        held.append(batch)
+        rows += len(batch.counts)
+        while rows >= GROUP_ROWS:
+            group, rest = _split(join(held), GROUP_ROWS)
+            yield group
+            held, rows, groups = [rest], len(rest.counts), groups + 1
+    if rows or not groups:
+        yield join(held)
+
+
+def _split(batch: Batch, rows: int) -> tuple[Batch, Batch]:
+    size = int(batch.lengths[:rows].sum(dtype=numpy.int64))
+    return (
+        Batch(batch.data[:size], batch.lengths[:rows], batch.counts[:rows]),
+        Batch(batch.data[size:], batch.lengths[rows:], batch.counts[rows:]),
+    )
+
+
+def _to_arrow(batch: Batch) -> pyarrow.Table:
+    ends = numpy.zeros(len(batch.lengths) + 1, numpy.int32)
+    numpy.cumsum(batch.lengths, out=ends[1:])
+    buffers = [
+        None,
+        pyarrow.py_buffer(ends),
+        pyarrow.py_buffer(numpy.ascontiguousarray(batch.data)),
+    ]
+    pretokens = pyarrow.Array.from_buffers(pyarrow.binary(), len(batch.lengths), buffers)
+    return pyarrow.table([pretokens, pyarrow.array(batch.counts)], schema=SCHEMA)
+
+
+def read_table(folder: Path) -> Iterator[Batch]:
+    """Yields the rows in ascending order of the pretokens, BATCH_ROWS at a time."""
+    # Without these three, pyarrow takes 20 MB more of memory, whatever the size of the table.
+    with pyarrow.parquet.ParquetFile(folder / TABLE, pre_buffer=False, buffer_size=1 << 20) as file:
+        for rows in file.iter_batches(BATCH_ROWS, use_threads=False):
+            _, ends, data = rows["pretoken"].buffers()
+            bounds = numpy.frombuffer(ends, numpy.int32)[rows["pretoken"].offset :][: len(rows) + 1]
+            yield Batch(
+                numpy.frombuffer(data, numpy.uint8)[bounds[0] : bounds[-1]],
+                numpy.diff(bounds),
+                rows["count"].to_numpy(),
+            )
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Returns what meta.json says of the table."""
+    meta = json.loads((folder / META).read_text(encoding="utf-8"))
+    assert isinstance(meta, dict)
+    return meta

@@ -1,0 +1,199 @@
+"""data/jsonl: the records that every source is brought to, one JSON object a line, in shards.
+
+part-00000.jsonl   (or .jsonl.zst, or one corpus.jsonl) UTF-8. A text record has content, a
+                   conversation has messages ([{role, content}]); both have id, source, path, repo,
+                   license
+dropped.jsonl      every file that made no record, with the reason
+manifest.json      hash, size and documents of every shard, and the hash of the raw manifest
+"""
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+import zstandard
+
+from tohum.errors import UserError
+from tohum.files import file_sha256
+from tohum.formats.special_tokens import END_ID, END_OF_TEXT_ID, ROLE_IDS
+
+ZSTD_LEVEL = 3
+BUFFER_BYTES = 1 << 20
+SUFFIXES = {"none": ".jsonl", "zstd": ".jsonl.zst"}
+
+
+@dataclass
+class Shard:
+    """A finished shard: its name, SHA-256 in hex, size in bytes on disk, and records."""
+
+    name: str
+    sha256: str
+    bytes: int
+    documents: int
+
+
+class ShardWriter:
+    """Writes records to shards of about `shard_bytes` bytes of JSON each; None keeps all in one
+    file.
+
+    A context manager; `shards` is complete when its block has ended. It goes on after the `shards`
+    that are there, and calls `completed` whenever another one is.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        shard_bytes: int | None,
+        compression: str,
+        shards: Iterable[Shard] = (),
+        completed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.folder = folder
+        self.shard_bytes = shard_bytes
+        self.suffix = SUFFIXES[compression]
+        self.shards = list(shards)
+        self.completed = completed
+        self._file: IO[bytes] | None = None
+        self._path = folder
+        self._written = self._documents = 0
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Appends one record."""
+        self.write_line(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+
+    def write_line(self, line: bytes) -> None:
+        """Appends one record that is JSON already, with its line feed."""
+        if (
+            self.shard_bytes is not None
+            and self._written
+            and self._written + len(line) > self.shard_bytes
+        ):
+            self.close()
+        if self._file is None:
+            self._open()
+        assert self._file is not None
+        self._file.write(line)
+        self._written += len(line)
+        self._documents += 1
+
+    def _open(self) -> None:
+        stem = "corpus" if self.shard_bytes is None else f"part-{len(self.shards):05d}"
+        self._path = self.folder / f"{stem}{self.suffix}"
+        self._file = self._path.open("wb", buffering=BUFFER_BYTES)
+        if self.suffix.endswith(".zst"):
+            self._file = zstandard.ZstdCompressor(ZSTD_LEVEL).stream_writer(self._file)
+
+    def close(self) -> None:
+        """Completes the shard at hand, if there is one."""
+        if self._file is None:
+            return
+        self._file.close()
+        path = self._path
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+        self.shards.append(
+            Shard(path.name, file_sha256(path), path.stat().st_size, self._documents)
+        )
+        self._file, self._written, self._documents = None, 0, 0
+        self.completed()
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """Returns the shards of data/jsonl in order.
+
+    Raises:
+        UserError: there is none.
+    """
+    paths = sorted(
+        path for pattern in ("part-*.jsonl*", "corpus.jsonl*") for path in folder.glob(pattern)
+    )
+    if not paths:
+        raise UserError(f"{folder} holds no shard. Run `dvc repro jsonl`.")
+    return paths
+
+
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the records of one shard.
+
+    Raises:
+        UserError: a line is not a JSON object with a string `content`; it names the file and the
+            line.
+    """
+    with path.open("rb") as file:
+        stream: Any = (
+            zstandard.ZstdDecompressor().stream_reader(file) if path.suffix == ".zst" else file
+        )
+        for number, line in enumerate(
+            io.BufferedReader(stream, BUFFER_BYTES) if stream is not file else file, 1
+        ):
+            try:
+                record = orjson.loads(line)
+            except ValueError as error:
+                raise UserError(
+                    f"{path}, line {number}: not JSON ({error}). Run `dvc repro jsonl`."
+                ) from None
+            if not _is_record(record):
+                raise UserError(
+                    f"{path}, line {number}: expected an object with a string 'content' or with "
+                    f"'messages', each of a role ({', '.join(ROLE_IDS)}) and a string 'content'. "
+                    "Run `dvc repro jsonl`."
+                )
+            yield record
+
+
+def _is_record(record: Any) -> bool:
+    if not isinstance(record, dict):
+        return False
+    if isinstance(record.get("content"), str):
+        return True
+    messages = record.get("messages")
+    return (
+        isinstance(messages, list)
+        and bool(messages)
+        and all(
+            isinstance(message, dict)
+            and message.get("role") in ROLE_IDS
+            and isinstance(message.get("content"), str)
+            for message in messages
+        )
+    )
+
+
+@dataclass
+class Segment:
+    """A text of a document, and the ids of the special tokens that stand before and after it."""
+
+    before: tuple[int, ...]
+    text: str
+    after: tuple[int, ...] = ()
+
+
+def segments(record: dict[str, Any]) -> list[Segment]:
+    """Returns what a record is as a document: <|endoftext|> and its text, or each message between
+    the token of its role and <|end|>.
+    """
+    if "messages" not in record:
+        return [Segment((END_OF_TEXT_ID,), record["content"])]
+    return [
+        Segment(
+            ((END_OF_TEXT_ID,) if not number else ()) + (ROLE_IDS[message["role"]],),
+            message["content"],
+            (END_ID,),
+        )
+        for number, message in enumerate(record["messages"])
+    ]
+
+
+def text_bytes(record: dict[str, Any]) -> int:
+    """Returns the bytes of a record's texts in UTF-8."""
+    return sum(len(segment.text.encode()) for segment in segments(record))

@@ -1,0 +1,7 @@
+"""The type of what kernels work on."""
+
+from typing import Any, TypeAlias
+
+import numpy
+
+Array: TypeAlias = numpy.ndarray[Any, numpy.dtype[Any]]

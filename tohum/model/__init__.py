@@ -1,0 +1,1 @@
+"""The language model: its network, its loss, and what it is measured by."""

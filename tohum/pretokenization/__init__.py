@@ -1,0 +1,1 @@
+"""How text is cut into pretokens, compiled: for counting as for encoding."""

@@ -1,0 +1,78 @@
+"""What every stage's process does around its work: log, end with its parent, and fail in plain
+words.
+
+A killed `dvc` leaves its child running, and that orphan would go on writing while the next run
+starts. So a stage ends with its parent: by the kernel's own signal on Linux, by watching the parent
+elsewhere.
+"""
+
+import ctypes
+import errno
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import psutil
+
+from tohum.errors import UserError
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+PARENT_POLL_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+def run_stage(name: str, work: Callable[[], None]) -> None:
+    """Runs `work` as the process of stage `name` and exits: 0 done, 1 a user's error, 130
+    interrupted.
+
+    A full disk counts as a user's error. Anything else keeps its traceback, for it is a defect.
+    """
+    logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stderr)
+    for library in ("httpx", "httpx2", "filelock", "urllib3"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    end_with_parent()
+    try:
+        work()
+    except UserError as error:
+        sys.exit(f"{name}: error: {error}")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" while writing {error.filename}" if error.filename else ""
+        sys.exit(
+            f"{name}: error: the disk is full{where}. Free some space (`dvc gc -w` drops old "
+            "cached outputs, deleting .work/ drops unfinished work) and run `dvc repro` again; "
+            "finished stages are kept."
+        )
+    except KeyboardInterrupt:
+        log.info("interrupted; run `dvc repro` to go on")
+        sys.exit(130)
+
+
+def end_with_parent(started_by: int | None = None) -> None:
+    """Makes this process end when the one that started it does, however that ended.
+
+    A process that takes a while until it comes here is told the id of the one that `started_by`
+    right: it may have another parent by now.
+    """
+    parent = os.getppid() if started_by is None else started_by
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # the parent died before the kernel was told to watch it
+            os._exit(1)
+        return
+    if started_by is not None and not psutil.pid_exists(started_by):
+        os._exit(1)
+    watched = psutil.Process().parent()
+    threading.Thread(target=_watch, args=(watched,), name="parent-watch", daemon=True).start()
+
+
+def _watch(parent: psutil.Process | None) -> None:
+    while parent is not None and parent.is_running():
+        time.sleep(PARENT_POLL_SECONDS)
+    os._exit(1)

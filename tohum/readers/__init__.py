@@ -1,0 +1,50 @@
+"""Rows of the files that people have: JSONL, JSON, CSV, TSV, parquet and workbooks."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tohum.readers.arrays import read_array
+from tohum.readers.detection import detect, is_data_file
+from tohum.readers.lines import read_lines
+from tohum.readers.rows import BLOCK_BYTES, Block, Broken, FileFormat, Row
+from tohum.readers.tables import read_table
+from tohum.readers.workbooks import read_workbook
+
+__all__ = [
+    "BLOCK_BYTES",
+    "Block",
+    "Broken",
+    "FileFormat",
+    "Row",
+    "detect",
+    "is_data_file",
+    "read_blocks",
+]
+
+
+def read_blocks(
+    path: Path, format: FileFormat, needed: Iterable[tuple[str, ...]] | None = None
+) -> Iterator[Block]:
+    """Yields a file in blocks of about BLOCK_BYTES of input, whose rows a worker may parse.
+
+    Args:
+        needed: the paths that are wanted of each row, which is all that is read of parquet; None
+            is all there are.
+
+    Raises:
+        UserError: the file is damaged, or not of this format.
+    """
+    match format.format:
+        case "jsonl":
+            return read_lines(path, format)
+        case "json":
+            return read_array(path, format)
+        case "csv" | "tsv":
+            return read_table(path, format)
+        case "excel":
+            return read_workbook(path, format)
+        case "parquet":
+            from tohum.readers.columns import read_parquet  # pyarrow: 0.1 s in every worker
+
+            return read_parquet(path, format, needed)
+    raise ValueError(f"no reader of the format {format.format}")

@@ -1,0 +1,187 @@
+"""JSON: an array of objects, or an object that holds one list of objects, e.g. {"data": [...]}.
+
+The file is never parsed as a whole: its elements are found by brackets and strings, and each is
+parsed on its own. What is compressed or not UTF-8 is kept in memory for that, once, up to
+LARGEST_TEXT bytes.
+"""
+
+import mmap
+import re
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tohum.errors import UserError
+from tohum.readers.compression import read_chunks
+from tohum.readers.lines import kind_of, parse_again, transcode
+from tohum.readers.rows import BLOCK_BYTES, Block, Broken, FileFormat, Row
+
+LARGEST_TEXT = 1 << 30
+TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
+SPACE = b" \t\r\n\xef\xbb\xbf"
+COMMA = re.compile(rb"\s*,?\s*")
+CHATS = ("messages", "conversations", "conversation")  # in an object that is a row itself
+Buffer = Any  # bytes or a mapped file: what `re` searches and slices
+
+
+@dataclass
+class Elements:
+    """Elements of an array: where each begins and ends in `content`, or from `start` in a file."""
+
+    number: int
+    places: "array[int]" = field(repr=False)
+    content: bytes | None = field(repr=False)
+    path: Path
+    start: int
+
+    def rows(self) -> Iterator[Row | Broken]:
+        """Parses the elements."""
+        content = self.content
+        if content is None:
+            with self.path.open("rb") as file:
+                file.seek(self.start)
+                content = file.read(self.places[-1] - self.start)
+        offsets = iter(self.places)
+        for number, (begin, end) in enumerate(zip(offsets, offsets, strict=True), self.number):
+            yield _parse(content[begin - self.start : end - self.start], number)
+
+
+def _parse(element: bytes, number: int) -> Row | Broken:
+    try:
+        values = orjson.loads(element)
+    except ValueError as error:
+        return parse_again(element, number, "utf-8", error)
+    if type(values) is dict:
+        return Row(number, values)
+    return Broken(number, f"it is {kind_of(values)}, expected an object")
+
+
+def read_array(path: Path, format: FileFormat) -> Iterator[Block]:
+    """Yields the blocks of a JSON file.
+
+    Raises:
+        UserError: it ends too early, has no list of objects or several, or is too large for what
+            has to be kept in memory.
+    """
+    if format.compression is None and format.encoding.startswith("utf-8"):
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            yield from _cut(text, None, path)
+    else:
+        content = _whole(path, format)
+        yield from _cut(content, content, path)
+
+
+def _whole(path: Path, format: FileFormat) -> bytes:
+    content = bytearray()
+    for chunk in transcode(read_chunks(path, format.compression), format.encoding):
+        content += chunk
+        if len(content) > LARGEST_TEXT:
+            raise UserError(
+                f"{path} has more than {LARGEST_TEXT >> 20} MiB of JSON in one array, compressed "
+                "or not in UTF-8. Save it as JSONL (`jq -c '.[]'`), or as plain UTF-8."
+            )
+    return bytes(content)
+
+
+def _cut(text: Buffer, content: bytes | None, path: Path) -> Iterator[Block]:
+    number, first = 1, 1
+    places: array[int] = array("Q")
+    for begin, end in find_elements(text, path):
+        places.extend((begin, end))
+        number += 1
+        if end - places[0] >= BLOCK_BYTES:
+            yield _elements(first, places, content, path)
+            places, first = array("Q"), number
+    if places:
+        yield _elements(first, places, content, path)
+
+
+def _elements(number: int, places: "array[int]", content: bytes | None, path: Path) -> Elements:
+    start = places[0]
+    piece = None if content is None else content[start : places[-1]]
+    return Elements(number, places, piece, path, start)
+
+
+def find_elements(text: Buffer, path: Path) -> Iterator[tuple[int, int]]:
+    """Yields where each element of the array, or of the one list of objects, begins and ends.
+
+    Raises:
+        UserError: as `read_array`.
+    """
+    opening = next(TOKEN.finditer(text), None)
+    if opening is None or opening[0] not in b"[{" or text[: opening.start()].strip(SPACE):
+        raise UserError(f"{path} is not JSON: it begins with neither [ nor {{.")
+    if opening[0] == b"[":
+        yield from _array(text, opening.start(), path)
+        return
+    lists = _lists(text, path)
+    if len(lists) > 1:
+        raise UserError(
+            f"{path} has several lists of objects: {', '.join(lists)}. Save the one that is meant "
+            "as a file of its own, e.g. `jq -c '.{}[]' > rows.jsonl`.".replace(
+                "{}", next(iter(lists))
+            )
+        )
+    name = next(iter(lists), None)
+    if name is None or name.lower() in CHATS:
+        yield opening.start(), len(text)  # the object is the only row
+    else:
+        yield from _array(text, lists[name], path)
+
+
+def _array(text: Buffer, start: int, path: Path) -> Iterator[tuple[int, int]]:
+    """Yields the elements of the array that begins at `start`; what is neither object nor list is
+    an element too, between the others.
+    """
+    depth, after, begin = 0, start + 1, 0
+    for token in TOKEN.finditer(text, start):
+        kind = token[0][:1]
+        if kind in b"[{":
+            depth += 1
+            if depth == 2:
+                begin = token.start()
+                yield from _plain(text, after, begin)
+        elif kind in b"]}":
+            depth -= 1
+            if depth == 1:
+                after = token.end()
+                yield begin, after
+            elif not depth:
+                yield from _plain(text, after, token.start())
+                return
+    raise UserError(f"{path} ends before its array does: it was not copied or fetched whole.")
+
+
+def _plain(text: Buffer, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yields the strings, numbers and so on between two elements."""
+    comma = COMMA.match(text, start, end)
+    if comma is not None and comma.end() == end:
+        return
+    for found in re.finditer(rb'"(?:[^"\\]|\\.)*"|[^\s,"]+', text[start:end], re.DOTALL):
+        yield start + found.start(), start + found.end()
+
+
+def _lists(text: Buffer, path: Path) -> dict[str, int]:
+    """Returns the keys of an object whose values are lists of objects, and where each begins."""
+    lists: dict[str, int] = {}
+    depth, key, opened = 0, b"", -1
+    for token in TOKEN.finditer(text):
+        kind = token[0][:1]
+        if kind in b"[{":
+            depth += 1
+            if depth == 2:
+                opened = token.start() if kind == b"[" else -1
+            elif depth == 3 and kind == b"{" and opened >= 0:
+                lists[key[1:-1].decode("utf-8", "replace")] = opened
+                opened = -1
+        elif kind in b"]}":
+            depth -= 1
+            if not depth:
+                return lists
+        elif depth == 1:
+            key = token[0]
+    raise UserError(f"{path} ends before its object does: it was not copied or fetched whole.")

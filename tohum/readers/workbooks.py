@@ -1,0 +1,124 @@
+"""Workbooks of Excel and LibreOffice: the one visible sheet that has cells, under the names of its
+first row that is not empty.
+
+A cell becomes the text that a CSV export would have for it, but numbers and dates in one notation,
+whatever the format of the cell and the language of the program: 3, 0.25, TRUE, 2024-05-06 07:08:00.
+A workbook is compressed XML that refers to shared strings, or records that do, and is parsed as a
+whole: memory grows with it, up to the 1,048,576 rows that a sheet can have.
+"""
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tohum.errors import UserError
+from tohum.readers.delimiters import check_header
+from tohum.readers.rows import BLOCK_BYTES, Block, FileFormat
+from tohum.readers.tables import TableRows, read_header
+
+SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+MAGIC = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # a zip of XML; a compound file, as of Excel 97
+EXACT = 2**53  # integers up to here are what the number of a cell can hold
+
+
+def describe_sheets(path: Path) -> str:
+    """Returns a note that names the sheets.
+
+    Raises:
+        UserError: it is no workbook, or locked by a password.
+    """
+    visible, hidden = _sheets(path)
+    told = ", ".join(f"'{name}'" for name in visible)
+    return f"sheets: {told}" + (f", and {len(hidden)} hidden" if hidden else "")
+
+
+def read_workbook(path: Path, format: FileFormat) -> Iterator[Block]:
+    """Yields the rows of a workbook in blocks; their numbers are those that Excel shows.
+
+    Raises:
+        UserError: it can't be read, none or several of its sheets have cells, or the first row is
+            no header.
+    """
+    header: list[str] | None = None
+    parsed: list[tuple[int, list[str] | str]] = []
+    size = 0
+    for number, values in enumerate(_filled_sheet(path).iter_rows(), 1):
+        cells = [text_of(value) for value in values]
+        if not any(cells):
+            continue
+        if header is None:
+            check_header([cell for cell in cells if cell], path)
+            header = read_header(cells, path)
+            continue
+        parsed.append((number, list(cells)))
+        size += sum(map(len, cells))
+        if size >= BLOCK_BYTES:
+            yield TableRows(header, parsed[0][0], parsed)
+            parsed, size = [], 0
+    if header is not None and parsed:
+        yield TableRows(header, parsed[0][0], parsed)
+
+
+def _filled_sheet(path: Path) -> Any:
+    """Returns the one visible sheet with cells."""
+    visible, _ = _sheets(path)
+    book = _open(path)
+    try:
+        sheets = [(name, book.get_sheet_by_name(name)) for name in visible]
+    except _errors() as error:
+        raise UserError(f"{path} is damaged ({error}). Save it anew in Excel.") from None
+    filled = [(name, sheet) for name, sheet in sheets if sheet.start is not None]
+    if not filled:
+        raise UserError(f"{path} is empty: expected a header and rows in a visible sheet.")
+    if len(filled) > 1:
+        names = ", ".join(f"'{name}'" for name, _ in filled)
+        raise UserError(
+            f"{path} has several sheets with cells: {names}. Hide all but the one that is meant, "
+            "or save each that is meant as a file of its own."
+        )
+    return filled[0][1]
+
+
+def _sheets(path: Path) -> tuple[list[str], list[str]]:
+    """Returns the names of the visible sheets, and those of the hidden ones."""
+    from python_calamine import SheetTypeEnum, SheetVisibleEnum
+
+    names: tuple[list[str], list[str]] = ([], [])
+    for sheet in _open(path).sheets_metadata:
+        if sheet.typ == SheetTypeEnum.WorkSheet:
+            names[sheet.visible != SheetVisibleEnum.Visible].append(sheet.name)
+    return names
+
+
+def _open(path: Path) -> Any:
+    from python_calamine import CalamineWorkbook, PasswordError
+
+    try:
+        return CalamineWorkbook.from_path(path)
+    except PasswordError:
+        raise UserError(f"{path} is locked by a password. Save it without one.") from None
+    except _errors() as error:
+        raise UserError(
+            f"{path} is no workbook that can be read, or not a whole one ({error}). Open it in "
+            "Excel and save it as .xlsx, or as 'CSV UTF-8'."
+        ) from None
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    from python_calamine import CalamineError
+
+    return CalamineError, OSError
+
+
+def text_of(value: Any) -> str:
+    """Returns a cell as text: "" where it has none, as after an error such as #N/A."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+        return str(int(value))
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(" ")
+    return value.isoformat() if isinstance(value, datetime.date | datetime.time) else str(value)

@@ -1,0 +1,74 @@
+"""A file that a source offers: known by hash before it is read, and checked against that hash when
+it is.
+"""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tohum.errors import UserError
+from tohum.formats.raw import RawFile
+
+
+@dataclass
+class Candidate:
+    """A file on this machine, with the SHA-256 (hex) that its source gives for it and its size in
+    bytes.
+    """
+
+    location: Path
+    path: str
+    repo: str
+    source: str
+    license: str | None
+    sha256: str
+    size: int
+    remedy: str  # what to do when the hash differs
+
+
+def sample(candidates: list[Candidate], max_bytes: int, left_out: Counter[str]) -> list[Candidate]:
+    """Returns the candidates in the order of their paths, at most `max_bytes` of them in all.
+
+    Above the cap the files with the smallest hashes stay: a uniform sample that needs no seed and
+    stays nearly the same when the source grows.
+    """
+    kept: list[Candidate] = []
+    total = 0
+    for candidate in sorted(candidates, key=lambda item: (item.sha256, item.repo, item.path)):
+        if total + candidate.size > max_bytes:
+            left_out["above max_bytes"] += 1
+            continue
+        total += candidate.size
+        kept.append(candidate)
+    return sorted(kept, key=lambda item: (item.repo, item.path))
+
+
+def verified(candidate: Candidate) -> tuple[RawFile, bytes]:
+    """Reads a candidate.
+
+    Raises:
+        UserError: it cannot be read, or its bytes do not have the source's SHA-256.
+    """
+    try:
+        content = candidate.location.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{candidate.location} cannot be read ({error.strerror}). {candidate.remedy}"
+        ) from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != candidate.sha256:
+        raise UserError(
+            f"{candidate.location} has the SHA-256 {found}, expected {candidate.sha256}: the file "
+            f"was changed. {candidate.remedy}"
+        )
+    file = RawFile(
+        path=candidate.path,
+        id=hashlib.sha1(content).hexdigest(),
+        sha256=found,
+        bytes=len(content),
+        source=candidate.source,
+        repo=candidate.repo,
+        license=candidate.license,
+    )
+    return file, content

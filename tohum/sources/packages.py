@@ -1,0 +1,130 @@
+"""The source `packages`: Python files of installed wheels, verified against the SHA-256 in each
+wheel's RECORD.
+
+Only pure-Python wheels (tag `*-none-any`) count: their files are the same bytes on every machine,
+so a pinned list of packages is a pinned corpus. RECORD is specified in
+https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+"""
+
+import base64
+import csv
+import importlib.metadata
+from collections import Counter
+from dataclasses import dataclass
+from importlib.metadata import Distribution
+from pathlib import Path, PurePosixPath
+
+import pathspec
+
+from tohum.config.sections import limits
+from tohum.errors import UserError
+from tohum.sources.candidates import Candidate
+
+INSTALL = "python -m pip install -c constraints.txt -e ."
+
+
+@dataclass
+class PackagesSource:
+    """Python files of installed, pinned, pure-Python packages."""
+
+    kind: str
+    packages: list[str]
+    suffixes: list[str]
+    exclude: list[str]
+    max_bytes: int = limits(minimum=1)
+
+
+def package_candidates(source: PackagesSource, left_out: Counter[str]) -> list[Candidate]:
+    """Lists the files of the pinned packages, in no particular order.
+
+    Raises:
+        UserError: a package is missing, has another version than pinned, is not pure Python or has
+            no RECORD.
+    """
+    excluded = pathspec.GitIgnoreSpec.from_lines(source.exclude)
+    candidates = []
+    for pin in source.packages:
+        distribution = _installed(pin)
+        for candidate in _recorded_files(distribution, pin, tuple(source.suffixes)):
+            if excluded.match_file(candidate.path):
+                left_out["excluded by pattern"] += 1
+            else:
+                candidates.append(candidate)
+    return candidates
+
+
+def _installed(pin: str) -> Distribution:
+    name, equal, version = pin.partition("==")
+    if not equal:
+        raise UserError(
+            f"source.packages has '{pin}', expected name==version, as in constraints.txt."
+        )
+    try:
+        distribution = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        raise UserError(
+            f"source.packages: '{name}' is not installed. Install the pinned packages: {INSTALL}"
+        ) from None
+    if distribution.version != version:
+        raise UserError(
+            f"source.packages pins {pin}, but {name} {distribution.version} is installed. Another "
+            f"version is another corpus: install the pinned one ({INSTALL}), or edit the pin and "
+            "say so in your commit."
+        )
+    lines = (distribution.read_text("WHEEL") or "").splitlines()
+    tags = [line[5:] for line in lines if line.startswith("Tag: ")]
+    if not tags or not all(tag.endswith("-none-any") for tag in tags):
+        raise UserError(
+            f"source.packages: {pin} is not a pure-Python wheel (tags: "
+            f"{', '.join(tags) or 'none'}), so its files are not the same on every machine. Take "
+            "it off the list."
+        )
+    return distribution
+
+
+def _recorded_files(
+    distribution: Distribution, pin: str, suffixes: tuple[str, ...]
+) -> list[Candidate]:
+    # Not Distribution.files: from Python 3.12 on it leaves out a file that is missing.
+    record = distribution.read_text("RECORD")
+    if record is None:
+        raise UserError(
+            f"{pin} was installed without a RECORD, so its files can't be verified. Reinstall it "
+            "with pip."
+        )
+    license_name = _license(distribution)
+    remedy = f"Reinstall it: python -m pip install --force-reinstall --no-deps {pin}"
+    candidates = []
+    for path, digest, size in csv.reader(record.splitlines()):
+        file = PurePosixPath(path)
+        if file.suffix not in suffixes or not digest or ".." in file.parts:
+            continue  # compiled files have no hash, console scripts lie outside the package folder
+        mode, _, value = digest.partition("=")
+        if mode != "sha256":
+            raise UserError(f"{pin}: RECORD gives {file} a {mode} hash, expected sha256. {remedy}")
+        candidates.append(
+            Candidate(
+                location=Path(str(distribution.locate_file(path))),
+                path=path,
+                repo=pin,
+                source="packages",
+                license=license_name,
+                sha256=base64.urlsafe_b64decode(value + "==").hex(),
+                size=int(size or 0),
+                remedy=remedy,
+            )
+        )
+    return candidates
+
+
+def _license(distribution: Distribution) -> str | None:
+    """The licence as the package states it: SPDX, else its classifiers, else the old free text."""
+    metadata = distribution.metadata.json
+    if expression := metadata.get("license_expression"):
+        return str(expression)
+    prefix = "License :: "
+    classifiers = [line for line in metadata.get("classifier", []) if line.startswith(prefix)]
+    if classifiers:
+        return "; ".join(line.rpartition(" :: ")[2] for line in classifiers)
+    stated = str(metadata.get("license", "")).strip()
+    return stated.splitlines()[0] if stated else None
