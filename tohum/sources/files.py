@@ -73,7 +73,7 @@ def _matching(root: Path, pattern: str) -> list[tuple[str, Path]]:
     if not files:
         raise UserError(
             f"source.paths: '{pattern}' names no data file (looked for {search}). Expected JSONL, "
-            "JSON, CSV, TSV or parquet, plain or compressed, or a workbook of Excel; `python -m "
+            "JSON, CSV, TSV or parquet, plain or compressed, or a workbook of Excel; `"
             "tohum inspect PATH` says what a file is. A folder of code is source=local."
         )
     return [(path.relative_to(base).as_posix(), path) for path in files]

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer as HuggingFaceTokenizer
 from stages.encode import encoder
 from stages.encode.encoder import CompiledEncoder, EncodeTexts, make_encoder, read_byte_level_bpe
 from stages.tokenizer.training import build_tokenizer
-from tests.tohum.pretokenization.test_scanner import TEXTS
 from tests.tiny import documents, merges_of, module_sources, pattern, pretoken_counts
+from tests.tohum.pretokenization.test_scanner import TEXTS
 from tohum.formats.alphabet import alphabet_order
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 

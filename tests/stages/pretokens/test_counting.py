@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from stages.pretokens import counting, runs
 from stages.pretokens.config import Pretokenizer, bytes_of
 from stages.pretokens.counting import count_corpus, is_sampled
-from tests.tohum.pretokenization.test_scanner import TEXTS, by_tokenizers
 from tests.tiny import (
     conversation,
     documents,
@@ -26,6 +25,7 @@ from tests.tiny import (
     write_project,
     write_tiny_tokenizer,
 )
+from tests.tohum.pretokenization.test_scanner import TEXTS, by_tokenizers
 from tohum.errors import UserError
 from tohum.formats.pretoken_table import read_meta
 from tohum.workdir import project_root, work_key
