@@ -79,8 +79,9 @@ def test_stages_killed_at_random_moments_end_in_the_same_bytes(
 ) -> None:
     edit(clone.root / "conf/runtime.yaml", "checkpoint_seconds: 60", "checkpoint_seconds: 1")
     clone.override(*TINY)
+    moments = random.Random(0)
     for stage in ("download", "jsonl", "encode", "train"):
-        kill_during(clone, stage, after=random.uniform(0, 0.5))
+        kill_during(clone, stage, after=moments.uniform(0, 0.5))
     clone.repro()
     assert clone.hashes() == trained.hashes()
     left = [path for path in (clone.root / ".work").glob("*/*") if path.is_dir()]
