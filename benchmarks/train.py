@@ -32,12 +32,12 @@ from benchmarks.targets import told
 from benchmarks.train_contenders import PROJECT, contents, train_this_project
 from stages.compose.checking import check
 from stages.compose.composition import compose
+from stages.evaluate.export import transformers_model
 from stages.train.display import operations_per_token
-from stages.train.export import transformers_model
-from stages.train.network import Network
 from stages.train.probe import faster_precision, matrix_peak
 from tohum.formats.records import read_records, shard_paths
 from tohum.model.config import Model
+from tohum.model.network import Network
 
 OURS, TRANSFORMERS, TRAINER = "this project", "transformers", "transformers' Trainer"
 CPU = torch.device("cpu")

@@ -11,11 +11,11 @@ from typing import Any
 import numpy
 import torch
 
-from stages.train.loss import IGNORED
 from stages.train.masks import control_before, has_conversations, target_mask
 from stages.train.middles import middle_window
 from tohum.errors import UserError
 from tohum.formats.tokens import TokenSplit
+from tohum.model.loss import IGNORED
 
 
 class Windows:

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from stages.train.compilation import compile_blocks
-from stages.train.determinism import set_determinism
 from stages.train.gradients import NO_MEMORY
-from stages.train.network import Network
 from stages.train.probe import DTYPES, faster_precision, matrix_peak
 from stages.train.run import Run
 from tests.tiny import PROJECT, model_and_train, runtime
+from tohum.model.determinism import set_determinism
+from tohum.model.network import Network
 
 CPU = torch.device("cpu")
 
@@ -57,7 +57,7 @@ def test_the_precision_follows_the_measured_speeds(
 
 def network_and_ids() -> tuple[Network, torch.Tensor]:
     model, config = model_and_train("model.initializer_range=0.3")
-    set_determinism(config)
+    set_determinism(config.seed, config.threads)
     return Network(model, vocab_size=50), torch.randint(9, 50, (2, 17))
 
 

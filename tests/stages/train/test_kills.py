@@ -35,7 +35,7 @@ OVERRIDES = (
 
 def train_here(root: str) -> None:
     """The whole stage, with a checkpoint at each step; runs in a process of its own."""
-    from stages.train.training import train
+    from stages.train.pretraining import train
 
     model, config = model_and_train(*OVERRIDES)
     base = Path(root)
@@ -62,7 +62,7 @@ def outputs(root: Path) -> dict[str, bytes]:
 
 def test_a_run_killed_many_times_ends_in_the_same_bytes(inputs: Path, tmp_path: Path) -> None:
     processes = multiprocessing.get_context("forkserver")  # imports torch once, not at each start
-    processes.set_forkserver_preload(["stages.train.training"])
+    processes.set_forkserver_preload(["stages.train.pretraining"])
     for name in ("whole", "killed"):
         shutil.copytree(inputs, tmp_path / name)
 

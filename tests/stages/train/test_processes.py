@@ -94,7 +94,7 @@ ONE_IS_SHORT_OF_MEMORY = """
 import os
 from tohum.process import run_stage
 from stages.train.__main__ import main
-from stages.train.network import Network
+from tohum.model.network import Network
 
 def forward(network, ids, targets):
     if os.environ["RANK"] == "1" and len(ids) > 1:

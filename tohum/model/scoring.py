@@ -9,9 +9,9 @@ import numpy
 import torch
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
-from stages.train.loss import IGNORED
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 from tohum.formats.tokens import TokenSplit
+from tohum.model.loss import IGNORED
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Likeliest completions of fixed prompts, as a page to compare between two models.
+"""Fixed prompts and their likeliest completions, as a page to compare between two models.
 
 conf/prompts.txt has the prompts: one after another, separated by lines of `---`.
 """
@@ -12,7 +12,6 @@ from tokenizers import Tokenizer
 from tohum.decoding import Sampling, as_text, sample, text_prompt, vocabulary_bytes
 from tohum.errors import UserError
 
-NEW_TOKENS = 48
 SEPARATOR = "\n---\n"
 
 
@@ -27,12 +26,14 @@ def read_prompts(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").removesuffix("\n").split(SEPARATOR)
 
 
-def completions_page(model: Any, tokenizer: Tokenizer, prompts: list[str]) -> str:
-    """Returns the prompts and what a model, in evaluation mode, goes on with, as Markdown."""
+def completions_page(model: Any, tokenizer: Tokenizer, prompts: list[str], new_tokens: int) -> str:
+    """Returns the prompts and up to `new_tokens` tokens with which a model, in evaluation mode,
+    completes each, as Markdown.
+    """
     vocabulary = vocabulary_bytes(tokenizer)
-    parts = [f"# The likeliest {NEW_TOKENS} tokens after each prompt\n"]
+    parts = [f"# The likeliest {new_tokens} tokens after each prompt\n"]
     for prompt in prompts:
-        ids = sample(model, text_prompt(tokenizer, prompt), Sampling(NEW_TOKENS))
+        ids = sample(model, text_prompt(tokenizer, prompt), Sampling(new_tokens))
         completion = "".join(as_text(ids, vocabulary))
         parts.append(
             f"## `{(prompt.splitlines() or [''])[-1]}`\n\n{_fenced(prompt + completion)}\n"

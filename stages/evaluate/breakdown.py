@@ -1,6 +1,6 @@
 """Bits per byte of each validation document, and of those of one source or one language.
 
-data/tokens/val.documents.jsonl tells what the validation documents are: one JSON object a line, in
+data/tokens/val.documents.jsonl says what the validation documents are: one JSON object a line, in
 the order of the split, with id, source, path and language. Where it is missing, there is only the
 figure over all of them.
 """
@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy
 import orjson
-import torch
 
-from stages.train.evaluation import document_windows, window_nats
 from tohum.errors import UserError
 from tohum.formats.tokens import VALIDATION_DOCUMENTS, TokenSplit
+from tohum.model.network import Network
+from tohum.model.scoring import document_windows, window_nats
 
 
 def read_documents(tokens: Path, count: int) -> list[dict[str, Any]] | None:
@@ -38,14 +38,22 @@ def read_documents(tokens: Path, count: int) -> list[dict[str, Any]] | None:
 
 
 def document_bits(
-    model: Any, split: TokenSplit, length: int, batch_windows: int, device: torch.device
+    network: Network, split: TokenSplit, batch_tokens: int
 ) -> numpy.ndarray[Any, Any]:
-    """Returns the bits that the model needs for each document, (documents,) of float64."""
+    """Returns the bits that the network needs for each document, (documents,) of float64.
+
+    Args:
+        network: on the device that is to compute.
+        split: the documents.
+        batch_tokens: that are computed at once; a whole window at least.
+    """
+    length = network.config.context_length
     windows = [
         document_windows(split.document(number), length) for number in range(len(split.offsets) - 1)
     ]
     listed = [window for document in windows for window in document]
-    nats = window_nats(model, listed, batch_windows, device)
+    device = network.embedding.device
+    nats = window_nats(network, listed, max(1, batch_tokens // length), device)
     numbers = numpy.repeat(numpy.arange(len(windows)), [len(document) for document in windows])
     return numpy.bincount(numbers, nats, len(windows)) / math.log(2)
 

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.train import loss
-from stages.train.loss import IGNORED, summed_loss, token_losses
 from tests.tiny import PROJECT
+from tohum.model import loss
+from tohum.model.loss import IGNORED, summed_loss, token_losses
 
 SEEDS = st.integers(0, 2**31)
 
@@ -70,7 +70,7 @@ LITTLE_MEMORY = """
 import resource
 from pathlib import Path
 import torch
-from stages.train.loss import summed_loss
+from tohum.model.loss import summed_loss
 hidden = torch.randn(8192, 16, requires_grad=True)
 output = torch.randn(32768, 16, requires_grad=True)
 targets = torch.randint(32768, (8192,))

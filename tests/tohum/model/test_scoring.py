@@ -9,8 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import PreTrainedModel
 
-from stages.train.determinism import set_determinism
-from stages.train.evaluation import (
+from stages.evaluate.export import export
+from tests.tiny import documents, model_and_train, write_tiny_tokenizer, write_tokens
+from tohum.formats.special_tokens import SPECIAL_TOKENS
+from tohum.formats.tokenizer import load_tokenizer
+from tohum.formats.tokens import TokenSplit, read_split
+from tohum.model.determinism import set_determinism
+from tohum.model.network import Network
+from tohum.model.scoring import (
     Window,
     bits_per_byte,
     document_windows,
@@ -18,12 +24,6 @@ from stages.train.evaluation import (
     token_sizes,
     validation_windows,
 )
-from stages.train.export import export
-from stages.train.network import Network
-from tests.tiny import documents, model_and_train, write_tiny_tokenizer, write_tokens
-from tohum.formats.special_tokens import SPECIAL_TOKENS
-from tohum.formats.tokenizer import load_tokenizer
-from tohum.formats.tokens import TokenSplit, read_split
 
 LENGTHS = st.integers(8, 40)
 SIZES = st.integers(1, 300)
@@ -52,7 +52,7 @@ def random_network(context_length: int) -> tuple[Network, PreTrainedModel]:
         f"train.micro_batch_tokens={context_length}",
         "model.initializer_range=0.5",  # far from uniform, so that an error shows
     )
-    set_determinism(run)
+    set_determinism(run.seed, run.threads)
     network = Network(config, vocab_size=300)
     return network, export(network.state_dict(), config)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from stages.train import attribution
-from stages.train.attribution import write_attribution
+from stages.evaluate import attribution
+from stages.evaluate.attribution import write_attribution
 from tohum.files import file_sha256
 from tohum.formats.tokens import ORIGINS
 

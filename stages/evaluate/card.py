@@ -1,16 +1,12 @@
-"""The model card: README.md beside the weights, from the facts of the run.
+"""The model card: README.md beside the weights, from the figures and the facts of the training.
 
 The front matter is what the Hugging Face Hub reads (https://huggingface.co/docs/hub/model-cards): a
 license when all documents have the same one, and the datasets that the Hub has.
 """
 
-from dataclasses import asdict
 from typing import Any
 
 import yaml
-
-from stages.train.config import Train
-from tohum.model.config import Model
 
 HUB_LICENSES = {  # as sources write them, in lower case, and as the Hub does
     "0bsd": "0bsd",
@@ -56,13 +52,12 @@ A prompt, by what it is for; the text or answer ends at the token in brackets:
 """
 
 
-def model_card(facts: dict[str, Any], model: Model, train: Train, meta: dict[str, Any]) -> str:
+def model_card(figures: dict[str, Any], facts: dict[str, Any], meta: dict[str, Any]) -> str:
     """Returns the card as Markdown.
 
     Args:
-        facts: metrics/train.json.
-        model: of the configuration.
-        train: of the configuration.
+        figures: metrics/evaluate.json.
+        facts: models/weights/facts.json.
         meta: data/tokens/meta.json; its `provenance` has sources, licenses and
             raw_manifest_sha256, and may be missing.
     """
@@ -70,13 +65,13 @@ def model_card(facts: dict[str, Any], model: Model, train: Train, meta: dict[str
     front = yaml.safe_dump(front_matter(provenance), sort_keys=False, allow_unicode=True)
     return (
         f"---\n{front}---\n# A small language model, trained from scratch\n\n"
-        + _measured(facts)
-        + _figures("source", facts.get("by_source"))
-        + _figures("language", facts.get("by_language"))
+        + _measured(figures)
+        + _breakdown("source", figures.get("by_source"))
+        + _breakdown("language", figures.get("by_language"))
         + _data(provenance, meta)
         + USE
-        + _limits(model)
-        + _configuration(model, train)
+        + _limits(facts["model"]["context_length"])
+        + _configuration(facts)
     )
 
 
@@ -99,21 +94,21 @@ def front_matter(provenance: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _measured(facts: dict[str, Any]) -> str:
+def _measured(figures: dict[str, Any]) -> str:
     rows = {
-        "parameters": f"{facts['parameters']:,}",
-        "bits per byte on the validation documents": f"{facts['bits_per_byte']:.4f}",
-        "validation documents, bytes": f"{facts['val_documents']:,}, {facts['val_bytes']:,}",
-        "training steps, tokens, epochs": f"{facts['steps']:,}, {facts['tokens']:,}, "
-        f"{facts['epochs']}",
-        "trained on": f"{facts['processor']}, {facts['threads']} threads",
+        "parameters": f"{figures['parameters']:,}",
+        "bits per byte on the validation documents": f"{figures['bits_per_byte']:.4f}",
+        "validation documents, bytes": f"{figures['val_documents']:,}, {figures['val_bytes']:,}",
+        "training steps, tokens, epochs": f"{figures['steps']:,}, {figures['tokens']:,}, "
+        f"{figures['epochs']}",
+        "trained on": f"{figures['processor']}, {figures['threads']} threads",
     }
-    if "parse_share" in facts:
-        rows["completions that are still Python"] = f"{facts['parse_share']:.0%}"
+    if "parse_share" in figures:
+        rows["completions that are still Python"] = f"{figures['parse_share']:.0%}"
     return _table("fact", "value", rows)
 
 
-def _figures(kind: str, figures: dict[str, float] | None) -> str:
+def _breakdown(kind: str, figures: dict[str, float] | None) -> str:
     if not figures:
         return ""
     rows = {name: f"{value:.4f}" for name, value in figures.items()}
@@ -144,10 +139,10 @@ def _data(provenance: dict[str, Any], meta: dict[str, Any]) -> str:
     return text + (_table("SHA-256 of", "value", rows) if rows else "")
 
 
-def _limits(model: Model) -> str:
+def _limits(context_length: int) -> str:
     return f"""## Limits
 
-- It sees {model.context_length} tokens at once, and knows no more than its training data.
+- It sees {context_length} tokens at once, and knows no more than its training data.
 - It is small: what it writes looks like code, and is often wrong. Nothing it writes was checked.
 - It was not trained to follow instructions, unless its data has conversations, nor to refuse any.
 - It may repeat passages of its training data, whose licenses then hold.
@@ -156,16 +151,16 @@ def _limits(model: Model) -> str:
 """
 
 
-def _configuration(model: Model, train: Train) -> str:
+def _configuration(facts: dict[str, Any]) -> str:
     rows = {
         f"{section}.{key}": str(value)
-        for section, values in (("model", model), ("train", train))
-        for key, value in asdict(values).items()
+        for section in ("model", "train")
+        for key, value in facts[section].items()
     }
     return (
         "## Configuration\n\n"
         + _table("key", "value", rows)
-        + "The whole configuration stands in params.lock.yaml, and the hash of every input and "
+        + "The whole configuration is in params.lock.yaml, and the hash of every input and "
         "output in\ndvc.lock, at the commit that made this model.\n"
     )
 

@@ -1,12 +1,12 @@
-"""The network that is trained: a Llama, or with norms of queries and keys a Qwen3, in as few passes
-over memory as PyTorch's own kernels allow.
+"""The network that is trained: a Llama, or one of its descendants in `tohum.model.architectures`,
+in as few passes over memory as PyTorch's own kernels allow.
 
 transformers' classes run an operation for each line of their formulas. Here queries, keys and
 values are one product, and so are the two halves of the feed-forward; the rotary embedding is on
 halves, the norms have no gain while training, and the loss never holds the logits of all tokens at
 once: 1.03 to 1.16 times as fast, like against like (`python -m benchmarks.train --throughput`), in
-less memory. `stages.train.export` turns the weights into those of transformers; both give the same
-logits.
+less memory. `stages.evaluate.export` turns the weights into those of transformers; both give the
+same logits.
 """
 
 import math
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stages.train.loss import summed_loss, token_losses
+from tohum.model.architectures import load_architecture
 from tohum.model.config import Model
-
-NORM_EPSILON = 1e-6
+from tohum.model.layers import matrix_parts, normed, rotate, rotation
+from tohum.model.loss import summed_loss, token_losses
 
 
 class Network(nn.Module):
@@ -29,7 +29,7 @@ class Network(nn.Module):
 
     def __init__(self, config: Model, vocab_size: int) -> None:
         super().__init__()
-        self.parts = matrix_parts(config)
+        self.config, self.parts = config, matrix_parts(config)
         self.embedding = nn.Parameter(torch.empty(vocab_size, config.hidden_size))
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         cosines, sines = rotation(config)
@@ -78,8 +78,9 @@ class Block(nn.Module):
         super().__init__()
         width, size = config.hidden_size, config.hidden_size // config.num_heads
         self.heads, self.key_heads, self.size = config.num_heads, config.num_key_value_heads, size
-        self.qk_norm = config.architecture == "qwen3"
-        self.scale = (config.query_key_gain if self.qk_norm else 1) / math.sqrt(size)
+        architecture = load_architecture(config.architecture)
+        self.prepared_heads = architecture.prepared_heads
+        self.scale = architecture.attention_scale(config)
         rows = {name: sum(sizes) for name, sizes in matrix_parts(config).items()}
         self.query_key_value = nn.Parameter(torch.empty(rows["query_key_value"], width))
         self.output = nn.Parameter(torch.empty(width, self.heads * size))
@@ -98,9 +99,7 @@ class Block(nn.Module):
         projected = functional.linear(states, self.query_key_value)
         projected = projected.view(batch, length, -1, self.size)
         rotated, values = projected.split([self.heads + self.key_heads, self.key_heads], dim=2)
-        if self.qk_norm:
-            rotated = normed(rotated)
-        rotated = rotate(rotated, cosines, sines)
+        rotated = rotate(self.prepared_heads(rotated), cosines, sines)
         queries, keys = rotated.split([self.heads, self.key_heads], dim=2)
         mixed = functional.scaled_dot_product_attention(
             queries.transpose(1, 2),
@@ -111,36 +110,3 @@ class Block(nn.Module):
             enable_gqa=self.heads != self.key_heads,
         )
         return functional.linear(mixed.transpose(1, 2).flatten(2), self.output)
-
-
-def matrix_parts(config: Model) -> dict[str, list[int]]:
-    """Returns the rows of the matrices that each weight of a block holds, one below the other."""
-    size = config.hidden_size // config.num_heads
-    keys = config.num_key_value_heads
-    return {
-        "query_key_value": [size * config.num_heads, size * keys, size * keys],
-        "output": [config.hidden_size],
-        "gate_up": [config.intermediate_size, config.intermediate_size],
-        "down": [config.hidden_size],
-    }
-
-
-def normed(states: Tensor) -> Tensor:
-    """Divides by the root of the mean square over the last axis (https://arxiv.org/abs/1910.07467)."""
-    return functional.rms_norm(states, states.shape[-1:], eps=NORM_EPSILON)
-
-
-def rotation(config: Model) -> tuple[Tensor, Tensor]:
-    """Returns cosines and sines, (context_length, 1, size / 2), of the rotary position embedding
-    (https://arxiv.org/abs/2104.09864).
-    """
-    size = config.hidden_size // config.num_heads
-    frequencies = config.rope_theta ** (-torch.arange(0, size, 2, dtype=torch.float32) / size)
-    angles = torch.outer(torch.arange(config.context_length, dtype=torch.float32), frequencies)
-    return angles.cos()[:, None], angles.sin()[:, None]
-
-
-def rotate(heads: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Turns each head, (batch, length, heads, size), by its place; halves as Llama pairs them."""
-    one, two = heads.chunk(2, dim=-1)
-    return torch.cat((one * cosines - two * sines, two * cosines + one * sines), dim=-1)

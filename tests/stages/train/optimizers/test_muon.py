@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.train.muon import Muon, orthogonal
+from stages.train.optimizers.muon import Muon, orthogonal
 
 SIDES = st.integers(1, 24)
 

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from stages.train.determinism import set_determinism
-from stages.train.export import export
-from stages.train.network import Network
+from stages.evaluate.export import export
 from tests.tiny import model_and_train
+from tohum.model.determinism import set_determinism
+from tohum.model.network import Network
 
 LLAMA = "model.architecture=llama"
 SHAPES = {
@@ -19,7 +19,7 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_exported_model_gives_the_logits_of_the_network(shape: str) -> None:
     config, run = model_and_train("model.initializer_range=0.3", *SHAPES[shape])
-    set_determinism(run)
+    set_determinism(run.seed, run.threads)
     network = Network(config, vocab_size=50).eval()
     ids = torch.randint(50, (3, 16))
     with torch.inference_mode():
@@ -32,7 +32,7 @@ def test_the_exported_model_gives_the_logits_of_the_network(shape: str) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_gradients_are_those_of_the_exported_model(shape: str) -> None:
     config, run = model_and_train("model.initializer_range=0.3", *SHAPES[shape])
-    set_determinism(run)
+    set_determinism(run.seed, run.threads)
     network = Network(config, vocab_size=50)
     ids = torch.randint(9, 50, (3, 17))  # transformers gives the padding token no gradient
     network(ids[:, :-1], ids[:, 1:]).backward()
@@ -57,7 +57,7 @@ def test_a_gain_of_queries_changes_only_a_network_that_norms_them() -> None:
 
     def hidden(*overrides: str) -> torch.Tensor:
         config, run = model_and_train("model.initializer_range=0.3", *overrides)
-        set_determinism(run)
+        set_determinism(run.seed, run.threads)
         return Network(config, vocab_size=50).hidden(ids)
 
     one, seven = "model.query_key_gain=1", "model.query_key_gain=7"

@@ -17,10 +17,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from stages.train.batches import Windows
 from stages.train.checkpoint import checkpoints, load_checkpoint
 from stages.train.config import Train
-from stages.train.determinism import set_determinism
-from stages.train.evaluation import bits_per_byte, token_sizes, validation_windows
+from stages.train.pretraining import COLUMNS, train
 from stages.train.run import Run
-from stages.train.training import COLUMNS, train
 from tests.tiny import (
     SHORT_RUN,
     documents,
@@ -37,6 +35,8 @@ from tohum.formats.special_tokens import END_ID, END_OF_TEXT_ID, PADDING_ID
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import read_meta, read_split
 from tohum.model.config import Model
+from tohum.model.determinism import set_determinism
+from tohum.model.scoring import bits_per_byte, token_sizes, validation_windows
 
 TOKENIZER = Path("models/tokenizer")
 TOKENS = Path("data/tokens")
@@ -101,7 +101,7 @@ def work(name: str) -> Path:
 
 
 def new_run(model: Model, config: Train, checkpoint_seconds: float = 60) -> Run:
-    set_determinism(config)
+    set_determinism(config.seed, config.threads)
     return Run(model, config, runtime(1, checkpoint_seconds), TOKENS, TOKENIZER)
 
 
@@ -150,8 +150,8 @@ def test_a_run_stopped_after_some_steps_goes_on_to_the_same_weights(
     resumed = new_run(model, config)
     resumed.train(work("stopped"))
     assert same(whole, resumed)
-    assert resumed.progress.rows == whole.progress.rows
-    assert resumed.progress.step == 12
+    assert resumed.state.rows == whole.state.rows
+    assert resumed.state.step == 12
 
 
 class Stopping(Windows):
@@ -219,7 +219,7 @@ def test_a_run_stopped_at_any_moments_gives_the_same_model() -> None:
     resumed = new_run(model, config)
     resumed.train(work("stopped"))
     assert same(whole, resumed)
-    assert resumed.progress.rows == whole.progress.rows
+    assert resumed.state.rows == whole.state.rows
 
 
 def seconds_per_step() -> float:
@@ -259,7 +259,7 @@ def test_a_killed_process_is_followed_by_the_same_model() -> None:
         process.communicate()
     assert process.returncode == -signal.SIGKILL
     found = checkpoints(found[0].parent)
-    step = torch.load(found[0], weights_only=True)["progress"]["step"]
+    step = torch.load(found[0], weights_only=True)["state"]["step"]
     assert 0 < step < steps
     resumed = trained(*overrides, out="resumed")
     assert not found[0].exists()  # it was this checkpoint that the second run went on from
@@ -374,7 +374,7 @@ VALUES = (
 
 def test_a_diverging_run_ends_with_the_values_to_change() -> None:
     with pytest.raises(
-        UserError, match=r"the (loss|gradient) at step \d+ is (nan|inf|no number): " + VALUES
+        UserError, match=r"the (loss|gradient) at step \d+ is (nan|inf|not finite): " + VALUES
     ):
         trained(*DIVERGING)
     assert not Path("lm").exists()
@@ -385,10 +385,10 @@ def test_a_diverging_run_leaves_the_checkpoints_from_before() -> None:
     run = new_run(model, config, checkpoint_seconds=0)
     with pytest.raises(UserError):
         run.train(work("diverged"))
-    state = load_checkpoint(Path("diverged"))
-    assert state is not None
-    assert state.progress.step == run.progress.step > 0
-    assert all(math.isfinite(float(row["loss"])) for row in state.progress.rows)
+    checkpoint = load_checkpoint(Path("diverged"))
+    assert checkpoint is not None
+    assert checkpoint.state.step == run.state.step > 0
+    assert all(math.isfinite(float(row["loss"])) for row in checkpoint.state.rows)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from typing import Any
 
 import yaml
 
-from stages.train.card import front_matter, model_card
+from stages.evaluate.card import front_matter, model_card
 from tests.tiny import model_and_train
 
 FACTS = {

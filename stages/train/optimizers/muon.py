@@ -1,4 +1,5 @@
-"""Muon: momentum whose steps are made orthogonal, for the matrices between embedding and output.
+"""Muon: momentum whose steps are made orthogonal, for the matrices between embedding and output,
+and AdamW for the embedding.
 
 Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/): five Newton-Schulz iterations
 bring all singular values of the momentum near one. The step is then scaled to the size of AdamW's
@@ -19,11 +20,25 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from stages.train.config import Train
+from stages.train.optimizers.adamw import adamw
 from stages.train.processes import whole
+from tohum.model.network import Network
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic, from the post above
 ITERATIONS = 5
 ADAMW_SIZE = 0.2  # root mean square of AdamW's steps, in learning rates
+
+
+def build(network: Network, config: Train) -> list[torch.optim.Optimizer]:
+    """Returns both optimisers."""
+    matrices = [
+        (weight, network.parts[name])
+        for block in network.blocks
+        for name, weight in block.named_parameters()
+    ]
+    muon = Muon(matrices, config.learning_rate, config.momentum, config.weight_decay)
+    return [muon, adamw([network.embedding], config)]
 
 
 class Muon(torch.optim.Optimizer):

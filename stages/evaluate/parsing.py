@@ -1,8 +1,8 @@
 """The share of the model's completions that are still Python.
 
-Each prompt is a validation document of Python up to its first `def` or `class`. The model goes on
-for NEW_TOKENS, and prompt and completion are parsed together, as far as there are whole lines; that
-they stop in the middle of something is no error.
+Each prompt is a validation document of Python up to its first `def` or `class`. The model
+completes it, and prompt and completion are parsed together, as far as there are whole lines; that
+they stop in the middle of something is not an error.
 """
 
 import ast
@@ -13,11 +13,10 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from stages.evaluate.config import Evaluate
 from tohum.decoding import Sampling, as_text, sample, text_prompt, vocabulary_bytes
 from tohum.formats.tokens import TokenSplit
 
-PROMPTS = 32
-NEW_TOKENS = 64
 TEMPERATURE = 0.8  # the likeliest tokens alone run in circles, which parse
 FIRST_BLOCK = re.compile(r"^(?:async +)?(?:def|class)\b.*\n", re.MULTILINE)
 UNFINISHED_IS_NO_ERROR = (
@@ -27,7 +26,11 @@ UNFINISHED_IS_NO_ERROR = (
 
 
 def parse_share(
-    model: Any, tokenizer: Tokenizer, split: TokenSplit, documents: list[dict[str, Any]]
+    model: Any,
+    tokenizer: Tokenizer,
+    split: TokenSplit,
+    documents: list[dict[str, Any]],
+    config: Evaluate,
 ) -> float | None:
     """Returns the share of the completions that parse, or None without a document to start from.
 
@@ -36,23 +39,24 @@ def parse_share(
         tokenizer: of the model.
         split: the validation documents.
         documents: what is known of each, of `read_documents`.
+        config: how many prompts, and how many tokens after each.
     """
-    prompts = python_prompts(tokenizer, split, documents)
+    prompts = python_prompts(tokenizer, split, documents, config.parse_prompts)
     if not prompts:
         return None
     vocabulary = vocabulary_bytes(tokenizer)
     parsed = 0
     for seed, prompt in enumerate(prompts):
-        sampling = Sampling(NEW_TOKENS, TEMPERATURE, seed=seed)
+        sampling = Sampling(config.parse_tokens, TEMPERATURE, seed=seed)
         ids = sample(model, text_prompt(tokenizer, prompt), sampling)
         parsed += parses(prompt + "".join(as_text(ids, vocabulary)))
     return round(parsed / len(prompts), 6)
 
 
 def python_prompts(
-    tokenizer: Tokenizer, split: TokenSplit, documents: list[dict[str, Any]]
+    tokenizer: Tokenizer, split: TokenSplit, documents: list[dict[str, Any]], most: int
 ) -> list[str]:
-    """Returns the starts of up to PROMPTS documents, spread evenly over those of Python."""
+    """Returns the starts of up to `most` documents, spread evenly over those of Python."""
     found = []
     for number, document in enumerate(documents):
         if document.get("language") != "Python":
@@ -61,7 +65,7 @@ def python_prompts(
         first = FIRST_BLOCK.search(text)
         if first and parses(text[: first.end()]):
             found.append(text[: first.end()])
-    count = min(PROMPTS, len(found))
+    count = min(most, len(found))
     return [found[place * len(found) // count] for place in range(count)]
 
 
@@ -69,7 +73,7 @@ def parses(text: str) -> bool:
     """Whether the whole lines of a text are Python, be they the start of a longer one."""
     lines = text[: text.rfind("\n") + 1]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an odd escape in a string is no error
+        warnings.simplefilter("ignore")  # an odd escape in a string is not an error
         try:
             compile(lines, "<completion>", "exec", UNFINISHED_IS_NO_ERROR, dont_inherit=True)
         except SyntaxError as error:

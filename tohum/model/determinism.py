@@ -1,4 +1,4 @@
-"""What makes two trainings give equal bytes, and the kind of processor on which they do."""
+"""What makes two runs give equal bytes, and the kind of processor on which they do."""
 
 import os
 import platform
@@ -7,19 +7,19 @@ from pathlib import Path
 import torch
 from transformers import set_seed
 
-from stages.train.config import Train
 
-
-def set_determinism(config: Train) -> None:
+def set_determinism(seed: int, threads: int) -> None:
     """Fixes what makes floating-point results differ between two runs on one kind of processor."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(config.threads)  # the order of a parallel sum depends on it
-    set_seed(config.seed)
+    torch.set_num_threads(threads)  # the order of a parallel sum depends on it
+    set_seed(seed)
 
 
-def processor() -> str:
-    """Returns what kind of processor computes: runs on one kind give the same bytes."""
+def processor(device: torch.device) -> str:
+    """Returns what kind of processor computes: runs on one kind of CPU give the same bytes."""
+    if device.type != "cpu":
+        return str(device)
     vendor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():

@@ -9,13 +9,11 @@ import pytest
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
-from stages.train.breakdown import by_name, document_bits, document_bytes, read_documents
-from stages.train.completions import completions_page, read_prompts
-from stages.train.determinism import set_determinism
-from stages.train.evaluation import bits_per_byte, token_sizes, validation_windows
-from stages.train.examination import examine
-from stages.train.export import export
-from stages.train.parsing import parse_share, parses, python_prompts
+from stages.evaluate.breakdown import by_name, document_bits, document_bytes, read_documents
+from stages.evaluate.examination import examine
+from stages.evaluate.export import export
+from stages.evaluate.parsing import parse_share, parses, python_prompts
+from stages.evaluate.prompts import completions_page, read_prompts
 from stages.train.run import Run
 from tests.tiny import (
     PROJECT,
@@ -29,6 +27,8 @@ from tests.tiny import (
 from tohum.errors import UserError
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import read_split
+from tohum.model.determinism import set_determinism
+from tohum.model.scoring import bits_per_byte, token_sizes, validation_windows
 
 TOKENIZER = Path("models/tokenizer")
 TOKENS = Path("data/tokens")
