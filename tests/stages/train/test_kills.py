@@ -46,17 +46,15 @@ def train_here(root: str) -> None:
         runtime(1, checkpoint_seconds=0),
         tokens=base / "data/tokens",
         tokenizer_folder=base / "models/tokenizer",
-        out=base / "models/lm",
-        metrics=base / "metrics/train.json",
+        out=base / "models/weights",
         plot=base / "plots/train.csv",
-        prompts=base / "conf/prompts.txt",
     )
 
 
 def outputs(root: Path) -> dict[str, bytes]:
     return {
-        **file_bytes(root / "models/lm"),
-        **{name: (root / name).read_bytes() for name in ("metrics/train.json", "plots/train.csv")},
+        **file_bytes(root / "models/weights"),
+        "plots/train.csv": (root / "plots/train.csv").read_bytes(),
     }
 
 
@@ -124,4 +122,4 @@ def test_a_run_that_is_asked_to_stop_saves_and_tells_how_to_go_on(
     saved = last_step(tmp_path)
     assert f"saved at step {saved}" in errors
     assert saved > before
-    assert not (tmp_path / "models/lm").exists()
+    assert not (tmp_path / "models/weights").exists()

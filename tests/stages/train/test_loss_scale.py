@@ -1,4 +1,4 @@
-"""Steps in float16, and steps whose gradient is no number."""
+"""Steps in float16, and steps whose gradient is not finite."""
 
 import math
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_a_gradient_that_is_no_number_ends_the_run_before_it_reaches_the_weights
     run.state.loss_scale = 1.0
     run.network.embedding.register_hook(lambda gradient: gradient * math.nan)
     before = {name: weight.clone() for name, weight in run.weights().items()}
-    with pytest.raises(UserError, match=r"the gradient at step 0 is no number: the run diverged"):
+    with pytest.raises(UserError, match=r"the gradient at step 0 is not finite: the run diverged"):
         run._step(0.5)
     assert all(torch.equal(weight, before[name]) for name, weight in run.weights().items())
 

@@ -1,10 +1,10 @@
 import csv
-import json
 import math
 import random
 import shutil
 import signal
 import time
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from stages.train.batches import Windows
 from stages.train.checkpoint import checkpoints, load_checkpoint
@@ -21,37 +20,25 @@ from stages.train.pretraining import COLUMNS, train
 from stages.train.run import Run
 from tests.tiny import (
     SHORT_RUN,
-    documents,
     file_bytes,
     model_and_train,
     runtime,
     start_stage,
     write_project,
     write_tokens,
-    write_training_inputs,
 )
 from tohum.errors import UserError
-from tohum.formats.special_tokens import END_ID, END_OF_TEXT_ID, PADDING_ID
-from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import read_meta, read_split
 from tohum.model.config import Model
 from tohum.model.determinism import set_determinism
-from tohum.model.scoring import bits_per_byte, token_sizes, validation_windows
+from tohum.model.weights import FACTS, WEIGHTS, read_facts, read_network
 
 TOKENIZER = Path("models/tokenizer")
 TOKENS = Path("data/tokens")
-PROMPTS = Path("conf/prompts.txt")
 
 
 class Stopped(Exception):
     """Raised from outside in the middle of a run."""
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("inputs")
-    write_training_inputs(root, "def\n---\nimport\n")
-    return root
 
 
 @pytest.fixture(autouse=True)
@@ -61,8 +48,8 @@ def project(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
 
 
-def trained(*overrides: str, out: str = "lm") -> Path:
-    """Runs the stage and returns the folder of the model."""
+def trained(*overrides: str, out: str = "out") -> Path:
+    """Runs the stage and returns the folder of the weights."""
     model, config = model_and_train(*overrides)
     train(
         model,
@@ -71,26 +58,22 @@ def trained(*overrides: str, out: str = "lm") -> Path:
         tokens=TOKENS,
         tokenizer_folder=TOKENIZER,
         out=Path(out),
-        metrics=Path(f"{out}.json"),
         plot=Path(f"{out}.csv"),
-        prompts=PROMPTS,
     )
     return Path(out)
 
 
 def weights(folder: Path) -> bytes:
-    return (folder / "model.safetensors").read_bytes()
+    return (folder / WEIGHTS).read_bytes()
 
 
-def rows(path: str = "lm.csv") -> list[dict[str, str]]:
+def rows(path: str = "out.csv") -> list[dict[str, str]]:
     with Path(path).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def metrics(path: str = "lm.json") -> dict[str, Any]:
-    found = json.loads(Path(path).read_text(encoding="utf-8"))
-    assert isinstance(found, dict)
-    return found
+def facts(folder: str = "out") -> dict[str, Any]:
+    return read_facts(Path(folder), TOKENS)
 
 
 def work(name: str) -> Path:
@@ -107,13 +90,9 @@ def new_run(model: Model, config: Train, checkpoint_seconds: float = 60) -> Run:
 
 def test_training_twice_gives_the_same_files() -> None:
     one, two = trained(out="one"), trained(out="two")
-    names = sorted(path.name for path in one.iterdir())
-    assert names == sorted(path.name for path in two.iterdir())
-    assert "model.safetensors" in names
-    for name in names:
-        assert (one / name).read_bytes() == (two / name).read_bytes(), name
-    for suffix in (".json", ".csv"):
-        assert Path(f"one{suffix}").read_bytes() == Path(f"two{suffix}").read_bytes()
+    assert sorted(file_bytes(one)) == [FACTS, WEIGHTS]
+    assert file_bytes(one) == file_bytes(two)
+    assert Path("one.csv").read_bytes() == Path("two.csv").read_bytes()
 
 
 def test_another_seed_gives_another_model() -> None:
@@ -128,16 +107,16 @@ def test_no_work_is_left_after_a_good_run() -> None:
 def test_a_model_learns() -> None:
     fast = ("train.steps=60", "train.learning_rate=0.02")
     trained(*fast, "train.evaluate_every=60", "train.log_every=60")
-    before = trained("train.steps=1", "train.learning_rate=1e-8", out="before")
-    assert before.is_dir()
-    assert metrics()["bits_per_byte"] < 0.8 * metrics("before.json")["bits_per_byte"]
+    trained("train.steps=1", "train.learning_rate=1e-8", "train.evaluate_every=1", out="before")
+    after, before = (float(rows(path)[-1]["bits_per_byte"]) for path in ("out.csv", "before.csv"))
+    assert after < 0.8 * before
 
 
 @pytest.mark.parametrize(
     ("steps", "precision"),
     [(1, "float32"), (5, "float32"), (11, "float32"), (5, "bfloat16"), (5, "float16")],
 )
-def test_a_run_stopped_after_some_steps_goes_on_to_the_same_weights(
+def test_a_run_stopped_after_some_steps_resumes_to_the_same_weights(
     steps: int, precision: str
 ) -> None:
     model, config = model_and_train("train.steps=12", f"train.precision={precision}")
@@ -262,12 +241,12 @@ def test_a_killed_process_is_followed_by_the_same_model() -> None:
     step = torch.load(found[0], weights_only=True)["state"]["step"]
     assert 0 < step < steps
     resumed = trained(*overrides, out="resumed")
-    assert not found[0].exists()  # it was this checkpoint that the second run went on from
+    assert not found[0].exists()  # it was this checkpoint that the second run resumed from
     shutil.rmtree(".work")
     whole = trained(*overrides, out="whole")
     assert weights(resumed) == weights(whole)
     assert rows("resumed.csv") == rows("whole.csv")
-    assert metrics("resumed.json") == metrics("whole.json")
+    assert facts("resumed") == facts("whole")
 
 
 def test_a_finished_run_takes_no_further_step() -> None:
@@ -285,7 +264,7 @@ def test_a_run_of_minutes_ends_at_its_time() -> None:
     started = time.monotonic()
     trained("train.steps=null", "train.minutes=0.01", "train.evaluate_every=100000")
     assert 0.6 <= time.monotonic() - started < 10
-    assert metrics()["steps"] > 1
+    assert facts()["steps"] > 1
     assert float(rows()[-1]["learning_rate"]) < 0.5 * max(
         float(row["learning_rate"]) for row in rows()
     )
@@ -307,57 +286,6 @@ def test_the_curve_has_a_row_for_each_logged_step() -> None:
     assert [int(row["tokens"]) for row in found] == [64 * int(row["step"]) for row in found]
 
 
-class Losses(torch.nn.Module):
-    """A model of transformers in a network's place: the loss of each target."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        logits = self.model(input_ids=ids).logits
-        losses = torch.nn.functional.cross_entropy(logits.mT, targets, reduction="none")
-        assert isinstance(losses, torch.Tensor)
-        return losses
-
-
-def test_metrics_are_those_of_the_saved_model() -> None:
-    folder = trained()
-    found = metrics()
-    model: Any = AutoModelForCausalLM.from_pretrained(folder)
-    meta = read_meta(TOKENS)
-    bpb = bits_per_byte(
-        Losses(model),
-        validation_windows(read_split(TOKENS, "val"), 16),
-        token_sizes(load_tokenizer(TOKENIZER)),
-        2,
-        torch.device("cpu"),
-    )
-    assert found["bits_per_byte"] == pytest.approx(bpb, abs=1e-5)
-    assert found["parameters"] == sum(parameter.numel() for parameter in model.parameters())
-    assert (found["steps"], found["tokens"]) == (6, 6 * 64)
-    assert found["epochs"] == round(6 * 64 / meta["train"]["tokens"], 4)
-    assert (found["val_documents"], found["val_bytes"]) == (10, meta["val"]["bytes"])
-    assert f"{found['bits_per_byte']:.4f}" in (folder / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_saved_folder_has_all_that_transformers_needs() -> None:
-    folder = trained()
-    tokenizer: Any = AutoTokenizer.from_pretrained(str(folder))
-    text = documents(1)[0]
-    assert tokenizer(text)["input_ids"] == load_tokenizer(TOKENIZER).encode(text).ids
-    model: Any = AutoModelForCausalLM.from_pretrained(folder)
-    assert model.config.vocab_size == len(tokenizer) == 300
-    assert model.config.max_position_embeddings == 16
-    assert model.generation_config.eos_token_id == [END_OF_TEXT_ID, END_ID]
-    assert tokenizer.eos_token_id == END_OF_TEXT_ID
-    assert tokenizer.chat_template
-    assert model.generation_config.pad_token_id == PADDING_ID == tokenizer.pad_token_id
-    assert {tensor.dtype for tensor in load_file(folder / "model.safetensors").values()} == {
-        torch.float32
-    }
-
-
 DIVERGING = (
     "train.learning_rate=10",
     "train.weight_decay=10",  # each step multiplies every weight by 1 - 10 x 10
@@ -377,7 +305,7 @@ def test_a_diverging_run_ends_with_the_values_to_change() -> None:
         UserError, match=r"the (loss|gradient) at step \d+ is (nan|inf|not finite): " + VALUES
     ):
         trained(*DIVERGING)
-    assert not Path("lm").exists()
+    assert not Path("out").exists()
 
 
 def test_a_diverging_run_leaves_the_checkpoints_from_before() -> None:
@@ -417,3 +345,23 @@ def test_too_little_data_is_refused_with_the_length_that_fits() -> None:
     message = rf"has {size} tokens, too few .*lower model\.context_length to {size // 2} or less"
     with pytest.raises(UserError, match=message):
         trained()
+
+
+def test_the_facts_are_those_of_the_run() -> None:
+    trained()
+    found, meta = facts(), read_meta(TOKENS)
+    model, config = model_and_train()
+    assert (found["model"], found["train"]) == (asdict(model), asdict(config))
+    assert (found["steps"], found["tokens"]) == (6, 6 * 64)
+    assert found["epochs"] == round(6 * 64 / meta["train"]["tokens"], 4)
+    assert (found["threads"], found["processes"], found["precision"]) == (1, 1, "float32")
+    assert found["device"] == "cpu"
+
+
+def test_the_weights_are_those_of_the_network() -> None:
+    folder = trained()
+    network = read_network(folder, facts())
+    state = network.state_dict()
+    assert load_file(folder / WEIGHTS).keys() == state.keys()
+    assert {weight.dtype for weight in state.values()} == {torch.float32}
+    assert not network.training
