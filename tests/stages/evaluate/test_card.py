@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from typing import Any
 
 import yaml
@@ -5,7 +6,7 @@ import yaml
 from stages.evaluate.card import front_matter, model_card
 from tests.tiny import model_and_train
 
-FACTS = {
+FIGURES = {
     "bits_per_byte": 1.80791,
     "by_source": {"packages": 1.7, "a|b": 1.9},
     "by_language": {"Python": 1.80791},
@@ -26,8 +27,9 @@ PROVENANCE = {
 }
 
 
-def card(facts: dict[str, Any] = FACTS, **meta: Any) -> str:
-    return model_card(facts, *model_and_train(), meta)
+def card(figures: dict[str, Any] = FIGURES, **meta: Any) -> str:
+    model, train = model_and_train()
+    return model_card(figures, {"model": asdict(model), "train": asdict(train)}, meta)
 
 
 def front(text: str) -> dict[str, Any]:
@@ -36,9 +38,9 @@ def front(text: str) -> dict[str, Any]:
     return found
 
 
-def test_the_card_tells_figures_data_and_configuration() -> None:
+def test_the_card_has_figures_data_and_configuration() -> None:
     text = card(provenance=PROVENANCE, tokenizer_sha256="e" * 64)
-    for told in (
+    for expected in (
         "| parameters | 1,115,264 |",
         "| bits per byte on the validation documents | 1.8079 |",
         "| packages | 1.7000 |",
@@ -53,11 +55,11 @@ def test_the_card_tells_figures_data_and_configuration() -> None:
         "<|fim_prefix|>",
         "apply_chat_template",
     ):
-        assert told in text
+        assert expected in text
 
 
 def test_a_card_without_provenance_is_whole() -> None:
-    bare = {key: value for key, value in FACTS.items() if key[:3] not in ("by_", "par")}
+    bare = {key: value for key, value in FIGURES.items() if key[:3] not in ("by_", "par")}
     text = card({**bare, "parameters": 5})
     assert "None" not in text.replace("| None |", "")
     assert front(text)["library_name"] == "transformers"

@@ -1,11 +1,11 @@
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
+import torch
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
@@ -14,13 +14,12 @@ from stages.evaluate.examination import examine
 from stages.evaluate.export import export
 from stages.evaluate.parsing import parse_share, parses, python_prompts
 from stages.evaluate.prompts import completions_page, read_prompts
-from stages.train.run import Run
+from tests.stages.evaluate.trained import evaluate_section
 from tests.tiny import (
     PROJECT,
     documents,
     model_and_train,
     module_sources,
-    runtime,
     write_tiny_tokenizer,
     write_tokens,
 )
@@ -28,6 +27,7 @@ from tohum.errors import UserError
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import read_split
 from tohum.model.determinism import set_determinism
+from tohum.model.network import Network
 from tohum.model.scoring import bits_per_byte, token_sizes, validation_windows
 
 TOKENIZER = Path("models/tokenizer")
@@ -50,7 +50,7 @@ def project(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / TOKENS / "val.documents.jsonl").unlink(missing_ok=True)
 
 
-def tell_documents() -> list[dict[str, Any]]:
+def describe_documents() -> list[dict[str, Any]]:
     """Writes what the documents are, as the encode stage does."""
     known = [
         {"id": str(number), "source": "ab"[number % 2], "path": None, "language": language}
@@ -62,23 +62,19 @@ def tell_documents() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def run(root: Path) -> Run:
+def network() -> Network:
     model, config = model_and_train("model.context_length=32", "model.initializer_range=0.2")
-    set_determinism(config)
-    before = Path.cwd()
-    os.chdir(root)
-    try:
-        return Run(model, config, runtime(), TOKENS, TOKENIZER)
-    finally:
-        os.chdir(before)
+    set_determinism(config.seed, config.threads)
+    return Network(model, 300).eval()
 
 
-def model_of(run: Run) -> PreTrainedModel:
-    return export(run.weights(), run.model_config)
+def model_of(network: Network) -> PreTrainedModel:
+    return export(network.state_dict(), network.config)
 
 
-def examined(run: Run) -> tuple[dict[str, Any], str]:
-    return examine(run, run.weights(), model_of(run), TOKENS, TOKENIZER, ["def"])
+def examined(network: Network, *overrides: str) -> dict[str, Any]:
+    section = evaluate_section(*overrides)
+    return examine(network, model_of(network), section, TOKENS, load_tokenizer(TOKENIZER))
 
 
 @pytest.fixture
@@ -86,19 +82,19 @@ def tokenizer() -> Tokenizer:
     return load_tokenizer(TOKENIZER)
 
 
-def test_the_documents_together_are_the_whole(run: Run, tokenizer: Tokenizer) -> None:
+def test_the_documents_together_are_the_whole(network: Network, tokenizer: Tokenizer) -> None:
     split, sizes = read_split(TOKENS, "val"), token_sizes(tokenizer)
-    bits = document_bits(run.network, split, 32, 4, run.device)
+    bits = document_bits(network, split, 128)
     size = document_bytes(split, sizes)
     assert size.tolist() == [len(text.encode()) for text in TEXTS]
     windows = validation_windows(split, 32)
-    whole = bits_per_byte(run.network, windows, sizes, 4, run.device)
+    whole = bits_per_byte(network, windows, sizes, 4, torch.device("cpu"))
     assert bits.sum() / size.sum() == pytest.approx(whole, rel=1e-6)
 
 
-def test_a_document_has_its_bits_whichever_stand_beside_it(run: Run) -> None:
+def test_a_document_has_its_bits_whichever_stand_beside_it(network: Network) -> None:
     split = read_split(TOKENS, "val")
-    one, two = (document_bits(run.network, split, 32, windows, run.device) for windows in (1, 9))
+    one, two = (document_bits(network, split, batch_tokens) for batch_tokens in (1, 288))
     assert one == pytest.approx(two, rel=1e-5)
 
 
@@ -108,9 +104,11 @@ def test_a_name_has_the_figure_of_its_documents() -> None:
     assert by_name([None, "", "a", "a"], bits, size) == {"a": 1.5, "other": 3.0}
 
 
-def test_figures_are_by_source_and_language_and_agree(run: Run, tokenizer: Tokenizer) -> None:
-    tell_documents()
-    figures, _ = examined(run)
+def test_figures_are_by_source_and_language_and_agree(
+    network: Network, tokenizer: Tokenizer
+) -> None:
+    describe_documents()
+    figures = examined(network)
     assert list(figures) == ["bits_per_byte", "by_source", "by_language", "parse_share"]
     assert list(figures["by_source"]) == ["a", "b"]
     assert list(figures["by_language"]) == ["Python", "Text", "other"]
@@ -118,17 +116,17 @@ def test_figures_are_by_source_and_language_and_agree(run: Run, tokenizer: Token
     parts = {"a": sum(size[::2]), "b": sum(size[1::2])}
     together = sum(figures["by_source"][name] * parts[name] for name in parts) / sum(size)
     assert figures["bits_per_byte"] == pytest.approx(together, abs=2e-6)
-    assert examined(run)[0] == figures
+    assert examined(network) == figures
 
 
-def test_documents_of_which_nothing_is_known_have_one_figure(run: Run) -> None:
-    figures, _ = examined(run)
+def test_documents_of_which_nothing_is_known_have_one_figure(network: Network) -> None:
+    figures = examined(network)
     assert list(figures) == ["bits_per_byte"]
     assert math.isfinite(figures["bits_per_byte"])
 
 
 def test_too_few_lines_are_refused() -> None:
-    tell_documents()
+    describe_documents()
     with pytest.raises(UserError, match="has 5 lines for 6 validation documents"):
         read_documents(TOKENS, 6)
 
@@ -167,7 +165,7 @@ def test_every_start_of_real_code_parses() -> None:
 
 
 def test_prompts_are_the_starts_of_python_up_to_their_first_block(tokenizer: Tokenizer) -> None:
-    found = python_prompts(tokenizer, read_split(TOKENS, "val"), tell_documents())
+    found = python_prompts(tokenizer, read_split(TOKENS, "val"), describe_documents(), 32)
     assert len(found) == 2  # the module `this` has neither def nor class
     for prompt, text in zip(found, TEXTS, strict=False):
         assert text.startswith(prompt)
@@ -175,16 +173,31 @@ def test_prompts_are_the_starts_of_python_up_to_their_first_block(tokenizer: Tok
         assert sum(line.startswith(("def ", "class ")) for line in prompt.splitlines()) == 1
 
 
-def test_without_python_there_is_no_share(run: Run, tokenizer: Tokenizer) -> None:
-    known = [{**document, "language": "Text"} for document in tell_documents()]
-    assert parse_share(model_of(run), tokenizer, read_split(TOKENS, "val"), known) is None
+def test_as_many_documents_are_continued_as_asked(network: Network, tokenizer: Tokenizer) -> None:
+    known, split = describe_documents(), read_split(TOKENS, "val")
+    assert (
+        python_prompts(tokenizer, split, known, 1) == python_prompts(tokenizer, split, known, 2)[:1]
+    )
+    assert "parse_share" not in examined(network, "evaluate.parse_prompts=0")
 
 
-def test_the_page_has_every_prompt_and_is_the_same_again(run: Run, tokenizer: Tokenizer) -> None:
+def test_without_python_there_is_no_share(network: Network, tokenizer: Tokenizer) -> None:
+    known = [{**document, "language": "Text"} for document in describe_documents()]
+    assert (
+        parse_share(
+            model_of(network), tokenizer, read_split(TOKENS, "val"), known, evaluate_section()
+        )
+        is None
+    )
+
+
+def test_the_page_has_every_prompt_and_is_the_same_again(
+    network: Network, tokenizer: Tokenizer
+) -> None:
     prompts = ["import", "x = ```", ""]
-    model = model_of(run)
-    page = completions_page(model, tokenizer, prompts)
-    assert page == completions_page(model, tokenizer, prompts)
+    model = model_of(network)
+    page = completions_page(model, tokenizer, prompts, 8)
+    assert page == completions_page(model, tokenizer, prompts, 8)
     assert "```\nimport" in page
     assert "````\nx = ```" in page
 

@@ -1,8 +1,8 @@
 """Did this run give the committed bytes again?
 
 dvc.lock at HEAD has the hashes that were committed, dvc.lock here those that came out. Every stage
-up to encode gives the same bytes on any machine; train and evaluate compute in floating point, which
-is the same on one kind of processor only.
+up to encode gives the same bytes on any machine; train and evaluate compute in floating point,
+which is the same on one kind of processor only.
 """
 
 import json
