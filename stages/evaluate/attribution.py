@@ -3,7 +3,7 @@ weights.
 
 provenance.json chains the hashes: of the tokens that the model saw, of the corpus that they encode,
 and of the raw files that it was made from. origins.jsonl has a line for each repository, with its
-licence, documents and bytes; ATTRIBUTION.md tells the same to people.
+licence, documents and bytes; ATTRIBUTION.md says the same to people.
 """
 
 import json
@@ -30,8 +30,8 @@ def write_attribution(folder: Path, tokens: Path, meta: dict[str, Any]) -> None:
         "raw_manifest_sha256": provenance["raw_manifest_sha256"],
         "origins_sha256": file_sha256(folder / ORIGINS),
     }
-    told = {key: provenance[key] for key in ("sources", "licenses")}
-    write_json(folder / "provenance.json", {**hashes, **told})
+    origins = {key: provenance[key] for key in ("sources", "licenses")}
+    write_json(folder / "provenance.json", {**hashes, **origins})
     with atomic_write(folder / "ATTRIBUTION.md", "w") as file:
         file.writelines(line + "\n" for line in _lines(provenance, folder / ORIGINS))
 
@@ -45,8 +45,8 @@ def _lines(provenance: dict[str, Any], origins: Path) -> Iterator[str]:
     yield "## Sources"
     yield ""
     for name, facts in provenance["sources"].items():
-        told = ", ".join(f"{key} {_plain(value)}" for key, value in facts.items() if value)
-        yield f"- {_plain(name)}: {told}"
+        known = ", ".join(f"{key} {_plain(value)}" for key, value in facts.items() if value)
+        yield f"- {_plain(name)}: {known}"
     yield ""
     yield "## Licences"
     yield ""

@@ -2,7 +2,7 @@
 state to keep.
 
 A share of the text of a window is put into the order of fill-in-the-middle, and what the model is
-not to learn to say (the user's words, the marks of a format) is no target.
+not to learn to say (the user's words, the marks of a format) is not a target.
 """
 
 from functools import lru_cache

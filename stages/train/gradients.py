@@ -135,7 +135,7 @@ class Gradients:
         if device.type == "cuda":
             torch.cuda.empty_cache()
         log.warning(
-            "the memory of %s is too little: going on with micro-batches of %d tokens, the same "
+            "the memory of %s is too little: continuing with micro-batches of %d tokens, the same "
             "steps up to rounding",
             device,
             self.micro_batch * self.windows.length,

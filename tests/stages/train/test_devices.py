@@ -110,7 +110,7 @@ def test_too_little_memory_while_compiling_does_not_pass_for_a_missing_compiler(
     with caplog.at_level(logging.WARNING):
         run._try_out()
     assert run.gradients.micro_batch == 1
-    assert "going on with micro-batches of 16 tokens" in caplog.text
+    assert "continuing with micro-batches of 16 tokens" in caplog.text
     assert "torch.compile can't be used here" not in caplog.text
     assert no_gradients(run)
 
@@ -161,7 +161,7 @@ def test_too_little_memory_halves_the_micro_batch_and_keeps_the_step(tmp_path: P
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert "the memory of cpu is too little: going on with micro-batches of" in run.stderr
+    assert "the memory of cpu is too little: continuing with micro-batches of" in run.stderr
     loss, windows = (float(line.split()[1]) for line in run.stdout.splitlines())
     assert 1 <= windows < 128
     assert 5 < loss < 7

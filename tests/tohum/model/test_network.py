@@ -7,7 +7,7 @@ from tohum.model.determinism import set_determinism
 from tohum.model.network import Network
 
 LLAMA = "model.architecture=llama"
-SHAPES = {
+SHAPES = {  # of every architecture, and of what else changes the products
     "llama": (LLAMA,),
     "qwen3": ("model.architecture=qwen3",),
     "grouped": (LLAMA, "model.num_heads=4", "model.num_key_value_heads=2"),
