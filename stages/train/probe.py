@@ -44,7 +44,7 @@ def faster_precision(device: torch.device, model: Model, tokens: int) -> str:
 
 
 def allow_tf32() -> None:
-    """Lets a GPU that has TF32 multiply float32 matrices in it; what has none computes as before."""
+    """Lets a GPU that has TF32 multiply float32 matrices in it; others compute as before."""
     torch.backends.cuda.matmul.fp32_precision = "tf32"
 
 
