@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tohum.commands.report.completions import completions
 from tohum.commands.report.reproduction import reproduction
+from tohum.commands.report.samples import completions
 from tohum.commands.report.summary import summary
 from tohum.process import run_stage
 

@@ -26,7 +26,7 @@ from tohum.workdir import project_root
 
 CORNER = {"tokenizer.vocab_size": max, "tokenizer.min_frequency": min}
 MULTIRUN = ("-m", "--multirun")
-DIRECTIONS = {"tokenizer": "maximize", "train": "minimize"}
+DIRECTIONS = {"tokenizer": "maximize", "evaluate": "minimize"}
 SEED = 0  # of a search: one that was stopped asks for the same points again
 
 

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 import torch
 
-from stages.train.determinism import set_determinism
-from stages.train.export import transformers_model
+from stages.evaluate.export import transformers_model
 from tests.tiny import documents, model_and_train, write_tiny_tokenizer
 from tohum.commands.generate.completion import Writer, complete, load_model, stream_completion
 from tohum.commands.generate.config import Generate
 from tohum.commands.generate.conversation import converse
 from tohum.errors import UserError
+from tohum.model.determinism import set_determinism
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generate") / "lm"
     write_tiny_tokenizer(folder)
     config, run = model_and_train("model.context_length=32", "model.initializer_range=0.3")
-    set_determinism(run)
+    set_determinism(run.seed, run.threads)
     transformers_model(config, vocab_size=300).save_pretrained(folder)
     return folder
 

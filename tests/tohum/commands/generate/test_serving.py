@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from stages.train.determinism import set_determinism
-from stages.train.export import transformers_model
+from stages.evaluate.export import transformers_model
 from tests.tiny import model_and_train, write_tiny_tokenizer
 from tests.tohum.commands.generate.test_completion import options
 from tohum.commands.generate.completion import Writer, load_model
 from tohum.commands.generate.requests import read_request
 from tohum.commands.generate.serving import open_server
 from tohum.errors import UserError
+from tohum.model.determinism import set_determinism
 
 JSON = {"Content-Type": "application/json"}
 GREEDY = {"max_tokens": 8, "temperature": 0}
@@ -25,7 +25,7 @@ def writer(tmp_path_factory: pytest.TempPathFactory) -> Writer:
     folder = tmp_path_factory.mktemp("serving") / "lm"
     write_tiny_tokenizer(folder)
     config, run = model_and_train("model.context_length=32", "model.initializer_range=0.3")
-    set_determinism(run)
+    set_determinism(run.seed, run.threads)
     transformers_model(config, vocab_size=300).save_pretrained(folder)
     return load_model(folder)
 
