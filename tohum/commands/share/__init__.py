@@ -1,1 +1,148 @@
-"""Shares what the pipeline has made through a DVC remote, Google Drive for example."""
+"""Share data and models through Google Drive or another remote.
+
+    tohum share setup      once: a folder, and the way into it
+    tohum share doctor     what is wrong, and its fix
+    tohum share push       upload everything that is not there yet
+    tohum share push data  the datasets alone; models/lm: the model alone
+    tohum share pull       a friend, in a clone: then `dvc repro` is up to date
+    tohum share status     what push and pull would move
+    tohum share verify     proof that the remote holds every object
+    tohum share list       what is there
+
+Any remote of DVC will do. It reads dvc.lock and .dvc/config; setup writes .dvc/config (the folder) and .dvc/config.local (what
+is secret; git ignores it). Interrupted, it keeps what is finished, and the same command resumes.
+docs/sharing.md has the steps for every kind of account.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+from tohum.errors import UserError
+
+TRIES = 6
+STALL_SECONDS = 120.0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs a command and returns its exit code; each imports what it needs, as DVC alone takes a
+    third of a second.
+    """
+    for noisy in ("googleapiclient", "oauth2client", "pydrive2", "urllib3", "dvc"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    root = find_root(Path.cwd())
+    match arguments.command:
+        case "setup":
+            from tohum.commands.share.setup import setup
+
+            return setup(arguments, root)
+        case "doctor":
+            from tohum.commands.share.doctor import doctor
+
+            return doctor(root, arguments.remote, arguments.offline)
+        case "push" | "pull":
+            return _transfer(arguments, root)
+    from tohum.commands.share.overview import overview
+
+    return overview(arguments.command, arguments.targets, arguments.remote)
+
+
+def find_root(here: Path) -> Path:
+    """Returns the folder of the project, at or above `here`.
+
+    Raises:
+        UserError: there is none.
+    """
+    for folder in (here, *here.parents):
+        if (folder / ".dvc").is_dir():
+            return folder
+    raise UserError(
+        f"there is no DVC project at or above {here} (no folder .dvc). Run this in your clone of "
+        "the project."
+    )
+
+
+def _transfer(arguments: argparse.Namespace, root: Path) -> int:
+    from tohum.commands.share.transfer import transfer
+    from tohum.commands.share.transfer_request import TransferRequest
+
+    request = TransferRequest(
+        arguments.command,
+        tuple(arguments.targets),
+        arguments.remote,
+        arguments.jobs,
+        arguments.stall,
+        getattr(arguments, "force", False),
+    )
+    return transfer(request, root, max(1, arguments.tries))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the commands of `share` and their arguments."""
+    kinds = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_setup(kinds.add_parser("setup", help="connect this project to a folder of Google Drive"))
+    doctor = kinds.add_parser("doctor", help="check all that sharing needs, each line with its fix")
+    _add_remote(doctor)
+    doctor.add_argument("--offline", action="store_true", help="check only what needs no network")
+    _add_transfer(kinds.add_parser("push", help="upload what the remote does not have"))
+    pull = kinds.add_parser("pull", help="download what is not here")
+    _add_transfer(pull)
+    pull.add_argument("--force", action="store_true", help="overwrite files that differ")
+    for name, help in (
+        ("status", "show what push would upload and pull would download"),
+        ("verify", "prove that the remote holds every object"),
+        ("list", "show what is on the remote, and how much of it belongs to this commit"),
+    ):
+        kind = kinds.add_parser(name, help=help)
+        _add_targets(kind)
+        _add_remote(kind)
+
+
+def _add_targets(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help="outputs (models/lm), folders of them (data) or stages (train); everything if none",
+    )
+
+
+def _add_remote(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-r", "--remote", help="a remote of .dvc/config; the default one if none")
+
+
+def _add_transfer(parser: argparse.ArgumentParser) -> None:
+    _add_targets(parser)
+    _add_remote(parser)
+    parser.add_argument("-j", "--jobs", type=int, help="files at once (4 on Drive)")
+    parser.add_argument(
+        "--tries",
+        type=int,
+        default=TRIES,
+        help="give up after so many tries that moved nothing (%(default)s)",
+    )
+    parser.add_argument(
+        "--stall",
+        type=float,
+        default=STALL_SECONDS,
+        metavar="SECONDS",
+        help="a connection that is silent for so long has failed (%(default)g)",
+    )
+
+
+def _add_setup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--folder", help="the folder's link or id, as its page's address has it")
+    parser.add_argument("--create", metavar="NAME", help="make a folder of this name and use it")
+    parser.add_argument("--parent", help="where to make it: a folder's or a Shared Drive's link")
+    parser.add_argument("--client-id", help="of your own OAuth client of the kind 'Desktop app'")
+    parser.add_argument("--client-secret", help="of that client; asked for when it is left out")
+    parser.add_argument("--client-file", help="the JSON that Google offers for that client")
+    parser.add_argument("--service-account", metavar="FILE", help="a service account's JSON key")
+    parser.add_argument("--user-email", help="the user a service account acts for (delegation)")
+    parser.add_argument(
+        "--credentials-from-environment",
+        action="store_true",
+        help="use GDRIVE_CREDENTIALS_DATA (Colab, servers) and keep nothing here",
+    )
+    parser.add_argument("--login", action="store_true", help="log in again, whatever is there")
+    parser.add_argument("-r", "--remote", default="drive", help="the remote's name (%(default)s)")

@@ -53,7 +53,7 @@ class Comparison:
         }
 
 
-def run(command: str, targets: Sequence[str], remote: str | None) -> int:
+def overview(command: str, targets: Sequence[str], remote: str | None) -> int:
     """Prints what a command tells and returns the exit code: 1 where verify finds a fault."""
     os.environ["GDRIVE_NON_INTERACTIVE"] = "1"
     socket.setdefaulttimeout(SILENCE_SECONDS)

@@ -15,7 +15,7 @@ LINE_SECONDS = 30.0
 log = logging.getLogger(__name__)
 
 
-class Progress:
+class TransferProgress:
     """Shows bytes that moved of those that have to; headers make it a little more than the files.
 
     `begin` says how many objects and bytes there are; before it nothing is shown.
