@@ -71,25 +71,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Returns the parser of the whole command line."""
+    modules = {
+        name: cast(Command, importlib.import_module(f"tohum.commands.{name}")) for name in COMMANDS
+    }
+    listed = [
+        f"  {name:<12}{(module.__doc__ or '').splitlines()[0].rstrip('.')}"
+        for name, module in modules.items()
+    ]
     parser = argparse.ArgumentParser(
         "tohum",
-        description="The commands around the pipeline, which `dvc repro` runs.",
+        usage="tohum [-h] [--version] COMMAND ...",
+        description="\n".join(
+            ["The commands around the pipeline, which `dvc repro` runs:", "", *listed]
+        ),
         epilog="`tohum COMMAND --help` has the arguments of a command, with examples.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.set_defaults(name=None)
-    names = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name in COMMANDS:
-        command = cast(Command, importlib.import_module(f"tohum.commands.{name}"))
-        description = command.__doc__ or ""
+    names = parser.add_subparsers(prog="tohum", help=argparse.SUPPRESS)
+    for name, module in modules.items():
         own = names.add_parser(
             name,
-            help=description.partition("\n")[0].rstrip("."),
-            description=description,
+            description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        own.set_defaults(name=name, run=command.run, parser=own)
-        command.add_arguments(own)
+        own.set_defaults(name=name, run=module.run, parser=own)
+        module.add_arguments(own)
     return parser
 
 

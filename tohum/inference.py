@@ -1,4 +1,4 @@
-"""The trained model, ready to write: what comes after a text, between two texts, or as an answer."""
+"""The trained model, ready to write: what follows a text, what fills a gap, an answer."""
 
 import logging
 from collections.abc import Generator, Iterator

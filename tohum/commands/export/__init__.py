@@ -3,7 +3,8 @@
     tohum export                     as it was trained
     tohum export --dtype float16     half the size
 
-One file for llama.cpp and what is built on it. Run it when the model is trained. It needs the package gguf, which is in the extra of that name.
+The file is for llama.cpp and what is built on it. Run it when the model is trained. It needs the
+package gguf, which is in the extra of that name.
 """
 
 import argparse

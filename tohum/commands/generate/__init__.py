@@ -6,8 +6,8 @@
     tohum generate chat=true                        a conversation in the terminal
     tohum generate chat=true prompt="What is 2+2?"  one answer
 
-It writes the text of models/lm as it comes. A value is taken as it stands after the first `=`: quotes, commas
-and brackets of a prompt mean nothing here, as they would to Hydra.
+It writes the text of models/lm as it comes. A value is taken as it stands after the first `=`:
+quotes, commas and brackets of a prompt mean nothing here, as they would to Hydra.
 """
 
 import argparse

@@ -2,8 +2,9 @@
 
     tohum report
 
-It prints figures, completions, and which stages gave the committed bytes again. It reads metrics/, the validation documents, models/lm and dvc.lock, here and at HEAD. Run it at any
-time after `dvc repro`.
+It prints figures, completions, and which stages gave the committed bytes again. It reads metrics/,
+the validation documents, models/lm and dvc.lock, here and at HEAD. Run it at any time after
+`dvc repro`.
 """
 
 import argparse

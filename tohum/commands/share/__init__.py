@@ -9,9 +9,9 @@
     tohum share verify     proof that the remote holds every object
     tohum share list       what is there
 
-Any remote of DVC will do. It reads dvc.lock and .dvc/config; setup writes .dvc/config (the folder) and .dvc/config.local (what
-is secret; git ignores it). Interrupted, it keeps what is finished, and the same command resumes.
-docs/sharing.md has the steps for every kind of account.
+Any remote of DVC will do. It reads dvc.lock and .dvc/config; setup writes .dvc/config (the folder)
+and .dvc/config.local (what is secret; git ignores it). Interrupted, it keeps what is finished, and
+the same command resumes. docs/sharing.md has the steps for every kind of account.
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""What the command line asks the worker to move, apart from the worker, whose imports take time that
-the process which starts it can do without.
+"""What the command line asks the worker to move. It is apart from the worker, whose imports take
+time that the process which starts it can do without.
 """
 
 import json

@@ -2,8 +2,8 @@ import re
 from pathlib import Path
 
 import pytest
-
 from tohum.commands.inspect.__main__ import report
+
 from tohum.errors import UserError
 
 
