@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+OPTIONS_FILE = Path("conf/generate.yaml")  # of generate and serve
+
 
 def add_overrides(
     parser: argparse.ArgumentParser, help: str, complete: Callable[..., list[str]]

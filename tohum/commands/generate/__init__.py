@@ -14,9 +14,8 @@ import argparse
 from contextlib import suppress
 from pathlib import Path
 
-from tohum.commands.overrides import add_keys
+from tohum.commands.overrides import OPTIONS_FILE, add_keys
 
-OPTIONS_FILE = Path("conf/generate.yaml")
 NOT_USED = ("port",)  # a key of `tohum serve`
 
 

@@ -11,8 +11,7 @@ import argparse
 from contextlib import suppress
 from pathlib import Path
 
-from tohum.commands.generate import OPTIONS_FILE
-from tohum.commands.overrides import add_keys
+from tohum.commands.overrides import OPTIONS_FILE, add_keys
 
 NOT_USED = ("prompt", "suffix", "chat")  # a request has them
 
