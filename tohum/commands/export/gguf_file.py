@@ -37,7 +37,7 @@ def write_gguf(lm: Path, out: Path, dtype: str) -> list[str]:
         dtype: of the matrices, float32 or float16; the norms, which are vectors, stay in float32.
 
     Raises:
-        UserError: there is no trained model, its tokenizer is none that llama.cpp can have, or the
+        UserError: there is no trained model, llama.cpp can't have its tokenizer, or the
             package gguf is missing.
     """
     for name in FILES:

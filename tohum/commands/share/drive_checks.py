@@ -65,7 +65,7 @@ def _network_checks() -> Iterator[Check]:
 
 
 def _drive_checks(remote: Remote) -> Iterator[Check]:
-    """What only Drive itself can tell."""
+    """What only Drive itself knows."""
     try:
         service = drive.connect(remote.options)
     except Exception as error:  # oauth2client's, PyDrive2's, httplib2's
@@ -104,8 +104,8 @@ def _scope(remote: Remote) -> Check:
     environment = drive.environment_credentials()
     found = environment if environment is not None else read_json(drive.login_file(remote.options))
     scopes = found.get("scopes") or []
-    told = (found.get("token_response") or {}).get("scope")
-    granted = set(told.split()) if told else set(scopes)
+    scope = (found.get("token_response") or {}).get("scope")
+    granted = set(scope.split()) if scope else set(scopes)
     if granted and drive.FULL_SCOPE not in granted:
         return Check(FAILED, "scope", f"only {' '.join(sorted(granted))}", FIXES["scope"])
     return Check(PASSED, "scope", "all of Drive")

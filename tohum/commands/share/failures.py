@@ -80,7 +80,7 @@ class Failure:
 
 
 def recognise(exception: BaseException) -> Failure:
-    """Returns what an exception, or one that it came from, tells."""
+    """Returns what an exception, or one that it came from, means."""
     causes = list(_causes(exception))
     for cause in causes:
         kind = _kind(cause)

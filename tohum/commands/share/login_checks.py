@@ -114,7 +114,7 @@ def _login(options: dict[str, Any]) -> Iterator[Check]:
 
 
 def _age(path: Path, found: dict[str, Any]) -> Check:
-    """A consent screen in Testing: Google tells it by the refresh token's own end of life."""
+    """A consent screen in Testing: it shows in the refresh token's own end of life."""
     made = path.with_name(path.name + LOGIN_SUFFIX)
     age = time.time() - float(made.read_text()) if made.is_file() else None
     days = "age unknown" if age is None else f"{age / 86400:.1f} days old"

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 @dataclass
 class Attempt:
     """How one try ended. `objects` were to be moved when it began, None where it did not come so
-    far; `received` tells whether any answer came at all.
+    far; `received` says whether any answer came at all.
     """
 
     code: int = 1
@@ -51,7 +51,7 @@ def transfer(request: TransferRequest, root: Path, tries: int) -> int:
     that of dvc.
 
     Raises:
-        UserError: the user can do something about it, which the message tells.
+        UserError: the user can do something about it, as the message says.
     """
     log_path = root / ".dvc" / "tmp" / "share.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def transfer(request: TransferRequest, root: Path, tries: int) -> int:
             attempt = _try(request, log_file)
             first = attempt.objects if first is None else first
             if not attempt.code:
-                _tell_done(request, first or 0, attempt.repaired, time.monotonic() - started)
+                _print_done(request, first or 0, attempt.repaired, time.monotonic() - started)
                 return 0
             failure = _worst(attempt)
             answered = answered or attempt.received > 0
@@ -164,7 +164,7 @@ def _advise(objects: int, path: str, size: int) -> None:
         log.warning("%s has %s: if it is cut, it begins again", path, size_of(size))
 
 
-def _tell_done(request: TransferRequest, objects: int, repaired: int, seconds: float) -> None:
+def _print_done(request: TransferRequest, objects: int, repaired: int, seconds: float) -> None:
     done, place = ("uploaded", "on the remote") if request.command == "push" else DOWNLOADED
     if not objects:
         print(f"Everything is {place} already.")

@@ -1,4 +1,4 @@
-"""What a push or a pull has to move, told before it begins."""
+"""What a push or a pull has to move, known before it begins."""
 
 import re
 from dataclasses import dataclass, field
@@ -68,8 +68,8 @@ def plan_push(repo: Any, remote: str | None, outputs: list[Output]) -> TransferP
 
 
 def plan_pull(repo: Any, remote: str | None, outputs: list[Output]) -> TransferPlan:
-    """Tells what the cache lacks; a `.dir` object names files without their sizes, so that each is
-    counted as its share of what dvc.lock says of the whole.
+    """Returns what the cache lacks; a `.dir` object names files without their sizes, so that each
+    is counted as its share of what dvc.lock says of the whole.
     """
     plan = TransferPlan(repo.cloud.get_remote_odb(remote, "pull"))
     for output in outputs:

@@ -50,9 +50,9 @@ class Reporter:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Counts, and tells from now on what has moved."""
+        """Counts, and reports from now on what has moved."""
         self._traffic.watch()
-        threading.Thread(target=self._tell, name="report", daemon=True).start()
+        threading.Thread(target=self._report, name="report", daemon=True).start()
 
     def event(self, name: str, **facts: Any) -> None:
         """Writes one event."""
@@ -69,14 +69,14 @@ class Reporter:
         moved = {"sent": self._traffic.sent, "received": self._traffic.received}
         self.event("moved", **moved, cpu=time.process_time())
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         while True:
             self._moved()
             time.sleep(REPORT_SECONDS)
 
 
 class Collector(logging.Handler):
-    """Keeps what DVC's log tells of failures, with the exceptions that it logs."""
+    """Keeps what DVC's log says of failures, with the exceptions that it logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -123,7 +123,7 @@ def work(request: TransferRequest, reporter: Reporter) -> tuple[int, list[Failur
             plan = plan_push if request.command == "push" else plan_pull
             for remote, members in by_remote(outputs, request.remote):
                 plans.append(plan(repo, remote, members))
-            _tell_plan(plans, reporter)
+            _report_plan(plans, reporter)
             refuse_lost(plans)
             code = move(repo, outputs, plans, request)
     except UserError:
@@ -186,7 +186,7 @@ def _is_drive(plan: TransferPlan) -> bool:
     return bool(plan.odb.fs.protocol == "gdrive")
 
 
-def _tell_plan(plans: list[TransferPlan], reporter: Reporter) -> None:
+def _report_plan(plans: list[TransferPlan], reporter: Reporter) -> None:
     missing = {oid: path for plan in plans for oid, path in plan.missing.items()}
     sizes = {oid: size for plan in plans for oid, size in plan.sizes.items()}
     largest = max(missing, key=lambda oid: sizes.get(oid, 0), default="")
