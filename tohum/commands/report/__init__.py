@@ -16,11 +16,11 @@ def add_arguments(_: argparse.ArgumentParser) -> None:
 
 
 def run(_: argparse.Namespace) -> None:
-    """Prints the figures, examples of completions, and the reproduction."""
-    from tohum.commands.report.examples import examples
+    """Prints the figures, sample completions and the reproduction."""
     from tohum.commands.report.reproduction import reproduction
+    from tohum.commands.report.samples import samples
     from tohum.commands.report.summary import summary
 
     print(summary(Path()))
-    print(examples(Path()))
+    print(samples(Path()))
     print(reproduction(Path()))

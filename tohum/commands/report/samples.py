@@ -11,7 +11,7 @@ PROMPTS = ("import os\nimport ", "def __init__(self, ", "class Error(Exception):
 NEW_TOKENS = 48
 
 
-def examples(root: Path) -> str:
+def samples(root: Path) -> str:
     """Returns the completions of the three prompts as text, the same for the same model."""
     model = load_language_model(root / "models" / "lm")
     sampling = replace(read_options("generate", []).sampling, max_new_tokens=NEW_TOKENS)
