@@ -74,5 +74,5 @@ def test_every_kind_of_sweep_has_values(argument: str, values: list[str]) -> Non
 
 
 def test_an_argument_that_is_no_override_is_named() -> None:
-    with pytest.raises(UserError, match="'vocab' is not an override"):
+    with pytest.raises(UserError, match="'vocab' is no override"):
         parse(["vocab"])
