@@ -112,6 +112,7 @@ def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argpars
 
 
 def _run(parsed: argparse.Namespace) -> int | None:
+    refuse_other_code(Path())
     if parsed.name not in WITHOUT_PROJECT:
         require_project(Path())
     return cast("int | None", parsed.run(parsed))
@@ -128,6 +129,22 @@ def require_project(folder: Path) -> None:
         raise UserError(
             f"{folder.resolve()} is not the root of a project: it has no {' and no '.join(missing)}"
             ". Change to the folder of your clone that has dvc.yaml, and run the command there."
+        )
+
+
+def refuse_other_code(folder: Path) -> None:
+    """Checks that this is the code of the project in a folder, as `dvc repro` runs it; an installed
+    `tohum` is that of the clone it was installed from.
+
+    Raises:
+        UserError: the folder has code of its own.
+    """
+    theirs = folder.resolve() / "tohum" / "cli.py"
+    if theirs.is_file() and not theirs.samefile(__file__):
+        raise UserError(
+            f"this is the `tohum` of {Path(__file__).parents[1]}, and {folder.resolve()} has its "
+            "own. Run `python -m tohum` instead, or install this clone: python -m pip install -c "
+            "constraints.txt -e ."
         )
 
 

@@ -125,6 +125,19 @@ def test_outside_of_a_project_it_says_so(name: str, tmp_path: Path) -> None:
     assert "no conf and no dvc.yaml. Change to the folder" in done.stderr
 
 
+def test_a_clone_with_code_of_its_own_is_not_run_with_that_of_another(tmp_path: Path) -> None:
+    (tmp_path / "tohum").mkdir()
+    (tmp_path / "tohum" / "cli.py").touch()
+    code = "import sys\nfrom tohum.cli import main\nsys.exit(main(['report']))"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],  # as a console script, without the folder in its path
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(PROJECT)}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"this is the `tohum` of {PROJECT}, and {tmp_path} has its own" in done.stderr
+
+
 def test_outside_of_a_project_share_looks_for_one_above(tmp_path: Path) -> None:
     done = run("share", "status", cwd=tmp_path)
     assert done.returncode == 1
