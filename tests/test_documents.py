@@ -1,6 +1,5 @@
 """What the documents say is true: every module is on the map, every figure is the committed one."""
 
-import json
 import re
 from pathlib import Path
 

@@ -216,7 +216,8 @@ def test_generate_continues_the_prompt(trained: Clone) -> None:
     command = (
         sys.executable,
         "-m",
-        "tohum.commands.generate",
+        "tohum",
+        "generate",
         "prompt=def f(a, b=${c}): ",
         "max_new_tokens=8",
     )
@@ -229,12 +230,12 @@ def test_generate_continues_the_prompt(trained: Clone) -> None:
 def test_a_friend_pulls_what_was_shared_and_everything_is_up_to_date(
     trained: Clone, tmp_path: Path
 ) -> None:
-    trained.run(sys.executable, "-m", "tohum.commands.share", "push")
+    trained.run(sys.executable, "-m", "tohum", "share", "push")
     trained.run("git", "clone", "--quiet", ".", str(tmp_path / "friend"))
     friend = Clone(tmp_path / "friend")
     folder = str(trained.root / ".share")
     friend.run("dvc", "remote", "modify", "--local", "local", "url", folder)
-    friend.run(sys.executable, "-m", "tohum.commands.share", "pull")
+    friend.run(sys.executable, "-m", "tohum", "share", "pull")
     assert "Data and pipelines are up to date." in friend.run("dvc", "repro").stdout
     assert friend.hashes() == trained.hashes()
 
@@ -242,7 +243,7 @@ def test_a_friend_pulls_what_was_shared_and_everything_is_up_to_date(
 def test_report_shows_figures_and_reproduction(trained: Clone) -> None:
     trained.override(*TINY)
     trained.repro()
-    report = trained.run(sys.executable, "-m", "tohum.commands.report").stdout
+    report = trained.run(sys.executable, "-m", "tohum", "report").stdout
     for expected in (
         "documents",
         "bytes per token",

@@ -1,6 +1,6 @@
 """Finds credentials in what git tracks. The pre-commit hook; `share doctor` asks the same.
 
-    tohum share.credentials
+    python -m tohum.commands.share.credentials
 
 It looks at the index, which is what a commit takes, for keys and tokens of known formats, service
 account keys, OAuth refresh tokens, and secret options in a DVC configuration that is not local.
@@ -56,7 +56,7 @@ def find_credentials(root: Path) -> list[Finding]:
     """Returns the credentials in the files that git tracks, as they are staged.
 
     Raises:
-        UserError: this is no git repository.
+        UserError: this is not a git repository.
     """
     asked = [part for needle, *_ in FORMATS for part in ("-e", needle)]
     suspects = set(_git(root, "grep", "--cached", "-z", "-I", "-l", "-F", *asked).split("\0"))

@@ -15,7 +15,7 @@ def root(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def plan(*arguments: str) -> Plan:
-    return make_plan(list(arguments))
+    return make_plan([each for each in arguments if each != "-m"], "-m" in arguments)
 
 
 def test_an_unknown_key_is_refused_and_named() -> None:

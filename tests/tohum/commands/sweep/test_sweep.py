@@ -13,7 +13,7 @@ import yaml
 
 from tests.conftest import TINY, Clone, make_clone
 
-SWEEP = (sys.executable, "-m", "tohum.commands.sweep")
+SWEEP = (sys.executable, "-m", "tohum", "sweep")
 GRID = ("-m", "tokenizer.vocab_size=300,320", "tokenizer.min_frequency=2,0")
 
 

@@ -1,19 +1,19 @@
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from stages.evaluate.export import transformers_model
-from tests.tiny import model_and_train, write_tiny_tokenizer
-from tests.tohum.commands.generate.test_completion import options
-from tohum.commands.generate.completion import Writer, load_model
-from tohum.commands.generate.requests import read_request
-from tohum.commands.generate.serving import open_server
+from tests.tohum.trained import write_language_model
+from tohum.commands.generate.config import Generate
+from tohum.commands.serve.request import read_request
+from tohum.commands.serve.server import open_server
+from tohum.decoding import Sampling
 from tohum.errors import UserError
-from tohum.model.determinism import set_determinism
+from tohum.inference import LanguageModel, load_language_model
 
 JSON = {"Content-Type": "application/json"}
 GREEDY = {"max_tokens": 8, "temperature": 0}
@@ -21,18 +21,17 @@ MESSAGES = [{"role": "user", "content": "def "}]
 
 
 @pytest.fixture(scope="module")
-def writer(tmp_path_factory: pytest.TempPathFactory) -> Writer:
-    folder = tmp_path_factory.mktemp("serving") / "lm"
-    write_tiny_tokenizer(folder)
-    config, run = model_and_train("model.context_length=32", "model.initializer_range=0.3")
-    set_determinism(run.seed, run.threads)
-    transformers_model(config, vocab_size=300).save_pretrained(folder)
-    return load_model(folder)
+def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
+    return load_language_model(write_language_model(tmp_path_factory.mktemp("server") / "lm"))
+
+
+def options(port: int = 0) -> Generate:
+    return Generate("def ", None, False, port, 12, 1.0, 0, 1.0, 0)
 
 
 @pytest.fixture(scope="module")
-def port(writer: Writer) -> Iterator[int]:
-    with open_server(writer, options(port=0)) as server:
+def port(model: LanguageModel) -> Iterator[int]:
+    with open_server(model, options()) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.server_port
@@ -71,22 +70,20 @@ def events(port: int, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
     return [json.loads(event.removeprefix("data: "))["choices"][0] for event in found]
 
 
-def test_a_completion_is_what_generate_writes(port: int, writer: Writer) -> None:
-    asked = options("def ", max_new_tokens=8, temperature=0)
+def test_a_completion_is_what_generate_writes(port: int, model: LanguageModel) -> None:
     found = choice(port, "/v1/completions", {"prompt": "def ", **GREEDY, "model": "any"})
-    assert found["text"] == "".join(writer.text(asked))
+    assert found["text"] == "".join(model.complete("def ", Sampling(8)))
 
 
-def test_a_suffix_asks_for_what_is_before_it(port: int, writer: Writer) -> None:
-    asked = options("def ", suffix="return", max_new_tokens=8, temperature=0)
+def test_a_suffix_asks_for_what_is_before_it(port: int, model: LanguageModel) -> None:
     body = {"prompt": "def ", "suffix": "return", **GREEDY}
-    assert choice(port, "/v1/completions", body)["text"] == "".join(writer.text(asked))
+    written = "".join(model.complete("def ", Sampling(8), "return"))
+    assert choice(port, "/v1/completions", body)["text"] == written
 
 
-def test_an_answer_is_what_chat_writes(port: int, writer: Writer) -> None:
-    asked = options(max_new_tokens=8, temperature=0)
+def test_an_answer_is_what_chat_writes(port: int, model: LanguageModel) -> None:
     found = choice(port, "/v1/chat/completions", {"messages": MESSAGES, **GREEDY})
-    answer = "".join(writer.answer(MESSAGES, asked))
+    answer = "".join(model.answer(MESSAGES, Sampling(8)))
     assert found["message"] == {"role": "assistant", "content": answer}
 
 
@@ -135,15 +132,15 @@ def test_the_one_model_is_listed(port: int) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "message"),
     [
-        ("/v1/completions", [], "no JSON object"),
+        ("/v1/completions", [], "not a JSON object"),
         ("/v1/completions", {"prompt": ["a", "b"]}, "'prompt' is .* expected a string"),
         ("/v1/completions", {"prompt": "a", "temperature": -1}, "temperature is -1.0, expected"),
         ("/v1/completions", {"prompt": "a", "max_tokens": "many"}, "expected a whole number"),
         ("/v1/completions", {"prompt": "a", "n": 2}, "ask several times"),
         ("/v1/completions", {"prompt": "a", "stop": ["b"]}, "'stop' is not supported"),
         ("/v1/chat/completions", {"prompt": "a"}, "'messages' is missing"),
-        ("/v1/chat/completions", {"messages": [{"role": "tool"}]}, "none of system, user"),
-        ("/v1/chat/completions", {"messages": [{"role": "user"}]}, "no string"),
+        ("/v1/chat/completions", {"messages": [{"role": "tool"}]}, "not one of system, user"),
+        ("/v1/chat/completions", {"messages": [{"role": "user"}]}, "not a string"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_plain_words(
@@ -153,6 +150,46 @@ def test_what_cannot_be_done_is_refused_in_plain_words(
     assert status == 400
     with pytest.raises(AssertionError, match=message):
         raise AssertionError(json.loads(answer)["error"]["message"])
+
+
+def answer_to(port: int, *headers: str, body: bytes = b"", timeout: float = 10) -> bytes:
+    """All that the server sends for a POST with just these headers, until it closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout) as connection:
+        lines = ["POST /v1/completions HTTP/1.1", "Host: localhost", *headers, "", ""]
+        connection.sendall("\r\n".join(lines).encode() + body)
+        answer = b""
+        while piece := connection.recv(1 << 16):
+            answer += piece
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [("abc", 400), ("-1", 400), ("+5", 400), ("1e3", 400), ("²", 400), ("0x10", 400), ("", 400),
+     ("1048577", 413), ("9" * 5000, 413), (None, 411)],
+)  # fmt: skip
+def test_a_length_that_is_not_one_is_refused_at_once(
+    port: int, length: str | None, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sent = [] if length is None else [f"Content-Length: {length}"]
+    answer = answer_to(port, "Content-Type: application/json", *sent)
+    assert answer.split(b" ", 2)[1] == str(status).encode()
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["message"]
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_body_of_no_bytes_is_refused(port: int) -> None:
+    answer = answer_to(port, "Content-Type: application/json", "Content-Length: 0")
+    assert b" 400 " in answer.partition(b"\r\n")[0]
+
+
+def test_a_client_that_falls_silent_is_given_up(
+    port: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tohum.commands.serve.server._Handler.timeout", 0.2)
+    headers = ("Content-Type: application/json", "Content-Length: 50")
+    assert answer_to(port, *headers, body=b"{") == b""
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_an_unknown_path_is_told(port: int) -> None:
@@ -166,9 +203,9 @@ def test_a_page_of_the_web_cannot_use_the_model(port: int) -> None:
     assert ask(port, "/v1/completions", body, {**JSON, "Host": "localhost:8000"})[0] == 200
 
 
-def test_a_port_that_is_taken_is_told(writer: Writer, port: int) -> None:
+def test_a_port_that_is_taken_is_told(model: LanguageModel, port: int) -> None:
     with pytest.raises(UserError, match=rf"port {port} can't be had .* port=0"):
-        open_server(writer, options(port=port))
+        open_server(model, options(port=port))
 
 
 def test_the_parts_of_a_content_are_one_text() -> None:

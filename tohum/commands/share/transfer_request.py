@@ -1,5 +1,5 @@
-"""What the command line asks the worker to move. Apart, because the worker's imports take time that
-the process which starts it can do without.
+"""What the command line asks the worker to move. It is apart from the worker, whose imports take
+time that the process which starts it can do without.
 """
 
 import json
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
-class Request:
+class TransferRequest:
     """What to do: `command` is push or pull; `stall` is in seconds."""
 
     command: str

@@ -1,4 +1,4 @@
-"""What a push or a pull has to move, told before it begins."""
+"""What a push or a pull has to move, known before it begins."""
 
 import re
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ OBJECT_PATH = re.compile(r"([0-9a-f]{2})[/\\]+([0-9a-f]{30}(?:\.dir)?)\b")
 
 
 @dataclass
-class Plan:
+class TransferPlan:
     """The objects that one remote lacks (push) or this machine's cache (pull), each with the path
     of its file.
     """
@@ -41,11 +41,11 @@ def by_remote(outputs: list[Output], remote: str | None) -> list[tuple[str | Non
     return list(groups.items())
 
 
-def plan_push(repo: Any, remote: str | None, outputs: list[Output]) -> Plan:
+def plan_push(repo: Any, remote: str | None, outputs: list[Output]) -> TransferPlan:
     """Compares what the outputs are made of with what the remote lists."""
     odb = repo.cloud.get_remote_odb(remote, "push")
     held = list_remote(odb)
-    plan = Plan(odb)
+    plan = TransferPlan(odb)
     for output in outputs:
         objects = objects_of(output, remote)
         if objects is None:
@@ -67,11 +67,11 @@ def plan_push(repo: Any, remote: str | None, outputs: list[Output]) -> Plan:
     return plan
 
 
-def plan_pull(repo: Any, remote: str | None, outputs: list[Output]) -> Plan:
-    """Tells what the cache lacks; a `.dir` object names files without their sizes, so that each is
-    counted as its share of what dvc.lock says of the whole.
+def plan_pull(repo: Any, remote: str | None, outputs: list[Output]) -> TransferPlan:
+    """Returns what the cache lacks; a `.dir` object names files without their sizes, so that each
+    is counted as its share of what dvc.lock says of the whole.
     """
-    plan = Plan(repo.cloud.get_remote_odb(remote, "pull"))
+    plan = TransferPlan(repo.cloud.get_remote_odb(remote, "pull"))
     for output in outputs:
         objects = objects_of(output, remote) or {output.oid: output.path}
         here = cached_sizes(repo, objects)
@@ -82,7 +82,7 @@ def plan_pull(repo: Any, remote: str | None, outputs: list[Output]) -> Plan:
     return plan
 
 
-def refuse_lost(plans: list[Plan]) -> None:
+def refuse_lost(plans: list[TransferPlan]) -> None:
     """Raises a UserError where an object is on no side: DVC only warns, and ends with 0."""
     lost = {oid: path for plan in plans for oid, path in plan.lost.items()}
     if not lost:
@@ -95,7 +95,7 @@ def refuse_lost(plans: list[Plan]) -> None:
     )
 
 
-def with_paths(failure: Failure, plans: list[Plan]) -> Failure:
+def with_paths(failure: Failure, plans: list[TransferPlan]) -> Failure:
     """Returns a failure that names a file where its words name an object, and the folder where the
     remote is one of this machine: a friend's clone has it, and nobody pushed to it.
     """

@@ -15,7 +15,7 @@ LINE_SECONDS = 30.0
 log = logging.getLogger(__name__)
 
 
-class Progress:
+class TransferProgress:
     """Shows bytes that moved of those that have to; headers make it a little more than the files.
 
     `begin` says how many objects and bytes there are; before it nothing is shown.
@@ -26,7 +26,7 @@ class Progress:
         self._bar: Any = None
         self._total = 0
         self._base: int | None = None
-        self._started = self._told = time.monotonic()
+        self._started = self._reported = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -48,7 +48,7 @@ class Progress:
         if not moves_by_socket:
             return
         self._total = total
-        self._started = self._told = time.monotonic()
+        self._started = self._reported = time.monotonic()
         if sys.stderr.isatty():
             from tqdm import tqdm
 
@@ -66,9 +66,9 @@ class Progress:
         done = min(count - self._base, self._total)
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
-        elif time.monotonic() - self._told > LINE_SECONDS:
-            self._told = time.monotonic()
-            rate = done / (self._told - self._started)
+        elif time.monotonic() - self._reported > LINE_SECONDS:
+            self._reported = time.monotonic()
+            rate = done / (self._reported - self._started)
             left = f"{(self._total - done) / rate:.0f} s left" if rate else "no answer yet"
             log.info(
                 "%s: %s of %s, %s/s, %s",

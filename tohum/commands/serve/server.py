@@ -6,7 +6,7 @@
     POST /v1/chat/completions    messages
 
 https://platform.openai.com/docs/api-reference; `stream` sends server-sent events. What a request
-does not say is as in conf/generate.yaml. Other programs' servers load models/lm too, but none puts
+leaves out is as in conf/generate.yaml. Other programs' servers load models/lm too, but none puts
 the special tokens where this pipeline's training had them.
 
 It listens on 127.0.0.1, answers only requests that name this machine as their host and POSTs of
@@ -15,44 +15,46 @@ JSON: so no page of the web can use the model through the reader's browser.
 
 import json
 import logging
+import re
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tohum.commands.generate.completion import Continuation, Writer
 from tohum.commands.generate.config import Generate
-from tohum.commands.generate.requests import Request, read_request
+from tohum.commands.serve.request import CompletionRequest, read_request
 from tohum.errors import UserError
+from tohum.inference import Continuation, LanguageModel
 
 MODEL = "models/lm"
 PAGE = Path(__file__).parent / "page.html"
 HOSTS = ("127.0.0.1", "localhost")
 LARGEST_REQUEST = 1 << 20  # bytes
+SILENCE_SECONDS = 30.0  # a client may keep its connection waiting for so long
 
 log = logging.getLogger(__name__)
 
 
-def serve(writer: Writer, options: Generate) -> None:
+def serve(model: LanguageModel, options: Generate) -> None:
     """Serves until the process is interrupted.
 
     Raises:
         UserError: the port is taken.
     """
-    with open_server(writer, options) as server:
+    with open_server(model, options) as server:
         log.info("http://127.0.0.1:%d, until Ctrl-C", server.server_port)
         server.serve_forever()
 
 
-def open_server(writer: Writer, options: Generate) -> "Server":
+def open_server(model: LanguageModel, options: Generate) -> "Server":
     """Returns a server that listens on the loopback, on options.port (0: any that is free).
 
     Raises:
         UserError: the port is taken.
     """
     try:
-        return Server(writer, options)
+        return Server(model, options)
     except OSError as error:
         raise UserError(
             f"port {options.port} can't be had ({error.strerror}): give another, such as port=0 "
@@ -65,23 +67,24 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, writer: Writer, options: Generate) -> None:
-        self.writer = writer
+    def __init__(self, model: LanguageModel, options: Generate) -> None:
+        self.model = model
         self.options = options
         self.one_at_a_time = threading.Lock()
         super().__init__(("127.0.0.1", options.port), _Handler)
 
-    def continuation(self, request: Request) -> Continuation:
+    def continuation(self, request: CompletionRequest) -> Continuation:
         """Returns the text that a request asks for."""
         if request.messages is None:
-            return self.writer.text(request.options)
-        return self.writer.answer(request.messages, request.options)
+            return self.model.complete(request.prompt, request.sampling, request.suffix)
+        return self.model.answer(request.messages, request.sampling)
 
 
 class _Handler(BaseHTTPRequestHandler):
     """One request."""
 
     server: Server
+    timeout = SILENCE_SECONDS
 
     def do_GET(self) -> None:
         if not self._named_as_this_machine():
@@ -101,9 +104,11 @@ class _Handler(BaseHTTPRequestHandler):
         if not chat and self.path != "/v1/completions":
             self._refuse(HTTPStatus.NOT_FOUND, f"there is no {self.path}")
             return
-        length = int(self.headers.get("Content-Length") or 0)
-        if self.headers.get_content_type() != "application/json" or length > LARGEST_REQUEST:
-            self._refuse(HTTPStatus.BAD_REQUEST, "expected application/json of at most 1 MiB")
+        if self.headers.get_content_type() != "application/json":
+            self._refuse(HTTPStatus.BAD_REQUEST, "the Content-Type must be application/json")
+            return
+        length = self._length()
+        if length is None:
             return
         try:
             request = read_request(self.rfile.read(length), chat, self.server.options)
@@ -118,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             text = "".join(written)
         self._send_json(HTTPStatus.OK, _answer(request, text, _finish(written)))
 
-    def _stream(self, request: Request, written: Continuation) -> None:
+    def _stream(self, request: CompletionRequest, written: Continuation) -> None:
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()  # HTTP/1.0: the end of the connection ends the answer
@@ -133,6 +138,19 @@ class _Handler(BaseHTTPRequestHandler):
     def _event(self, data: str) -> None:
         self.wfile.write(f"data: {data}\n\n".encode())
         self.wfile.flush()
+
+    def _length(self) -> int | None:
+        """Returns the bytes of the body, or None after an answer that refuses it."""
+        given = self.headers.get("Content-Length")
+        if given is None:
+            self._refuse(HTTPStatus.LENGTH_REQUIRED, "the Content-Length is missing")
+        elif not re.fullmatch("[0-9]+", given):  # RFC 9110, section 8.6
+            self._refuse(HTTPStatus.BAD_REQUEST, f"the Content-Length is {given!r}, not a number")
+        elif len(given) > 15 or int(given) > LARGEST_REQUEST:
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "a request has at most 1 MiB")
+        else:
+            return int(given)
+        return None
 
     def _named_as_this_machine(self) -> bool:
         host = (self.headers.get("Host") or "").rpartition(":")
@@ -163,7 +181,7 @@ def _finish(written: Continuation) -> str:
     return "stop" if written.ended else "length"
 
 
-def _answer(request: Request, text: str, finish: str | None) -> dict[str, Any]:
+def _answer(request: CompletionRequest, text: str, finish: str | None) -> dict[str, Any]:
     """Returns an answer, or of a stream one piece of it, in OpenAI's shape."""
     choice: dict[str, Any] = {"index": 0, "finish_reason": finish}
     if request.messages is None:

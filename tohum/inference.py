@@ -1,4 +1,4 @@
-"""What the trained model writes, in each of the modes: a text, a middle, an answer."""
+"""The trained model, ready to write: what follows a text, what fills a gap, an answer."""
 
 import logging
 from collections.abc import Generator, Iterator
@@ -10,7 +10,6 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from tohum.commands.generate.config import Generate
 from tohum.decoding import (
     Prompt,
     Sampling,
@@ -44,7 +43,7 @@ class Continuation:
         self.ended = yield from self._ids
 
 
-class Writer:
+class LanguageModel:
     """A model, ready for inference, with its tokenizer."""
 
     def __init__(self, model: Any, tokenizer: Tokenizer) -> None:
@@ -53,41 +52,34 @@ class Writer:
         self.vocabulary = vocabulary_bytes(tokenizer)
         self.context = int(model.config.max_position_embeddings)
 
-    def text(self, options: Generate) -> Continuation:
+    def complete(self, prompt: str, sampling: Sampling, suffix: str | None = None) -> Continuation:
         """Returns what comes after the prompt or, with a suffix, between the two."""
-        if options.suffix is None:
-            prompt = text_prompt(self.tokenizer, options.prompt)
-        else:
-            room = self._room(options)
-            prompt = middle_prompt(self.tokenizer, options.prompt, options.suffix, room)
-        return self._write(prompt, options)
+        if suffix is None:
+            return self._write(text_prompt(self.tokenizer, prompt), sampling)
+        room = self._room(sampling)
+        return self._write(middle_prompt(self.tokenizer, prompt, suffix, room), sampling)
 
-    def answer(self, messages: list[dict[str, str]], options: Generate) -> Continuation:
+    def answer(self, messages: list[dict[str, str]], sampling: Sampling) -> Continuation:
         """Returns the assistant's next words in a conversation of {role, content}."""
-        return self._write(chat_prompt(self.tokenizer, messages, self._room(options)), options)
+        room = self._room(sampling)
+        return self._write(chat_prompt(self.tokenizer, messages, room), sampling)
 
-    def _room(self, options: Generate) -> int:
+    def _room(self, sampling: Sampling) -> int:
         """How many ids a prompt may have, so that there is room to write."""
-        return self.context - min(options.max_new_tokens, self.context // 2)
+        return self.context - min(sampling.max_new_tokens, self.context // 2)
 
-    def _write(self, prompt: Prompt, options: Generate) -> Continuation:
-        sampling = Sampling(
-            options.max_new_tokens,
-            options.temperature,
-            options.top_k,
-            options.top_p,
-            options.seed,
-        )
-        if not prompt.may_outgrow and self.context < len(prompt.ids) + options.max_new_tokens:
+    def _write(self, prompt: Prompt, sampling: Sampling) -> Continuation:
+        room = self.context + 1 - len(prompt.ids)  # the last id needs no place in the context
+        if not prompt.may_outgrow and room < sampling.max_new_tokens:
             log.info(
                 "at most %d of the %d tokens: the model's context ends there",
-                self.context + 1 - len(prompt.ids),
-                options.max_new_tokens,
+                room,
+                sampling.max_new_tokens,
             )
         return Continuation(sample(self.model, prompt, sampling), self.vocabulary)
 
 
-def load_model(folder: Path) -> Writer:
+def load_language_model(folder: Path) -> LanguageModel:
     """Returns the trained model, on the GPU where there is one.
 
     Raises:
@@ -100,17 +92,4 @@ def load_model(folder: Path) -> Writer:
     model: Any = AutoModelForCausalLM.from_pretrained(folder)
     if torch.cuda.is_available():
         model = model.to("cuda")
-    return Writer(model.eval(), load_tokenizer(folder))
-
-
-def stream_completion(writer: Writer, options: Generate) -> None:
-    """Writes the prompt, its continuation and the suffix to standard output, as the text comes."""
-    print(options.prompt, end="", flush=True)
-    for piece in writer.text(options):
-        print(piece, end="", flush=True)
-    print(options.suffix or "")
-
-
-def complete(writer: Writer, options: Generate) -> str:
-    """Returns the prompt, its continuation and the suffix."""
-    return options.prompt + "".join(writer.text(options)) + (options.suffix or "")
+    return LanguageModel(model.eval(), load_tokenizer(folder))
