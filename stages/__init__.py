@@ -1,1 +1,1 @@
-"""The stages of the pipeline: a folder for each stage of dvc.yaml, run as `python -m stages.NAME`."""
+"""The stages of the pipeline: a folder for each stage of dvc.yaml, which is run as a module."""
