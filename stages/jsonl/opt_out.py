@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pathspec import GitIgnoreSpec
-
 from tohum.cleaning.documents import Reason, TextDocument
 from tohum.errors import UserError
+from tohum.sources.gitignore import Patterns
 
 OPTED_OUT = "opted out"
 SHA1 = re.compile("[0-9a-f]{40}")
@@ -24,7 +23,7 @@ class OptOut:
 
     repos: frozenset[str]
     ids: frozenset[str]
-    paths: GitIgnoreSpec | None
+    paths: Patterns | None
 
     @property
     def empty(self) -> bool:
@@ -44,7 +43,7 @@ class OptOut:
             return True
         if self.paths is None:
             return False
-        return self.paths.match_file(path) or self.paths.match_file(f"{repo}/{path}")
+        return self.paths.cover(path) or (repo is not None and self.paths.cover(f"{repo}/{path}"))
 
 
 def read_opt_out(path: Path) -> OptOut:
@@ -71,5 +70,5 @@ def read_opt_out(path: Path) -> OptOut:
                 f"{path}, line {number}: '{value}' is not a SHA-1, expected 40 hexadecimal digits."
             )
         found[kind].append(value if kind == "path" else value.lower())
-    paths = GitIgnoreSpec.from_lines(found["path"]) if found["path"] else None
+    paths = Patterns(found["path"]) if found["path"] else None
     return OptOut(frozenset(found["repo"]), frozenset(found["id"]), paths)

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path, PurePosixPath
 
-import pathspec
-
 from tohum.config.sections import limits
 from tohum.errors import UserError
 from tohum.sources.candidates import Candidate
+from tohum.sources.gitignore import Patterns
 
 INSTALL = "python -m pip install -c constraints.txt -e ."
 
@@ -41,12 +40,12 @@ def package_candidates(source: PackagesSource, left_out: Counter[str]) -> list[C
         UserError: a package is missing, has another version than pinned, is not pure Python or has
             no RECORD.
     """
-    excluded = pathspec.GitIgnoreSpec.from_lines(source.exclude)
+    excluded = Patterns(source.exclude)
     candidates = []
     for pin in source.packages:
         distribution = _installed(pin)
         for candidate in _recorded_files(distribution, pin, tuple(source.suffixes)):
-            if excluded.match_file(candidate.path):
+            if excluded.cover(candidate.path):
                 left_out["excluded by pattern"] += 1
             else:
                 candidates.append(candidate)
