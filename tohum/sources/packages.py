@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from tohum.config.sections import limits
 from tohum.errors import UserError
+from tohum.licenses import expression
 from tohum.sources.candidates import Candidate
 from tohum.sources.gitignore import Patterns
 
@@ -117,13 +118,17 @@ def _recorded_files(
 
 
 def _license(distribution: Distribution) -> str | None:
-    """The licence as the package states it: SPDX, else its classifiers, else the old free text."""
+    """The licence as the package states it: an SPDX expression in either field of its metadata,
+    else its classifiers, else the old free text.
+    """
     metadata = distribution.metadata.json
-    if expression := metadata.get("license_expression"):
-        return str(expression)
+    if stated := metadata.get("license_expression"):
+        return str(stated)
+    text = str(metadata.get("license", "")).strip().partition("\n")[0].strip()
+    if expression(text):
+        return text
     prefix = "License :: "
     classifiers = [line for line in metadata.get("classifier", []) if line.startswith(prefix)]
     if classifiers:
         return "; ".join(line.rpartition(" :: ")[2] for line in classifiers)
-    stated = str(metadata.get("license", "")).strip()
-    return stated.splitlines()[0] if stated else None
+    return text or None

@@ -1,7 +1,10 @@
 """What the cleaning rules say of a text."""
 
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
+from stages.jsonl.config import Jsonl
 from tests.tiny import rules
 from tohum.cleaning.documents import Reason, TextDocument
 from tohum.cleaning.rules import checks
@@ -26,9 +29,14 @@ def conversation(text: str) -> TextDocument:
     return TextDocument({"messages": messages}, text, len(text.encode()))
 
 
+@cache
+def section() -> Jsonl:
+    return rules()
+
+
 def first_reason(found: TextDocument, **keys: Any) -> Reason | None:
     """The reason of the first of the rules that are on; the size is not limited unless given."""
-    on = checks(rules(**{"min_bytes": 1, "max_bytes": 10**9, **keys}))
+    on = checks(replace(section(), **{"min_bytes": 1, "max_bytes": 10**9, **keys}))
     return next((reason for check in on if (reason := check(found)) is not None), None)
 
 
