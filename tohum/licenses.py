@@ -2,10 +2,10 @@
 whatever words a source has for them.
 
 license-expression reads expressions and knows the identifiers. NAMES has what else people write:
-PyPI's classifiers, as PEP 639 maps them, and common names; it has no name that stands for several
-licences, such as "BSD License" (of two, three or four clauses), and none for "Public Domain".
-"Apache Software License" is taken for its version 2.0, of 2004. Without a version the GPL and LGPL
-are of any version, by their own texts.
+PyPI's classifiers and common names. A name that stands for several licences is not in it, such as
+"BSD License" (of two, three or four clauses), nor is "Public Domain". "Apache Software License" is
+taken for its version 2.0, of 2004. Without a version the GPL and LGPL are of any version, as their
+own texts say.
 """
 
 import re

@@ -33,7 +33,7 @@ GENERIC_DOMAINS = {
 } | {"asia", "email", "online", "site", "tech", "xyz"}
 # Two letters are a country (ISO 3166); these are oftener the suffix of a file or a keyword.
 NO_COUNTRIES = frozenset({"py", "sh", "so", "cc", "md", "ps", "js", "ts", "rb", "hs", "id", "as"})
-# RFC 2606 keeps example.com, .org and .net for documentation; .test and the like are no country.
+# RFC 2606 keeps example.com, .org and .net for documentation; .test and the like are not countries.
 EXAMPLE = re.compile(r"(?:^|\.)example\.$", re.IGNORECASE)
 NO_USERS = frozenset({"git", "hg", "svn"})
 NO_HOSTS = (

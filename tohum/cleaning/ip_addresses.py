@@ -67,8 +67,8 @@ def _ipv4(text: str, found: re.Match[str]) -> tuple[int, int] | None:
 
 
 def _is_machine(address: str) -> bool:
-    """Returns whether an IPv4 address can be a machine's, and is no version (5.3.7.52, 40.1.2.0) or
-    object identifier (2.5.29.15, 1.3.101.110): of those three numbers are small.
+    """Returns whether an IPv4 address can be a machine's: versions (5.3.7.52, 40.1.2.0) and object
+    identifiers (2.5.29.15, 1.3.101.110) have three small numbers.
     """
     parts = [int(part) for part in address.split(".")]
     if sorted(parts)[2] < 32 or parts[3] == 0 or parts[:2] in IDENTIFIERS:

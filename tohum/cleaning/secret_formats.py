@@ -51,7 +51,7 @@ FORMATS = tuple(
             r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
             r"(?P<key>[A-Za-z0-9+/=\s\\\"',:.()-]{64,20000}?"
             r"(?=-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY)"
-            # Cut off before its end: lines of at least 60 characters, as long as PEM has them.
+            # Cut off before its end: lines of at least 60 characters, which PEM's have.
             r"|(?:(?:\s|\\[nr]){0,8}[A-Za-z0-9+/=]{60,})+)",
         ),
         ("AKIA", "an AWS access key", rf"(?P<key>AKIA[A-Z2-7]{{16}}){NO_WORD}"),

@@ -39,7 +39,7 @@ def find_credentials(root: Path) -> list[Finding]:
     """Returns the credentials in the files that git tracks, as they are staged.
 
     Raises:
-        UserError: this is no git repository.
+        UserError: this is not a git repository.
     """
     asked = [part for needle in NEEDLES for part in ("-e", needle)]
     suspects = set(_git(root, "grep", "--cached", "-z", "-I", "-l", "-F", *asked).split("\0"))
