@@ -35,7 +35,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(PATTERNS, min_size=1, max_size=4))
 def test_the_paths_covered_are_those_that_git_ignores(root: Path, lines: list[str]) -> None:
-    patterns = Patterns(lines)
+    patterns = Patterns([line.removesuffix("\r") for line in lines])  # of a line end
     covered = {path for path in TREE if patterns.cover(path)}
     assert covered == git_ignores(root, lines, list(TREE))
 
