@@ -12,7 +12,6 @@ datasketch and the two. datatrove's part is its signatures alone, without its fi
 """
 
 import argparse
-import importlib.util
 import random
 import re
 import statistics
@@ -26,7 +25,7 @@ from pathlib import Path
 
 import numpy
 
-from benchmarks.targets import told
+from benchmarks.targets import taking_part, told
 from tohum.cleaning.minhash import PERMUTATIONS, signatures
 from tohum.cleaning.near_duplicates import find
 
@@ -159,17 +158,14 @@ def compare(megabytes: float, rounds: int) -> bool:
     """Runs all contenders in turn, prints the table and the targets; returns whether all hold."""
     texts, alike, unlike = documents(megabytes)
     size = sum(map(len, texts)) / 1e6
-    taking_part = {
-        name: work
-        for name, (module, work) in CONTENDERS.items()
-        if importlib.util.find_spec(module)
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in taking_part}
+    modules = {name: module for name, (module, _) in CONTENDERS.items()}
+    works = {name: CONTENDERS[name][1] for name in taking_part(CONTENDERS, modules)}
+    seconds: dict[str, list[float]] = {name: [] for name in works}
     dropped: dict[str, set[int]] = {}
-    for work in taking_part.values():
+    for work in works.values():
         work(texts[:20])  # imports, compilation and models are not timed
     for _ in range(rounds):
-        for name, work in taking_part.items():
+        for name, work in works.items():
             started = time.perf_counter()
             dropped[name] = work(texts)
             seconds[name].append(time.perf_counter() - started)
@@ -188,7 +184,7 @@ def compare(megabytes: float, rounds: int) -> bool:
     gone = dropped[OURS]
     return all(
         [
-            *(_faster(name, seconds) for name in taking_part if name != OURS),
+            *(_faster(name, seconds) for name in works if name != OURS),
             told("of the copies that are alike", len(gone & alike) / len(alike), "at least", 0.98),
             told("of those that are not", len(gone & unlike) / len(unlike), "at most", 0.02),
         ]

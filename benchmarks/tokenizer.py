@@ -5,9 +5,9 @@
 
 The corpus is the code that is installed on this machine. Each contender runs in a process of its
 own, in turn: one training each with 32,000 entries, then rounds of encoding. --growth counts and
-trains on as many GB, with copies whose identifiers are new, under max_memory = 2GB, and tells the
+trains on as many GB, with copies whose identifiers are new, under max_memory = 2GB, and prints the
 peak memory of each. Install the contenders with
-python -m pip install -c constraints.txt -e ".[bench]"
+python -m pip install -c constraints.txt -e ".[bench]"; one that is not installed is left out.
 """
 
 import argparse
@@ -27,9 +27,10 @@ import numpy
 
 from benchmarks.code_corpus import write_corpus
 from benchmarks.memory import MEGABYTE, peak_megabytes
-from benchmarks.targets import told
+from benchmarks.targets import quotient, taking_part, told
 from benchmarks.tokenizer_contenders import (
     ENCODE,
+    MODULES,
     PROJECT,
     TRAIN,
     count_by_this_project,
@@ -133,7 +134,7 @@ def compare_training(root: Path, size: int) -> list[bool]:
     started = time.monotonic()
     stages_of_this_project(root, "small")  # compiles, once in a clone
     print(f"compiled and warm after {time.monotonic() - started:.1f} s", flush=True)
-    found = {name: in_a_process(root, "train", name) for name in TRAIN}
+    found = {name: in_a_process(root, "train", name) for name in taking_part(TRAIN, MODULES)}
     count, merge = stages_of_this_project(root, "jsonl")
     found[OURS] = {
         "seconds": count["seconds"] + merge["seconds"],
@@ -149,8 +150,9 @@ def compare_training(root: Path, size: int) -> list[bool]:
             f"{seconds / ours:9.2f} x as fast"
         )
     theirs, mine = ((root / f"{name}.merges.json").read_text() for name in ("tokenizers", OURS))
+    rustbpe = found["rustbpe"]["seconds"] / ours if "rustbpe" in found else None
     return [
-        told("training, times rustbpe", found["rustbpe"]["seconds"] / ours, "at least", 2),
+        told("training, times rustbpe", rustbpe, "at least", 2),
         told("training, times tokenizers", found["tokenizers"]["seconds"] / ours, "at least", 4.5),
         told("training, peak MB", found[OURS]["megabytes"], "at most", 400),
         told("merges that differ from tokenizers'", differing(mine, theirs), "at most", 0),
@@ -167,21 +169,21 @@ def compare_encoding(root: Path, megabytes: int, rounds: int) -> list[bool]:
     """Encodes with each contender in turn, prints the table and the targets; returns whether they
     hold.
     """
-    rates: dict[str, list[float]] = {name: [] for name in ENCODE}
+    rates: dict[str, list[float]] = {name: [] for name in taking_part(ENCODE, MODULES)}
     for _ in range(rounds):
-        for name in ENCODE:
-            rates[name].append(in_a_process(root, "encode", name, megabytes)["rate"])
+        for name, found in rates.items():
+            found.append(in_a_process(root, "encode", name, megabytes)["rate"])
     median = {name: statistics.median(values) for name, values in rates.items()}
     ours = median[OURS]
     reference, tiktoken, _, _ = ENCODE
-    others = {name: documents_that_differ(root, name, reference) for name in ENCODE}
+    others = {name: documents_that_differ(root, name, reference) for name in rates}
     print(f"\n{'encoding':30}    MB/s  documents with other ids  this project is")
     for name, rate in median.items():
         print(f"{name:30} {rate:7.1f} {others[name]:25} {ours / rate:9.2f} x as fast")
     return [
         told("encoding, MB/s", ours, "at least", 60),
         told("encoding, times encode_batch_fast", ours / median[reference], "at least", 15),
-        told("encoding, times tiktoken", ours / median[tiktoken], "at least", 5),
+        told("encoding, times tiktoken", quotient(ours, median.get(tiktoken)), "at least", 5),
         told("documents with other ids than tokenizers'", others[OURS], "at most", 0),
     ]
 

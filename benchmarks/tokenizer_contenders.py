@@ -163,6 +163,7 @@ def _joined(found: list["numpy.ndarray[Any, Any]"]) -> Encoded:
     return numpy.concatenate(found), numpy.array([len(ids) for ids in found])
 
 
+MODULES = {"rustbpe": "rustbpe", "tiktoken": "tiktoken", "tokie": "tokie"}
 TRAIN: dict[str, Callable[[Path, int], Pairs | None]] = {
     "rustbpe": train_rustbpe,
     "tokenizers": train_tokenizers,

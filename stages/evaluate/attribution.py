@@ -3,7 +3,8 @@ weights.
 
 provenance.json chains the hashes: of the tokens that the model saw, of the corpus that they encode,
 and of the raw files that it was made from. origins.jsonl has a line for each repository, with its
-licence, documents and bytes; ATTRIBUTION.md says the same to people.
+licence as the source states it and as an SPDX expression, documents and bytes; ATTRIBUTION.md says
+the same to people, licences grouped by their expressions.
 """
 
 import json
@@ -15,6 +16,7 @@ from typing import Any
 
 from tohum.files import atomic_write, file_sha256, write_json
 from tohum.formats.tokens import ORIGINS
+from tohum.licenses import UNKNOWN, by_expression
 
 MOST_ORIGINS = 2000  # in ATTRIBUTION.md; origins.jsonl has all
 
@@ -50,10 +52,13 @@ def _lines(provenance: dict[str, Any], origins: Path) -> Iterator[str]:
     yield ""
     yield "## Licences"
     yield ""
-    yield "| licence | documents | bytes |"
-    yield "|---|---:|---:|"
-    for name, count in provenance["licenses"].items():
-        yield f"| {_plain(name)} | {count['documents']:,} | {count['bytes']:,} |"
+    yield "SPDX expressions, where what the sources state stands for one."
+    yield ""
+    yield "| licence | stated as | documents | bytes |"
+    yield "|---|---|---:|---:|"
+    for name, group in by_expression(provenance["licenses"]).items():
+        stated = ", ".join(map(_plain, group.names))
+        yield f"| {_plain(name)} | {stated} | {group.documents:,} | {group.bytes:,} |"
     yield ""
     yield "## Repositories"
     yield ""
@@ -62,12 +67,16 @@ def _lines(provenance: dict[str, Any], origins: Path) -> Iterator[str]:
     with origins.open(encoding="utf-8") as lines:
         for line in islice(lines, MOST_ORIGINS):
             entry = json.loads(line)
-            cells = (entry["source"], entry["repo"] or "-", entry["license"] or "unknown")
+            cells = (entry["source"], entry["repo"] or "-", _licence(entry))
             texts = " | ".join(_plain(cell) for cell in cells)
             yield f"| {texts} | {entry['documents']:,} | {entry['bytes']:,} |"
         if left := sum(1 for _ in lines):
             yield ""
             yield f"And {left:,} more: see origins.jsonl."
+
+
+def _licence(origin: dict[str, Any]) -> str:
+    return str(origin["spdx"] or origin["license"] or UNKNOWN)
 
 
 def _plain(value: Any) -> str:

@@ -8,24 +8,14 @@ from typing import Any
 
 import yaml
 
-HUB_LICENSES = {  # as sources write them, in lower case, and as the Hub does
-    "0bsd": "0bsd",
-    "apache 2.0": "apache-2.0",
-    "apache 2.0 license": "apache-2.0",
-    "apache software license": "apache-2.0",
-    "apache-2.0": "apache-2.0",
-    "bsd-2-clause": "bsd-2-clause",
-    "bsd-3-clause": "bsd-3-clause",
-    "cc-by-4.0": "cc-by-4.0",
-    "cc-by-sa-4.0": "cc-by-sa-4.0",
-    "cc0-1.0": "cc0-1.0",
-    "gpl-3.0": "gpl-3.0",
-    "isc": "isc",
-    "mit": "mit",
-    "mit license": "mit",
-    "mpl-2.0": "mpl-2.0",
-    "unlicense": "unlicense",
-}
+from tohum.licenses import by_expression
+
+HUB_LICENSES = frozenset(  # of https://huggingface.co/docs/hub/repositories-licenses
+    {"0bsd", "afl-3.0", "agpl-3.0", "apache-2.0", "artistic-2.0", "bsd-2-clause", "bsd-3-clause"}
+    | {"bsl-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "epl-2.0", "eupl-1.2", "gpl-2.0"}
+    | {"gpl-3.0", "isc", "lgpl-2.1", "lgpl-3.0", "mit", "mpl-2.0", "postgresql", "unlicense"}
+    | {"wtfpl", "zlib"}
+)
 
 USE = """\
 ## Use
@@ -77,13 +67,13 @@ def model_card(figures: dict[str, Any], facts: dict[str, Any], meta: dict[str, A
 
 def front_matter(provenance: dict[str, Any]) -> dict[str, Any]:
     """Returns what the Hub reads."""
-    names = {HUB_LICENSES.get(str(name).lower()) for name in provenance.get("licenses") or {}}
+    names = [*by_expression(provenance.get("licenses") or {})]
     datasets = [
         source["repo_id"]
         for source in (provenance.get("sources") or {}).values()
         if "repo_id" in source
     ]
-    license = names.pop() if len(names) == 1 else None
+    license = _hub_license(names[0]) if len(names) == 1 else None
     return {
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
@@ -92,6 +82,12 @@ def front_matter(provenance: dict[str, Any]) -> dict[str, Any]:
         **({"license": license} if license else {}),
         **({"datasets": list(dict.fromkeys(datasets))} if datasets else {}),
     }
+
+
+def _hub_license(name: str) -> str | None:
+    """Returns the Hub's name of an SPDX expression: it knows no "only" and no "or later"."""
+    found = name.lower().removesuffix("-only").removesuffix("-or-later")
+    return found if found in HUB_LICENSES else None
 
 
 def _measured(figures: dict[str, Any]) -> str:
@@ -125,8 +121,8 @@ def _data(provenance: dict[str, Any], meta: dict[str, Any]) -> str:
         }
         text += _table(f"source {name}", "value", rows)
     licenses = {
-        str(name): f"{count['documents']:,} documents, {count['bytes']:,} bytes"
-        for name, count in (provenance.get("licenses") or {}).items()
+        name: f"{group.documents:,} documents, {group.bytes:,} bytes"
+        for name, group in by_expression(provenance.get("licenses") or {}).items()
     }
     if licenses:
         text += _table("license", "of the training data", licenses)

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy
 import pyarrow
-from pathspec import GitIgnoreSpec
 from pyarrow import compute
 
 from stages.jsonl.config import Jsonl
 from tohum.formats.outcomes import DUPLICATE, TOO_LONG, TOO_SHORT
+from tohum.sources.gitignore import Patterns
 
 WANTED = 0
 RULES = (
@@ -42,7 +42,7 @@ class RowFilter:
 
     def __init__(self, config: Jsonl) -> None:
         self.config = config
-        self.excluded = GitIgnoreSpec.from_lines(config.exclude_paths)
+        self.excluded = Patterns(config.exclude_paths)
 
     def decide(self, table: pyarrow.Table) -> numpy.ndarray[Any, Any]:
         """Returns each row's verdict: the rule that leaves it out, or WANTED; (rows,) uint8."""
@@ -79,8 +79,8 @@ class RowFilter:
         return verdict
 
     def _excluded_paths(self, paths: Any) -> Any:
-        match = self.excluded.match_file
-        return pyarrow.array([match((path or "").lstrip("/")) for path in paths.to_pylist()])
+        cover = self.excluded.cover
+        return pyarrow.array([cover(path or "") for path in paths.to_pylist()])
 
 
 class _Rejection:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pathspec import GitIgnoreSpec
-
+from tohum.cleaning.documents import Reason, TextDocument
 from tohum.errors import UserError
+from tohum.sources.gitignore import Patterns
 
 OPTED_OUT = "opted out"
 SHA1 = re.compile("[0-9a-f]{40}")
@@ -23,12 +23,16 @@ class OptOut:
 
     repos: frozenset[str]
     ids: frozenset[str]
-    paths: GitIgnoreSpec | None
+    paths: Patterns | None
 
     @property
     def empty(self) -> bool:
         """Whether nothing is on the list."""
         return not (self.repos or self.ids or self.paths)
+
+    def check(self, document: TextDocument) -> Reason | None:
+        """Returns the reason to drop what the list covers."""
+        return Reason(OPTED_OUT) if self.covers(document.record) else None
 
     def covers(self, record: dict[str, Any]) -> bool:
         """Whether the record's repo, path or id is on the list."""
@@ -39,7 +43,7 @@ class OptOut:
             return True
         if self.paths is None:
             return False
-        return self.paths.match_file(path) or self.paths.match_file(f"{repo}/{path}")
+        return self.paths.cover(path) or (repo is not None and self.paths.cover(f"{repo}/{path}"))
 
 
 def read_opt_out(path: Path) -> OptOut:
@@ -58,13 +62,13 @@ def read_opt_out(path: Path) -> OptOut:
         value = value.strip()
         if kind not in found or not value:
             raise UserError(
-                f"{path}, line {number}: '{stripped}' is none of `repo owner/name`, `path pattern` "
-                "and `id sha1`."
+                f"{path}, line {number}: '{stripped}' is not one of `repo owner/name`, "
+                "`path pattern` and `id sha1`."
             )
         if kind == "id" and not SHA1.fullmatch(value.lower()):
             raise UserError(
-                f"{path}, line {number}: '{value}' is no SHA-1, expected 40 hexadecimal digits."
+                f"{path}, line {number}: '{value}' is not a SHA-1, expected 40 hexadecimal digits."
             )
         found[kind].append(value if kind == "path" else value.lower())
-    paths = GitIgnoreSpec.from_lines(found["path"]) if found["path"] else None
+    paths = Patterns(found["path"]) if found["path"] else None
     return OptOut(frozenset(found["repo"]), frozenset(found["id"]), paths)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -12,6 +13,7 @@ from stages.jsonl.prepared import Origin
 from tohum.files import atomic_write
 from tohum.formats.outcomes import Totals
 from tohum.formats.records import ShardWriter, read_records, shard_paths, text_bytes
+from tohum.licenses import UNKNOWN, spdx
 
 
 class Origins:
@@ -29,18 +31,21 @@ class Origins:
         self.documents[member, origin] += 1
         self.bytes[member, origin] += size
 
-    def licenses(self) -> dict[str, dict[str, int]]:
-        """Returns the documents and bytes by licence, most bytes first; "unknown" where there is
-        none.
+    def licenses(self) -> dict[str, dict[str, Any]]:
+        """Returns the documents and bytes by licence as the sources state it, most bytes first, and
+        its SPDX expression, None where it has none; "unknown" where nothing is stated.
         """
         documents: Counter[str] = Counter()
         sizes: Counter[str] = Counter()
         for (member, (repo, license)), count in self.documents.items():
-            name = license or "unknown"
+            name = license or UNKNOWN
             documents[name] += count
             sizes[name] += self.bytes[member, (repo, license)]
         names = sorted(sizes, key=lambda name: (-sizes[name], name))
-        return {name: {"documents": documents[name], "bytes": sizes[name]} for name in names}
+        return {
+            name: {"spdx": spdx(name), "documents": documents[name], "bytes": sizes[name]}
+            for name in names
+        }
 
     def write(self, path: Path) -> None:
         """Writes a line for each source, repository and licence, in order."""
@@ -50,6 +55,7 @@ class Origins:
                     "source": member,
                     "repo": repo,
                     "license": license,
+                    "spdx": spdx(license),
                     "documents": self.documents[member, (repo, license)],
                     "bytes": self.bytes[member, (repo, license)],
                 }

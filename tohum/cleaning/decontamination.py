@@ -4,7 +4,7 @@
 
 reads the problems, JSON lines with `task_id`, `prompt`, `canonical_solution` and `entry_point` as
 OpenAI's human-eval has them (Chen et al. 2021, arXiv 2107.03374), and writes what `load` reads: an
-.npz of the hashes of their shingles (see shingles.py), which is no text of theirs. humaneval.npz
+.npz of the hashes of their shingles (see shingles.py), which is not text of theirs. humaneval.npz
 beside this module was made so, and says of which file.
 
 A document holds a problem when at least SHARE of the different shingles of its docstring, or of its
@@ -85,7 +85,7 @@ def load(name_or_path: str | Path) -> Problems:
     make_one = "Make one with `python -m tohum.cleaning.decontamination PROBLEMS.jsonl --out FILE`."
     if not path.is_file():
         raise UserError(
-            f"{name_or_path} is no test set: it is neither one of {', '.join(KNOWN)} nor a file. "
+            f"{name_or_path} is not a test set: neither one of {', '.join(KNOWN)} nor a file. "
             + make_one
         )
     try:
@@ -93,7 +93,9 @@ def load(name_or_path: str | Path) -> Problems:
             facts = json.loads(saved["facts"].tobytes())
             return Problems(facts["source"], facts["names"], saved["hashes"], saved["parts"])
     except (ValueError, KeyError, AttributeError, EOFError, BadZipFile) as error:
-        raise UserError(f"{path} holds no hashes of a test set ({error}). {make_one}") from None
+        raise UserError(
+            f"{path} does not hold hashes of a test set ({error}). {make_one}"
+        ) from None
 
 
 def save(problems: Problems, path: Path) -> None:

@@ -6,13 +6,14 @@ The patterns are those of The Stack v2 (Lozhkov et al. 2024, arXiv 2402.19173, s
     bytes    (?:\\b(?:0x|\\\\x)?[0-9a-fA-F]{2}(?:,|\\b\\s*)){8,}
     escapes  (?:\\\\u[0-9a-fA-F]{4}){8,}
 
-One pass here tells what they match: re reads 20 to 60 MB/s of the second, which is most of what all
-rules take. tests/cleaning/test_encoded.py holds the two against each other.
+One pass here finds what they match: re reads 20 to 60 MB/s of the second, which is most of what all
+rules take. tests/tohum/cleaning/test_encoded.py holds the two against each other.
 """
 
 from typing import Any
 
 import numpy
+from numpy.typing import NDArray
 
 from tohum.cleaning.scanning import run
 from tohum.kernels.compilation import kernel
@@ -37,13 +38,12 @@ for _kind, _members in (
 BACKSLASH, COMMA, ZERO, X, U = b"\\,0xu"
 
 
-def is_encoded(data: bytes) -> bool:
-    """Returns whether encoded data of one kind are more than SHARE of a file, or in a run of more
-    than RUN bytes.
+def is_encoded(data: NDArray[numpy.uint8]) -> bool:
+    """Returns whether encoded data of one kind are more than SHARE of a file's bytes, (bytes,), or
+    in a run of more than RUN bytes.
     """
     limit = int(SHARE * len(data))
-    values = numpy.frombuffer(data, numpy.uint8)
-    return any(holds(values, KINDS, limit) for holds in (_base64, _hex, _escapes))
+    return any(holds(data, KINDS, limit) for holds in (_base64, _hex, _escapes))
 
 
 @kernel

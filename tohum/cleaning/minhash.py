@@ -1,4 +1,4 @@
-"""MinHash signatures: how alike two documents are, told from 1 kB each.
+"""MinHash signatures: how alike two documents are, estimated from 1 kB each.
 
 The share of places at which two signatures agree estimates the Jaccard similarity of the documents'
 sets of shingles, with a standard error of sqrt(J (1 - J) / PERMUTATIONS), at most 0.031 (Broder

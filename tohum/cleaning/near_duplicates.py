@@ -11,12 +11,15 @@ near-duplicates form a cluster, of which the first document stays. The Stack was
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cache
 from io import FileIO
 from pathlib import Path
 
 import numpy
 from numpy.typing import NDArray
+
+from tohum.config.sections import limits
 
 Numbers = NDArray[numpy.int64]
 Keys = NDArray[numpy.uint64]
@@ -26,6 +29,13 @@ PAIRS_AT_ONCE = 4096  # signatures of 1 kB, two a pair
 LEADERS = 200  # of one group: bounds the work where very many agree in a band and in nothing else
 CANDIDATE_WEIGHT = 0.05  # of a needless candidate, beside 1 of a missed one
 ODD = numpy.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass
+class NearDuplicates:
+    """Jaccard similarity from which a document is dropped; None turns the rule off."""
+
+    near_duplicates: float | None = limits(minimum=0.3, maximum=0.99)
 
 
 @cache

@@ -4,7 +4,7 @@ A word is a run of `[A-Za-z0-9_]`, as in BigCode's deduplication of The Stack (K
 arXiv 2211.15533), or of bytes of UTF-8 that are not ASCII, so that words of other alphabets stay
 whole; theirs cuts at those. What stands between words does not count: neither does layout.
 
-The hashes are the same on every machine. A change to them invalidates stages/cleaning/*.npz.
+The hashes are the same on every machine. A change to them invalidates tohum/cleaning/*.npz.
 """
 
 from collections.abc import Sequence

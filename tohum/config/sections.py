@@ -19,7 +19,9 @@ Section = TypeVar("Section")
 def limits(
     minimum: float | None = None, maximum: float | None = None, choices: tuple[str, ...] = ()
 ) -> Any:
-    """A required dataclass field whose value lies in [minimum, maximum] or among `choices`."""
+    """A required dataclass field whose value lies in [minimum, maximum] or among `choices`, as do
+    all items of a list.
+    """
     return field(metadata={"minimum": minimum, "maximum": maximum, "choices": choices})
 
 
@@ -63,6 +65,11 @@ def _check_limits(key: str, value: Any, metadata: Any) -> None:
     if value is None or not metadata:
         return
     choices, minimum, maximum = metadata["choices"], metadata["minimum"], metadata["maximum"]
+    if isinstance(value, list):
+        for item in value:
+            if choices and item not in choices:
+                raise UserError(f"{key} has {item!r}, allowed: {', '.join(choices)}.")
+        return
     if choices and value not in choices:
         raise UserError(f"{key} is {value!r}, allowed: {', '.join(choices)}.")
     if minimum is not None and not value >= minimum:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path, PurePosixPath
 
-import pathspec
-
 from tohum.config.sections import limits
 from tohum.errors import UserError
+from tohum.licenses import expression
 from tohum.sources.candidates import Candidate
+from tohum.sources.gitignore import Patterns
 
 INSTALL = "python -m pip install -c constraints.txt -e ."
 
@@ -41,12 +41,12 @@ def package_candidates(source: PackagesSource, left_out: Counter[str]) -> list[C
         UserError: a package is missing, has another version than pinned, is not pure Python or has
             no RECORD.
     """
-    excluded = pathspec.GitIgnoreSpec.from_lines(source.exclude)
+    excluded = Patterns(source.exclude)
     candidates = []
     for pin in source.packages:
         distribution = _installed(pin)
         for candidate in _recorded_files(distribution, pin, tuple(source.suffixes)):
-            if excluded.match_file(candidate.path):
+            if excluded.cover(candidate.path):
                 left_out["excluded by pattern"] += 1
             else:
                 candidates.append(candidate)
@@ -118,13 +118,17 @@ def _recorded_files(
 
 
 def _license(distribution: Distribution) -> str | None:
-    """The licence as the package states it: SPDX, else its classifiers, else the old free text."""
+    """The licence as the package states it: an SPDX expression in either field of its metadata,
+    else its classifiers, else the old free text.
+    """
     metadata = distribution.metadata.json
-    if expression := metadata.get("license_expression"):
-        return str(expression)
+    if stated := metadata.get("license_expression"):
+        return str(stated)
+    text = str(metadata.get("license", "")).strip().partition("\n")[0].strip()
+    if expression(text):
+        return text
     prefix = "License :: "
     classifiers = [line for line in metadata.get("classifier", []) if line.startswith(prefix)]
     if classifiers:
         return "; ".join(line.rpartition(" :: ")[2] for line in classifiers)
-    stated = str(metadata.get("license", "")).strip()
-    return stated.splitlines()[0] if stated else None
+    return text or None

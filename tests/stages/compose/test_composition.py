@@ -351,7 +351,10 @@ def test_an_override_beats_what_a_source_preset_says_of_jsonl() -> None:
         (["source=[a b:local]"], "source=[a b:local]: 'a b' is no name"),
         (["source=[]"], "the source is a list of none"),
         (["source=[tiny]", "source.tyni.kind=hub"], "the override 'source.tyni.kind=hub' is for a"),
-        (["source=[tiny]", "jsonl.sources.tyni.weight=2"], "jsonl.sources has 'tyni', which is no"),
+        (
+            ["source=[tiny]", "jsonl.sources.tyni.weight=2"],
+            "jsonl.sources has 'tyni', which is not",
+        ),
         (
             ["source=[tiny]", "jsonl.sources.tiny.wieght=2"],
             "unknown key 'jsonl.sources.tiny.wieght'",
@@ -361,8 +364,11 @@ def test_an_override_beats_what_a_source_preset_says_of_jsonl() -> None:
             ["source=[tiny]", "jsonl.sources.tiny.near_duplicates=0.8"],
             "jsonl.sources.tiny.near_duplicates can't be set for one source",
         ),
-        (["jsonl.sources.packages.weight=2"], "jsonl.sources has 'packages', which is no source"),
-        (["jsonl.redact=[names]"], "jsonl.redact has 'names', allowed: emails, secrets"),
+        (
+            ["jsonl.sources.packages.weight=2"],
+            "jsonl.sources has 'packages', which is not a",
+        ),
+        (["jsonl.redact=[names]"], "jsonl.redact has 'names', allowed: secrets, emails"),
         (["source.kind=mix"], "the source is a list of none"),
     ],
 )

@@ -8,6 +8,7 @@ from stages.evaluate import attribution
 from stages.evaluate.attribution import write_attribution
 from tohum.files import file_sha256
 from tohum.formats.tokens import ORIGINS
+from tohum.licenses import spdx
 
 META: dict[str, Any] = {
     "tokenizer_sha256": "1" * 64,
@@ -19,15 +20,18 @@ META: dict[str, Any] = {
             "qa": {"kind": "files", "license": "CC0-1.0", "files": 2},
         },
         "licenses": {
-            "MIT": {"documents": 3, "bytes": 4000},
-            "CC0-1.0": {"documents": 2, "bytes": 50},
+            "MIT License": {"spdx": "MIT", "documents": 3, "bytes": 4000},
+            "CC0-1.0": {"spdx": "CC0-1.0", "documents": 2, "bytes": 50},
+            "BSD License": {"spdx": None, "documents": 1, "bytes": 30},
+            "MIT": {"spdx": "MIT", "documents": 1, "bytes": 20},
         },
     },
 }
 
 
 def origin(repo: str | None, license: str | None = "MIT") -> dict[str, Any]:
-    return {"source": "stack", "repo": repo, "license": license, "documents": 1, "bytes": 1000}
+    stated = {"license": license, "spdx": spdx(license)}
+    return {"source": "stack", "repo": repo, **stated, "documents": 1, "bytes": 1000}
 
 
 def written(tmp_path: Path, origins: list[dict[str, Any]]) -> tuple[Path, str]:
@@ -42,10 +46,11 @@ def written(tmp_path: Path, origins: list[dict[str, Any]]) -> tuple[Path, str]:
 
 
 def test_sources_licences_and_repositories_are_told(tmp_path: Path) -> None:
-    _, told = written(tmp_path, [origin("o/one"), origin(None, None)])
+    _, told = written(tmp_path, [origin("o/one", "MIT License"), origin(None, None)])
     assert f"- stack: kind hub, repo_id a/b, revision {'c' * 40}" in told
     assert "- qa: kind files, license CC0-1.0, files 2" in told
-    assert "| MIT | 3 | 4,000 |" in told
+    assert "| MIT | MIT License, MIT | 4 | 4,020 |" in told
+    assert "| BSD License | BSD License | 1 | 30 |" in told
     assert "| stack | o/one | MIT | 1 | 1,000 |" in told
     assert "| stack | - | unknown | 1 | 1,000 |" in told
 

@@ -5,6 +5,7 @@ import yaml
 
 from stages.evaluate.card import front_matter, model_card
 from tests.tiny import model_and_train
+from tohum.licenses import spdx
 
 FIGURES = {
     "bits_per_byte": 1.80791,
@@ -22,7 +23,7 @@ FIGURES = {
 }
 PROVENANCE = {
     "sources": {"code": {"kind": "hub", "repo_id": "a/b", "revision": "c0ffee", "left_out": {}}},
-    "licenses": {"MIT": {"documents": 3, "bytes": 1200}},
+    "licenses": {"MIT License": {"spdx": "MIT", "documents": 3, "bytes": 1200}},
     "raw_manifest_sha256": "f" * 64,
 }
 
@@ -75,9 +76,14 @@ def test_one_license_and_the_hubs_datasets_stand_in_the_front_matter() -> None:
 
 def test_two_names_of_a_license_are_one_and_two_licenses_none() -> None:
     def license(*names: str) -> Any:
-        return front_matter({"licenses": {name: {} for name in names}}).get("license")
+        count = {"documents": 1, "bytes": 1}
+        licenses = {name: {"spdx": spdx(name), **count} for name in names}
+        return front_matter({"licenses": licenses}).get("license")
 
     assert license("Apache-2.0", "Apache Software License") == "apache-2.0"
     assert license("MIT", "Apache-2.0") is None
     assert license("MIT", "of the house") is None
+    assert license("GPL-3.0-or-later") == "gpl-3.0"
+    assert license("BSD License") is None
+    assert license("MIT OR Apache-2.0") is None
     assert license() is None

@@ -160,6 +160,30 @@ def test_the_manifest_is_true(project: Project, compression: str) -> None:
     assert len(project.records()) == 60
 
 
+def test_origins_and_manifest_have_the_stated_licence_and_its_expression(project: Project) -> None:
+    stated = ["MIT License", "MIT License", "BSD License", None]
+    files = [(f"{number}.py", f"document {number}\n".encode()) for number in range(len(stated))]
+    project.raw.mkdir(parents=True)
+    described = [
+        (replace(raw_file(*file), license=license), file[1])
+        for file, license in zip(files, stated, strict=True)
+    ]
+    write_raw(project.raw, "local", iter(described), {})
+    project.run()
+    assert [record["license"] for record in project.records()] == stated
+    lines = (project.out / "origins.jsonl").read_text("utf-8").splitlines()
+    assert [
+        (origin["license"], origin["spdx"], origin["documents"])
+        for origin in map(json.loads, lines)
+    ] == [(None, None, 1), ("BSD License", None, 1), ("MIT License", "MIT", 2)]
+    manifest = json.loads((project.out / "manifest.json").read_text())
+    assert manifest["licenses"] == {
+        "MIT License": {"spdx": "MIT", "documents": 2, "bytes": 22},
+        "BSD License": {"spdx": None, "documents": 1, "bytes": 11},
+        "unknown": {"spdx": None, "documents": 1, "bytes": 11},
+    }
+
+
 def test_limits_are_inclusive_and_count_utf_8_bytes(project: Project) -> None:
     files = [("3", b"abc"), ("4", "éé".encode()), ("5", b"abcde"), ("6", "ééé".encode())]
     project.convert(files, replace(CONFIG, min_bytes=4, max_bytes=5))

@@ -16,7 +16,6 @@ from typing import Any
 import pyarrow
 import pytest
 import yaml
-from pathspec import GitIgnoreSpec
 
 from stages.compose.checking import check
 from stages.compose.composition import compose, write_lock_file
@@ -33,6 +32,7 @@ from tohum.errors import UserError
 from tohum.files import write_json
 from tohum.formats.records import read_records, shard_paths
 from tohum.sources.config import HubSource
+from tohum.sources.gitignore import Patterns
 
 PROJECT = Path(__file__).parents[3]
 BLOBS = sample_blobs(700)
@@ -177,7 +177,7 @@ def reference(
     blobs: list[Blob], missing: frozenset[str] = frozenset()
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """The records and the dropped, by a loop that does one thing after another."""
-    ignored = GitIgnoreSpec.from_lines(IGNORED)
+    ignored = Patterns(IGNORED)
     records, dropped = [], []
     seen: set[str] = set()
     for blob in blobs:
@@ -190,7 +190,7 @@ def reference(
             reason = "shorter than min_bytes"
         elif blob.length_bytes > CONFIG.max_bytes:
             reason = "longer than max_bytes"
-        elif ignored.match_file(blob.path.lstrip("/")):
+        elif ignored.cover(blob.path.lstrip("/")):
             reason = "excluded path"
         elif blob.blob_id in seen:
             reason = "duplicate"

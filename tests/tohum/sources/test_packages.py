@@ -200,6 +200,10 @@ def test_a_name_with_a_comma_is_read(site: Site) -> None:
         (["License: BSD 3-Clause", "        Redistribution and use"], "BSD 3-Clause"),
         (["Classifier: License :: OSI Approved :: MIT License", "License: long"], "MIT License"),
         (
+            ["Classifier: License :: OSI Approved :: BSD License", "License: BSD-3-Clause"],
+            "BSD-3-Clause",
+        ),
+        (
             [
                 "Classifier: Topic :: Text",
                 "Classifier: License :: OSI Approved :: MIT License",

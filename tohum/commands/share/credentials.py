@@ -2,8 +2,8 @@
 
     python -m tohum.commands.share.credentials
 
-It looks at the index, which is what a commit takes, for keys and tokens of known formats, service
-account keys, OAuth refresh tokens, and secret options in a DVC configuration that is not local.
+It looks at the index, which is what a commit takes, for keys and tokens of known formats
+(tohum/cleaning/secret_formats.py), and for secret options in a DVC configuration that is not local.
 """
 
 import re
@@ -12,27 +12,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tohum.cleaning.secret_formats import NEEDLES, find_secrets
 from tohum.errors import UserError
 
 MOST_BYTES = 5_000_000
-LEAST_LETTERS = 8  # different ones: "xxxx" in an example is no key
-# What git grep looks for, what it is, and the pattern that decides; its group `key` is the secret.
-# The formats are those of their issuers' documents, which tohum.cleaning.secrets names.
-FORMATS = tuple(
-    (needle, kind, re.compile(pattern))
-    for needle, kind, pattern in (
-        (
-            "PRIVATE KEY-----",
-            "a private key",
-            r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----(?P<key>(?:\s|\\n|[A-Za-z0-9+/=]){64,})",
-        ),
-        ("GOCSPX-", "an OAuth client's secret", r"GOCSPX-(?P<key>[A-Za-z0-9_-]{28})"),
-        ("1//0", "an OAuth refresh token", r"[\"'=\s]1//0(?P<key>[A-Za-z0-9_-]{30,})"),
-        ("ya29.", "an OAuth access token", r"ya29\.(?P<key>[A-Za-z0-9_-]{30,})"),
-        ("AKIA", "an AWS access key", r"\bAKIA(?P<key>[A-Z2-7]{16})\b"),
-        ("hf_", "a Hugging Face token", r"\bhf_(?P<key>[A-Za-z]{34})\b"),
-    )
-)
 SECRET_OPTIONS = (
     "account_key", "connection_string", "gdrive_client_secret", "oss_key_secret", "passphrase",
     "password", "sas_token", "secret_access_key", "session_token", "token",
@@ -58,30 +41,23 @@ def find_credentials(root: Path) -> list[Finding]:
     Raises:
         UserError: this is not a git repository.
     """
-    asked = [part for needle, *_ in FORMATS for part in ("-e", needle)]
+    asked = [part for needle in NEEDLES for part in ("-e", needle)]
     suspects = set(_git(root, "grep", "--cached", "-z", "-I", "-l", "-F", *asked).split("\0"))
     configs = _git(root, "ls-files", "-z", "--", "*.dvc/config", ".dvc/config").split("\0")
     findings = []
     for path in sorted({*suspects, *configs} - {""}):
         text = _git(root, "show", f":{path}")
         if len(text) <= MOST_BYTES:
-            findings += _in_text(path, text)
+            findings += [
+                Finding(path, _line(text, secret.begin), secret.kind)
+                for secret in find_secrets(text)
+            ]
         if path in configs:
             findings += [
                 Finding(path, _line(text, found.start("key")), f"the option {found['key']}")
                 for found in OPTION.finditer(text)
             ]
     return findings
-
-
-def _in_text(path: str, text: str) -> list[Finding]:
-    return [
-        Finding(path, _line(text, found.start("key")), kind)
-        for needle, kind, pattern in FORMATS
-        if needle in text
-        for found in pattern.finditer(text)
-        if len(set(found["key"])) >= LEAST_LETTERS
-    ]
 
 
 def _line(text: str, place: int) -> int:

@@ -32,9 +32,10 @@ def project_with(root: Path, name: str, text: str) -> Path:
         ("notes.md", "first\nGOCSPX-" + random_text(28)),
         ("default.json", '{"refresh_token": "1//0' + random_text(80) + '"}'),
         ("log.txt", "ya29." + random_text(120)),
+        ("settings.py", "TOKEN = 'ghp" + "_" + random_text(36) + "'"),
         (".dvc/config", "['remote \"s3\"']\n    secret_access_key = x\n"),
     ],
-    ids=["key", "client secret", "refresh token", "access token", "configuration"],
+    ids=["key", "client secret", "refresh token", "access token", "GitHub", "configuration"],
 )
 def test_a_tracked_credential_is_found_and_not_shown(tmp_path: Path, name: str, text: str) -> None:
     (finding,) = find_credentials(project_with(tmp_path, name, text))

@@ -2,13 +2,21 @@ import ast
 import random
 import string
 import sysconfig
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
-from tohum.cleaning.redaction import KINDS, redact
+from tohum.cleaning.rules.redact import REDACTIONS, redactions
+from tohum.cleaning.rules.redact import redact as redact_with
+
+KINDS = tuple(REDACTIONS)
 
 LETTERS = string.ascii_letters + string.digits
+
+
+def redact(text: str, kinds: Collection[str]) -> tuple[str, dict[str, int]]:
+    return redact_with(text, redactions(kinds))
 
 
 def random_text(length: int, alphabet: str = LETTERS) -> str:
@@ -27,6 +35,7 @@ SECRETS = {
     "OpenAI": "sk-" + random_text(20) + "T3Blbk" + "FJ" + random_text(20),
     "Hugging Face": "hf" + "_" + random_text(34, string.ascii_letters),
     "npm": "npm" + "_" + random_text(36),
+    "Google, access": "ya" + "29." + random_text(120),
     "JWT": "eyJ" + random_text(30) + ".eyJ" + random_text(60) + "." + random_text(43),
 }
 
@@ -39,10 +48,26 @@ def test_a_secret_of_a_known_format_goes(secret: str) -> None:
     assert redact(f"a{secret}", KINDS)[1] == {}
 
 
+def test_a_refresh_token_goes_where_it_begins_a_value() -> None:
+    token = "1/" + "/0" + random_text(80)
+    assert redact(f'{{"refresh_token": "{token}"}}', KINDS)[0] == '{"refresh_token": "<KEY>"}'
+    assert redact(f"half = 1{token}", KINDS)[1] == {}
+
+
+def test_of_secrets_that_begin_together_the_longest_goes() -> None:
+    value = SECRETS["AWS"] + "!more" + random_text(20)
+    assert redact(f"secret = '{value}'", KINDS) == ("secret = '<KEY>'", {"secrets": 1})
+
+
 def test_the_body_of_a_private_key_goes() -> None:
     begin, end = "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----"
     text = f"KEY = '''{begin}\n{random_text(300)}\n{end}'''\n"
     assert redact(text, ["secrets"])[0] == f"KEY = '''{begin}<KEY>{end}'''\n"
+    cut_off = random_text(64) + "\n" + random_text(64)
+    assert redact(f"{begin}\n{cut_off}\n\nThe rest of the story.", KINDS) == (
+        f"{begin}<KEY>\n\nThe rest of the story.",
+        {"secrets": 1},
+    )
     assert redact(f"if {begin!r} in text and {end!r} in text: pass", KINDS)[1] == {}
 
 
