@@ -7,12 +7,11 @@ from pathlib import Path
 
 from tohum.errors import UserError
 from tohum.fields.names import ROLES, fold
-from tohum.readers.tables import SPACES, Lines, is_hint, parse_table
+from tohum.readers.tables import CUT_OFF, SPACES, Lines, is_hint, parse_table
 
 CANDIDATES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 AGREEMENT = 0.5  # of the rows have the width of the header, or it is no header
 ROWS = 1000
-CUT_OFF = "not CSV: unexpected end of data"
 LONGEST_NAME = 80  # characters; a column is not called by a sentence
 VALUE = re.compile(r"[-+]?\d[\d.,:/ -]*|https?://.*|true|false", re.I | re.S)
 SENTENCE = re.compile(r".*[?!]|.*\s\S+\.", re.S)
@@ -84,8 +83,9 @@ def _try(lines: Lines, delimiter: str) -> Trial:
 def _measure(lines: Lines, delimiter: str, quoted: bool) -> Trial:
     parsed = (cells for _, cells, _ in parse_table([lines], delimiter, quoted))
     rows = list(itertools.islice(parsed, ROWS + 1))
-    if CUT_OFF in rows[1:]:  # the sample may end in a row, or a quote is never closed
-        del rows[rows.index(CUT_OFF) :]
+    cut_off = f"not CSV: {CUT_OFF}"
+    if cut_off in rows[1:]:  # the sample may end in a row, or a quote is never closed
+        del rows[rows.index(cut_off) :]
     header = _width(rows[0]) if rows and isinstance(rows[0], list) else []
     same = sum(isinstance(row, list) and len(_width(row)) <= len(header) for row in rows[1:])
     narrow = sum(isinstance(row, list) and len(row) < len(header) for row in rows[1:])

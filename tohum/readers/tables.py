@@ -9,7 +9,9 @@ rows end; with a compiled scan for that, 146 MB of code and 84 MB of short rows 
 CPU time in all, and no less time.
 """
 
+import bisect
 import csv
+import functools
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,7 +24,10 @@ from tohum.readers.lines import WIDE, transcode
 from tohum.readers.rows import BLOCK_BYTES, Block, Broken, FileFormat, Row
 
 LONGEST_ROW = 1 << 28  # characters; a quote that never ends takes no more memory than that
+CUT_OFF = "unexpected end of data"  # what the parser says where quotes are open at the end
+TOO_LONG = "field larger than field limit"  # and where a field is longer than LONGEST_ROW
 NO_DELIMITER = "\x1f"  # of a file with a single column, whose commas are text
+Outcome = tuple[int, list[str] | str, int]  # line, cells or why there are none, characters
 SPACES = " \t\u00a0\ufeff\u200b\u202f"  # around a header: non-breaking and zero-width ones too
 
 
@@ -110,40 +115,54 @@ def _decode(content: bytes, encoding: str, begun: bool) -> Lines:
 
 
 class Feed:
-    """The lines of a table for the parser, those of the row at hand kept so that it can be given
-    another try.
+    """The lines of a table for the parser; those of the row at hand are kept, so that what follows
+    the first line of a row that breaks can be read as rows.
     """
 
     def __init__(self, chunks: Iterable[Lines]) -> None:
         self._chunks = iter(chunks)
         self._kept: list[Lines] = []
-        self._first = 1  # the number of the first kept line
+        self._numbers: list[int] = []  # of the first line of each of these
         self._characters = 0
+        self.rest: Iterator[str] = itertools.chain.from_iterable(self._rest())
         self.begun = 1  # the number of the first line of the row at hand
         self.damaged = False
+        self.too_long = False  # a row was longer than LONGEST_ROW, and ended by force
 
-    def lines(self, number: int) -> Iterator[str]:
-        """Returns the lines from this number on, which is that of a kept one or the next."""
-        kept = list(itertools.chain.from_iterable(self._kept))[number - self._first :]
-        return itertools.chain(kept, itertools.chain.from_iterable(self._rest()))
+    def line(self, number: int) -> str:
+        """Returns a kept line."""
+        place = bisect.bisect_right(self._numbers, number) - 1
+        return self._kept[place][number - self._numbers[place]]
+
+    def recent(self) -> int:
+        """Returns the first line of the latest chunks that have half of LONGEST_ROW together."""
+        place, size = len(self._kept), 0
+        while place and size <= LONGEST_ROW // 2:
+            place -= 1
+            size += sum(map(len, self._kept[place]))
+        return self._numbers[place]
 
     def _rest(self) -> Iterator[list[str]]:
+        number = 1
         for lines in self._chunks:
-            while self._kept and self._first + len(self._kept[0]) <= self.begun:
-                self._first += len(self._kept[0])
+            while self._kept and self._numbers[0] + len(self._kept[0]) <= self.begun:
                 self._characters -= sum(map(len, self._kept.pop(0)))
+                del self._numbers[0]
             too_long = self._characters > LONGEST_ROW
             self._kept.append(lines)
+            self._numbers.append(number)
             self._characters += sum(map(len, lines))
             self.damaged = any(kept.damaged for kept in self._kept)
+            number += len(lines)
             if too_long:
+                self.too_long = True
                 yield ['"\0']  # no quoted field goes on for so long: an error in it
             yield lines
 
 
 def parse_table(
     chunks: Iterable[Lines], delimiter: str | None, quoted: bool = True
-) -> Iterator[tuple[int, list[str] | str, int]]:
+) -> Iterator[Outcome]:
     """Yields the rows of a table: the line each begins on, its cells or why it has none, and how
     many characters it has. Empty rows, and Excel's `sep=;` on the first line, are passed over.
 
@@ -151,26 +170,71 @@ def parse_table(
     """
     csv.field_size_limit(LONGEST_ROW)
     feed, number = Feed(chunks), 1
-    quoting: Any = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     mark = delimiter or NO_DELIMITER
+    quoting: Any = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    parse = functools.partial(csv.reader, delimiter=mark, quoting=quoting, strict=True)
+    lines = feed.rest
     while True:
-        reader = csv.reader(feed.lines(number), delimiter=mark, quoting=quoting, strict=True)
-        before = number
+        reader, before = parse(lines), number
         try:
             for cells in reader:
                 begun, number = number, before + reader.line_num
                 feed.begun = number
-                if not any(cells) or (begun == 1 and is_hint(mark.join(cells))):
-                    continue
-                if feed.damaged and not _decoded(cells):
-                    yield begun, "it has bytes that do not decode", 0
-                    continue
-                yield begun, cells, sum(map(len, cells))
+                if row := _outcome(begun, cells, feed, mark):
+                    yield row
             return
         except csv.Error as error:
-            yield number, f"not CSV: {error}", 0
-            number += 1
-            feed.begun = number
+            reason = str(error)
+        yield number, f"not CSV: {reason}", 0
+        last = before + reader.line_num - 1
+        first_open = number + 1
+        number, lines = _after_error(feed, number, last, reason)
+        for inner in range(first_open, number):
+            feed.begun = inner + 1
+            if row := _inside(inner, feed, parse, mark, reason):
+                yield row
+        feed.begun = number
+
+
+def _after_error(feed: Feed, number: int, last: int, reason: str) -> tuple[int, Iterator[str]]:
+    """Returns the line from which on rows are parsed anew when the row that begins on line `number`
+    broke on line `last`, and the lines from there on.
+
+    Every line between them was read inside of quotes and left them open. A row that begins there
+    and is open at the end of its own first line would break on `last` as well: so these lines are
+    parsed one by one, and never up to there again, which took time quadratic in their number.
+    """
+    if feed.too_long or reason.startswith(TOO_LONG):  # a row that begins near the end may end yet
+        end = last if feed.too_long else last + 1  # the line that forced the end is not of the file
+        restart = min(end, max(number + 1, feed.recent()))
+        feed.rest = itertools.chain([feed.line(each) for each in range(restart, end)], feed.rest)
+        feed.too_long = False
+        return restart, feed.rest
+    if reason == CUT_OFF:
+        return last + 1, feed.rest
+    if last == number:
+        return number + 1, feed.rest
+    return last, itertools.chain([feed.line(last)], feed.rest)
+
+
+def _inside(number: int, feed: Feed, parse: Any, mark: str, reason: str) -> Outcome | None:
+    """Returns what a line is as a row; one that leaves quotes open breaks for the `reason` for
+    which the row before it did.
+    """
+    try:
+        cells = next(parse([feed.line(number)]))
+    except csv.Error as error:
+        own = str(error)
+        return number, f"not CSV: {reason if own == CUT_OFF else own}", 0
+    return _outcome(number, cells, feed, mark)
+
+
+def _outcome(number: int, cells: list[str], feed: Feed, mark: str) -> Outcome | None:
+    if not any(cells) or (number == 1 and is_hint(mark.join(cells))):
+        return None
+    if feed.damaged and not _decoded(cells):
+        return number, "it has bytes that do not decode", 0
+    return number, cells, sum(map(len, cells))
 
 
 def _decoded(cells: list[str]) -> bool:

@@ -1,6 +1,7 @@
 import csv
 import gzip
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from tests.tohum.readers.reading import blocks_of, broken_of, found, rows_of, values_of, write
 from tohum.errors import UserError
 from tohum.readers import Broken, Row, detect
+from tohum.readers.tables import Lines, parse_table
 
 QUESTIONS = [
     {"Soru": "Işık hızı nedir?", "Cevap": 'Saniyede\n299.792 km; "boşlukta"'},
@@ -112,6 +114,85 @@ def test_a_quote_that_never_ends_costs_its_own_row_only_in_a_file_of_many_chunks
 
     assert [row.number for row in broken_of(path)] == [101]
     assert len(rows_of(path)) == 50_000
+
+
+class CountedLines(Lines):
+    """Lines that count how often one of them is asked for."""
+
+    asked = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in super().__iter__():
+            CountedLines.asked += 1
+            yield line
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        CountedLines.asked += 1 if isinstance(found, str) else len(found)
+        return found
+
+
+@pytest.mark.parametrize(
+    "line", ['"q"z;1', 'x";"', '"never ends', '""" odd', '"q"z;1\n"', 'a;b\n"x', '"x;\ny;\nz;"w']
+)
+def test_broken_rows_cost_time_in_proportion_to_their_number(line: str) -> None:
+    asked = []
+    for count in (500, 1000):
+        CountedLines.asked = 0
+        lines = f"{line}\n".splitlines(keepends=True) * count
+        chunks = [CountedLines(lines[start : start + 64]) for start in range(0, len(lines), 64)]
+        list(parse_table(chunks, ";"))
+        asked.append(CountedLines.asked / len(lines))
+    assert max(asked) <= 5, "of which two are to add up their lengths"
+
+
+def rows_one_by_one(lines: list[str], quoting: Any) -> list[tuple[int, list[str] | None]]:
+    """Rows as the parser has them, read anew from the line after the first one of a broken row."""
+    found: list[tuple[int, list[str] | None]] = []
+    number = 0
+    while number < len(lines):
+        reader = csv.reader(lines[number:], delimiter=";", quoting=quoting, strict=True)
+        try:
+            found.append((number + 1, next(reader)))
+            number += reader.line_num
+        except csv.Error:
+            found.append((number + 1, None))
+            number += 1
+    return [(number, cells) for number, cells in found if cells is None or any(cells)]
+
+
+PIECES = st.lists(st.sampled_from(['"', '""', ";", "a", "\r"]), max_size=6).map("".join)
+
+
+@given(st.lists(PIECES.map(lambda text: text.rstrip("\r") + "\n"), max_size=12), st.integers(1, 4))
+@settings(derandomize=True, deadline=None)
+def test_what_follows_a_broken_row_is_what_the_parser_reads_from_there_on(
+    lines: list[str], size: int
+) -> None:
+    for quoted in (True, False):
+        chunks = [Lines(lines[start : start + size]) for start in range(0, len(lines), size)]
+        rows = [
+            (number, None if isinstance(cells, str) else cells)
+            for number, cells, _ in parse_table(chunks, ";", quoted)
+        ]
+        assert rows == rows_one_by_one(lines, csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+
+
+@pytest.mark.parametrize("broken", ['"never ends\n', 'x;"never\n', 'x";"\n'])
+@pytest.mark.parametrize("size", [1, 7, 50])
+def test_a_row_longer_than_the_longest_is_broken_and_those_after_it_are_read(
+    monkeypatch: pytest.MonkeyPatch, broken: str, size: int
+) -> None:
+    monkeypatch.setattr("tohum.readers.tables.LONGEST_ROW", 1000)
+    before = csv.field_size_limit()
+    lines = [broken, *(f"{number};two;\n" for number in range(400))]
+    chunks = [Lines(lines[start : start + size]) for start in range(0, len(lines), size)]
+    try:
+        rows = list(parse_table(chunks, ";"))
+    finally:
+        csv.field_size_limit(before)
+    assert [number for number, _, _ in rows] == list(range(1, 402))
+    assert [number for number, cells, _ in rows if isinstance(cells, str)] == [1]
 
 
 def test_bytes_that_do_not_decode_break_their_row_only(tmp_path: Path) -> None:
