@@ -62,9 +62,38 @@ def find_delimiter(lines: Lines, path: Path) -> tuple[str | None, bool, list[str
         f"delimiter {_named(best.delimiter)}: by {reason}; {best.agreement:.1%} of its first "
         f"{best.rows} rows have its {len(best.header)} cells"
     ]
-    if not best.quoted:
-        notes.append("quotes are letters: as quotes around a cell they would break rows")
-    return best.delimiter, best.quoted, notes
+    return best.delimiter, best.quoted, notes + _quotes(best)
+
+
+def check_delimiter(lines: Lines, delimiter: str, path: Path) -> tuple[bool, list[str]]:
+    """Returns whether quotes mean anything in a table whose delimiter was named, and notes.
+
+    The first line is taken for a header, whatever it looks like.
+
+    Raises:
+        UserError: it is not one character, or the header has none of it and is parted by another.
+    """
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise UserError(
+            f"jsonl.delimiter is {delimiter!r}, expected one character, not a quote or a line end."
+        )
+    trial = _try(lines, delimiter)
+    if len(trial.header) <= 1:
+        others = [_try(lines, other) for other in CANDIDATES if other != delimiter]
+        fitting = [each for each in others if len(each.header) > 1 and each.agreement == 1]
+        if fitting and fitting[0].rows:
+            raise UserError(
+                f"{path}: jsonl.delimiter is {delimiter!r}, which its header has none of; "
+                f"{_named(fitting[0].delimiter)} parts all of its rows. Name that one, or none "
+                "(null) to have it found for each file."
+            )
+    return trial.quoted, [f"delimiter {delimiter!r}: named", *_quotes(trial)]
+
+
+def _quotes(trial: Trial) -> list[str]:
+    if trial.quoted:
+        return []
+    return ["quotes are letters: as quotes around a cell they would break rows"]
 
 
 def _named(delimiter: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tohum.errors import UserError
 from tohum.readers import compression as compressions
 from tohum.readers.compression import find_compression, read_chunks
-from tohum.readers.delimiters import find_delimiter
+from tohum.readers.delimiters import check_delimiter, find_delimiter
 from tohum.readers.encodings import find_encoding
 from tohum.readers.lines import WIDE, transcode
 from tohum.readers.rows import FileFormat
@@ -86,13 +86,12 @@ def detect(path: Path, encoding: str | None = None, delimiter: str | None = None
         name, notes[0] = "jsonl", "format jsonl: its name says json, but each line is an object"
     if name not in ("csv", "tsv"):
         return FileFormat(name, compression, encoding, None, notes)
+    sample = _first_lines(path, compression, encoding)
     if delimiter is None:
-        sample = _first_lines(path, compression, encoding)
-        delimiter, quoted, told = find_delimiter(sample, path)
-        return FileFormat(name, compression, encoding, delimiter, notes + told, quoted)
-    if len(delimiter) != 1:
-        raise UserError(f"jsonl.delimiter is {delimiter!r}, expected one character.")
-    return FileFormat(name, compression, encoding, delimiter, notes)
+        delimiter, quoted, found = find_delimiter(sample, path)
+    else:
+        quoted, found = check_delimiter(sample, delimiter, path)
+    return FileFormat(name, compression, encoding, delimiter, notes + found, quoted)
 
 
 def _format(path: Path, suffix: str, start: bytes) -> str:

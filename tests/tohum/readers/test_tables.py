@@ -237,6 +237,46 @@ def test_quotes_in_tabbed_text_are_letters_where_they_would_break_rows(tmp_path:
     assert values_of(path) == [{"a": '"x" is y', "b": "z"}, {"a": '5" disk', "b": '"'}]
 
 
+def test_a_named_delimiter_leaves_open_whether_quotes_are_letters(tmp_path: Path) -> None:
+    letters = write(tmp_path / "letters.tsv", 'a\tb\n"x" is y\tz\n5" disk\t"\n')
+    around = write(tmp_path / "around.tsv", 'a\tb\n"x, y"\t"z\tz"\n')
+
+    for path in (letters, around):
+        assert detect(path, delimiter="\t").quoted is detect(path).quoted
+        assert values_of(path, delimiter="\t") == values_of(path)
+    assert values_of(letters, delimiter="\t")[0] == {"a": '"x" is y', "b": "z"}
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "soru,cevap\nx;y,z\n"])
+def test_a_named_delimiter_that_the_header_has_none_of_is_told(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path / "a.csv", text)
+
+    with pytest.raises(
+        UserError, match=r"a\.csv: jsonl\.delimiter is ';'.*',' \(comma\) parts all"
+    ):
+        detect(path, delimiter=";")
+
+
+def test_a_single_column_is_read_with_any_named_delimiter(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text\nHello, world\nsecond\n")
+
+    assert values_of(path, delimiter=";") == [{"text": "Hello, world"}, {"text": "second"}]
+
+
+@pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n"])
+def test_a_delimiter_is_one_character_and_not_a_quote(tmp_path: Path, delimiter: str) -> None:
+    with pytest.raises(UserError, match=r"jsonl\.delimiter is .*expected one character"):
+        detect(write(tmp_path / "a.csv", "a;b\n1;2\n"), delimiter=delimiter)
+
+
+def test_the_delimiter_is_found_in_the_encoding_that_is_named(tmp_path: Path) -> None:
+    for encoding in ("cp857", "utf-16-be", "utf-32", "cp1254"):
+        path = write(tmp_path / "a.csv", "soru;cevap\nışık;ağaç, şey\n", encoding)
+
+        assert detect(path, encoding=encoding).delimiter == ";"
+        assert values_of(path, encoding=encoding) == [{"soru": "ışık", "cevap": "ağaç, şey"}]
+
+
 def test_a_column_without_a_name_and_one_that_stands_twice_are_kept(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", ",a,a\n0,x,y\n")
 
