@@ -10,7 +10,7 @@ from tohum.errors import UserError
 from tohum.readers import compression as compressions
 from tohum.readers.compression import find_compression, read_chunks
 from tohum.readers.delimiters import check_delimiter, find_delimiter
-from tohum.readers.encodings import find_encoding
+from tohum.readers.encodings import find_encoding, find_mark
 from tohum.readers.lines import WIDE, transcode
 from tohum.readers.rows import FileFormat
 from tohum.readers.tables import Lines, decode_chunks
@@ -82,6 +82,8 @@ def detect(path: Path, encoding: str | None = None, delimiter: str | None = None
         notes.append(note)
     else:
         encoding = _named(encoding)
+        _check_mark(start, encoding, path)
+        notes.append(f"encoding {encoding}: named")
     if name == "json" and _is_lines(start, encoding):
         name, notes[0] = "jsonl", "format jsonl: its name says json, but each line is an object"
     if name not in ("csv", "tsv"):
@@ -149,6 +151,23 @@ def _named(encoding: str) -> str:
             f"jsonl.encoding is '{encoding}', which is no encoding of text. Known are utf-8, "
             "cp1254, cp1252, iso-8859-9, utf-16 and the others of Python."
         ) from None
+
+
+def _check_mark(start: bytes, encoding: str, path: Path) -> None:
+    """Refuses an encoding that the byte order mark contradicts.
+
+    Raises:
+        UserError: the file begins with the mark of another.
+    """
+    mark = find_mark(start)
+    if mark and not encoding.replace("-", "").startswith(
+        mark.removesuffix("-sig").replace("-", "")
+    ):
+        raise UserError(
+            f"{path} begins with the byte order mark of {mark}, and jsonl.encoding is {encoding}. "
+            "Name none (null) to have it found for each file; in a list of sources "
+            "jsonl.sources.<name>.encoding is for one of them."
+        )
 
 
 def _limited(path: Path, compression: str | None, limit: int | None) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from tohum.readers.compression import read_chunks
 from tohum.readers.rows import BLOCK_BYTES, Block, Broken, FileFormat, Row
 
 WIDE = ("utf-16", "utf-32")
-ERRORS = {"utf-16": "surrogatepass", "utf-32": "replace"}  # of the others: surrogateescape
+ERRORS = {"utf-16": "surrogatepass", "utf-32": "tohum.lone"}  # of the others: surrogateescape
 
 
 @dataclass
@@ -110,6 +110,15 @@ def _whole_lines(file: IO[bytes], content: bytes) -> tuple[int, int]:
             return size + end, 1
         size += len(piece)
     return size, 1
+
+
+def _lone(error: UnicodeError) -> tuple[str, int]:
+    """Replaces what is not a character by half of a surrogate pair, which is not valid UTF-8."""
+    assert isinstance(error, UnicodeDecodeError)
+    return "\udcff", error.end
+
+
+codecs.register_error("tohum.lone", _lone)
 
 
 def transcode(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
