@@ -84,6 +84,7 @@ class Conversion:
         self.opt_out = opt_out
         self.work = work
         self.fetched: dict[str, Fetched] = {}
+        self.read: dict[str, Counter[tuple[str, str]]] = {}
 
     def run(self, out: Path) -> tuple[Totals, Origins]:
         """Writes shards and dropped.jsonl to `out`."""
@@ -101,6 +102,7 @@ class Conversion:
         totals, origins, dropped = write_corpus(
             mixed(members, duplicates), self.config, out, earlier
         )
+        totals.read = self.read
         for name, fetched in self.fetched.items():
             totals.dropped.update(fetched.totals.dropped)
             dropped.setdefault(name, Counter()).update(fetched.totals.dropped)
@@ -148,7 +150,8 @@ class Conversion:
             return record_units(self.fetched[raw.name].folder, label)
         if raw.holds_rows:
             where = f"jsonl.sources.{raw.name}" if raw.in_mix else "jsonl"
-            return row_units(raw.folder, rules, label, where)
+            read = self.read.setdefault(raw.name, Counter())
+            return row_units(raw.folder, rules, label, where, read)
         return file_units(raw.folder, label)
 
     def _check_lost(self, raw: RawMember, lost: Totals, kept: int, out: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tohum.errors import UserError
 from tohum.fields.names import ROLES, fold
+from tohum.readers.rows import DELIMITERS
 from tohum.readers.tables import CUT_OFF, SPACES, Lines, is_hint, parse_table
 
-CANDIDATES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 AGREEMENT = 0.5  # of the rows have the width of the header, or it is no header
 ROWS = 1000
 LONGEST_NAME = 80  # characters; a column is not called by a sentence
@@ -38,7 +38,7 @@ def find_delimiter(lines: Lines, path: Path) -> tuple[str | None, bool, list[str
         UserError: several would do, none does, or there is no header.
     """
     hint = lines[0][4] if lines and is_hint(lines[0]) else None
-    trials = [_try(lines, delimiter) for delimiter in ([hint] if hint else CANDIDATES)]
+    trials = [_try(lines, delimiter) for delimiter in ([hint] if hint else DELIMITERS)]
     wide = [trial for trial in trials if len(trial.header) > 1]
     if not wide:
         check_header(trials[0].header, path)
@@ -79,7 +79,7 @@ def check_delimiter(lines: Lines, delimiter: str, path: Path) -> tuple[bool, lis
         )
     trial = _try(lines, delimiter)
     if len(trial.header) <= 1:
-        others = [_try(lines, other) for other in CANDIDATES if other != delimiter]
+        others = [_try(lines, other) for other in DELIMITERS if other != delimiter]
         fitting = [each for each in others if len(each.header) > 1 and each.agreement == 1]
         if fitting and fitting[0].rows:
             raise UserError(
@@ -97,7 +97,7 @@ def _quotes(trial: Trial) -> list[str]:
 
 
 def _named(delimiter: str) -> str:
-    return f"{delimiter!r} ({CANDIDATES.get(delimiter, 'sep=')})"
+    return f"{delimiter!r} ({DELIMITERS.get(delimiter, 'sep=')})"
 
 
 def _try(lines: Lines, delimiter: str) -> Trial:

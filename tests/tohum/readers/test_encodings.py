@@ -124,20 +124,21 @@ def test_a_sentence_is_read_as_it_was_written(tmp_path: Path, language: str, enc
     assert values_of(csv(tmp_path / "a.csv", text, encoding)) == [{"a": "1", "b": text}]
 
 
-@pytest.mark.parametrize("language", TEXTS)
-@pytest.mark.parametrize(
-    "encoding",
-    ["cp1250", "cp1252", "cp1254", "cp1257", "iso8859-2", "iso8859-9", "iso8859-13", "iso8859-15"],
-)
+def has_letters(encoding: str, text: str) -> bool:
+    return text.encode(encoding, "ignore").decode(encoding) == text
+
+
+ALL = ["cp1250", "cp1252", "cp1254", "cp1257", "iso8859-2", "iso8859-9", "iso8859-13", "iso8859-15"]
+ENCODABLE = [(name, each) for name in TEXTS for each in ALL if has_letters(each, TEXTS[name])]
+
+
+@pytest.mark.parametrize(("language", "encoding"), ENCODABLE)
 def test_no_sentence_becomes_another_without_a_word(
     tmp_path: Path, language: str, encoding: str
 ) -> None:
     """In whatever encoding that has its letters: read as it is, or asked."""
-    text = TEXTS[language].replace("'", "")
-    try:
-        path = csv(tmp_path / "a.csv", text, encoding)
-    except UnicodeEncodeError:
-        pytest.skip("the encoding does not have its letters")
+    text = TEXTS[language]
+    path = csv(tmp_path / "a.csv", text, encoding)
     try:
         assert values_of(path) == [{"a": "1", "b": text}]
     except UserError as asked:
