@@ -21,7 +21,7 @@ from tohum.fields import Fields, Mapped, compile_fields
 from tohum.formats.outcomes import BROKEN, CORRUPT, NO_TEXT, UNDECODABLE
 from tohum.formats.raw import RawFile, read_raw
 from tohum.formats.records import shard_paths
-from tohum.readers import Block, Broken, Row, detect, read_blocks
+from tohum.readers import RowBlock, Broken, Row, detect, read_blocks
 
 UNIT_BYTES = 8 << 20
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class FilesUnit:
 class RowsUnit:
     """A block of a data file; its rows are brought to records by the configured fields."""
 
-    block: Block
+    block: RowBlock
     fields: Fields
     file: str
     source: str
@@ -131,7 +131,7 @@ class RowsUnit:
 class RecordsUnit:
     """A block of records that an earlier step has written."""
 
-    block: Block
+    block: RowBlock
     source: str | None = None
 
     def candidates(self) -> Iterator[Candidate]:
@@ -197,7 +197,7 @@ def _decided(fields: Fields, path: Path) -> tuple[Fields, set[tuple[str, ...]] |
     """Returns the mapping of a parquet file, whose rows all have its columns, and the paths that
     it needs; None is all of them.
     """
-    from tohum.readers.columns import column_names  # pyarrow, which workers seldom need
+    from tohum.readers.parquet import column_names  # pyarrow, which workers seldom need
 
     return fields.decide(column_names(path)) or (fields, None)
 

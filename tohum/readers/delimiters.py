@@ -8,7 +8,8 @@ from pathlib import Path
 from tohum.errors import UserError
 from tohum.fields.names import ROLES, fold
 from tohum.readers.rows import DELIMITERS
-from tohum.readers.tables import CUT_OFF, SPACES, Lines, is_hint, parse_table
+from tohum.readers.table_lines import CUT_OFF, Lines, is_hint, parse_table
+from tohum.readers.tables import SPACES
 
 AGREEMENT = 0.5  # of the rows have the width of the header, or it is no header
 ROWS = 1000

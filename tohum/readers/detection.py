@@ -13,7 +13,7 @@ from tohum.readers.delimiters import check_delimiter, find_delimiter
 from tohum.readers.encodings import find_encoding, find_mark
 from tohum.readers.lines import WIDE, transcode
 from tohum.readers.rows import FileFormat
-from tohum.readers.tables import Lines, decode_chunks
+from tohum.readers.table_lines import Lines, decode_chunks
 from tohum.readers.workbooks import MAGIC as WORKBOOK_MAGIC
 from tohum.readers.workbooks import SUFFIXES as WORKBOOKS
 from tohum.readers.workbooks import describe_sheets

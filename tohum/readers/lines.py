@@ -17,7 +17,7 @@ import numpy
 import orjson
 
 from tohum.readers.compression import read_chunks
-from tohum.readers.rows import BLOCK_BYTES, Block, Broken, FileFormat, Row
+from tohum.readers.rows import BLOCK_BYTES, RowBlock, Broken, FileFormat, Row
 
 WIDE = ("utf-16", "utf-32")
 ERRORS = {"utf-16": "surrogatepass", "utf-32": "tohum.lone"}  # of the others: surrogateescape
@@ -53,7 +53,7 @@ class LineBytes:
         return parse_lines(io.BytesIO(self.lines), self.number, self.encoding)
 
 
-def read_lines(path: Path, format: FileFormat) -> Iterator[Block]:
+def read_lines(path: Path, format: FileFormat) -> Iterator[RowBlock]:
     """Yields the blocks of a JSONL file.
 
     Raises:

@@ -62,7 +62,7 @@ class FileFormat:
         return facts
 
 
-class Block(Protocol):
+class RowBlock(Protocol):
     """A piece of a file: the number of its first row (or line), and its rows."""
 
     number: int

@@ -10,7 +10,7 @@ import pytest
 from tohum.errors import UserError
 from tohum.fields import compile_fields
 from tohum.readers import Broken, detect, read_blocks
-from tohum.readers.columns import column_names
+from tohum.readers.parquet import column_names
 from tohum.readers.leaves import find_leaves
 
 ROWS: list[dict[str, Any]] = [

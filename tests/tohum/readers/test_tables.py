@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.tohum.readers.reading import blocks_of, broken_of, found, rows_of, values_of, write
 from tohum.errors import UserError
 from tohum.readers import Broken, Row, detect
-from tohum.readers.tables import Lines, parse_table
+from tohum.readers.table_lines import Lines, parse_table
 
 QUESTIONS = [
     {"Soru": "Işık hızı nedir?", "Cevap": 'Saniyede\n299.792 km; "boşlukta"'},
@@ -183,7 +183,7 @@ def test_what_follows_a_broken_row_is_what_the_parser_reads_from_there_on(
 def test_a_row_longer_than_the_longest_is_broken_and_those_after_it_are_read(
     monkeypatch: pytest.MonkeyPatch, broken: str, size: int
 ) -> None:
-    monkeypatch.setattr("tohum.readers.tables.LONGEST_ROW", 1000)
+    monkeypatch.setattr("tohum.readers.table_lines.LONGEST_ROW", 1000)
     before = csv.field_size_limit()
     lines = [broken, *(f"{number};two;\n" for number in range(400))]
     chunks = [Lines(lines[start : start + size]) for start in range(0, len(lines), size)]
