@@ -21,7 +21,7 @@ from tohum.fields import Fields, Mapped, compile_fields
 from tohum.formats.outcomes import BROKEN, CORRUPT, NO_TEXT, UNDECODABLE
 from tohum.formats.raw import RawFile, read_raw
 from tohum.formats.records import shard_paths
-from tohum.readers import RowBlock, Broken, Row, detect, read_blocks
+from tohum.readers import Broken, Row, RowBlock, detect, read_blocks
 
 UNIT_BYTES = 8 << 20
 log = logging.getLogger(__name__)

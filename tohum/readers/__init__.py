@@ -6,16 +6,16 @@ from pathlib import Path
 from tohum.readers.arrays import read_array
 from tohum.readers.detection import detect, is_data_file
 from tohum.readers.lines import read_lines
-from tohum.readers.rows import BLOCK_BYTES, RowBlock, Broken, FileFormat, Row
+from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
 from tohum.readers.tables import read_table
 from tohum.readers.workbooks import read_workbook
 
 __all__ = [
     "BLOCK_BYTES",
-    "RowBlock",
     "Broken",
     "FileFormat",
     "Row",
+    "RowBlock",
     "detect",
     "is_data_file",
     "read_blocks",

@@ -18,7 +18,7 @@ import orjson
 from tohum.errors import UserError
 from tohum.readers.compression import read_chunks
 from tohum.readers.lines import kind_of, parse_again, transcode
-from tohum.readers.rows import BLOCK_BYTES, RowBlock, Broken, FileFormat, Row
+from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
 
 LARGEST_TEXT = 1 << 30
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)

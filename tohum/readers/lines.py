@@ -17,7 +17,7 @@ import numpy
 import orjson
 
 from tohum.readers.compression import read_chunks
-from tohum.readers.rows import BLOCK_BYTES, RowBlock, Broken, FileFormat, Row
+from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
 
 WIDE = ("utf-16", "utf-32")
 ERRORS = {"utf-16": "surrogatepass", "utf-32": "tohum.lone"}  # of the others: surrogateescape

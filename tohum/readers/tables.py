@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tohum.errors import UserError
 from tohum.readers.compression import read_chunks
-from tohum.readers.rows import BLOCK_BYTES, RowBlock, Broken, FileFormat, Row
+from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
 from tohum.readers.table_lines import decode_chunks, parse_table
 
 SPACES = " \t\u00a0\ufeff\u200b\u202f"  # around a header: non-breaking and zero-width ones too

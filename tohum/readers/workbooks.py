@@ -14,7 +14,7 @@ from typing import Any
 
 from tohum.errors import UserError
 from tohum.readers.delimiters import check_header
-from tohum.readers.rows import BLOCK_BYTES, RowBlock, FileFormat
+from tohum.readers.rows import BLOCK_BYTES, FileFormat, RowBlock
 from tohum.readers.tables import TableRows, read_header
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")

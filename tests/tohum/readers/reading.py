@@ -4,7 +4,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from tohum.readers import RowBlock, Broken, FileFormat, Row, detect, read_blocks
+from tohum.readers import Broken, FileFormat, Row, RowBlock, detect, read_blocks
 
 
 def blocks_of(path: Path, **named: str) -> list[RowBlock]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
-from tohum.readers import BLOCK_BYTES, RowBlock, Broken, FileFormat, Row, detect, read_blocks
+from tohum.readers import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock, detect, read_blocks
 from tohum.readers.compression import read_chunks
 from tohum.readers.lines import count_lines
 
