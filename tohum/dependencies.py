@@ -13,7 +13,7 @@ from tohum.errors import UserError
 
 PROJECT = Path(__file__).parents[1]
 PACKAGES = ("stages", "tohum")
-CODE_SUFFIXES = (".py", ".npz")  # modules, and the tables that some of them load
+CODE_SUFFIXES = (".py", ".npz", ".csv")  # modules, and the tables that some of them load
 
 
 def code_files(stage: str, project: Path = PROJECT) -> list[Path]:

@@ -40,7 +40,8 @@ def check(values: Any) -> SimpleNamespace:
     for name in known:
         if name not in values:
             raise UserError(
-                f"the section '{name}' is missing: add it to conf/config.yaml's defaults list."
+                f"the section '{name}' is missing: add it to conf/config.yaml's defaults list, or "
+                f"remove the override that deletes it (~{name})."
             )
     config = SimpleNamespace(source=read_source(values["source"]))
     for name, place in SECTIONS.items():

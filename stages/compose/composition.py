@@ -10,11 +10,14 @@ from typing import Any
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from stages.compose.checking import check
+from stages.compose.source_list import SourceList, split_overrides
 from tohum.errors import UserError
 from tohum.files import atomic_write
 
@@ -22,8 +25,6 @@ HEADER = """\
 # The whole effective configuration, written by `dvc repro compose`.
 # Edit conf/ or params.yaml instead.
 """
-SOURCE_LIST = re.compile(r"source=\[(.*)\]")
-SOURCE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 FORBIDDEN = {
     "hydra": "it has no value outside Hydra's own runs",
     "oc.env": "its value would be written to params.lock.yaml: secrets leak, and results differ",
@@ -64,16 +65,24 @@ def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
         _refuse_unrepeatable(str(path), path.read_text(encoding="utf-8"))
     for override in overrides:
         _refuse_unrepeatable(f"params.yaml: the override '{override}'", override)
-    members = _listed_sources(overrides)
-    if members is None:
-        values = _composed(conf, overrides)
-        own = values["source"].pop("jsonl", {}) if isinstance(values["source"], dict) else {}
-        set_by_user = {key for key in own if any(_sets(item, f"jsonl.{key}") for item in overrides)}
-        values["jsonl"].update({key: own[key] for key in own if key not in set_by_user})
+    asked = split_overrides(_parsed(overrides))
+    if isinstance(asked, SourceList):
+        values = _mixed(conf, asked)
     else:
-        values = _mixed(conf, overrides, members)
+        values = _composed(conf, asked)
+        own = _own_rules(values.get("source"))
+        set_by_user = {key for key in own if any(_sets(item, f"jsonl.{key}") for item in asked)}
+        if isinstance(values.get("jsonl"), dict):
+            values["jsonl"].update({key: own[key] for key in own if key not in set_by_user})
     check(values)
     return values
+
+
+def _parsed(overrides: list[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise _refusal(overrides, error) from None
 
 
 def _composed(conf: Path, overrides: list[str]) -> dict[str, Any]:
@@ -83,61 +92,39 @@ def _composed(conf: Path, overrides: list[str]) -> dict[str, Any]:
         values = OmegaConf.to_container(composed, resolve=True)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
         # ValueError: Hydra's answer to an override such as `model=null`
-        raise UserError(
-            f"conf/ and the overrides {overrides} do not compose: {_reason(error)}"
-        ) from None
+        raise _refusal(overrides, error) from None
+    except TypeError:  # Hydra's answer to an override such as `model=[tiny,null]`
+        refused = ValueError("a list of presets holds something that is not the name of a preset")
+        raise _refusal(overrides, refused) from None
     assert isinstance(values, dict)
     return {str(name): section for name, section in values.items()}
 
 
-def _listed_sources(overrides: list[str]) -> dict[str, str] | None:
-    """Returns the preset of each source by its name, where `source=[...]` names several.
-
-    `source=[packages,files]` names presets; `source=[code:local,qa:files]` gives them other names,
-    so that one preset can serve twice.
-    """
-    listed = [match for item in overrides if (match := SOURCE_LIST.fullmatch(item.strip()))]
-    if not listed:
-        return None
-    members: dict[str, str] = {}
-    for item in filter(None, (part.strip() for part in listed[-1][1].split(","))):
-        name, _, preset = item.partition(":")
-        if not SOURCE_NAME.fullmatch(name) or name in members:
-            raise UserError(
-                f"source=[{listed[-1][1]}]: '{name}' is "
-                + ("there twice" if name in members else "no name of letters, digits, _ and -")
-                + ". Name each source once: source=[packages,files] or "
-                "source=[mine:local,other:local]."
-            )
-        members[name] = preset.strip() or name
-    return members
-
-
-def _mixed(conf: Path, overrides: list[str], members: dict[str, str]) -> dict[str, Any]:
+def _mixed(conf: Path, asked: SourceList) -> dict[str, Any]:
     """Composes each source of a list by itself; its block `jsonl` goes to jsonl.sources."""
-    rest = [item for item in overrides if not re.match(r"[+~]*source[.=]", item)]
     # Before Hydra sees it: jsonl.sources.<name> may be set only once there is such a source.
-    values = _composed(conf, rest)
+    values = _composed(conf, asked.rest)
     sources, rules = {}, {}
-    for item in overrides:
-        named = re.match(r"[+~]*source\.([\w-]+)", item)
-        if named and named[1] not in members:
-            raise UserError(f"the override '{item}' is for a source that is not in the list.")
-    for name, preset in members.items():
-        own = [
-            re.sub(rf"source\.{re.escape(name)}\.", "source.", item, count=1)
-            for item in overrides
-            if re.match(rf"[+~]*source\.{re.escape(name)}\.", item)
-        ]
-        source = _composed(conf, [f"source={preset}", *own])["source"]
-        rules[name] = source.pop("jsonl", {}) if isinstance(source, dict) else {}
+    for name, preset in asked.presets.items():
+        source = _composed(conf, [f"source={preset}", *asked.own[name]]).get("source")
+        rules[name] = _own_rules(source)
         sources[name] = source
-    given = values["jsonl"].get("sources") or {}
-    for name, own_rules in given.items():
-        rules[name] = {**rules.get(name, {}), **own_rules}
     values["source"] = {"kind": "mix", "sources": sources}
-    values["jsonl"]["sources"] = {name: own for name, own in rules.items() if own}
+    jsonl = values.get("jsonl")
+    given = (jsonl.get("sources") or {}) if isinstance(jsonl, dict) else None
+    if isinstance(jsonl, dict) and isinstance(given, dict):
+        for name, own in given.items():
+            rules[name] = {**rules.get(name, {}), **own} if isinstance(own, dict) else own
+        jsonl["sources"] = {name: own for name, own in rules.items() if own != {}}
     return values
+
+
+def _own_rules(source: Any) -> dict[str, Any]:
+    """Takes the block `jsonl` out of a composed source: the rules that its preset asks for."""
+    if isinstance(source, dict) and isinstance(source.get("jsonl"), dict):
+        own: dict[str, Any] = source.pop("jsonl")
+        return own
+    return {}
 
 
 def _sets(override: str, key: str) -> bool:
@@ -157,6 +144,10 @@ def _settable(override: str) -> str:
     check, which names the key that was probably meant, where Hydra would advise to add it.
     """
     return f"++{override}" if re.match(r"[a-z_]+\.[\w.-]+=", override) else override
+
+
+def _refusal(overrides: list[str], error: Exception) -> UserError:
+    return UserError(f"conf/ and the overrides {overrides} do not compose: {_reason(error)}")
 
 
 def _reason(error: Exception) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 from tohum.errors import UserError
 from tohum.files import atomic_write, file_sha256, fresh, publish, write_json
 from tohum.formats.raw import RawFile, write_raw
-from tohum.sources.candidates import Candidate, sample, verified
 from tohum.sources.config import HubSource, MixSource, Source
 from tohum.sources.files import FilesSource, copy_files
-from tohum.sources.local import LocalSource, local_candidates
-from tohum.sources.packages import PackagesSource, package_candidates
+from tohum.sources.local import LocalSource, local_files
+from tohum.sources.offered_files import OfferedFile, sample, verified
+from tohum.sources.packages import PackagesSource, package_files
 from tohum.workdir import open_workdir, work_key
 
 log = logging.getLogger(__name__)
@@ -66,12 +66,12 @@ def _download_documents(source: Source, out: Path) -> None:
     """Writes files of this machine, each of them a document."""
     left_out: Counter[str] = Counter()
     if isinstance(source, PackagesSource):
-        candidates = package_candidates(source, left_out)
+        offered = package_files(source, left_out)
     elif isinstance(source, LocalSource):
-        candidates = local_candidates(source, left_out)
+        offered = local_files(source, left_out)
     else:
         raise TypeError(f"no download for {type(source).__name__}")
-    chosen = sample(candidates, source.max_bytes, left_out)
+    chosen = sample(offered, source.max_bytes, left_out)
     if not chosen:
         raise UserError(
             f"the source has no file to train on{_told(left_out)}. Check `source` in "
@@ -81,13 +81,13 @@ def _download_documents(source: Source, out: Path) -> None:
         finished = fresh(work / "raw")
         write_raw(finished, source.kind, _read(chosen), left_out)
         publish(finished, out)
-    total = sum(candidate.size for candidate in chosen)
+    total = sum(file.size for file in chosen)
     log.info("%d files, %.1f MB, each verified%s", len(chosen), total / 1e6, _told(left_out))
 
 
-def _read(candidates: list[Candidate]) -> Iterator[tuple[RawFile, bytes]]:
-    for candidate in candidates:
-        yield verified(candidate)
+def _read(offered: list[OfferedFile]) -> Iterator[tuple[RawFile, bytes]]:
+    for file in offered:
+        yield verified(file)
 
 
 def _told(left_out: Counter[str]) -> str:

@@ -7,6 +7,8 @@ nothing, and what an earlier process has done of a source is known by the number
 
 import hashlib
 import json
+import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +21,10 @@ from tohum.fields import Fields, Mapped, compile_fields
 from tohum.formats.outcomes import BROKEN, CORRUPT, NO_TEXT, UNDECODABLE
 from tohum.formats.raw import RawFile, read_raw
 from tohum.formats.records import shard_paths
-from tohum.readers import Block, Broken, Row, detect, read_blocks
+from tohum.readers import Broken, Row, RowBlock, detect, read_blocks
 
 UNIT_BYTES = 8 << 20
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -75,7 +78,7 @@ class FilesUnit:
 class RowsUnit:
     """A block of a data file; its rows are brought to records by the configured fields."""
 
-    block: Block
+    block: RowBlock
     fields: Fields
     file: str
     source: str
@@ -128,7 +131,7 @@ class RowsUnit:
 class RecordsUnit:
     """A block of records that an earlier step has written."""
 
-    block: Block
+    block: RowBlock
     source: str | None = None
 
     def candidates(self) -> Iterator[Candidate]:
@@ -156,11 +159,14 @@ def file_units(raw: Path, source: str | None) -> Iterator[FilesUnit]:
         yield FilesUnit(files, source)
 
 
-def row_units(raw: Path, rules: Jsonl, source: str | None, where: str) -> Iterator[RowsUnit]:
+def row_units(
+    raw: Path, rules: Jsonl, source: str | None, where: str, read: Counter[tuple[str, str]]
+) -> Iterator[RowsUnit]:
     """Yields the blocks of the data files in `raw`, each file checked against its SHA-256 first.
 
     Args:
         where: the key of the section with the rules, for messages.
+        read: counts what each file was read as: its format, its encoding, its delimiter.
 
     Raises:
         UserError: a file is damaged or of no known format, or its columns fit no record.
@@ -180,6 +186,8 @@ def row_units(raw: Path, rules: Jsonl, source: str | None, where: str) -> Iterat
             )
         name, given = entry["file"], facts.get("license")
         format = detect(path, rules.encoding, rules.delimiter)
+        log.info("%s: %s", name, "; ".join(format.notes))
+        read.update(format.facts().items())
         here, needed = _decided(fields, path) if format.format == "parquet" else (fields, None)
         for block in read_blocks(path, format, needed):
             yield RowsUnit(block, here, name, source or dataset or "files", dataset, given)
@@ -189,7 +197,7 @@ def _decided(fields: Fields, path: Path) -> tuple[Fields, set[tuple[str, ...]] |
     """Returns the mapping of a parquet file, whose rows all have its columns, and the paths that
     it needs; None is all of them.
     """
-    from tohum.readers.columns import column_names  # pyarrow, which workers seldom need
+    from tohum.readers.parquet import column_names  # pyarrow, which workers seldom need
 
     return fields.decide(column_names(path)) or (fields, None)
 

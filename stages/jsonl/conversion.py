@@ -16,7 +16,8 @@ from stages.jsonl.candidates import Unit, file_units, record_units, row_units
 from stages.jsonl.checks import check_lost, check_not_empty
 from stages.jsonl.config import Jsonl, rules_of
 from stages.jsonl.duplicates import find_duplicates
-from stages.jsonl.mixing import Member, mixed
+from stages.jsonl.members import Member
+from stages.jsonl.mixing import mixed
 from stages.jsonl.opt_out import OptOut, read_opt_out
 from stages.jsonl.preparing import Rulebook, prepare
 from stages.jsonl.writing import Origins, origins_of_shards, write_corpus
@@ -83,6 +84,7 @@ class Conversion:
         self.opt_out = opt_out
         self.work = work
         self.fetched: dict[str, Fetched] = {}
+        self.read: dict[str, Counter[tuple[str, str]]] = {}
 
     def run(self, out: Path) -> tuple[Totals, Origins]:
         """Writes shards and dropped.jsonl to `out`."""
@@ -95,12 +97,12 @@ class Conversion:
         members = [
             Member(raw.name, self._rules(raw).weight, self._prepare(raw)) for raw in self.raws
         ]
-        units = [unit for member in members for unit in member.units]
-        duplicates = find_duplicates(units, self.config.near_duplicates, self.work)
+        duplicates = find_duplicates(members, self.config.near_duplicates, self.work)
         earlier = [fetched.folder / "dropped.jsonl" for fetched in self.fetched.values()]
         totals, origins, dropped = write_corpus(
             mixed(members, duplicates), self.config, out, earlier
         )
+        totals.read = self.read
         for name, fetched in self.fetched.items():
             totals.dropped.update(fetched.totals.dropped)
             dropped.setdefault(name, Counter()).update(fetched.totals.dropped)
@@ -148,7 +150,8 @@ class Conversion:
             return record_units(self.fetched[raw.name].folder, label)
         if raw.holds_rows:
             where = f"jsonl.sources.{raw.name}" if raw.in_mix else "jsonl"
-            return row_units(raw.folder, rules, label, where)
+            read = self.read.setdefault(raw.name, Counter())
+            return row_units(raw.folder, rules, label, where, read)
         return file_units(raw.folder, label)
 
     def _check_lost(self, raw: RawMember, lost: Totals, kept: int, out: Path) -> None:

@@ -1,5 +1,6 @@
 """Which documents came before: equal ones by the SHA-1 of their text, near copies by MinHash.
 
+Only documents that are taken count: what a source's weight leaves out makes nothing a duplicate.
 The first one in the order of the sources stays. Memory is some bytes a document, whatever its size.
 """
 
@@ -11,6 +12,7 @@ from typing import Any
 import numpy
 
 from stages.jsonl.filters import DuplicateFinder
+from stages.jsonl.members import Member
 from stages.jsonl.prepared import KEPT, KEY, Prepared
 from tohum.files import fresh
 
@@ -21,7 +23,7 @@ class Duplicates:
 
     Attributes:
         again: (documents,) of bool: an equal one came before.
-        near: (documents that are kept and not `again`,): the number, among these, of the first
+        near: (documents that are taken and not `again`,): the number, among these, of the first
             document of its cluster; None where near copies are not looked for.
         firsts: the numbers of the clusters' first documents, ascending, ...
         first_keys: ... and their keys.
@@ -37,14 +39,14 @@ class Duplicates:
         return bytes(self.first_keys[numpy.searchsorted(self.firsts, number)]).hex()
 
 
-def find_duplicates(units: list[Path], similarity: float | None, work: Path) -> Duplicates:
-    """Finds the duplicates among the kept documents of the units; near copies from a Jaccard
+def find_duplicates(members: list[Member], similarity: float | None, work: Path) -> Duplicates:
+    """Finds the duplicates among the documents that are taken; near copies from a Jaccard
     `similarity` on.
     """
     finder = DuplicateFinder(work)
-    for unit in _read(units):
-        kept = numpy.flatnonzero(unit.documents["reason"] == KEPT)
-        finder.add(unit.documents["key"][kept].tobytes(), kept, len(unit.documents))
+    for member, unit in _units(members):
+        taken = numpy.flatnonzero(member.taken(unit))
+        finder.add(unit.documents["key"][taken].tobytes(), taken, len(unit.documents))
     bits = finder.find()
     again = numpy.unpackbits(bits, count=finder.rows, bitorder="little").astype(bool)
     empty = numpy.zeros(0, KEY)
@@ -54,30 +56,33 @@ def find_duplicates(units: list[Path], similarity: float | None, work: Path) -> 
     from tohum.cleaning.near_duplicates import find
 
     signatures = (
-        unit.signatures()[fresh_ones] for unit, _, fresh_ones in _first_documents(units, again)
+        unit.signatures()[first[unit.documents["reason"] == KEPT]]
+        for unit, first in _first_documents(members, again)
     )
     near = find(signatures, similarity, fresh(work / "near"))
     firsts = numpy.unique(near[near != numpy.arange(len(near))])
     keys = numpy.zeros(len(firsts), KEY)
     start = 0
-    for unit, kept, fresh_ones in _first_documents(units, again):
-        own = unit.documents["key"][kept][fresh_ones]
+    for unit, first in _first_documents(members, again):
+        own = unit.documents["key"][first]
         low, high = numpy.searchsorted(firsts, [start, start + len(own)])
         keys[low:high] = own[firsts[low:high] - start]
         start += len(own)
     return Duplicates(again, near, firsts, keys)
 
 
-def _read(units: list[Path]) -> Iterator[Prepared]:
-    return map(Prepared.read, units)
+def _units(members: list[Member]) -> Iterator[tuple[Member, Prepared]]:
+    for member in members:
+        for path in member.units:
+            yield member, Prepared.read(path)
 
 
 def _first_documents(
-    units: list[Path], again: numpy.ndarray[Any, Any]
-) -> Iterator[tuple[Prepared, numpy.ndarray[Any, Any], numpy.ndarray[Any, Any]]]:
-    """Yields each unit, which of its documents are kept, and which of those came first."""
+    members: list[Member], again: numpy.ndarray[Any, Any]
+) -> Iterator[tuple[Prepared, numpy.ndarray[Any, Any]]]:
+    """Yields each unit, and which of its documents are taken and the first of their kind."""
     row = 0
-    for unit in _read(units):
-        kept = unit.documents["reason"] == KEPT
-        yield unit, kept, ~again[row : row + len(kept)][kept]
-        row += len(kept)
+    for member, unit in _units(members):
+        taken = member.taken(unit)
+        yield unit, taken & ~again[row : row + len(taken)]
+        row += len(taken)

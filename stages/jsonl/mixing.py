@@ -1,15 +1,13 @@
 """The second pass: the documents of all sources, without those that came before, in one order.
 
-Each source is spread evenly over the corpus. A weight takes each of its documents so many times,
-and of a broken part those with the smallest keys; the second time on, a record says which `copy` it
-is.
+Each source is spread evenly over the corpus. A weight takes each of its documents so many times;
+the second time on, a record says which `copy` it is.
 """
 
 import heapq
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy
@@ -17,17 +15,9 @@ import orjson
 
 from stages.jsonl.duplicates import Duplicates
 from stages.jsonl.judging import dropped_line
+from stages.jsonl.members import Member
 from stages.jsonl.prepared import KEPT, Origin, Prepared
 from tohum.formats.outcomes import DUPLICATE, NEAR_DUPLICATE, NOT_SAMPLED
-
-
-@dataclass
-class Member:
-    """A prepared source: its units in order, and how often its documents are taken."""
-
-    name: str
-    weight: float
-    units: list[Path]
 
 
 class Document(NamedTuple):
@@ -47,14 +37,13 @@ class Document(NamedTuple):
 
 @dataclass
 class _Stream:
-    """One time that a member's documents are taken; `share` of them, by their keys.
+    """One time that a member's documents are taken.
 
     `row` and `number` are the first document's places in the arrays of Duplicates.
     """
 
     member: Member
     copy: int
-    share: float
     row: int
     number: int
     duplicates: Duplicates
@@ -67,26 +56,21 @@ class _Stream:
         row, number = self.row, self.number
         for path in self.member.units:
             unit = Prepared.read(path)
-            documents = unit.documents
-            kept = documents["reason"] == KEPT
-            again = self.duplicates.again[row : row + len(kept)] & kept
-            numbers = numpy.cumsum(kept & ~again) - 1 + number
+            again = self.duplicates.again[row : row + len(unit.documents)]
+            first = self.member.taken(unit) & ~again
+            numbers = numpy.cumsum(first) - 1 + number
             firsts = numbers.copy()
             if self.duplicates.near is not None:
-                fresh = kept & ~again
-                firsts[fresh] = self.duplicates.near[numbers[fresh]]
+                firsts[first] = self.duplicates.near[numbers[first]]
             yield unit, self._reasons(unit, again, firsts != numbers), firsts
-            row += len(kept)
-            number += int((kept & ~again).sum())
+            row += len(first)
+            number += int(first.sum())
 
     def _reasons(
         self, unit: Prepared, again: numpy.ndarray[Any, Any], near: numpy.ndarray[Any, Any]
     ) -> list[str]:
         reasons = numpy.array(unit.reasons, object)[unit.documents["reason"]]
-        if self.share < 1:
-            heads = numpy.frombuffer(unit.documents["key"].tobytes(), ">u8,V12")["f0"]
-            unwanted = heads >= min(self.share * 2.0**64, 2.0**64 - 1)
-            reasons[(reasons == "") & unwanted] = NOT_SAMPLED
+        reasons[(reasons == "") & ~self.member.taken(unit, self.copy)] = NOT_SAMPLED
         reasons[near] = NEAR_DUPLICATE
         reasons[again] = DUPLICATE
         listed: list[str] = reasons.tolist()
@@ -153,10 +137,8 @@ def _streams(members: list[Member], duplicates: Duplicates) -> Iterator[_Stream]
     row = number = 0
     for member in members:
         for copy in range(1, math.ceil(member.weight) + 1):
-            share = min(1.0, member.weight - (copy - 1))
-            yield _Stream(member, copy, share, row, number, duplicates)
+            yield _Stream(member, copy, row, number, duplicates)
         for path in member.units:
-            kept = Prepared.read(path).documents["reason"] == KEPT
-            again = duplicates.again[row : row + len(kept)]
-            row += len(kept)
-            number += int((kept & ~again).sum())
+            taken = member.taken(Prepared.read(path))
+            number += int((taken & ~duplicates.again[row : row + len(taken)]).sum())
+            row += len(taken)

@@ -1,10 +1,14 @@
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
-from tohum.dependencies import PROJECT, code_files, is_code
+from tohum.dependencies import CODE_SUFFIXES, PROJECT, code_files, is_code
 from tohum.errors import UserError
 
+JUNK = (".run.py.swp", ".#run.py", "#run.py#", "run.py~", "run.py.orig", ".DS_Store", "4913")
 DVC_YAML = """\
 stages:
   train:
@@ -40,9 +44,7 @@ def test_the_code_of_a_stage_is_what_dvc_yaml_lists_below_the_two_packages(proje
     assert listed(project) == expected
 
 
-@pytest.mark.parametrize(
-    "name", [".run.py.swp", ".#run.py", "#run.py#", "run.py~", "run.py.orig", ".DS_Store", "4913"]
-)
+@pytest.mark.parametrize("name", JUNK)
 def test_what_an_editor_leaves_is_not_code(project: Path, name: str) -> None:
     before = listed(project)
     (project / "stages/train" / name).write_text("x")
@@ -64,6 +66,19 @@ def test_code_that_is_not_there_is_refused_by_name(project: Path) -> None:
         code_files("lost", project)
 
 
-def test_every_table_of_the_project_counts() -> None:
-    tables = {path for path in (PROJECT / "tohum").rglob("*.npz") if ".venv" not in path.parts}
-    assert tables <= set(code_files("jsonl"))
+def test_dvc_hides_exactly_what_is_not_code(tmp_path: Path) -> None:
+    """.dvcignore is the same rule as is_code."""
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    shutil.copy(PROJECT / ".dvcignore", tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc" / "config").write_text("")
+    names = [*JUNK, "run.py", *(f"table{suffix}" for suffix in CODE_SUFFIXES)]
+    paths = [tmp_path / folder / name for folder in ("tohum/a", "tohum/a/b") for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    with Repo(str(tmp_path)) as repo:
+        hidden = {path for path in paths if repo.dvcignore.is_ignored_file(str(path))}
+        assert not repo.dvcignore.is_ignored_dir(str(tmp_path / "tohum/a/b"))
+    assert hidden == {path for path in paths if not is_code(path)}
+    assert len(hidden) == 2 * len(JUNK)

@@ -17,7 +17,7 @@ from tohum.fields.proposal import ROLE_KEYS, as_override, propose
 from tohum.fields.selectors import Empty, Getter, Unfit, follow, get_value, kind_of, paths_of
 
 KEYS = (*ROLE_KEYS, *PROVENANCE)
-MOST_PLANS = 10_000  # sets of columns that are remembered
+MOST_MAPPINGS = 10_000  # sets of columns that are remembered
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Mapped:
 
 
 @dataclass
-class Plan:
+class ColumnMapping:
     """How the rows with one set of columns become records."""
 
     each: str | None  # the list whose elements are records
@@ -52,7 +52,7 @@ class Fields:
     def __init__(self, given: dict[str, str], where: str) -> None:
         self.given = given
         self.where = where
-        self._plans: dict[tuple[str, ...], Plan | str] = {}
+        self._mappings: dict[tuple[str, ...], ColumnMapping | str] = {}
 
     def records(self, values: dict[str, Any]) -> list[Mapped]:
         """Returns the record of a row, or one for each element of its list.
@@ -61,17 +61,17 @@ class Fields:
             UserError: its columns can be read in several ways; the message has the choices.
         """
         columns = tuple(values)
-        plan = self._plans.get(columns)
-        if plan is None:
-            plan = self._plan(columns)
-        if isinstance(plan, str):
-            return [Mapped(problem=plan)]
-        if plan.each is None:
-            return [_record(plan, values, None)]
-        elements = values.get(plan.each) or follow(values, tuple(plan.each.split(".")))
+        mapping = self._mappings.get(columns)
+        if mapping is None:
+            mapping = self._mapping(columns)
+        if isinstance(mapping, str):
+            return [Mapped(problem=mapping)]
+        if mapping.each is None:
+            return [_record(mapping, values, None)]
+        elements = values.get(mapping.each) or follow(values, tuple(mapping.each.split(".")))
         if not isinstance(elements, list) or not elements:
-            return [Mapped(problem=f"no element in '{plan.each}'", empty=True)]
-        return [_record(plan, values, element) for element in elements]
+            return [Mapped(problem=f"no element in '{mapping.each}'", empty=True)]
+        return [_record(mapping, values, element) for element in elements]
 
     def decide(self, columns: tuple[str, ...]) -> "tuple[Fields, set[tuple[str, ...]]] | None":
         """Decides what is left open for rows of these columns, all of them; returns the mapping
@@ -88,7 +88,7 @@ class Fields:
             needed.add(steps + inner)
         return (Fields({**self.given, **fields}, self.where), needed) if fields else None
 
-    def _plan(self, columns: tuple[str, ...]) -> Plan | str:
+    def _mapping(self, columns: tuple[str, ...]) -> ColumnMapping | str:
         proposal = propose(columns, self.given)
         if proposal.choices:
             lines = "\n".join(f"  {as_override(self.where, each)}" for each in proposal.choices)
@@ -97,19 +97,19 @@ class Fields:
                 f"{proposal.reason}. Add the one that is meant to `overrides` in params.yaml:\n"
                 f"{lines}"
             )
-        plan = compile_plan(proposal.fields) if proposal.fields else proposal.reason
-        if len(self._plans) >= MOST_PLANS:
-            self._plans.clear()
-        self._plans[columns] = plan
-        return plan
+        mapping = compile_mapping(proposal.fields) if proposal.fields else proposal.reason
+        if len(self._mappings) >= MOST_MAPPINGS:
+            self._mappings.clear()
+        self._mappings[columns] = mapping
+        return mapping
 
 
-def _record(plan: Plan, row: dict[str, Any], element: Any) -> Mapped:
+def _record(mapping: ColumnMapping, row: dict[str, Any], element: Any) -> Mapped:
     mapped = Mapped()
     try:
-        for key, get in plan.provenance:
+        for key, get in mapping.provenance:
             setattr(mapped, key, _told(get(row, element)))
-        plan.fill(row, element, mapped)
+        mapping.fill(row, element, mapped)
     except Unfit as unfit:
         mapped.problem = str(unfit)
         mapped.empty = isinstance(unfit, Empty)
@@ -125,7 +125,7 @@ def _told(value: Any) -> str | None:
     return str(value) if isinstance(value, int | float) else None
 
 
-def compile_plan(fields: dict[str, str]) -> Plan:
+def compile_mapping(fields: dict[str, str]) -> ColumnMapping:
     """Turns a complete mapping into functions.
 
     Raises:
@@ -135,10 +135,12 @@ def compile_plan(fields: dict[str, str]) -> Plan:
     each = next((path.each for value in fields.values() for path in paths_of(value)
                  if path.each is not None), None)  # fmt: skip
     if "content" in fields:
-        return Plan(each, _fill_content(fields["content"]), provenance)
+        return ColumnMapping(each, _fill_content(fields["content"]), provenance)
     if "messages" in fields:
-        return Plan(each, _fill_messages(fields["messages"], fields.get("system")), provenance)
-    return Plan(each, _fill_pair(fields), provenance)
+        return ColumnMapping(
+            each, _fill_messages(fields["messages"], fields.get("system")), provenance
+        )
+    return ColumnMapping(each, _fill_pair(fields), provenance)
 
 
 def _fill_content(column: str) -> Callable[[dict[str, Any], Any, Mapped], None]:

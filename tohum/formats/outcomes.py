@@ -23,7 +23,8 @@ NOT_SAMPLED = "not sampled"
 @dataclass
 class Totals:
     """What a conversion made: the shards, the bytes of text in them, and the dropped documents by
-    reason, with the bytes of their texts where these are known.
+    reason, with the bytes of their texts where these are known; and by source how many of its data
+    files were read as what (a fact such as "encoding", and its value).
     """
 
     shards: list[Shard] = field(default_factory=list)
@@ -33,6 +34,7 @@ class Totals:
     copies: int = 0
     redacted: int = 0
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
+    read: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
 
     @property
     def documents(self) -> int:
@@ -55,8 +57,11 @@ class Totals:
         return self.dropped.total() - self.lost
 
     def metrics(self) -> dict[str, Any]:
-        """Returns the counts; documents less copies, filtered and lost ones add up to files."""
-        return {
+        """Returns the counts; documents less copies, filtered and lost ones add up to files.
+
+        `read` counts, by source, the data files of each format, encoding and delimiter.
+        """
+        counts: dict[str, Any] = {
             "files": self.files,
             "documents": self.documents,
             "copies": self.copies,
@@ -71,3 +76,13 @@ class Totals:
             },
             "sources": self.sources,
         }
+        if self.read:
+            counts["read"] = {name: _by_fact(found) for name, found in sorted(self.read.items())}
+        return counts
+
+
+def _by_fact(found: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    facts: dict[str, dict[str, int]] = {}
+    for (fact, value), files in sorted(found.items()):
+        facts.setdefault(fact, {})[value] = files
+    return facts

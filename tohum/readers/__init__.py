@@ -6,16 +6,16 @@ from pathlib import Path
 from tohum.readers.arrays import read_array
 from tohum.readers.detection import detect, is_data_file
 from tohum.readers.lines import read_lines
-from tohum.readers.rows import BLOCK_BYTES, Block, Broken, FileFormat, Row
+from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
 from tohum.readers.tables import read_table
 from tohum.readers.workbooks import read_workbook
 
 __all__ = [
     "BLOCK_BYTES",
-    "Block",
     "Broken",
     "FileFormat",
     "Row",
+    "RowBlock",
     "detect",
     "is_data_file",
     "read_blocks",
@@ -24,7 +24,7 @@ __all__ = [
 
 def read_blocks(
     path: Path, format: FileFormat, needed: Iterable[tuple[str, ...]] | None = None
-) -> Iterator[Block]:
+) -> Iterator[RowBlock]:
     """Yields a file in blocks of about BLOCK_BYTES of input, whose rows a worker may parse.
 
     Args:
@@ -44,7 +44,7 @@ def read_blocks(
         case "excel":
             return read_workbook(path, format)
         case "parquet":
-            from tohum.readers.columns import read_parquet  # pyarrow: 0.1 s in every worker
+            from tohum.readers.parquet import read_parquet  # pyarrow: 0.1 s in every worker
 
             return read_parquet(path, format, needed)
     raise ValueError(f"no reader of the format {format.format}")

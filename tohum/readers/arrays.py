@@ -18,7 +18,7 @@ import orjson
 from tohum.errors import UserError
 from tohum.readers.compression import read_chunks
 from tohum.readers.lines import kind_of, parse_again, transcode
-from tohum.readers.rows import BLOCK_BYTES, Block, Broken, FileFormat, Row
+from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
 
 LARGEST_TEXT = 1 << 30
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
@@ -60,7 +60,7 @@ def _parse(element: bytes, number: int) -> Row | Broken:
     return Broken(number, f"it is {kind_of(values)}, expected an object")
 
 
-def read_array(path: Path, format: FileFormat) -> Iterator[Block]:
+def read_array(path: Path, format: FileFormat) -> Iterator[RowBlock]:
     """Yields the blocks of a JSON file.
 
     Raises:
@@ -87,7 +87,7 @@ def _whole(path: Path, format: FileFormat) -> bytes:
     return bytes(content)
 
 
-def _cut(text: Buffer, content: bytes | None, path: Path) -> Iterator[Block]:
+def _cut(text: Buffer, content: bytes | None, path: Path) -> Iterator[RowBlock]:
     number, first = 1, 1
     places: array[int] = array("Q")
     for begin, end in find_elements(text, path):

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from tohum.errors import UserError
 from tohum.fields.names import ROLES, fold
-from tohum.readers.tables import SPACES, Lines, is_hint, parse_table
+from tohum.readers.rows import DELIMITERS
+from tohum.readers.table_lines import CUT_OFF, Lines, is_hint, parse_table
+from tohum.readers.tables import SPACES
 
-CANDIDATES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 AGREEMENT = 0.5  # of the rows have the width of the header, or it is no header
 ROWS = 1000
-CUT_OFF = "not CSV: unexpected end of data"
 LONGEST_NAME = 80  # characters; a column is not called by a sentence
 VALUE = re.compile(r"[-+]?\d[\d.,:/ -]*|https?://.*|true|false", re.I | re.S)
 SENTENCE = re.compile(r".*[?!]|.*\s\S+\.", re.S)
@@ -39,7 +39,7 @@ def find_delimiter(lines: Lines, path: Path) -> tuple[str | None, bool, list[str
         UserError: several would do, none does, or there is no header.
     """
     hint = lines[0][4] if lines and is_hint(lines[0]) else None
-    trials = [_try(lines, delimiter) for delimiter in ([hint] if hint else CANDIDATES)]
+    trials = [_try(lines, delimiter) for delimiter in ([hint] if hint else DELIMITERS)]
     wide = [trial for trial in trials if len(trial.header) > 1]
     if not wide:
         check_header(trials[0].header, path)
@@ -63,13 +63,42 @@ def find_delimiter(lines: Lines, path: Path) -> tuple[str | None, bool, list[str
         f"delimiter {_named(best.delimiter)}: by {reason}; {best.agreement:.1%} of its first "
         f"{best.rows} rows have its {len(best.header)} cells"
     ]
-    if not best.quoted:
-        notes.append("quotes are letters: as quotes around a cell they would break rows")
-    return best.delimiter, best.quoted, notes
+    return best.delimiter, best.quoted, notes + _quotes(best)
+
+
+def check_delimiter(lines: Lines, delimiter: str, path: Path) -> tuple[bool, list[str]]:
+    """Returns whether quotes mean anything in a table whose delimiter was named, and notes.
+
+    The first line is taken for a header, whatever it looks like.
+
+    Raises:
+        UserError: it is not one character, or the header has none of it and is parted by another.
+    """
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise UserError(
+            f"jsonl.delimiter is {delimiter!r}, expected one character, not a quote or a line end."
+        )
+    trial = _try(lines, delimiter)
+    if len(trial.header) <= 1:
+        others = [_try(lines, other) for other in DELIMITERS if other != delimiter]
+        fitting = [each for each in others if len(each.header) > 1 and each.agreement == 1]
+        if fitting and fitting[0].rows:
+            raise UserError(
+                f"{path}: jsonl.delimiter is {delimiter!r}, which its header has none of; "
+                f"{_named(fitting[0].delimiter)} parts all of its rows. Name that one, or none "
+                "(null) to have it found for each file."
+            )
+    return trial.quoted, [f"delimiter {delimiter!r}: named", *_quotes(trial)]
+
+
+def _quotes(trial: Trial) -> list[str]:
+    if trial.quoted:
+        return []
+    return ["quotes are letters: as quotes around a cell they would break rows"]
 
 
 def _named(delimiter: str) -> str:
-    return f"{delimiter!r} ({CANDIDATES.get(delimiter, 'sep=')})"
+    return f"{delimiter!r} ({DELIMITERS.get(delimiter, 'sep=')})"
 
 
 def _try(lines: Lines, delimiter: str) -> Trial:
@@ -84,8 +113,9 @@ def _try(lines: Lines, delimiter: str) -> Trial:
 def _measure(lines: Lines, delimiter: str, quoted: bool) -> Trial:
     parsed = (cells for _, cells, _ in parse_table([lines], delimiter, quoted))
     rows = list(itertools.islice(parsed, ROWS + 1))
-    if CUT_OFF in rows[1:]:  # the sample may end in a row, or a quote is never closed
-        del rows[rows.index(CUT_OFF) :]
+    cut_off = f"not CSV: {CUT_OFF}"
+    if cut_off in rows[1:]:  # the sample may end in a row, or a quote is never closed
+        del rows[rows.index(cut_off) :]
     header = _width(rows[0]) if rows and isinstance(rows[0], list) else []
     same = sum(isinstance(row, list) and len(_width(row)) <= len(header) for row in rows[1:])
     narrow = sum(isinstance(row, list) and len(row) < len(header) for row in rows[1:])

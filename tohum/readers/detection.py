@@ -9,11 +9,11 @@ from pathlib import Path
 from tohum.errors import UserError
 from tohum.readers import compression as compressions
 from tohum.readers.compression import find_compression, read_chunks
-from tohum.readers.delimiters import find_delimiter
-from tohum.readers.encodings import find_encoding
+from tohum.readers.delimiters import check_delimiter, find_delimiter
+from tohum.readers.encodings import find_encoding, find_mark
 from tohum.readers.lines import WIDE, transcode
 from tohum.readers.rows import FileFormat
-from tohum.readers.tables import Lines, decode_chunks
+from tohum.readers.table_lines import Lines, decode_chunks
 from tohum.readers.workbooks import MAGIC as WORKBOOK_MAGIC
 from tohum.readers.workbooks import SUFFIXES as WORKBOOKS
 from tohum.readers.workbooks import describe_sheets
@@ -82,17 +82,18 @@ def detect(path: Path, encoding: str | None = None, delimiter: str | None = None
         notes.append(note)
     else:
         encoding = _named(encoding)
+        _check_mark(start, encoding, path)
+        notes.append(f"encoding {encoding}: named")
     if name == "json" and _is_lines(start, encoding):
         name, notes[0] = "jsonl", "format jsonl: its name says json, but each line is an object"
     if name not in ("csv", "tsv"):
         return FileFormat(name, compression, encoding, None, notes)
+    sample = _first_lines(path, compression, encoding)
     if delimiter is None:
-        sample = _first_lines(path, compression, encoding)
-        delimiter, quoted, told = find_delimiter(sample, path)
-        return FileFormat(name, compression, encoding, delimiter, notes + told, quoted)
-    if len(delimiter) != 1:
-        raise UserError(f"jsonl.delimiter is {delimiter!r}, expected one character.")
-    return FileFormat(name, compression, encoding, delimiter, notes)
+        delimiter, quoted, found = find_delimiter(sample, path)
+    else:
+        quoted, found = check_delimiter(sample, delimiter, path)
+    return FileFormat(name, compression, encoding, delimiter, notes + found, quoted)
 
 
 def _format(path: Path, suffix: str, start: bytes) -> str:
@@ -150,6 +151,23 @@ def _named(encoding: str) -> str:
             f"jsonl.encoding is '{encoding}', which is no encoding of text. Known are utf-8, "
             "cp1254, cp1252, iso-8859-9, utf-16 and the others of Python."
         ) from None
+
+
+def _check_mark(start: bytes, encoding: str, path: Path) -> None:
+    """Refuses an encoding that the byte order mark contradicts.
+
+    Raises:
+        UserError: the file begins with the mark of another.
+    """
+    mark = find_mark(start)
+    if mark and not encoding.replace("-", "").startswith(
+        mark.removesuffix("-sig").replace("-", "")
+    ):
+        raise UserError(
+            f"{path} begins with the byte order mark of {mark}, and jsonl.encoding is {encoding}. "
+            "Name none (null) to have it found for each file; in a list of sources "
+            "jsonl.sources.<name>.encoding is for one of them."
+        )
 
 
 def _limited(path: Path, compression: str | None, limit: int | None) -> Iterator[bytes]:

@@ -17,10 +17,10 @@ import numpy
 import orjson
 
 from tohum.readers.compression import read_chunks
-from tohum.readers.rows import BLOCK_BYTES, Block, Broken, FileFormat, Row
+from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
 
 WIDE = ("utf-16", "utf-32")
-ERRORS = {"utf-16": "surrogatepass", "utf-32": "replace"}  # of the others: surrogateescape
+ERRORS = {"utf-16": "surrogatepass", "utf-32": "tohum.lone"}  # of the others: surrogateescape
 
 
 @dataclass
@@ -53,7 +53,7 @@ class LineBytes:
         return parse_lines(io.BytesIO(self.lines), self.number, self.encoding)
 
 
-def read_lines(path: Path, format: FileFormat) -> Iterator[Block]:
+def read_lines(path: Path, format: FileFormat) -> Iterator[RowBlock]:
     """Yields the blocks of a JSONL file.
 
     Raises:
@@ -110,6 +110,15 @@ def _whole_lines(file: IO[bytes], content: bytes) -> tuple[int, int]:
             return size + end, 1
         size += len(piece)
     return size, 1
+
+
+def _lone(error: UnicodeError) -> tuple[str, int]:
+    """Replaces what is not a character by half of a surrogate pair, which is not valid UTF-8."""
+    assert isinstance(error, UnicodeDecodeError)
+    return "\udcff", error.end
+
+
+codecs.register_error("tohum.lone", _lone)
 
 
 def transcode(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 BLOCK_BYTES = 8 << 20
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 
 
 @dataclass(slots=True)
@@ -46,8 +47,22 @@ class FileFormat:
     notes: list[str] = field(default_factory=list)
     quoted: bool = True
 
+    def facts(self) -> dict[str, str]:
+        """Returns what was found in words that do not depend on the file: its format, of text the
+        encoding, of a table the delimiter and, where they are letters, the quotes.
+        """
+        facts = {"format": self.format}
+        if self.format not in ("parquet", "excel"):
+            facts["encoding"] = self.encoding
+        if self.format in ("csv", "tsv"):
+            mark = self.delimiter
+            facts["delimiter"] = DELIMITERS.get(mark, mark) if mark else "a single column"
+            if not self.quoted:
+                facts["quotes"] = "letters"
+        return facts
 
-class Block(Protocol):
+
+class RowBlock(Protocol):
     """A piece of a file: the number of its first row (or line), and its rows."""
 
     number: int

@@ -14,7 +14,7 @@ from typing import Any
 
 from tohum.errors import UserError
 from tohum.readers.delimiters import check_header
-from tohum.readers.rows import BLOCK_BYTES, Block, FileFormat
+from tohum.readers.rows import BLOCK_BYTES, FileFormat, RowBlock
 from tohum.readers.tables import TableRows, read_header
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
@@ -33,7 +33,7 @@ def describe_sheets(path: Path) -> str:
     return f"sheets: {told}" + (f", and {len(hidden)} hidden" if hidden else "")
 
 
-def read_workbook(path: Path, format: FileFormat) -> Iterator[Block]:
+def read_workbook(path: Path, format: FileFormat) -> Iterator[RowBlock]:
     """Yields the rows of a workbook in blocks; their numbers are those that Excel shows.
 
     Raises:

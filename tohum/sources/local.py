@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tohum.config.sections import limits
 from tohum.errors import UserError
-from tohum.sources.candidates import Candidate
 from tohum.sources.gitignore import Pattern, parse, verdict
+from tohum.sources.offered_files import OfferedFile
 from tohum.workdir import project_root
 
 BINARY_SNIFF_BYTES = 8192  # git looks for a NUL in as many
@@ -35,7 +35,7 @@ class LocalSource:
     max_bytes: int = limits(minimum=1)
 
 
-def local_candidates(source: LocalSource, left_out: Counter[str]) -> list[Candidate]:
+def local_files(source: LocalSource, left_out: Counter[str]) -> list[OfferedFile]:
     """Lists the text files of the folder and counts the others by reason.
 
     Raises:
@@ -47,15 +47,15 @@ def local_candidates(source: LocalSource, left_out: Counter[str]) -> list[Candid
             f"source.path is {source.path!r}, and there is no folder {root}. Give the folder of "
             "your files."
         )
-    candidates = []
+    offered = []
     excluded = (("", parse([".git/", *source.exclude])),)
     for path in _walk(root, "", excluded, left_out):
         reason, content = _inspect(root / path, source)
         if reason:
             left_out[reason] += 1
             continue
-        candidates.append(
-            Candidate(
+        offered.append(
+            OfferedFile(
                 location=root / path,
                 path=path,
                 repo=root.name,
@@ -66,7 +66,7 @@ def local_candidates(source: LocalSource, left_out: Counter[str]) -> list[Candid
                 remedy="It changed while it was being read: run `dvc repro` again.",
             )
         )
-    return candidates
+    return offered
 
 
 def _walk(root: Path, folder: str, ignores: Ignores, left_out: Counter[str]) -> Iterator[str]:

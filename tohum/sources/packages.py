@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from tohum.config.sections import limits
 from tohum.errors import UserError
 from tohum.licenses import expression
-from tohum.sources.candidates import Candidate
 from tohum.sources.gitignore import Patterns
+from tohum.sources.offered_files import OfferedFile
 
 INSTALL = "python -m pip install -c constraints.txt -e ."
 
@@ -34,7 +34,7 @@ class PackagesSource:
     max_bytes: int = limits(minimum=1)
 
 
-def package_candidates(source: PackagesSource, left_out: Counter[str]) -> list[Candidate]:
+def package_files(source: PackagesSource, left_out: Counter[str]) -> list[OfferedFile]:
     """Lists the files of the pinned packages, in no particular order.
 
     Raises:
@@ -42,15 +42,15 @@ def package_candidates(source: PackagesSource, left_out: Counter[str]) -> list[C
             no RECORD.
     """
     excluded = Patterns(source.exclude)
-    candidates = []
+    offered = []
     for pin in source.packages:
         distribution = _installed(pin)
-        for candidate in _recorded_files(distribution, pin, tuple(source.suffixes)):
-            if excluded.cover(candidate.path):
+        for file in _recorded_files(distribution, pin, tuple(source.suffixes)):
+            if excluded.cover(file.path):
                 left_out["excluded by pattern"] += 1
             else:
-                candidates.append(candidate)
-    return candidates
+                offered.append(file)
+    return offered
 
 
 def _installed(pin: str) -> Distribution:
@@ -84,7 +84,7 @@ def _installed(pin: str) -> Distribution:
 
 def _recorded_files(
     distribution: Distribution, pin: str, suffixes: tuple[str, ...]
-) -> list[Candidate]:
+) -> list[OfferedFile]:
     # Not Distribution.files: from Python 3.12 on it leaves out a file that is missing.
     record = distribution.read_text("RECORD")
     if record is None:
@@ -94,7 +94,7 @@ def _recorded_files(
         )
     license_name = _license(distribution)
     remedy = f"Reinstall it: python -m pip install --force-reinstall --no-deps {pin}"
-    candidates = []
+    offered = []
     for path, digest, size in csv.reader(record.splitlines()):
         file = PurePosixPath(path)
         if file.suffix not in suffixes or not digest or ".." in file.parts:
@@ -102,8 +102,8 @@ def _recorded_files(
         mode, _, value = digest.partition("=")
         if mode != "sha256":
             raise UserError(f"{pin}: RECORD gives {file} a {mode} hash, expected sha256. {remedy}")
-        candidates.append(
-            Candidate(
+        offered.append(
+            OfferedFile(
                 location=Path(str(distribution.locate_file(path))),
                 path=path,
                 repo=pin,
@@ -114,7 +114,7 @@ def _recorded_files(
                 remedy=remedy,
             )
         )
-    return candidates
+    return offered
 
 
 def _license(distribution: Distribution) -> str | None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from stages.compose.checking import SECTIONS, check
 from stages.compose.composition import compose, read_overrides, write_lock_file
@@ -110,7 +112,11 @@ def test_a_value_override_wins_over_the_preset_in_any_order() -> None:
         (["+model.zzz=3"], "unknown key 'model.zzz'. Known: architecture, hidden_size,"),
         (["source.path=/home/me"], "unknown key 'source.path'."),
         (["+trains.steps=3"], "unknown section 'trains'. Did you mean 'train'?"),
-        (["~model"], "the section 'model' is missing"),
+        *(([f"~{name}"], f"the section '{name}' is missing") for name in ("source", *SECTIONS)),
+        (["source=tiny", "~source"], "the section 'source' is missing"),
+        (["source=[tiny]", "~source"], "the section 'source' is missing"),
+        (["source.jsonl=3"], "unknown key 'source.jsonl'"),
+        (["jsonl.sources=[1]"], "conf/ and the overrides"),
         (["~model.num_layers"], "model.num_layers has no value"),
         (["source=local"], "source.path has no value: give it one"),
         (["source.kind=web"], "source.kind is 'web', allowed: packages, local, files, hub, mix."),
@@ -336,6 +342,21 @@ def test_a_list_of_sources_is_a_mix_of_presets_with_names() -> None:
     assert (qa.min_bytes, qa.weight) == (1, 2.5), "what its preset says, and the override"
 
 
+@pytest.mark.parametrize(
+    ("overrides", "last"),
+    [
+        (["source=[tiny]", "source=packages"], "source=packages"),
+        (["source=packages", "source=[tiny]"], "source=[tiny]"),
+        (["source=[packages]", "source=[tiny]"], "source=[tiny]"),
+        (["source=packages", "source=tiny"], "source=tiny"),
+        (["source=[ tiny , 'qa:packages' ]"], "source=[tiny,qa:packages]"),
+        (["train.steps=5", "train.steps=6"], "train.steps=6"),
+    ],
+)
+def test_the_last_of_two_overrides_wins(overrides: list[str], last: str) -> None:
+    assert compose(CONF, overrides) == compose(CONF, [last])
+
+
 def test_an_override_beats_what_a_source_preset_says_of_jsonl() -> None:
     files = ["source=files", "source.paths=[a.csv]"]
     assert compose(CONF, files)["jsonl"]["min_bytes"] == 1
@@ -348,7 +369,7 @@ def test_an_override_beats_what_a_source_preset_says_of_jsonl() -> None:
         (["source=[packages,qa:files]"], "source.qa.paths has no value"),
         (["source=[packages,nothing]"], "conf/ and the overrides"),
         (["source=[packages,packages]"], "source=[packages,packages]: 'packages' is there twice"),
-        (["source=[a b:local]"], "source=[a b:local]: 'a b' is no name"),
+        (["source=[a b:local]"], "source=[a b:local]: 'a b' is not a name"),
         (["source=[]"], "the source is a list of none"),
         (["source=[tiny]", "source.tyni.kind=hub"], "the override 'source.tyni.kind=hub' is for a"),
         (
@@ -370,7 +391,65 @@ def test_an_override_beats_what_a_source_preset_says_of_jsonl() -> None:
         ),
         (["jsonl.redact=[names]"], "jsonl.redact has 'names', allowed: secrets, emails"),
         (["source.kind=mix"], "the source is a list of none"),
+        (
+            ["source=[tiny]", "jsonl.sources.tiny=null"],
+            "jsonl.sources.tiny is None, expected a map",
+        ),
+        (["source=[tiny]", "jsonl.sources.tiny=[1]"], "jsonl.sources.tiny is [1], expected a map"),
+        (["jsonl.sources=3"], "jsonl.sources is 3, expected"),
+        (["source=[tiny]", "jsonl.sources=3"], "jsonl.sources is 3, expected"),
+        (["source=[tiny]", "~jsonl"], "the section 'jsonl' is missing"),
+        (
+            ["source=[tiny]", "source.tiny=3"],
+            "the override 'source.tiny=3' replaces a whole source",
+        ),
+        (["source=[tiny]", "~source.tiny"], "the override '~source.tiny' replaces a whole source"),
+        (["+source=[tiny]"], "the override '+source=[tiny]' adds to the source"),
+        (["source=[tiny,null]"], "source=[tiny,null]: 'None' is not a name"),
+        (["source=[{a: tiny}]"], "source=[{a: tiny}]: '{'a': 'tiny'}' is not a name"),
     ],
 )
 def test_a_list_that_can_not_be_is_refused(overrides: list[str], told: str) -> None:
     assert refusal(overrides).startswith(told)
+
+
+NAMES = sorted({name for preset in PRESETS for name in (preset.parent.name, *preset.parts[1:])})
+GROUPS = sorted({preset.parent.name for preset in PRESETS})
+LISTS = st.lists(st.sampled_from([*NAMES, "a:tiny", "a:", "null", "[x]", "{a: 1}", "'q:tiny'"]))
+KEYS = """
+jsonl.sources jsonl.sources.tiny jsonl.sources.tiny.weight jsonl.fields jsonl.0
+source.max_bytes source.tiny source.tiny.max_bytes source.jsonl source.jsonl.min_bytes
+source.kind source.sources.a train train.steps model.hidden_size tokenizer.vocab_size.x x x.y
+"""
+VALUES = """
+null 3 1e400 nan [] [null] [a,{b:1}] {a:1} {null:1} '' ??? choice(1,2)
+${model.hidden_size} ${model} ${source} ${x.y} ${model.
+"""
+GROUP_VALUES = st.one_of(
+    st.sampled_from([*NAMES, "null", "nothing"]),
+    LISTS.map(lambda names: f"[{','.join(names[:3])}]"),
+)
+
+
+@st.composite
+def any_override(draw: st.DrawFn) -> str:
+    prefix = draw(st.sampled_from(["", "", "", "+", "++", "~"]))
+    if draw(st.booleans()):
+        key, value = draw(st.sampled_from([*GROUPS, "source", "source@x"])), draw(GROUP_VALUES)
+    else:
+        key = draw(st.sampled_from(KEYS.split()))
+        value = draw(st.sampled_from([*VALUES.split(), ""]))
+    return prefix + key + ("" if prefix == "~" and draw(st.booleans()) else f"={value}")
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.lists(any_override(), min_size=1, max_size=3))
+@example(["model=[a,{b: 1}]"])
+@example(["+train=[laptop,null]"])
+@example(["tokenizer=[3]"])
+@example(["source=[tiny]", "jsonl.sources.tiny=null"])
+def test_any_overrides_end_in_a_configuration_or_a_message(overrides: list[str]) -> None:
+    try:
+        check(compose(CONF, overrides))
+    except UserError as refused:
+        assert str(refused)

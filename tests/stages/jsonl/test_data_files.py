@@ -120,6 +120,32 @@ def test_an_excel_export_of_turkish_text(project: Project, encoding: str) -> Non
     ]
 
 
+def test_what_each_file_was_read_as_is_logged_and_counted(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    polish = "pytanie;answer\nKto późno przyjeżdża?;Każdy, kto się dziś spóźnił, więc ty też\n"
+    project.write("in/a.csv", SORU.encode("cp1254"))
+    project.write("in/b.tsv", "soru\tcevap\nne?\tşu\n")
+    project.write("in/c.csv", polish.replace("pytanie", "soru").encode("cp1250"))
+    project.write("in/d.jsonl", lines({"soru": "ne?", "cevap": "bu"}))
+    with caplog.at_level("INFO"):
+        records = project.convert()
+    assert exchanges(records)[-2][1].startswith("Każdy, kto się dziś spóźnił")
+    assert project.counts()["read"] == {
+        "files": {
+            "delimiter": {"semicolon": 2, "tab": 1},
+            "encoding": {"cp1250": 1, "cp1254": 1, "utf-8": 2},
+            "format": {"csv": 2, "jsonl": 1, "tsv": 1},
+        }
+    }
+    logged = [each.getMessage() for each in caplog.records if ": format " in each.getMessage()]
+    assert len(logged) == 4
+    assert "encoding cp1250: not UTF-8" in logged[2] and "fit Polish" in logged[2]
+    before = project.metrics.read_bytes()
+    project.convert(workers=2)
+    assert project.metrics.read_bytes() == before
+
+
 def test_every_format_gives_the_same_documents(project: Project) -> None:
     rows = [{"text": f"belge {number}\nğüşiöç", "path": f"{number}.txt"} for number in range(5)]
     project.write("in/a.jsonl", lines(*rows))
@@ -288,6 +314,8 @@ def test_sources_are_mixed_each_with_its_own_rules_and_counted(project: Project)
     }
     assert counts["bytes"] == sum(count["bytes"] for count in counts["sources"].values())
     assert (counts["files"], counts["documents"], counts["copies"]) == (4, 6, 2)
+    assert counts["read"]["qa"]["encoding"] == {"utf-8": 1}
+    assert set(counts["read"]) == {"qa"}
     manifest = json.loads((project.out / "manifest.json").read_text())
     assert set(manifest["sources"]) == {"code", "qa"}
     assert {name: count["documents"] for name, count in manifest["licenses"].items()} == {

@@ -1,15 +1,20 @@
+import hashlib
 import json
+import tempfile
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stages.jsonl.candidates import Candidate
 from stages.jsonl.duplicates import find_duplicates
 from stages.jsonl.judging import Judge
-from stages.jsonl.mixing import Document, Member, mixed
+from stages.jsonl.members import Member
+from stages.jsonl.mixing import Document, mixed
 from stages.jsonl.opt_out import OptOut
 from stages.jsonl.prepared import write_prepared
 from tests.tiny import rules
@@ -43,8 +48,7 @@ def member(folder: Path, name: str, texts: list[str], weight: float = 1, unit: i
 
 
 def mix(folder: Path, members: list[Member], similarity: float | None = None) -> list[Document]:
-    units = [unit for member in members for unit in member.units]
-    return list(mixed(members, find_duplicates(units, similarity, folder)))
+    return list(mixed(members, find_duplicates(members, similarity, folder)))
 
 
 def contents(documents: list[Document]) -> list[str]:
@@ -132,6 +136,78 @@ def test_an_equal_document_of_a_later_source_is_a_duplicate(tmp_path: Path) -> N
     assert sorted(contents(documents)) == ["one", "three", "two"]
     (dropped,) = [document for document in documents if document.reason]
     assert (dropped.member, dropped.reason) == ("b", "duplicate")
+
+
+@pytest.mark.parametrize("similarity", [None, 0.7])
+@pytest.mark.parametrize("names", ["ab", "ba", "abc", "bca"])
+def test_what_a_weight_leaves_out_makes_nothing_a_duplicate(
+    tmp_path: Path, names: str, similarity: float | None
+) -> None:
+    texts = [f"{name} {TEXT[:40]}" for name in numbered("t", 200)]
+    weights = {"a": 0.1, "b": 1, "c": 0.5}
+    sources = [member(tmp_path, name, texts, weights[name]) for name in names]
+    documents = mix(tmp_path, sources, similarity)
+    assert len(contents(documents)) == 200
+    assert set(contents(documents)) == set(texts)
+    assert len(documents) == 200 * len(names)
+
+
+def test_a_near_copy_of_what_is_not_sampled_stays(tmp_path: Path) -> None:
+    """Near copies have keys that differ, so that a weight takes some and not others."""
+    texts = [TEXT.replace(f"word{number} ", "other ") for number in range(40)]
+    for name, weight in (("a", 0.1), ("b", 0.5), ("c", 1.0)):
+        documents = mix(tmp_path, [member(tmp_path, name, texts, weight)], 0.7)
+        counts = Counter(document.reason for document in documents)
+        assert counts[""] == 1, "the first that is taken stays, whichever it is"
+        assert counts["near duplicate"] + counts["not sampled"] == 39
+        for document in documents:
+            if document.reason == "near duplicate":
+                [stayed] = [json.loads(each.line)["id"] for each in documents if not each.reason]
+                assert json.loads(document.line)["detail"] == stayed
+
+
+SOURCES = st.lists(
+    st.tuples(
+        st.lists(st.sampled_from(numbered("t", 12)), max_size=14),
+        st.sampled_from([0.1, 0.5, 1, 1.5, 2, 3]),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+def expected(sources: list[tuple[list[str], float]]) -> Counter[str]:
+    """The corpus by the rule itself: the first source that takes a text says how often it stands
+    there.
+    """
+    corpus: Counter[str] = Counter()
+    for texts, weight in sources:
+        for text in dict.fromkeys(texts):
+            head = int.from_bytes(hashlib.sha1(text.encode()).digest()[:8]) / 2**64
+            copies = int(weight) + (head < weight % 1)
+            if text not in corpus and copies:
+                corpus[text] = copies
+    return corpus
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(SOURCES)
+def test_the_first_source_that_takes_a_text_decides_how_often_it_is_there(
+    sources: list[tuple[list[str], float]],
+) -> None:
+    found = []
+    for similarity in (None, 0.99):
+        with tempfile.TemporaryDirectory() as folder:
+            members = [
+                member(Path(folder), str(number), texts, weight, 5)
+                for number, (texts, weight) in enumerate(sources)
+            ]
+            documents = mix(Path(folder), members, similarity)
+        found.append(Counter(contents(documents)))
+        assert len(documents) - sum(document.copy > 1 for document in documents) == sum(
+            len(texts) for texts, _ in sources
+        )
+    assert found[0] == found[1] == expected(sources)
 
 
 def test_a_near_copy_is_dropped_and_says_of_which(tmp_path: Path) -> None:

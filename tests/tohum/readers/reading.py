@@ -4,10 +4,10 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from tohum.readers import Block, Broken, FileFormat, Row, detect, read_blocks
+from tohum.readers import Broken, FileFormat, Row, RowBlock, detect, read_blocks
 
 
-def blocks_of(path: Path, **named: str) -> list[Block]:
+def blocks_of(path: Path, **named: str) -> list[RowBlock]:
     """The blocks of a file, each through a pickle, as it goes to another process."""
     format = detect(path, **named)
     return [pickle.loads(pickle.dumps(block)) for block in read_blocks(path, format)]

@@ -10,8 +10,8 @@ import pytest
 from tohum.errors import UserError
 from tohum.fields import compile_fields
 from tohum.readers import Broken, detect, read_blocks
-from tohum.readers.columns import column_names
 from tohum.readers.leaves import find_leaves
+from tohum.readers.parquet import column_names
 
 ROWS: list[dict[str, Any]] = [
     {

@@ -1,6 +1,7 @@
 import csv
 import gzip
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from tests.tohum.readers.reading import blocks_of, broken_of, found, rows_of, values_of, write
 from tohum.errors import UserError
 from tohum.readers import Broken, Row, detect
+from tohum.readers.table_lines import Lines, parse_table
 
 QUESTIONS = [
     {"Soru": "Işık hızı nedir?", "Cevap": 'Saniyede\n299.792 km; "boşlukta"'},
@@ -114,6 +116,85 @@ def test_a_quote_that_never_ends_costs_its_own_row_only_in_a_file_of_many_chunks
     assert len(rows_of(path)) == 50_000
 
 
+class CountedLines(Lines):
+    """Lines that count how often one of them is asked for."""
+
+    asked = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in super().__iter__():
+            CountedLines.asked += 1
+            yield line
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        CountedLines.asked += 1 if isinstance(found, str) else len(found)
+        return found
+
+
+@pytest.mark.parametrize(
+    "line", ['"q"z;1', 'x";"', '"never ends', '""" odd', '"q"z;1\n"', 'a;b\n"x', '"x;\ny;\nz;"w']
+)
+def test_broken_rows_cost_time_in_proportion_to_their_number(line: str) -> None:
+    asked = []
+    for count in (500, 1000):
+        CountedLines.asked = 0
+        lines = f"{line}\n".splitlines(keepends=True) * count
+        chunks = [CountedLines(lines[start : start + 64]) for start in range(0, len(lines), 64)]
+        list(parse_table(chunks, ";"))
+        asked.append(CountedLines.asked / len(lines))
+    assert max(asked) <= 5, "of which two are to add up their lengths"
+
+
+def rows_one_by_one(lines: list[str], quoting: Any) -> list[tuple[int, list[str] | None]]:
+    """Rows as the parser has them, read anew from the line after the first one of a broken row."""
+    found: list[tuple[int, list[str] | None]] = []
+    number = 0
+    while number < len(lines):
+        reader = csv.reader(lines[number:], delimiter=";", quoting=quoting, strict=True)
+        try:
+            found.append((number + 1, next(reader)))
+            number += reader.line_num
+        except csv.Error:
+            found.append((number + 1, None))
+            number += 1
+    return [(number, cells) for number, cells in found if cells is None or any(cells)]
+
+
+PIECES = st.lists(st.sampled_from(['"', '""', ";", "a", "\r"]), max_size=6).map("".join)
+
+
+@given(st.lists(PIECES.map(lambda text: text.rstrip("\r") + "\n"), max_size=12), st.integers(1, 4))
+@settings(derandomize=True, deadline=None)
+def test_what_follows_a_broken_row_is_what_the_parser_reads_from_there_on(
+    lines: list[str], size: int
+) -> None:
+    for quoted in (True, False):
+        chunks = [Lines(lines[start : start + size]) for start in range(0, len(lines), size)]
+        rows = [
+            (number, None if isinstance(cells, str) else cells)
+            for number, cells, _ in parse_table(chunks, ";", quoted)
+        ]
+        assert rows == rows_one_by_one(lines, csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+
+
+@pytest.mark.parametrize("broken", ['"never ends\n', 'x;"never\n', 'x";"\n'])
+@pytest.mark.parametrize("size", [1, 7, 50])
+def test_a_row_longer_than_the_longest_is_broken_and_those_after_it_are_read(
+    monkeypatch: pytest.MonkeyPatch, broken: str, size: int
+) -> None:
+    monkeypatch.setattr("tohum.readers.table_lines.LONGEST_ROW", 1000)
+    before = csv.field_size_limit()
+    lines = [broken, *(f"{number};two;\n" for number in range(400))]
+    chunks = [Lines(lines[start : start + size]) for start in range(0, len(lines), size)]
+    try:
+        rows = list(parse_table(chunks, ";"))
+    finally:
+        csv.field_size_limit(before)
+    assert [number for number, _, _ in rows] == list(range(1, 402))
+    assert [number for number, cells, _ in rows if isinstance(cells, str)] == [1]
+
+
 def test_bytes_that_do_not_decode_break_their_row_only(tmp_path: Path) -> None:
     lines = ["soru,cevap", *("değil,çünkü" for _ in range(50))]
     content = [line.encode() for line in lines]
@@ -154,6 +235,46 @@ def test_quotes_in_tabbed_text_are_letters_where_they_would_break_rows(tmp_path:
     path = write(tmp_path / "a.tsv", 'a\tb\n"x" is y\tz\n5" disk\t"\n')
 
     assert values_of(path) == [{"a": '"x" is y', "b": "z"}, {"a": '5" disk', "b": '"'}]
+
+
+def test_a_named_delimiter_leaves_open_whether_quotes_are_letters(tmp_path: Path) -> None:
+    letters = write(tmp_path / "letters.tsv", 'a\tb\n"x" is y\tz\n5" disk\t"\n')
+    around = write(tmp_path / "around.tsv", 'a\tb\n"x, y"\t"z\tz"\n')
+
+    for path in (letters, around):
+        assert detect(path, delimiter="\t").quoted is detect(path).quoted
+        assert values_of(path, delimiter="\t") == values_of(path)
+    assert values_of(letters, delimiter="\t")[0] == {"a": '"x" is y', "b": "z"}
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "soru,cevap\nx;y,z\n"])
+def test_a_named_delimiter_that_the_header_has_none_of_is_told(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path / "a.csv", text)
+
+    with pytest.raises(
+        UserError, match=r"a\.csv: jsonl\.delimiter is ';'.*',' \(comma\) parts all"
+    ):
+        detect(path, delimiter=";")
+
+
+def test_a_single_column_is_read_with_any_named_delimiter(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text\nHello, world\nsecond\n")
+
+    assert values_of(path, delimiter=";") == [{"text": "Hello, world"}, {"text": "second"}]
+
+
+@pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n"])
+def test_a_delimiter_is_one_character_and_not_a_quote(tmp_path: Path, delimiter: str) -> None:
+    with pytest.raises(UserError, match=r"jsonl\.delimiter is .*expected one character"):
+        detect(write(tmp_path / "a.csv", "a;b\n1;2\n"), delimiter=delimiter)
+
+
+def test_the_delimiter_is_found_in_the_encoding_that_is_named(tmp_path: Path) -> None:
+    for encoding in ("cp857", "utf-16-be", "utf-32", "cp1254"):
+        path = write(tmp_path / "a.csv", "soru;cevap\nışık;ağaç, şey\n", encoding)
+
+        assert detect(path, encoding=encoding).delimiter == ";"
+        assert values_of(path, encoding=encoding) == [{"soru": "ışık", "cevap": "ağaç, şey"}]
 
 
 def test_a_column_without_a_name_and_one_that_stands_twice_are_kept(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
-from tohum.readers import BLOCK_BYTES, Block, Broken, FileFormat, Row, detect, read_blocks
+from tohum.readers import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock, detect, read_blocks
 from tohum.readers.compression import read_chunks
 from tohum.readers.lines import count_lines
 
@@ -53,7 +53,7 @@ def sample_file(path: Path, rows: int) -> Sample:
     return sample
 
 
-def take_rows(sample: Sample, blocks: Iterator[Block], rows: int) -> None:
+def take_rows(sample: Sample, blocks: Iterator[RowBlock], rows: int) -> None:
     """Adds the first `rows` rows, and the broken ones among them."""
     every = itertools.chain.from_iterable(block.rows() for block in blocks)
     for row in itertools.islice(every, rows):

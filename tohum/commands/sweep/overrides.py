@@ -20,7 +20,7 @@ def parse(arguments: Iterable[str]) -> list[Override]:
     """Returns the overrides as Hydra understands them.
 
     Raises:
-        UserError: an argument is no override.
+        UserError: an argument is not an override.
     """
     parser = OverridesParser.create()
     parsed = []
@@ -29,8 +29,8 @@ def parse(arguments: Iterable[str]) -> list[Override]:
             parsed.append(parser.parse_override(argument))
         except HydraException as error:
             raise UserError(
-                f"'{argument}' is no override: {str(error).splitlines()[0]}. Write key=value, or "
-                "with -m key=value,value."
+                f"'{argument}' is not an override: {str(error).splitlines()[0]}. Write "
+                "key=value, or with -m key=value,value."
             ) from None
     return parsed
 

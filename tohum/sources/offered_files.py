@@ -12,7 +12,7 @@ from tohum.formats.raw import RawFile
 
 
 @dataclass
-class Candidate:
+class OfferedFile:
     """A file on this machine, with the SHA-256 (hex) that its source gives for it and its size in
     bytes.
     """
@@ -27,48 +27,48 @@ class Candidate:
     remedy: str  # what to do when the hash differs
 
 
-def sample(candidates: list[Candidate], max_bytes: int, left_out: Counter[str]) -> list[Candidate]:
-    """Returns the candidates in the order of their paths, at most `max_bytes` of them in all.
+def sample(offered: list[OfferedFile], max_bytes: int, left_out: Counter[str]) -> list[OfferedFile]:
+    """Returns the files in the order of their paths, at most `max_bytes` of them in all.
 
     Above the cap the files with the smallest hashes stay: a uniform sample that needs no seed and
     stays nearly the same when the source grows.
     """
-    kept: list[Candidate] = []
+    kept: list[OfferedFile] = []
     total = 0
-    for candidate in sorted(candidates, key=lambda item: (item.sha256, item.repo, item.path)):
-        if total + candidate.size > max_bytes:
+    for file in sorted(offered, key=lambda item: (item.sha256, item.repo, item.path)):
+        if total + file.size > max_bytes:
             left_out["above max_bytes"] += 1
             continue
-        total += candidate.size
-        kept.append(candidate)
+        total += file.size
+        kept.append(file)
     return sorted(kept, key=lambda item: (item.repo, item.path))
 
 
-def verified(candidate: Candidate) -> tuple[RawFile, bytes]:
-    """Reads a candidate.
+def verified(file: OfferedFile) -> tuple[RawFile, bytes]:
+    """Reads an offered file.
 
     Raises:
         UserError: it cannot be read, or its bytes do not have the source's SHA-256.
     """
     try:
-        content = candidate.location.read_bytes()
+        content = file.location.read_bytes()
     except OSError as error:
         raise UserError(
-            f"{candidate.location} cannot be read ({error.strerror}). {candidate.remedy}"
+            f"{file.location} cannot be read ({error.strerror}). {file.remedy}"
         ) from None
     found = hashlib.sha256(content).hexdigest()
-    if found != candidate.sha256:
+    if found != file.sha256:
         raise UserError(
-            f"{candidate.location} has the SHA-256 {found}, expected {candidate.sha256}: the file "
-            f"was changed. {candidate.remedy}"
+            f"{file.location} has the SHA-256 {found}, expected {file.sha256}: the file "
+            f"was changed. {file.remedy}"
         )
-    file = RawFile(
-        path=candidate.path,
+    raw = RawFile(
+        path=file.path,
         id=hashlib.sha1(content).hexdigest(),
         sha256=found,
         bytes=len(content),
-        source=candidate.source,
-        repo=candidate.repo,
-        license=candidate.license,
+        source=file.source,
+        repo=file.repo,
+        license=file.license,
     )
-    return file, content
+    return raw, content

@@ -10,7 +10,7 @@ import pytest
 from tests.tohum.readers.reading import blocks_of, rows_of, values_of, write
 from tohum.errors import UserError
 from tohum.readers import Row
-from tohum.readers.columns import Batch, RowGroups
+from tohum.readers.parquet import Batch, RowGroups
 
 NESTED = [
     {

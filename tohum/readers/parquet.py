@@ -16,7 +16,7 @@ import pyarrow.parquet
 
 from tohum.errors import UserError
 from tohum.readers.leaves import Steps, find_leaves
-from tohum.readers.rows import BLOCK_BYTES, Block, Broken, FileFormat, Row
+from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
 
 LARGEST_GROUP = 4 * BLOCK_BYTES  # uncompressed; a larger one is not read at once
 SLICE_ROWS = 64  # that are Python objects at the same time
@@ -65,7 +65,7 @@ def column_names(path: Path) -> tuple[str, ...]:
 
 def read_parquet(
     path: Path, format: FileFormat, needed: Iterable[Steps] | None = None
-) -> Iterator[Block]:
+) -> Iterator[RowBlock]:
     """Yields the blocks of a parquet file.
 
     Args:
