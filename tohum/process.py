@@ -22,6 +22,7 @@ from tohum.errors import UserError
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PARENT_POLL_SECONDS = 1.0
+SPINS = "10000"  # some 0.03 ms
 
 log = logging.getLogger(__name__)
 
@@ -89,3 +90,12 @@ def _watch(parent: psutil.Process | None) -> None:
     while parent is not None and parent.is_running():
         time.sleep(PARENT_POLL_SECONDS)
     os._exit(1)
+
+
+def share_processor() -> None:
+    """Lets a thread of PyTorch that waits for another one give its core to other programs soon.
+
+    GNU's OpenMP turns 300,000 times first. Alone that is 3 % faster, but beside one other busy
+    program on two cores it is three times as slow. Has to come before torch is loaded.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from stages.train.determinism import set_determinism
-from stages.train.export import transformers_model
+from stages.evaluate.export import transformers_model
 from stages.train.middles import middle_order
 from tests.tiny import documents, model_and_train, write_tiny_tokenizer
 from tohum.decoding import (
@@ -33,6 +32,7 @@ from tohum.formats.special_tokens import (
     SUFFIX_ID,
 )
 from tohum.formats.tokenizer import load_tokenizer
+from tohum.model.determinism import set_determinism
 
 CONTEXT = 16
 USER, ASSISTANT, SYSTEM = (ROLE_IDS[role] for role in ("user", "assistant", "system"))
@@ -48,7 +48,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 @pytest.fixture(scope="module")
 def model() -> Any:
     config, run = model_and_train("model.initializer_range=0.3")
-    set_determinism(run)
+    set_determinism(run.seed, run.threads)
     return transformers_model(config, vocab_size=300).eval()
 
 

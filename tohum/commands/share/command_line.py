@@ -32,7 +32,7 @@ def _add_targets(parser: argparse.ArgumentParser) -> None:
         "targets",
         nargs="*",
         metavar="TARGET",
-        help="outputs (models/lm), folders of them (data) or stages (train); everything if none",
+        help="outputs (models/lm), folders of them (data) or stages (evaluate); everything if none",
     )
 
 

@@ -1,7 +1,7 @@
 """Run a grid or a search, each point a DVC experiment.
 
     tohum sweep -m tokenizer.vocab_size=2048,4096,8192 tokenizer.min_frequency=2,4,8
-    tohum sweep -m sweep.until=train tokenizer.vocab_size=2048,4096
+    tohum sweep -m sweep.until=evaluate tokenizer.vocab_size=2048,4096
     tohum sweep -m hydra/sweeper=optuna hydra.sweeper.n_trials=10 \\
         'tokenizer.vocab_size=range(1024,8193,step=512)'
     tohum sweep -m sweep.jobs=4 ...

@@ -25,7 +25,7 @@ from tohum.errors import UserError
 from tohum.workdir import project_root
 
 CORNER = {"tokenizer.vocab_size": max, "tokenizer.min_frequency": min}
-DIRECTIONS = {"tokenizer": "maximize", "train": "minimize"}
+DIRECTIONS = {"tokenizer": "maximize", "evaluate": "minimize"}
 SEED = 0  # of a search: one that was stopped asks for the same points again
 
 

@@ -9,12 +9,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from stages.train.export import export
-from stages.train.network import Network
-from stages.train.training import write_model
+from stages.evaluate.export import export, write_model
 from tests.tiny import PROJECT, model_and_train, write_tiny_tokenizer
 from tohum.commands.export.gguf_file import plain_template, write_gguf
 from tohum.errors import UserError
+from tohum.model.network import Network
 
 LLAMA = "model.architecture=llama"
 SHAPES = {
