@@ -11,8 +11,8 @@ It reads conf/ and params.yaml, whose overrides hold for every point, and writes
 the same command resumes: a point whose experiment is there is not run again.
 
 The keys of the sweep itself, in conf/sweep.yaml:
-    sweep.until   the last stage of a point: tokenizer (compares bytes per token) or train (bits per
-                  byte)
+    sweep.until   the last stage of a point: tokenizer (compares bytes per token) or evaluate
+                  (bits per byte)
     sweep.jobs    points at once
 """
 

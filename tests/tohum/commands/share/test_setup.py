@@ -85,7 +85,7 @@ def test_the_key_in_the_environment_is_kept_nowhere(fresh: Shared, service_key: 
         (("--client-id", BLOCKED, "--client-secret", "x"), "this is DVC's own client"),
         ((), "no way into Drive is given"),
         (("--client-file", "nowhere.json"), "nowhere.json can't be read"),
-        (("--service-account", "make.py"), "no JSON as Google gives it"),
+        (("--service-account", "make.py"), "is not JSON as Google gives it"),
         (("--credentials-from-environment",), "GDRIVE_CREDENTIALS_DATA is not set"),
     ],
 )
