@@ -148,7 +148,7 @@ def check_header(header: list[str], path: Path) -> None:
         shown = (values or sentences)[0]
         shown = shown if len(shown) <= 40 else shown[:40] + "..."
         raise UserError(
-            f"{path} has no header: its first row has '{shown}', which is no name of a column. Add "
-            "a first line with names, such as soru;cevap; or, if it is a name, say what parts the "
-            "columns: jsonl.delimiter."
+            f"{path} has no header: its first row has '{shown}', which is not the name of a "
+            "column. Add a first line with names, such as soru;cevap; or, if it is a name, say "
+            "what parts the columns: jsonl.delimiter."
         )

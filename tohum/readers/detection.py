@@ -59,11 +59,11 @@ def detect(path: Path, encoding: str | None = None, delimiter: str | None = None
         delimiter: likewise.
 
     Raises:
-        UserError: it can't be read, or not be told how; it names the file and what to do.
+        UserError: it can't be read, or how is not clear; the message names the file and what to do.
     """
     suffix = suffixes(path.name)[0]
     if not path.is_file():
-        raise UserError(f"{path} is no file.")
+        raise UserError(f"{path} is not a file.")
     if not path.stat().st_size:
         raise UserError(f"{path} is empty.")
     compression = find_compression(path)
@@ -100,7 +100,7 @@ def _format(path: Path, suffix: str, start: bytes) -> str:
     """Returns the format by the suffix, checked against the first bytes.
 
     Raises:
-        UserError: it is none that is read here.
+        UserError: it is not one that is read here.
     """
     if start.startswith(b"PAR1"):
         return "parquet"
@@ -119,7 +119,7 @@ def _format(path: Path, suffix: str, start: bytes) -> str:
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")) and suffix != ".parquet":
         return "json"
     raise UserError(
-        f"{path} is no data file that is known here: expected {', '.join(FORMATS)}, also with "
+        f"{path} is not a data file that is known here: expected {', '.join(FORMATS)}, also with "
         f"{', '.join(compressions.SUFFIXES)}."
     )
 
@@ -134,7 +134,7 @@ def _workbook(path: Path, suffix: str, start: bytes) -> str:
         return "excel"
     if path.name.lower().endswith(suffix):
         raise UserError(
-            f"{path} is no workbook by its content, which begins with {start[:20]!r}. Programs "
+            f"{path} is not a workbook by its content, which begins with {start[:20]!r}. Programs "
             "export tables of text or HTML by that name: call text .csv or .tsv; open HTML in "
             "Excel and save it as .xlsx."
         )
@@ -148,7 +148,7 @@ def _named(encoding: str) -> str:
         return codecs.lookup(encoding).name
     except (LookupError, ValueError):
         raise UserError(
-            f"jsonl.encoding is '{encoding}', which is no encoding of text. Known are utf-8, "
+            f"jsonl.encoding is '{encoding}', which is not an encoding of text. Known are utf-8, "
             "cp1254, cp1252, iso-8859-9, utf-16 and the others of Python."
         ) from None
 

@@ -26,7 +26,7 @@ def describe_sheets(path: Path) -> str:
     """Returns a note that names the sheets.
 
     Raises:
-        UserError: it is no workbook, or locked by a password.
+        UserError: it is not a workbook, or locked by a password.
     """
     visible, hidden = _sheets(path)
     told = ", ".join(f"'{name}'" for name in visible)
@@ -100,7 +100,7 @@ def _open(path: Path) -> Any:
         raise UserError(f"{path} is locked by a password. Save it without one.") from None
     except _errors() as error:
         raise UserError(
-            f"{path} is no workbook that can be read, or not a whole one ({error}). Open it in "
+            f"{path} is not a workbook that can be read, or not a whole one ({error}). Open it in "
             "Excel and save it as .xlsx, or as 'CSV UTF-8'."
         ) from None
 

@@ -34,7 +34,7 @@ def test_data_files_are_told_by_their_suffix(name: str, expected: bool) -> None:
         ("a.csv", b"\xd0\xcf\x11\xe0\x00", r"Call a workbook \.xlsx or \.xls"),
         ("a.zip", b"PK\x03\x04\x00", "unpack it first"),
         ("a.jsonl", b"", "is empty"),
-        ("a.dat", b"anything", "no data file that is known"),
+        ("a.dat", b"anything", "not a data file that is known"),
         ("a.csv", b"\xef\xbb\xbf", "is empty"),
     ],
 )
