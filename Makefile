@@ -1,4 +1,4 @@
-# make help tells what there is. README.md has the same steps as plain pip commands, for Windows too.
+# `make help` lists the targets. README.md has the same steps as plain pip commands, for Windows too.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-repro: install ## Run the pipeline and tell what it made
+repro: install ## Run the pipeline and report what it made
 	@grep -qs '^schema' dvc.lock || git checkout --quiet dvc.lock # empty when dvc was killed at it
 	dvc repro
 	tohum report

@@ -2,12 +2,12 @@
 
     python -m benchmarks.resume [--kills 10] [--steps 300]
 
-Trains the laptop preset for some steps on data/tokens (run `dvc repro encode` first), once without
-a disturbance and once killed with SIGKILL at random moments, and prints the SHA-256 of both models.
+Makes token files of the installed packages and trains the laptop preset on them for some steps,
+once without a disturbance and once killed with SIGKILL at random moments, and prints the SHA-256 of
+the weights of both.
 """
 
 import argparse
-import os
 import random
 import shutil
 import subprocess
@@ -16,10 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.projects import PROJECT, encoded_project, link, start_stage, write_values
 from benchmarks.targets import told
-from benchmarks.train_contenders import PROJECT
-from stages.compose.composition import compose, write_lock_file
 from tohum.files import file_sha256
+from tohum.model.weights import WEIGHTS
 
 START_SECONDS = 6.0  # about what importing torch takes
 
@@ -30,13 +30,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
+        made = encoded_project(Path(name) / "made")
+        whole = project(Path(name) / "whole", made, arguments.steps)
         started = time.monotonic()
-        whole = project(Path(name) / "whole", arguments.steps)
         start(whole).wait()
         seconds = time.monotonic() - started
-        killed = project(Path(name) / "killed", arguments.steps)
+        killed = project(Path(name) / "killed", made, arguments.steps)
         kills = kill_often(killed, arguments.kills, seconds - START_SECONDS)
-        hashes = [file_sha256(root / "models/lm/model.safetensors") for root in (whole, killed)]
+        hashes = [file_sha256(root / "models/weights" / WEIGHTS) for root in (whole, killed)]
     print(f"never killed     {hashes[0]}")
     print(f"killed {kills:3} times {hashes[1]}")
     done = told("kills", kills, "at least", arguments.kills)
@@ -44,8 +45,14 @@ def main() -> None:
     sys.exit(0 if done and same else 1)
 
 
-def project(root: Path, steps: int) -> Path:
-    """Makes a project whose next stage is the training, with a checkpoint each second."""
+def project(root: Path, made: Path, steps: int) -> Path:
+    """Makes a project whose next stage is the training, with a checkpoint each second.
+
+    Args:
+        root: of the project.
+        made: the project whose token files and tokenizer it has.
+        steps: of the training.
+    """
     shutil.copytree(PROJECT / "conf", root / "conf")
     runtime = root / "conf/runtime.yaml"
     lines = runtime.read_text(encoding="utf-8").splitlines()
@@ -54,21 +61,13 @@ def project(root: Path, steps: int) -> Path:
     kept += [f"{key}: {value}" for key, value in changed.items()]
     runtime.write_text("\n".join(kept) + "\n", encoding="utf-8")
     for folder in ("data/tokens", "models/tokenizer"):
-        if not (PROJECT / folder).is_dir():
-            sys.exit(f"{folder} is missing. Run `dvc repro encode` first.")
-        (root / folder).parent.mkdir(exist_ok=True)
-        (root / folder).symlink_to(PROJECT / folder, target_is_directory=True)
-    overrides = [f"train.steps={steps}", "train.evaluate_every=100000"]
-    write_lock_file(root / "params.lock.yaml", compose(root / "conf", overrides))
+        link(root, made, folder)
+    write_values(root, [f"train.steps={steps}", "train.evaluate_every=100000"])
     return root
 
 
 def start(root: Path) -> "subprocess.Popen[bytes]":
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    environment.pop("DVC_ROOT", None)
-    return subprocess.Popen(
-        [sys.executable, "-m", "stages.train"], cwd=root, env=environment, stderr=subprocess.DEVNULL
-    )
+    return start_stage(root, "train", subprocess.DEVNULL)
 
 
 def kill_often(root: Path, count: int, seconds: float) -> int:

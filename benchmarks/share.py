@@ -32,7 +32,7 @@ CLIENT = "benchmark.apps.googleusercontent.com"
 JOBS = "4"
 CONTENDERS = {
     "dvc": (sys.executable, "-m", "dvc"),
-    "share": (sys.executable, "-m", "tohum.commands.share"),
+    "share": (sys.executable, "-m", "tohum", "share"),
 }
 MEMORY = Path("/dev/shm")
 

@@ -3,8 +3,8 @@
     python -m benchmarks.train [--minutes 2] [--preset laptop] [--peer 'NAME=COMMAND']
     python -m benchmarks.train --throughput
 
-Everyone gets the training documents of data/jsonl (run `dvc repro encode` first) and as many
-minutes, tokenizer and encoding included, one after another. One scorer, which knows nothing of how
+Makes a corpus of the installed packages. Everyone gets its training documents and as many minutes,
+tokenizer and encoding included, one after another. One scorer, which knows nothing of how
 a model was trained, then measures the bits per byte of the held-out documents: every byte once,
 with at least half a context before it. A peer's COMMAND may use {documents}, {out} and {minutes};
 see benchmarks/train_contenders.py.
@@ -28,16 +28,18 @@ from typing import Any
 
 import torch
 
+from benchmarks.projects import PROJECT, encoded_project
 from benchmarks.targets import told
-from benchmarks.train_contenders import PROJECT, contents, train_this_project
+from benchmarks.train_contenders import contents, train_this_project
 from stages.compose.checking import check
 from stages.compose.composition import compose
+from stages.evaluate.export import transformers_model
 from stages.train.display import operations_per_token
-from stages.train.export import transformers_model
-from stages.train.network import Network
 from stages.train.probe import faster_precision, matrix_peak
 from tohum.formats.records import read_records, shard_paths
+from tohum.formats.tokens import VALIDATION_DOCUMENTS
 from tohum.model.config import Model
+from tohum.model.network import Network
 
 OURS, TRANSFORMERS, TRAINER = "this project", "transformers", "transformers' Trainer"
 CPU = torch.device("cpu")
@@ -61,7 +63,8 @@ def compare(minutes: float, preset: str, peers: dict[str, str]) -> bool:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         train, held_out = root / "train.jsonl", root / "held-out.jsonl"
-        divide(PROJECT / "data/jsonl", train, held_out)
+        made = encoded_project(root / "made")
+        divide(made, train, held_out)
         overrides = [f"model={preset}", f"train={preset}", "train.device=cpu"]
         config = check(compose(PROJECT / "conf", overrides))
         sizes = {
@@ -80,7 +83,7 @@ def compare(minutes: float, preset: str, peers: dict[str, str]) -> bool:
         for contender in (OURS, *commands):
             started = time.monotonic()
             if contender == OURS:
-                out = train_this_project(PROJECT / "data/jsonl", root / "ours", minutes, overrides)
+                out = train_this_project(made, root / "ours", minutes, overrides)
             else:
                 out = root / contender
                 values = {"documents": str(train), "out": str(out), "minutes": str(minutes)}
@@ -95,14 +98,14 @@ def compare(minutes: float, preset: str, peers: dict[str, str]) -> bool:
         )
 
 
-def divide(jsonl: Path, train: Path, held_out: Path) -> None:
-    """Writes the documents that the encode stage trains on, and those that it holds out."""
-    listed = PROJECT / "data/tokens/val.documents.jsonl"
-    if not listed.is_file():
-        sys.exit(f"{listed} is missing. Run `dvc repro encode` first.")
+def divide(made: Path, train: Path, held_out: Path) -> None:
+    """Writes the documents of a project that the encode stage trains on, and those that it holds
+    out.
+    """
+    listed = made / "data/tokens" / VALIDATION_DOCUMENTS
     ids = {json.loads(line)["id"] for line in listed.read_text(encoding="utf-8").splitlines()}
     with train.open("w", encoding="utf-8") as taken, held_out.open("w", encoding="utf-8") as kept:
-        for record in chain.from_iterable(map(read_records, shard_paths(jsonl))):
+        for record in chain.from_iterable(map(read_records, shard_paths(made / "data/jsonl"))):
             file = kept if record["id"] in ids else taken
             file.write(json.dumps({"content": record["content"]}) + "\n")
 

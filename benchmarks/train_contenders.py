@@ -6,40 +6,30 @@ one {"content": ...} a line, and writes a causal model and its tokenizer with `s
 """
 
 import json
-import os
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).parent.parent
+from benchmarks.projects import link, run_stage, write_values
+
 CONTEXT = 256
 BATCH_WINDOWS = 8
 MEASURED_STEPS = 20
 SPECIAL = "<|endoftext|>"
 
 
-def train_this_project(jsonl: Path, root: Path, minutes: float, overrides: list[str]) -> Path:
-    """Runs the stages from pretokens on, as `dvc repro` does, in a project of its own; returns the
-    model's folder.
+def train_this_project(made: Path, root: Path, minutes: float, overrides: list[str]) -> Path:
+    """Runs the stages from pretokens on, as `dvc repro` does, on the corpus of a project that is
+    `made`, in one of its own; returns the model's folder.
     """
-    from stages.compose.composition import compose, write_lock_file
-
     started = time.monotonic()
-    (root / "data").mkdir(parents=True)
-    (root / "data/jsonl").symlink_to(jsonl.resolve(), target_is_directory=True)
-    shutil.copytree(PROJECT / "conf", root / "conf")
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    environment.pop("DVC_ROOT", None)
-    for stage in ("pretokens", "tokenizer", "encode", "train"):
+    link(root, made, "data/jsonl")
+    for stage in ("pretokens", "tokenizer", "encode", "train", "evaluate"):
         left = max(0.05, minutes - (time.monotonic() - started) / 60)
-        values = [*overrides, "train.steps=null", f"train.minutes={left:.3f}"]
-        write_lock_file(root / "params.lock.yaml", compose(root / "conf", values))
-        command = [sys.executable, "-m", f"stages.{stage}"]
-        subprocess.run(command, cwd=root, env=environment, check=True)
+        write_values(root, [*overrides, "train.steps=null", f"train.minutes={left:.3f}"])
+        run_stage(root, stage)
     return root / "models/lm"
 
 

@@ -14,9 +14,9 @@ import sys
 import torch
 
 from benchmarks.memory import peak_megabytes
+from benchmarks.projects import PROJECT
 from benchmarks.targets import told
 from benchmarks.train import OURS, TRANSFORMERS, Steps, network_losses, transformers_losses
-from benchmarks.train_contenders import PROJECT
 from stages.compose.checking import check
 from stages.compose.composition import compose
 

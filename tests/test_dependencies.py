@@ -112,6 +112,24 @@ def test_a_stage_imports_no_other_stage(name: str) -> None:
         assert place.parts[0] == "tohum" or place.parts[1] in (name, "__init__.py"), place
 
 
+def test_no_module_imports_one_that_imports_it() -> None:
+    """Whether directly or by way of others; the door of a package, its __init__.py, aside."""
+    modules = [path for package in PACKAGES for path in (PROJECT / package).rglob("*.py")]
+    imports = {
+        path: {
+            file
+            for file in map(module_file, imported(path))
+            if file is not None and file.name != "__init__.py"
+        }
+        for path in modules
+    }
+    ends = set(modules)
+    while ends:  # takes away the modules that import none of those that are left
+        ends = {path for path in imports if not imports[path] & imports.keys()}
+        imports = {path: found for path, found in imports.items() if path not in ends}
+    assert {str(path.relative_to(PROJECT)) for path in imports} == set()
+
+
 def test_a_library_imports_no_stage_and_no_command() -> None:
     for path in sorted((PROJECT / "tohum").rglob("*.py")):
         place = path.relative_to(PROJECT / "tohum")
@@ -127,3 +145,19 @@ def test_formats_import_no_library() -> None:
         for name in imported(path):
             if name.startswith("tohum."):
                 assert any(name.startswith(each) for each in allowed), f"{path.name}: {name}"
+
+
+def test_every_module_that_is_imported_is_there() -> None:
+    """mypy passes over modules that it doesn't find, so that it needs no stubs of libraries."""
+    paths = [
+        path
+        for name in (*PACKAGES, "tests", "benchmarks")
+        for path in (PROJECT / name).rglob("*.py")
+    ]
+    for path in sorted(paths):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            module = node.module if isinstance(node, ast.ImportFrom) else None
+            if module and module.partition(".")[0] in (*PACKAGES, "tests", "benchmarks"):
+                place = PROJECT / module.replace(".", "/")
+                there = place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+                assert there, f"{path.relative_to(PROJECT)} imports {module}"

@@ -13,8 +13,12 @@ import pytest
 
 from tests.conftest import TINY, Clone, make_clone
 from tests.test_repository import outputs, stages
+from tohum.dependencies import code_files
 
-ALL_STAGES = ["compose", "download", "jsonl", "pretokens", "tokenizer", "encode", "train"]
+ALL_STAGES = [
+    *("compose", "download", "jsonl", "pretokens", "tokenizer", "encode", "train", "evaluate")
+]
+EVALUATE = "stages/evaluate"
 
 
 def edit(path: Path, before: str, after: str) -> None:
@@ -42,9 +46,10 @@ def test_a_runtime_value_reruns_nothing_after_compose(trained: Clone) -> None:
 @pytest.mark.parametrize(
     ("override", "rerun"),
     [
-        ("model.rope_theta=5000", ["train"]),
-        ("encode.validation_share=0.2", ["encode", "train"]),
-        ("tokenizer.vocab_size=390", ["tokenizer", "encode", "train"]),
+        ("model.rope_theta=5000", ["train", "evaluate"]),
+        ("evaluate.completion_tokens=9", ["evaluate"]),
+        ("encode.validation_share=0.2", ["encode", "train", "evaluate"]),
+        ("tokenizer.vocab_size=390", ["tokenizer", "encode", "train", "evaluate"]),
     ],
 )
 def test_an_override_reruns_exactly_the_stages_it_touches(
@@ -60,9 +65,43 @@ def test_an_override_reruns_exactly_the_stages_it_touches(
 
 def test_a_value_edited_in_conf_reruns_the_stages_it_touches(trained: Clone) -> None:
     edit(trained.root / "conf/train/tiny.yaml", "log_every: 5", "log_every: 4")
-    assert trained.repro() == ["compose", "train"]
+    assert trained.repro() == ["compose", "train", "evaluate"]
     edit(trained.root / "conf/train/tiny.yaml", "log_every: 4", "log_every: 5")
     assert trained.repro() == ["compose"], "DVC's run cache has the earlier model"
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        (f"{EVALUATE}/card.py", "A small language model", "A small model of code"),
+        (f"{EVALUATE}/attribution.py", "What this model was trained on", "Origins"),
+        (f"{EVALUATE}/breakdown.py", '"other"', '"unknown"'),
+        (f"{EVALUATE}/examination.py", "bits.sum() / size.sum()", "bits.sum() / len(size)"),
+        (f"{EVALUATE}/export.py", '"sdpa"', '"eager"'),
+        (f"{EVALUATE}/parsing.py", "TEMPERATURE = 0.8", "TEMPERATURE = 0.7"),
+        (f"{EVALUATE}/prompts.py", "# The likeliest", "# Likeliest"),
+        ("conf/prompts.txt", "import os", "import sys"),
+        ("tohum/decoding.py", '"replace"', '"ignore"'),
+    ],
+)
+def test_a_word_of_the_card_a_prompt_or_a_measure_trains_nothing(
+    trained: Clone, path: str, before: str, after: str
+) -> None:
+    edit(trained.root / path, before, after)
+    stale = json.loads(trained.run("dvc", "status", "--json").stdout)
+    edit(trained.root / path, after, before)
+    assert set(stale) - {"compose"} == {"evaluate"}, "compose reads all of conf"
+    assert trained.root / path not in code_files("train", trained.root), "keeps the checkpoints"
+
+
+def test_an_edit_of_the_card_runs_evaluate_alone(trained: Clone) -> None:
+    weights = trained.hashes()["models/weights"]
+    edit(trained.root / EVALUATE / "card.py", "A small language model", "A small model of code")
+    assert trained.repro() == ["evaluate"]
+    assert "A small model of code" in (trained.root / "models/lm/README.md").read_text()
+    assert trained.hashes()["models/weights"] == weights
+    edit(trained.root / EVALUATE / "card.py", "A small model of code", "A small language model")
+    assert trained.repro() == [], "DVC's run cache has the earlier card"
 
 
 def test_one_worker_and_two_give_the_same_bytes(trained: Clone, clone: Clone) -> None:
@@ -79,8 +118,9 @@ def test_stages_killed_at_random_moments_end_in_the_same_bytes(
 ) -> None:
     edit(clone.root / "conf/runtime.yaml", "checkpoint_seconds: 60", "checkpoint_seconds: 1")
     clone.override(*TINY)
-    for stage in ("download", "jsonl", "encode", "train"):
-        kill_during(clone, stage, after=random.uniform(0, 0.5))
+    moments = random.Random(0)
+    for stage in ("download", "jsonl", "encode", "train", "evaluate"):
+        kill_during(clone, stage, after=moments.uniform(0, 0.5))
     clone.repro()
     assert clone.hashes() == trained.hashes()
     left = [path for path in (clone.root / ".work").glob("*/*") if path.is_dir()]
@@ -154,7 +194,7 @@ def test_bad_input_fails_in_plain_words_and_leaves_no_output(
 def test_metrics_params_and_plots_show_sensible_names(trained: Clone) -> None:
     metrics = trained.run("dvc", "metrics", "show").stdout
     assert "bits_per_byte" in metrics
-    assert "metrics/train.json" in metrics
+    assert "metrics/evaluate.json" in metrics
     trained.run("dvc", "plots", "show")
     page = (trained.root / "dvc_plots/index.html").read_text()
     assert "Bits per byte by step" in page
@@ -176,7 +216,8 @@ def test_generate_continues_the_prompt(trained: Clone) -> None:
     command = (
         sys.executable,
         "-m",
-        "tohum.commands.generate",
+        "tohum",
+        "generate",
         "prompt=def f(a, b=${c}): ",
         "max_new_tokens=8",
     )
@@ -189,21 +230,21 @@ def test_generate_continues_the_prompt(trained: Clone) -> None:
 def test_a_friend_pulls_what_was_shared_and_everything_is_up_to_date(
     trained: Clone, tmp_path: Path
 ) -> None:
-    trained.run(sys.executable, "-m", "tohum.commands.share", "push")
+    trained.run(sys.executable, "-m", "tohum", "share", "push")
     trained.run("git", "clone", "--quiet", ".", str(tmp_path / "friend"))
     friend = Clone(tmp_path / "friend")
     folder = str(trained.root / ".share")
     friend.run("dvc", "remote", "modify", "--local", "local", "url", folder)
-    friend.run(sys.executable, "-m", "tohum.commands.share", "pull")
+    friend.run(sys.executable, "-m", "tohum", "share", "pull")
     assert "Data and pipelines are up to date." in friend.run("dvc", "repro").stdout
     assert friend.hashes() == trained.hashes()
 
 
-def test_report_tells_figures_and_reproduction(trained: Clone) -> None:
+def test_report_shows_figures_and_reproduction(trained: Clone) -> None:
     trained.override(*TINY)
     trained.repro()
-    report = trained.run(sys.executable, "-m", "tohum.commands.report").stdout
-    for told in (
+    report = trained.run(sys.executable, "-m", "tohum", "report").stdout
+    for expected in (
         "documents",
         "bytes per token",
         "parameters",
@@ -211,8 +252,9 @@ def test_report_tells_figures_and_reproduction(trained: Clone) -> None:
         "xz -9e",
         "Completion of",
     ):
-        assert told in report
-    assert re.search(r"train +the same bytes", report)
+        assert expected in report
+    for stage in ("train", "evaluate"):
+        assert re.search(rf"{stage} +the same bytes", report)
 
 
 def test_the_default_corpus_gives_the_committed_bytes(tmp_path: Path) -> None:

@@ -141,13 +141,11 @@ def write_tokens(
     return folder
 
 
-def write_training_inputs(root: Path, prompts: str = "def\n") -> None:
-    """Writes what the stage train reads: a tokenizer, tokens of 50 and 10 documents, prompts."""
+def write_training_inputs(root: Path) -> None:
+    """Writes what the stage train reads: a tokenizer, and tokens of 50 and 10 documents."""
     texts = documents(60)
     write_tiny_tokenizer(root / "models/tokenizer")
     write_tokens(root / "data/tokens", root / "models/tokenizer", texts[:50], texts[50:])
-    (root / "conf").mkdir()
-    (root / "conf/prompts.txt").write_text(prompts, encoding="utf-8")
 
 
 def configuration(*overrides: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Prompts as ids, and the ids that a model goes on with, one by one.
+"""Prompts as ids, and the ids with which a model continues them, one by one.
 
 A prompt's text is always read as text: only the functions here put special tokens, in the places
 where the training had them. A special token that the model writes is never part of a text, so it
@@ -40,7 +40,7 @@ class Sampling:
 
 @dataclass
 class Prompt:
-    """What the model goes on with. A text may outgrow the context; what is inside a pair of marks
+    """What the model continues. A text may outgrow the context; what is inside a pair of marks
     may not, for the marks would be lost.
     """
 
@@ -57,9 +57,9 @@ def middle_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, room: int) -> 
     """Returns a prefix and a suffix in the order in which stages.train.middles trains them.
 
     Of what does not fit into `room` ids, that farthest from the middle is left out; a long suffix
-    gets half of the room at the most.
+    gets half of the room at the most. The four special tokens are always there.
     """
-    room -= 4
+    room = max(0, room - 4)
     before, after = _ids(tokenizer, prefix), _ids(tokenizer, suffix)
     after = after[: max(room - len(before), room // 2)]
     before = before[max(0, len(before) - (room - len(after))) :]
@@ -71,20 +71,42 @@ def chat_prompt(tokenizer: Tokenizer, messages: list[dict[str, str]], room: int)
     """Returns a conversation up to where the assistant's next words begin.
 
     Of a conversation longer than `room` ids, the oldest messages are left out, but not one of the
-    system at the start; of a last message that does not fit alone, its first words.
+    system at the start, which gets half of the room or what the last message leaves, and is cut at
+    its end. The last message always stays; of one that does not fit, the first words are cut.
+
+    The shortest prompt is an empty message: four special tokens, whatever the room.
     """
     listed = [
         [*segment.before, *_ids(tokenizer, segment.text), *segment.after]
         for segment in segments({"messages": messages})
     ]
     listed[0] = listed[0][1:]  # <|endoftext|>, which stays whatever is left out
-    head = listed.pop(0) if messages[0]["role"] == "system" and len(messages) > 1 else []
-    room -= len(head) + 2
+    room -= 2  # <|endoftext|> and <|assistant|>
+    head: list[int] = []
+    if messages[0]["role"] == "system" and len(messages) > 1:
+        system = listed.pop(0)
+        head = _cut_end(system, max(room - len(listed[-1]), room // 2))
+    room -= len(head)
     while len(listed) > 1 and sum(map(len, listed)) > room:
         listed.pop(0)
+    if len(listed) == 1:
+        listed[0] = _cut_start(listed[0], room)
     rest = [id for message in listed for id in message]
-    rest = rest[:1] + rest[max(1, len(rest) - max(room, 1) + 1) :]
     return Prompt([END_OF_TEXT_ID, *head, *rest, ROLE_IDS["assistant"]], may_outgrow=False)
+
+
+def _cut_end(message: list[int], room: int) -> list[int]:
+    """Returns a message without what does not fit of its end, or none where only its two marks
+    would.
+    """
+    if len(message) <= room:
+        return message
+    return [*message[: room - 1], message[-1]] if room > 2 else []
+
+
+def _cut_start(message: list[int], room: int) -> list[int]:
+    """Returns a message without what does not fit of its first words; its two marks stay."""
+    return [message[0], *message[max(1, len(message) - max(room, 2) + 1) :]]
 
 
 def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
@@ -94,10 +116,10 @@ def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
 
 
 def sample(model: Any, prompt: Prompt, sampling: Sampling) -> Generator[int, None, bool]:
-    """Yields the ids that the model goes on with, up to a special token, which is left out; returns
-    whether one came.
+    """Yields the ids with which the model continues, up to a special token, which is left out;
+    returns whether one came.
 
-    When the context (the model's max_position_embeddings) is full, a text goes on from its last
+    When the context (the model's max_position_embeddings) is full, a text continues from its last
     half, read anew behind <|endoftext|>; anything else ends.
     """
     context = int(model.config.max_position_embeddings)

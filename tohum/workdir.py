@@ -57,19 +57,25 @@ def workdir_path(stage: str, key: str) -> Path:
 
 
 @contextmanager
-def open_workdir(stage: str, key: str) -> Iterator[Path]:
+def open_workdir(
+    stage: str, key: str, keep: bool = False, wait: float = LOCK_SECONDS
+) -> Iterator[Path]:
     """Yields the stage's work directory for `key`, held by this process alone, with what it had so
     far.
 
-    It is deleted when the block ends well, and kept when it doesn't. Directories of other keys go,
-    unless a process holds them: what they have was for another configuration, input or code.
+    It is deleted when the block ends well, unless it is to be kept, and kept when it doesn't.
+    Directories of other keys go, unless a process holds them: what they have was for another
+    configuration, input or code.
+
+    Args:
+        wait: seconds to wait for another process that holds it; -1 waits for as long as it takes.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process still holds it.
     """
     path = workdir_path(stage, key)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(_lock_path(path), timeout=LOCK_SECONDS)
+    lock = FileLock(_lock_path(path), timeout=wait)
     try:
         lock.acquire()
     except Timeout:
@@ -82,7 +88,8 @@ def open_workdir(stage: str, key: str) -> Iterator[Path]:
         _drop_others(path)
         path.mkdir(exist_ok=True)
         yield path
-        shutil.rmtree(path)
+        if not keep:
+            shutil.rmtree(path)
     finally:
         lock.release()
 

@@ -18,6 +18,7 @@ SECTIONS = {
     "encode": "stages.encode.config:Encode",
     "model": "tohum.model.config:Model",
     "train": "stages.train.config:Train",
+    "evaluate": "stages.evaluate.config:Evaluate",
 }
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy
-from filelock import FileLock
 
 from stages.tokenizer.merges import Merge, cut_merges, token_bytes
 from tohum.files import atomic_write
@@ -23,7 +22,7 @@ from tohum.formats.alphabet import FIRST_ID, byte_ids
 from tohum.formats.pretoken_table import META, Batch, read_table
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 from tohum.kernels.arrays import Array
-from tohum.workdir import project_root, work_key
+from tohum.workdir import open_workdir, work_key
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +45,9 @@ def merge_list(pretokens: Path, vocab_size: int, min_frequency: int) -> MergeLis
 
     Several processes may ask at once: the first one trains, the others wait for it.
     """
-    folder = project_root() / ".work" / "merges" / work_key("tokenizer", [], [pretokens / META])
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "merges.npz"
-    with FileLock(folder / "merges.lock"):
+    key = work_key("tokenizer", [], [pretokens / META])
+    with open_workdir("merges", key, keep=True, wait=-1) as folder:
+        path = folder / "merges.npz"
         known = _read(path)
         if known and (cut := _cut(known, vocab_size, min_frequency)):
             log.info("%d merges of %d that were trained before", len(cut.merges), len(known.merges))

@@ -1,1 +1,1 @@
-"""Trains the language model and measures it in bits per byte."""
+"""Trains the language model, up to its weights."""

@@ -1,5 +1,4 @@
-"""Reads data/tokens, models/tokenizer and conf/prompts.txt, writes models/lm, metrics/train.json
-and plots/train.csv.
+"""Reads data/tokens and models/tokenizer, writes models/weights and plots/train.csv.
 
 Run alone: `python -m stages.train`.
 """
@@ -7,18 +6,19 @@ Run alone: `python -m stages.train`.
 from pathlib import Path
 
 from stages.train.config import Train
-from stages.train.launching import share_processor, start_processes
+from stages.train.launching import is_launched, train_in_processes
 from tohum.config.loading import load
 from tohum.config.runtime import load_runtime
 from tohum.model.config import Model
-from tohum.process import run_stage
+from tohum.process import run_stage, share_processor
 
 
 def main() -> None:
     model, config, runtime = load("model", Model), load("train", Train), load_runtime()
     share_processor()
-    start_processes(config.processes)
-    from stages.train.training import (
+    if config.processes > 1 and not is_launched():
+        train_in_processes(config.processes)
+    from stages.train.pretraining import (
         train,
     )  # torch takes seconds to import: a mistake in the values shows first
 
@@ -28,10 +28,8 @@ def main() -> None:
         runtime,
         tokens=Path("data/tokens"),
         tokenizer_folder=Path("models/tokenizer"),
-        out=Path("models/lm"),
-        metrics=Path("metrics/train.json"),
+        out=Path("models/weights"),
         plot=Path("plots/train.csv"),
-        prompts=Path("conf/prompts.txt"),
     )
 
 

@@ -2,7 +2,7 @@
 state to keep.
 
 A share of the text of a window is put into the order of fill-in-the-middle, and what the model is
-not to learn to say (the user's words, the marks of a format) is no target.
+not to learn to say (the user's words, the marks of a format) is not a target.
 """
 
 from functools import lru_cache
@@ -11,11 +11,11 @@ from typing import Any
 import numpy
 import torch
 
-from stages.train.loss import IGNORED
 from stages.train.masks import control_before, has_conversations, target_mask
 from stages.train.middles import middle_window
 from tohum.errors import UserError
 from tohum.formats.tokens import TokenSplit
+from tohum.model.loss import IGNORED
 
 
 class Windows:

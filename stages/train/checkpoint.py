@@ -1,8 +1,8 @@
-"""Checkpoints: everything that a run needs to go on as if it had never stopped.
+"""Checkpoints: everything that a run needs to resume as if it had never stopped.
 
 `checkpoint-<step>.pt` in the work directory, the last two of them. The batch of a step follows from
 its number, so where the data is needs no state; weights and optimisers are kept whole, so that
-another number of processes can go on from them.
+another number of processes can resume from them.
 """
 
 import logging
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Progress:
+class RunState:
     """Where a run is: steps done, seconds spent, the rows of plots/train.csv, the losses since the
     last row, the smoothed loss, now and at its lowest, the precision, once it is chosen, and the
     scale of the loss in float16 with the steps since it changed.
@@ -40,12 +40,12 @@ class Progress:
 
 
 @dataclass
-class State:
-    """What a checkpoint holds: weights by name, the state of each optimiser, and progress."""
+class Checkpoint:
+    """What a checkpoint holds: weights by name, the state of each optimiser, and of the run."""
 
     weights: dict[str, torch.Tensor]
     optimizers: list[dict[str, Any]]
-    progress: Progress
+    state: RunState
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -54,21 +54,21 @@ def checkpoints(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found, reverse=True)]
 
 
-def save_checkpoint(folder: Path, state: State) -> None:
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint, whole and on disk before an older one goes."""
     values = {
-        "weights": state.weights,
-        "optimizers": state.optimizers,
-        "progress": asdict(state.progress),
+        "weights": checkpoint.weights,
+        "optimizers": checkpoint.optimizers,
+        "state": asdict(checkpoint.state),
         "random": torch.get_rng_state(),
     }
-    with atomic_write(folder / f"checkpoint-{state.progress.step}.pt") as file:
+    with atomic_write(folder / f"checkpoint-{checkpoint.state.step}.pt") as file:
         torch.save(values, file)
     for path in checkpoints(folder)[KEPT:]:
         path.unlink()
 
 
-def load_checkpoint(folder: Path) -> State | None:
+def load_checkpoint(folder: Path) -> Checkpoint | None:
     """Returns the newest checkpoint that can be read, or None; torch's generator is set to where it
     was.
     """
@@ -79,8 +79,8 @@ def load_checkpoint(folder: Path) -> State | None:
             log.warning("%s can't be read (%s): trying the one before it", path, error)
             continue
         torch.set_rng_state(values["random"])
-        progress = Progress(**values["progress"])
-        return State(values["weights"], values["optimizers"], progress)
+        state = RunState(**values["state"])
+        return Checkpoint(values["weights"], values["optimizers"], state)
     return None
 
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from stages.train.network import Network
+from tohum.model.network import Network
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from stages.train.optimizers import NAMES
 from tohum.config.sections import limits
 from tohum.errors import UserError
 
@@ -18,7 +19,7 @@ class Train:
     fim_share: float = limits(minimum=0, maximum=1)
     tokens_per_step: int = limits(minimum=8)
     micro_batch_tokens: int = limits(minimum=8)
-    optimizer: str = limits(choices=("adamw", "muon"))
+    optimizer: str = limits(choices=NAMES)
     learning_rate: float = limits(minimum=1e-8, maximum=10)
     momentum: float = limits(minimum=0, maximum=0.9999)
     warmup_share: float = limits(minimum=0, maximum=1)

@@ -1,8 +1,8 @@
 """What a run shows while it goes: progress, loss, tokens a second, the share of the device's peak,
 and the time left.
 
-plots/speed.csv has the speed over the run, for `dvc plots show`. It is no output of the stage: two
-runs that give equal bytes have never equal speeds.
+plots/speed.csv has the speed over the run, for `dvc plots show`. It is not an output of the stage:
+two runs that give equal bytes never have equal speeds.
 """
 
 import time
@@ -16,7 +16,7 @@ from tohum.model.config import Model
 from tohum.progress import progress_bar
 
 SHOWN_SECONDS = 10.0  # between two rows of plots/speed.csv
-SECONDS_BAR = "{l_bar}{bar}| {n_fmt} of {total_fmt} s{postfix}"  # a rate of seconds tells nothing
+SECONDS_BAR = "{l_bar}{bar}| {n_fmt} of {total_fmt} s{postfix}"  # a rate of seconds says nothing
 
 
 def operations_per_token(config: Model, vocab_size: int) -> float:
@@ -36,7 +36,7 @@ class Display:
     """The progress bar and the speeds of one run.
 
     Args:
-        config: tells whether steps or minutes end the run.
+        config: says whether steps or minutes end the run.
         step: where it starts.
         seconds: what it has taken so far.
         operations: of training on one token.

@@ -7,11 +7,11 @@ import torch
 
 from stages.train.batches import Windows
 from stages.train.config import Train
-from stages.train.loss import IGNORED
-from stages.train.network import Network
 from stages.train.probe import DTYPES
 from stages.train.processes import Peers, is_sharded, without_sum
 from tohum.errors import UserError
+from tohum.model.loss import IGNORED
+from tohum.model.network import Network
 
 NO_MEMORY = "can't allocate memory"  # of PyTorch's allocator for the CPU
 
@@ -135,7 +135,7 @@ class Gradients:
         if device.type == "cuda":
             torch.cuda.empty_cache()
         log.warning(
-            "the memory of %s is too little: going on with micro-batches of %d tokens, the same "
+            "the memory of %s is too little: continuing with micro-batches of %d tokens, the same "
             "steps up to rounding",
             device,
             self.micro_batch * self.windows.length,

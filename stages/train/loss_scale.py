@@ -8,7 +8,7 @@ clipping needs anyway, judges the whole step, and so for all processes alike.
 
 import logging
 
-from stages.train.checkpoint import Progress
+from stages.train.checkpoint import RunState
 
 GROWTH_STEPS = 2000  # without an overflow, after which the scale doubles
 HIGHEST = 2.0**24
@@ -16,26 +16,26 @@ HIGHEST = 2.0**24
 log = logging.getLogger(__name__)
 
 
-def current_scale(progress: Progress) -> float:
+def current_scale(state: RunState) -> float:
     """Returns the scale of the next step: one in a precision that needs none."""
-    return progress.loss_scale if progress.precision == "float16" else 1.0
+    return state.loss_scale if state.precision == "float16" else 1.0
 
 
-def grow(progress: Progress) -> None:
+def grow(state: RunState) -> None:
     """Notes a step without an overflow."""
-    if progress.precision != "float16":
+    if state.precision != "float16":
         return
-    progress.steps_in_scale += 1
-    if progress.steps_in_scale == GROWTH_STEPS:
-        progress.loss_scale = min(HIGHEST, 2 * progress.loss_scale)
-        progress.steps_in_scale = 0
+    state.steps_in_scale += 1
+    if state.steps_in_scale == GROWTH_STEPS:
+        state.loss_scale = min(HIGHEST, 2 * state.loss_scale)
+        state.steps_in_scale = 0
 
 
-def shrink(progress: Progress) -> bool:
+def shrink(state: RunState) -> bool:
     """Notes a step that overflowed, and returns whether a smaller scale may help."""
-    if current_scale(progress) <= 1:
+    if current_scale(state) <= 1:
         return False
-    progress.loss_scale /= 2
-    progress.steps_in_scale = 0
-    log.info("step %d overflowed: the loss scale is %g now", progress.step, progress.loss_scale)
+    state.loss_scale /= 2
+    state.steps_in_scale = 0
+    log.info("step %d overflowed: the loss scale is %g now", state.step, state.loss_scale)
     return True

@@ -4,7 +4,7 @@ In a text document every token counts, and so does the <|endoftext|> behind it, 
 model learns to end. In a conversation the assistant's words and their <|end|> count. Role tokens
 and the tokens of fill-in-the-middle never do: whoever asks the model puts them.
 
-What a token belongs to is told by the last *control token* before it: <|endoftext|>, a role, or
+What a token belongs to follows from the last *control token* before it: <|endoftext|>, a role, or
 <|end|>. The content of a document never has one, because the encode stage reads special tokens in a
 text as the characters they are. So a window needs one thing from outside, the control token before
 its first id, and the loader keeps no state:
@@ -14,7 +14,7 @@ its first id, and the loader keeps no state:
     targets = numpy.where(counted, window[1:], -100)
 
 A window that stages.train.middles has reordered is masked in the same way, with the same control
-token. `has_conversations` tells whether a stream needs masks at all when its text is in reading
+token. `has_conversations` says whether a stream needs masks at all when its text is in reading
 order.
 """
 

@@ -1,7 +1,7 @@
 """What a device really does, found by multiplying matrices for a moment instead of by its name.
 
 A processor with matrix units computes bfloat16 ten times as fast as float32; most emulate it, more
-slowly, and so do the GPUs that are fast in float16 alone. The names of models don't tell which, and
+slowly, and so do the GPUs that are fast in float16 alone. The names of models don't say which, and
 neither do `is_bf16_supported` and the like.
 """
 
@@ -44,7 +44,7 @@ def faster_precision(device: torch.device, model: Model, tokens: int) -> str:
 
 
 def allow_tf32() -> None:
-    """Lets a GPU that has TF32 multiply float32 matrices in it; what has none goes on as before."""
+    """Lets a GPU that has TF32 multiply float32 matrices in it; others compute as before."""
     torch.backends.cuda.matmul.fp32_precision = "tf32"
 
 

@@ -22,8 +22,8 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from stages.train.config import Train
-from stages.train.network import Network
 from tohum.errors import UserError
+from tohum.model.network import Network
 
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 

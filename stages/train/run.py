@@ -1,4 +1,4 @@
-"""The training loop: compact, deterministic on a CPU, and it goes on from its last checkpoint."""
+"""The training loop: compact, deterministic on a CPU, and it resumes from its last checkpoint."""
 
 import logging
 import math
@@ -9,30 +9,30 @@ from typing import Any
 import torch
 
 from stages.train.batches import Windows
-from stages.train.checkpoint import Progress, State, load_checkpoint, save_checkpoint
+from stages.train.checkpoint import Checkpoint, RunState, load_checkpoint, save_checkpoint
 from stages.train.compilation import compile_blocks
 from stages.train.config import Train
 from stages.train.display import Display, operations_per_token
 from stages.train.divergence import refuse_gradient, watch_loss
-from stages.train.evaluation import (
+from stages.train.gradients import Gradients
+from stages.train.interruption import Interruption
+from stages.train.loss_scale import current_scale, grow, shrink
+from stages.train.optimizers import build_optimizers
+from stages.train.probe import DTYPES, allow_tf32, faster_precision, matrix_peak
+from stages.train.processes import Peers, put_back, spread, whole, whole_states, whole_weights
+from stages.train.schedule import learning_rate_share, set_learning_rate
+from tohum.config.runtime import Runtime
+from tohum.formats.tokenizer import load_tokenizer
+from tohum.formats.tokens import read_split
+from tohum.model.config import Model
+from tohum.model.network import Network
+from tohum.model.scoring import (
     Window,
     bits_per_byte,
     sampled,
     token_sizes,
     validation_windows,
 )
-from stages.train.gradients import Gradients
-from stages.train.interruption import Interruption
-from stages.train.loss_scale import current_scale, grow, shrink
-from stages.train.network import Network
-from stages.train.optimizer import build_optimizers, set_learning_rate
-from stages.train.probe import DTYPES, allow_tf32, faster_precision, matrix_peak
-from stages.train.processes import Peers, put_back, spread, whole, whole_states, whole_weights
-from stages.train.schedule import learning_rate_share
-from tohum.config.runtime import Runtime
-from tohum.formats.tokenizer import load_tokenizer
-from tohum.formats.tokens import read_split
-from tohum.model.config import Model
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Run:
         self.spread = spread(self.network, config, self.peers)
         self.optimizers = build_optimizers(self.network, config)
         self.gradients = Gradients(self.spread, windows, config, self.peers, config.precision)
-        self.progress = Progress()
+        self.state = RunState()
 
     def train(self, folder: Path, speeds: Path | None = None) -> None:
         """Runs from the last checkpoint in a folder, if there is one, to the end of the schedule.
@@ -77,7 +77,7 @@ class Run:
             speeds: the CSV file of how fast it went; None writes none.
 
         Raises:
-            UserError: the loss is no number, or rises; or the memory is too little.
+            UserError: the loss is not finite, or rises; or the memory is too little.
             KeyboardInterrupt: the process was asked to stop; what it had is in a checkpoint.
         """
         started = time.monotonic()
@@ -87,7 +87,7 @@ class Run:
         display = self._display(speeds)
         try:
             with Interruption().watch() as interruption:
-                self._loop(folder, display, interruption, started - self.progress.seconds)
+                self._loop(folder, display, interruption, started - self.state.seconds)
         finally:
             display.close()
 
@@ -107,95 +107,95 @@ class Run:
         self, folder: Path, display: Display, interruption: Interruption, started: float
     ) -> None:
         """Takes steps until all is done; `started` is on the monotonic clock, in seconds."""
-        progress, first, saved = self.progress, self.progress.step, time.monotonic()
+        state, first, saved = self.state, self.state.step, time.monotonic()
         while True:
-            progress.seconds = time.monotonic() - started
+            state.seconds = time.monotonic() - started
             due = time.monotonic() - saved > self.runtime.checkpoint_seconds
             # the clocks of processes differ, and a signal may reach one of them first
             done, asked, due_somewhere = self.peers.largest(
                 self._share_done(), interruption.asked, due
             )
             ended = done >= 1 or asked > 0
-            if (due_somewhere or ended) and progress.step > first:
+            if (due_somewhere or ended) and state.step > first:
                 self._save(folder)
                 saved = time.monotonic()
             if ended:
                 break
             loss = self._step(done)
-            watch_loss(progress, loss, self.config)
-            progress.step += 1
+            watch_loss(state, loss, self.config)
+            state.step += 1
             self._log(loss)
-            display.update(progress.step, progress.seconds, loss)
+            display.update(state.step, state.seconds, loss)
         if done < 1:
-            log.info("saved at step %d", progress.step)
+            log.info("saved at step %d", state.step)
             raise KeyboardInterrupt
 
     def _step(self, done: float) -> float:
         """Takes one optimiser step and returns the mean loss of the targets that count, in nats.
 
         Raises:
-            UserError: the gradient is no number.
+            UserError: the gradient is not finite.
         """
         config = self.config
         rate = config.learning_rate * learning_rate_share(
             done, config.warmup_share, config.cooldown_share
         )
         set_learning_rate(self.optimizers, rate)
-        loss = self.gradients.compute(self.progress.step, current_scale(self.progress))
+        loss = self.gradients.compute(self.state.step, current_scale(self.state))
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
         if math.isfinite(float(whole(norm))):
             with self.gradients.cast():  # for the products of Muon
                 for optimizer in self.optimizers:
                     optimizer.step()
-            grow(self.progress)
-        elif math.isfinite(loss) and not shrink(self.progress):
-            refuse_gradient(self.progress, config)
+            grow(self.state)
+        elif math.isfinite(loss) and not shrink(self.state):
+            refuse_gradient(self.state, config)
         self.network.zero_grad()
         return loss
 
     def _share_done(self) -> float:
         if self.config.steps is not None:
-            return self.progress.step / self.config.steps
+            return self.state.step / self.config.steps
         assert self.config.minutes is not None
-        return self.progress.seconds / (60 * self.config.minutes)
+        return self.state.seconds / (60 * self.config.minutes)
 
     def _restore(self, folder: Path) -> None:
         self.peers.wait()  # until the first process holds the folder
-        state = load_checkpoint(folder)
-        if state is None:
+        checkpoint = load_checkpoint(folder)
+        if checkpoint is None:
             return
-        put_back(self.network, self.optimizers, state.weights, state.optimizers)
-        self.progress = state.progress
-        log.info("going on from step %d", self.progress.step)
+        put_back(self.network, self.optimizers, checkpoint.weights, checkpoint.optimizers)
+        self.state = checkpoint.state
+        log.info("resuming from step %d", self.state.step)
 
     def _save(self, folder: Path) -> None:
         weights = whole_weights(self.network)
         states = whole_states(self.network, self.optimizers)
         if self.peers.is_first:
-            save_checkpoint(folder, State(weights, states, self.progress))
+            save_checkpoint(folder, Checkpoint(weights, states, self.state))
 
     def _precision(self) -> str:
         """Returns the configured precision, or the one that a moment's probe finds faster; a run
-        that goes on keeps its own.
+        that resumes keeps its own.
         """
-        progress, config = self.progress, self.config
-        if not progress.precision and config.precision == "auto":
+        state, config = self.state, self.config
+        if not state.precision and config.precision == "auto":
             tokens = self.gradients.micro_batch * self.length
             found = faster_precision(self.device, self.model_config, tokens)
             (place,) = self.peers.largest(list(DTYPES).index(found))
-            progress.precision = list(DTYPES)[int(place)]
-            log.info("computing in %s, which is fastest here", progress.precision)
+            state.precision = list(DTYPES)[int(place)]
+            log.info("computing in %s, which is fastest here", state.precision)
         if config.precision == "auto":
             allow_tf32()
-        progress.precision = progress.precision or config.precision
-        return progress.precision
+        state.precision = state.precision or config.precision
+        return state.precision
 
     def _display(self, speeds: Path | None) -> Display:
-        peak = matrix_peak(self.device, self.progress.precision) * self.peers.count
+        peak = matrix_peak(self.device, self.state.precision) * self.peers.count
         return Display(
             self.config,
-            self.progress.step,
-            self.progress.seconds,
+            self.state.step,
+            self.state.seconds,
             operations_per_token(self.model_config, len(self.network.embedding)),
             peak,
             speeds,
@@ -204,16 +204,16 @@ class Run:
 
     def _log(self, loss: float) -> None:
         """Adds a row to the curve every `log_every` steps."""
-        progress, config = self.progress, self.config
-        progress.recent_losses.append(loss)
-        evaluate = progress.step % config.evaluate_every == 0
-        if progress.step % config.log_every and not evaluate:
+        state, config = self.state, self.config
+        state.recent_losses.append(loss)
+        evaluate = state.step % config.evaluate_every == 0
+        if state.step % config.log_every and not evaluate:
             return
-        mean = sum(progress.recent_losses) / len(progress.recent_losses)
-        progress.recent_losses = []
+        mean = sum(state.recent_losses) / len(state.recent_losses)
+        state.recent_losses = []
         row: dict[str, Any] = {
-            "step": progress.step,
-            "tokens": progress.step * config.tokens_per_step,
+            "step": state.step,
+            "tokens": state.step * config.tokens_per_step,
             "learning_rate": f"{self.optimizers[0].param_groups[0]['lr']:.3e}",
             "loss": f"{mean:.4f}",
             "train_bits_per_byte": f"{mean / math.log(2) / self.train_bytes_per_token:.4f}",
@@ -222,8 +222,8 @@ class Run:
             bpb = self.evaluate(sampled(self.validation, config.evaluate_tokens))
             row["bits_per_byte"] = f"{bpb:.4f}"
             if self.peers.is_first:
-                log.info("step %d: loss %.3f, %.4f bits per byte", progress.step, mean, bpb)
-        progress.rows.append(row)
+                log.info("step %d: loss %.3f, %.4f bits per byte", state.step, mean, bpb)
+        state.rows.append(row)
 
     def evaluate(self, windows: list[Window]) -> float:
         """Returns the bits per byte of validation windows."""

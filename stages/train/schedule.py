@@ -1,5 +1,7 @@
 """The learning rate over a run: linear warm-up, flat, then linear to zero."""
 
+from typing import Any
+
 
 def learning_rate_share(progress: float, warmup_share: float, cooldown_share: float) -> float:
     """Returns the learning rate as a share of its highest value.
@@ -15,3 +17,10 @@ def learning_rate_share(progress: float, warmup_share: float, cooldown_share: fl
     if progress > 1 - cooldown_share:
         return max(0.0, (1 - progress) / cooldown_share)
     return 1.0
+
+
+def set_learning_rate(optimizers: list[Any], rate: float) -> None:
+    """Sets the learning rate of the next step."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate

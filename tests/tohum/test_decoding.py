@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from stages.train.determinism import set_determinism
-from stages.train.export import transformers_model
+from stages.evaluate.export import transformers_model
 from stages.train.middles import middle_order
 from tests.tiny import documents, model_and_train, write_tiny_tokenizer
 from tohum.decoding import (
@@ -33,6 +32,7 @@ from tohum.formats.special_tokens import (
     SUFFIX_ID,
 )
 from tohum.formats.tokenizer import load_tokenizer
+from tohum.model.determinism import set_determinism
 
 CONTEXT = 16
 USER, ASSISTANT, SYSTEM = (ROLE_IDS[role] for role in ("user", "assistant", "system"))
@@ -48,7 +48,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 @pytest.fixture(scope="module")
 def model() -> Any:
     config, run = model_and_train("model.initializer_range=0.3")
-    set_determinism(run)
+    set_determinism(run.seed, run.threads)
     return transformers_model(config, vocab_size=300).eval()
 
 
@@ -111,6 +111,65 @@ def test_of_a_question_that_is_too_long_the_last_words_stay(tokenizer: Tokenizer
     assert len(ids) == 30
     assert ids[:2] == [END_OF_TEXT_ID, USER]
     assert ids[2:] == [*tokenizer.encode(text).ids[-26:], END_ID, ASSISTANT]
+
+
+@given(
+    st.lists(st.integers(0, 90), min_size=1, max_size=6),
+    st.sampled_from(sorted(ROLE_IDS)),
+    st.integers(0, 120),
+)
+def test_a_conversation_of_any_lengths_fits_and_is_well_formed(
+    tokenizer: Tokenizer, lengths: list[int], first: str, room: int
+) -> None:
+    roles = [first, *(("user", "assistant")[number % 2] for number in range(len(lengths) - 1))]
+    texts = [("+x" * length)[:length] for length in lengths]
+    conversation = [message(*pair) for pair in zip(roles, texts, strict=True)]
+    ids = chat_prompt(tokenizer, conversation, room).ids
+    assert len(ids) <= max(room, 4)
+    assert (ids[0], ids[-1]) == (END_OF_TEXT_ID, ASSISTANT)
+    kept = messages_of(ids[1:-1])
+    assert [role for role, _ in kept][-1] == ROLE_IDS[roles[-1]]
+    last = tokenizer.encode(texts[-1]).ids
+    assert kept[-1][1] == last[len(last) - len(kept[-1][1]) :]
+    whole = chat_prompt(tokenizer, conversation, 10_000).ids
+    if len(whole) <= room:
+        assert ids == whole
+    elif first == "system" and len(lengths) > 1 and room >= 10:
+        system = tokenizer.encode(texts[0]).ids
+        assert kept[0] == (SYSTEM, system[: len(kept[0][1])])
+
+
+def messages_of(ids: list[int]) -> list[tuple[int, list[int]]]:
+    """Role and text of each message, in ids that must be whole messages and nothing else."""
+    messages: list[tuple[int, list[int]]] = []
+    while ids:
+        end = ids.index(END_ID)
+        assert ids[0] in ROLE_IDS.values()
+        assert min(ids[1:end], default=len(SPECIAL_TOKENS)) >= len(SPECIAL_TOKENS)
+        messages.append((ids[0], ids[1:end]))
+        ids = ids[end + 1 :]
+    return messages
+
+
+def test_a_long_system_message_leaves_half_of_the_room_to_a_long_question(
+    tokenizer: Tokenizer,
+) -> None:
+    system, question = "".join(documents(3)), "".join(documents(6)[3:])
+    conversation = [message("system", system), message("user", question)]
+    ids = chat_prompt(tokenizer, conversation, 42).ids
+    (_, kept_system), (_, kept_question) = messages_of(ids[1:-1])
+    assert kept_system == tokenizer.encode(system).ids[:18]
+    assert kept_question == tokenizer.encode(question).ids[-18:]
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.integers(-9, 7))
+def test_without_room_a_middle_keeps_its_special_tokens(
+    tokenizer: Tokenizer, prefix: str, suffix: str, room: int
+) -> None:
+    ids = middle_prompt(tokenizer, prefix, suffix, room).ids
+    assert len(ids) <= max(room, 4)
+    special = [id for id in ids if id < len(SPECIAL_TOKENS)]
+    assert special == [END_OF_TEXT_ID, PREFIX_ID, SUFFIX_ID, MIDDLE_ID]
 
 
 def test_within_the_context_each_id_is_the_likeliest_of_all_before_it(model: Any) -> None:

@@ -94,7 +94,7 @@ def test_an_interrupt_exits_130_without_a_traceback() -> None:
         stage.send_signal(signal.SIGINT)
         _, stderr = stage.communicate(timeout=BOUND_SECONDS)
     assert stage.returncode == 130
-    assert stderr == "jsonl: interrupted; run `dvc repro` to go on\n"
+    assert stderr == "jsonl: interrupted; run `dvc repro` to resume\n"
 
 
 @POSIX

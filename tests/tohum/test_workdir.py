@@ -109,6 +109,24 @@ def test_finished_work_is_deleted(project: Path) -> None:
 def test_another_key_has_another_directory(project: Path) -> None:
     with open_workdir("jsonl", "one") as one, open_workdir("jsonl", "two") as two:
         assert one != two
+        assert one.is_dir(), "a directory that is held stays"
+
+
+def test_the_newest_key_of_a_stage_is_kept_and_the_others_go(project: Path) -> None:
+    for stage, key in (("train", "1"), ("jsonl", "1"), ("jsonl", "2"), ("jsonl", "3")):
+        with pytest.raises(RuntimeError), open_workdir(stage, key) as work:
+            (work / "half").write_text("so far")
+            raise RuntimeError
+    kept = [path for path in files_below(project / ".work") if path.endswith("half")]
+    assert kept == ["jsonl/3/half", "train/1/half"]
+    assert files_below(project / ".work" / "jsonl") == ["3", "3.lock", "3/half"]
+
+
+def test_what_is_to_be_kept_is_found_again(project: Path) -> None:
+    with open_workdir("merges", "key", keep=True) as work:
+        (work / "list").write_text("whole")
+    with open_workdir("merges", "key", keep=True) as work:
+        assert (work / "list").read_text() == "whole"
 
 
 HOLD = """
@@ -123,7 +141,6 @@ with open_workdir("jsonl", "key"):
 def test_work_that_another_process_holds_is_refused_until_it_ends(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workdir, "LOCK_SECONDS", 0.2)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD],
         stdin=subprocess.PIPE,
@@ -134,8 +151,10 @@ def test_work_that_another_process_holds_is_refused_until_it_ends(
     assert holder.stdout is not None
     with holder:
         assert holder.stdout.readline().strip() == b"held"
-        with pytest.raises(UserError) as caught, open_workdir("jsonl", "key"):
+        with pytest.raises(UserError) as caught, open_workdir("jsonl", "key", wait=0.2):
             pass
+        with open_workdir("jsonl", "other"):
+            assert (project / ".work" / "jsonl" / "key").is_dir(), "it is held"
         holder.stdin.close()
     assert "another process is running the stage 'jsonl'" in str(caught.value)
     assert "key.lock" in str(caught.value)
@@ -182,6 +201,12 @@ def test_the_key_depends_on_the_inputs_content_and_not_their_place(tmp_path: Pat
         (tmp_path / name).write_text("same")
     here, there = (work_key("jsonl", [Params(1)], [tmp_path / name]) for name in ("here", "there"))
     assert here == there
+
+
+def test_the_key_depends_on_the_code_that_dvc_yaml_lists() -> None:
+    keys = {stage: work_key(stage, [Params(1)], []) for stage in ("jsonl", "encode", "train")}
+    assert len(set(keys.values())) == 3
+    assert work_key("jsonl", [Params(1)], []) == keys["jsonl"]
 
 
 def test_the_hash_of_a_file_is_its_sha256(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""What is around the pipeline, each a command of its own and no stage."""
+"""The commands of `tohum`: each a module or a package that tohum.cli lists."""

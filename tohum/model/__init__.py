@@ -1,1 +1,1 @@
-"""The language model: its network, its loss, and what it is measured by."""
+"""The network, its loss and its figures: what training and evaluation compute in the same way."""

@@ -5,13 +5,14 @@ from typing import Any
 
 from tohum.config.sections import limits
 from tohum.errors import UserError
+from tohum.model.architectures import NAMES
 
 
 @dataclass
 class Model:
     """The model's architecture and sizes."""
 
-    architecture: str = limits(choices=("llama", "qwen3"))
+    architecture: str = limits(choices=NAMES)
     hidden_size: int = limits(minimum=8, maximum=65_536)
     intermediate_size: int = limits(minimum=8)
     num_layers: int = limits(minimum=1, maximum=1024)

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.train.batches import Windows
-from stages.train.loss import IGNORED
 from tohum.errors import UserError
 from tohum.formats.records import segments
 from tohum.formats.special_tokens import END_ID, MIDDLE_ID, PREFIX_ID, SUFFIX_ID
 from tohum.formats.tokens import OFFSET_DTYPE, TokenSplit
+from tohum.model.loss import IGNORED
 
 LENGTHS = st.integers(1, 9)
 SIZES = st.integers(18, 200)

@@ -5,16 +5,16 @@ import pytest
 import torch
 
 from stages.train.checkpoint import (
-    Progress,
-    State,
+    Checkpoint,
+    RunState,
     checkpoints,
     load_checkpoint,
     save_checkpoint,
 )
 
 
-def state(step: int) -> State:
-    return State({"weight": torch.full((3,), float(step))}, [{"state": {}}], Progress(step))
+def state(step: int) -> Checkpoint:
+    return Checkpoint({"weight": torch.full((3,), float(step))}, [{"state": {}}], RunState(step))
 
 
 def test_the_last_two_are_kept(tmp_path: Path) -> None:
@@ -26,10 +26,10 @@ def test_the_last_two_are_kept(tmp_path: Path) -> None:
 
 
 def test_what_is_saved_comes_back(tmp_path: Path) -> None:
-    saved = State(
+    saved = Checkpoint(
         {"weight": torch.randn(3)},
         [{"state": {"weight": {"step": torch.tensor(2.0)}}, "param_groups": [{"lr": 0.1}]}],
-        Progress(7, 1.5, [{"step": 7, "loss": "1.0"}], [0.5], 2.0, 1.5, "float32"),
+        RunState(7, 1.5, [{"step": 7, "loss": "1.0"}], [0.5], 2.0, 1.5, "float32"),
     )
     save_checkpoint(tmp_path, saved)
     drawn = torch.rand(4)
@@ -37,7 +37,7 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     assert found is not None
     assert torch.equal(found.weights["weight"], saved.weights["weight"])
     assert found.optimizers == saved.optimizers
-    assert found.progress == saved.progress
+    assert found.state == saved.state
     assert torch.equal(torch.rand(4), drawn)
 
 
@@ -50,7 +50,7 @@ def test_a_damaged_one_is_told_and_the_one_before_it_is_taken(
     newest.write_bytes(newest.read_bytes()[:100])
     with caplog.at_level(logging.WARNING):
         found = load_checkpoint(tmp_path)
-    assert found is not None and found.progress.step == 1
+    assert found is not None and found.state.step == 1
     assert "checkpoint-2.pt can't be read" in caplog.text
 
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from stages.train.compilation import compile_blocks
-from stages.train.determinism import set_determinism
 from stages.train.gradients import NO_MEMORY
-from stages.train.network import Network
 from stages.train.probe import DTYPES, faster_precision, matrix_peak
 from stages.train.run import Run
 from tests.tiny import PROJECT, model_and_train, runtime
+from tohum.model.determinism import set_determinism
+from tohum.model.network import Network
 
 CPU = torch.device("cpu")
 
@@ -57,7 +57,7 @@ def test_the_precision_follows_the_measured_speeds(
 
 def network_and_ids() -> tuple[Network, torch.Tensor]:
     model, config = model_and_train("model.initializer_range=0.3")
-    set_determinism(config)
+    set_determinism(config.seed, config.threads)
     return Network(model, vocab_size=50), torch.randint(9, 50, (2, 17))
 
 
@@ -110,7 +110,7 @@ def test_too_little_memory_while_compiling_does_not_pass_for_a_missing_compiler(
     with caplog.at_level(logging.WARNING):
         run._try_out()
     assert run.gradients.micro_batch == 1
-    assert "going on with micro-batches of 16 tokens" in caplog.text
+    assert "continuing with micro-batches of 16 tokens" in caplog.text
     assert "torch.compile can't be used here" not in caplog.text
     assert no_gradients(run)
 
@@ -161,7 +161,7 @@ def test_too_little_memory_halves_the_micro_batch_and_keeps_the_step(tmp_path: P
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert "the memory of cpu is too little: going on with micro-batches of" in run.stderr
+    assert "the memory of cpu is too little: continuing with micro-batches of" in run.stderr
     loss, windows = (float(line.split()[1]) for line in run.stdout.splitlines())
     assert 1 <= windows < 128
     assert 5 < loss < 7

@@ -8,8 +8,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from stages.train.display import Display, operations_per_token
-from stages.train.network import Network
 from tests.tiny import model_and_train
+from tohum.model.network import Network
 
 
 def test_the_operations_of_a_token_are_those_that_pytorch_counts() -> None:

@@ -35,7 +35,7 @@ OVERRIDES = (
 
 def train_here(root: str) -> None:
     """The whole stage, with a checkpoint at each step; runs in a process of its own."""
-    from stages.train.training import train
+    from stages.train.pretraining import train
 
     model, config = model_and_train(*OVERRIDES)
     base = Path(root)
@@ -46,23 +46,21 @@ def train_here(root: str) -> None:
         runtime(1, checkpoint_seconds=0),
         tokens=base / "data/tokens",
         tokenizer_folder=base / "models/tokenizer",
-        out=base / "models/lm",
-        metrics=base / "metrics/train.json",
+        out=base / "models/weights",
         plot=base / "plots/train.csv",
-        prompts=base / "conf/prompts.txt",
     )
 
 
 def outputs(root: Path) -> dict[str, bytes]:
     return {
-        **file_bytes(root / "models/lm"),
-        **{name: (root / name).read_bytes() for name in ("metrics/train.json", "plots/train.csv")},
+        **file_bytes(root / "models/weights"),
+        "plots/train.csv": (root / "plots/train.csv").read_bytes(),
     }
 
 
 def test_a_run_killed_many_times_ends_in_the_same_bytes(inputs: Path, tmp_path: Path) -> None:
     processes = multiprocessing.get_context("forkserver")  # imports torch once, not at each start
-    processes.set_forkserver_preload(["stages.train.training"])
+    processes.set_forkserver_preload(["stages.train.pretraining"])
     for name in ("whole", "killed"):
         shutil.copytree(inputs, tmp_path / name)
 
@@ -124,4 +122,4 @@ def test_a_run_that_is_asked_to_stop_saves_and_tells_how_to_go_on(
     saved = last_step(tmp_path)
     assert f"saved at step {saved}" in errors
     assert saved > before
-    assert not (tmp_path / "models/lm").exists()
+    assert not (tmp_path / "models/weights").exists()

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from stages.train.launching import SPINS, share_processor
 from tests.tiny import PROJECT
+from tohum.process import SPINS, share_processor
 
 
 def printed(code: str) -> str:

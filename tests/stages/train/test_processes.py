@@ -1,7 +1,8 @@
 """Several processes on the CPU, which talk through gloo, against one."""
 
-import json
 import shutil
+import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.tiny import (
     start_stage,
     write_project,
 )
+from tohum.model.weights import WEIGHTS, read_facts
 
 SMALL = (
     "model.context_length=16",
@@ -42,7 +44,7 @@ def losses(root: Path) -> list[float]:
 
 
 def weights(root: Path) -> dict[str, torch.Tensor]:
-    return load_file(root / "models/lm/model.safetensors")
+    return load_file(root / "models/weights" / WEIGHTS)
 
 
 def close(one: Path, two: Path) -> bool:
@@ -55,7 +57,7 @@ def test_two_processes_train_as_one_does(inputs: Path, tmp_path: Path) -> None:
     two = run(inputs, tmp_path / "two", "train.processes=2")
     assert losses(two) == pytest.approx(losses(one), abs=2e-4)
     assert close(one, two)
-    assert json.loads((two / "metrics/train.json").read_text())["processes"] == 2
+    assert read_facts(two / "models/weights", two / "data/tokens")["processes"] == 2
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
@@ -69,7 +71,7 @@ def test_a_sharded_network_trains_as_a_whole_one(
     assert close(one, two)
 
 
-def test_one_process_goes_on_where_two_were_stopped(inputs: Path, tmp_path: Path) -> None:
+def test_one_process_resumes_where_two_were_stopped(inputs: Path, tmp_path: Path) -> None:
     long = ("train.steps=400", "train.evaluate_every=1000", "train.log_every=50")
     whole = run(inputs, tmp_path / "whole", *long)
     root = tmp_path / "stopped"
@@ -94,7 +96,7 @@ ONE_IS_SHORT_OF_MEMORY = """
 import os
 from tohum.process import run_stage
 from stages.train.__main__ import main
-from stages.train.network import Network
+from tohum.model.network import Network
 
 def forward(network, ids, targets):
     if os.environ["RANK"] == "1" and len(ids) > 1:
@@ -123,7 +125,7 @@ def test_processes_agree_on_a_micro_batch_that_fits_the_memory_of_each(
     one = run(inputs, tmp_path / "one")
     code, errors = run_short_of_memory(inputs, tmp_path / "two", "train.evaluate_every=1000")
     assert code == 0, errors
-    assert "is too little: going on with micro-batches of 16 tokens" in errors
+    assert "is too little: continuing with micro-batches of 16 tokens" in errors
     assert close(one, tmp_path / "two")
 
 
@@ -138,13 +140,9 @@ def test_the_processes_of_a_killed_stage_end_too(inputs: Path, tmp_path: Path) -
     write_project(tmp_path, *SMALL, "train.steps=100000", "train.processes=2")
     process = start_stage(tmp_path, "train")
     try:
-        until = time.monotonic() + 120
-        while not list(tmp_path.glob(".work/train/*/checkpoint-*.pt")):
-            assert process.poll() is None, process.communicate()[1]
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        workers = children(process.pid)
-        assert len(workers) == 2
+        wait_for_a_checkpoint(tmp_path, process)
+        workers = descendants(process.pid)
+        assert len(workers) == 3, "the launcher and its two"
     finally:
         process.kill()
         process.communicate()
@@ -154,5 +152,42 @@ def test_the_processes_of_a_killed_stage_end_too(inputs: Path, tmp_path: Path) -
         time.sleep(0.05)
 
 
-def children(parent: int) -> list[int]:
-    return [child.pid for child in psutil.Process(parent).children()]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_processes_that_are_asked_to_stop_save_first(
+    inputs: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
+    write_project(tmp_path, *SMALL, "train.steps=100000", "train.processes=2")
+    process = start_stage(tmp_path, "train")
+    try:
+        wait_for_a_checkpoint(tmp_path, process)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, errors
+    assert "run `dvc repro` to" in errors
+    (folder,) = tmp_path.glob(".work/train/*/")
+    step = int(checkpoints(folder)[0].stem.split("-")[1])
+    assert f"saved at step {step}" in errors
+
+
+def test_the_exit_code_is_that_of_the_processes(inputs: Path, tmp_path: Path) -> None:
+    shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
+    write_project(tmp_path, *SMALL, "train.micro_batch_tokens=64", "train.processes=2")
+    process = start_stage(tmp_path, "train")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "expected a multiple of 2 processes x train.micro_batch_tokens (64)" in errors
+
+
+def wait_for_a_checkpoint(root: Path, process: "subprocess.Popen[str]") -> None:
+    until = time.monotonic() + 120
+    while not list(root.glob(".work/train/*/checkpoint-*.pt")):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def descendants(parent: int) -> list[int]:
+    return [child.pid for child in psutil.Process(parent).children(recursive=True)]

@@ -25,7 +25,6 @@ from tohum.formats.special_tokens import (
     SUFFIX_ID,
 )
 
-DTYPES = ("float32", "float16")
 FILES = ("config.json", "model.safetensors", "tokenizer.json", CHAT_TEMPLATE_FILE)
 
 
@@ -35,10 +34,10 @@ def write_gguf(lm: Path, out: Path, dtype: str) -> list[str]:
     Args:
         lm: models/lm.
         out: the file.
-        dtype: of the matrices, one of DTYPES; the norms, which are vectors, stay in float32.
+        dtype: of the matrices, float32 or float16; the norms, which are vectors, stay in float32.
 
     Raises:
-        UserError: there is no trained model, its tokenizer is none that llama.cpp can have, or the
+        UserError: there is no trained model, llama.cpp can't have its tokenizer, or the
             package gguf is missing.
     """
     for name in FILES:

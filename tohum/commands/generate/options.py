@@ -1,30 +1,40 @@
-"""The command line of generate: key=value on top of conf/generate.yaml."""
+"""The command line of generate and serve: key=value on top of conf/generate.yaml."""
+
+from collections.abc import Collection
 
 import yaml
 
-from tohum.commands.generate.config import GENERATE_FILE, Generate
+from tohum.commands.generate.config import Generate
+from tohum.commands.overrides import OPTIONS_FILE
 from tohum.config.sections import read_section
 from tohum.errors import UserError
 
 
-def read_options(arguments: list[str]) -> Generate:
-    """Returns the options that the arguments ask for.
+def read_options(command: str, overrides: list[str], not_used: Collection[str] = ()) -> Generate:
+    """Returns the options that the overrides ask for.
+
+    Args:
+        command: its name, for messages.
+        overrides: each key=value.
+        not_used: keys that mean nothing to the command.
 
     Raises:
-        UserError: an argument is not key=value, or its key or value is not allowed, or two of them
+        UserError: an override is not key=value, or its key or value is not allowed, or two of them
             contradict each other.
     """
-    values = yaml.safe_load(GENERATE_FILE.read_text(encoding="utf-8"))
-    for argument in arguments:
-        key, equal, value = argument.partition("=")
+    values = yaml.safe_load(OPTIONS_FILE.read_text(encoding="utf-8"))
+    for override in overrides:
+        key, equal, value = override.partition("=")
         if not equal:
             raise UserError(
-                f"'{argument}' is not key=value. Write, for example: prompt=\"def \" "
+                f"'{override}' is not key=value. Write, for example: temperature=0 "
                 "max_new_tokens=100"
             )
+        if key in not_used:
+            raise UserError(f"'{key}' means nothing to `tohum {command}`: leave it out.")
         values[key] = value
     prompt, suffix = values.pop("prompt"), values.pop("suffix")
-    options = read_section("generate", Generate, {"prompt": "", "suffix": None, **values})
+    options = read_section(command, Generate, {"prompt": "", "suffix": None, **values})
     # The texts are kept from OmegaConf, for which ${...} would be an interpolation.
     options.prompt, options.suffix = prompt, suffix
     if options.chat and suffix is not None:

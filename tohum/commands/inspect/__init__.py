@@ -1,1 +1,34 @@
-"""What is in this data? A file, a folder or a dataset of the Hub, and how to train on it."""
+"""Say what is in a file, a folder or a dataset of the Hub.
+
+    tohum inspect questions.csv
+    tohum inspect ~/code
+    tohum inspect owner/name --rows 200         a dataset of the Hub; owner/name@revision
+
+It prints columns, sample rows, the configuration that would read them, and writes nothing.
+"""
+
+import argparse
+import shutil
+
+ROWS = 1000
+LEAST_WIDTH = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the source and how much of it to read."""
+    parser.add_argument("source", help="a file, a folder, or a dataset of the Hub: owner/name")
+    parser.add_argument("--rows", type=int, default=ROWS, help="rows to look at (%(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints what is in the source."""
+    from tohum.commands.inspect.source import inspect_source
+    from tohum.commands.printing import visible
+
+    for line in inspect_source(arguments.source, max(1, arguments.rows), terminal_width()):
+        print(visible(line))
+
+
+def terminal_width() -> int:
+    """Returns the columns of the terminal, or 100 where there is none."""
+    return max(LEAST_WIDTH, shutil.get_terminal_size((100, 24)).columns)

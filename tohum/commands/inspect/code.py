@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from tohum.commands.inspect.languages import tell_languages
+from tohum.commands.inspect.languages import language_shares
 from tohum.commands.printing import aligned, size_of, titled
 from tohum.config.sections import read_section
 from tohum.errors import UserError
@@ -30,10 +30,10 @@ def inspect_code(folder: Path, width: int) -> list[str]:
     left_out: Counter[str] = Counter()
     found = local_candidates(read_section("source", LocalSource, values), left_out)
     if not found:
-        told = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common())
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common())
         raise UserError(
             f"{folder} has neither data files nor files of code that `source=local` takes "
-            f"({told or 'it is empty'})."
+            f"({reasons or 'it is empty'})."
         )
     files: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
@@ -53,7 +53,7 @@ def inspect_code(folder: Path, width: int) -> list[str]:
         *titled("files that source=local takes", aligned(table, width, numbers=(1, 2))),
         *titled("left out", _reasons(left_out, width)),
         "",
-        f"words in names and comments: {tell_languages(texts)}",
+        f"words in names and comments: {language_shares(texts)}",
         "",
         "to paste into params.yaml",
         "  overrides:",

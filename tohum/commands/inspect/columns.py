@@ -13,7 +13,7 @@ SAMPLES = 3
 MOST_COLUMNS = 60
 
 
-def tell_columns(sample: Sample, width: int) -> list[str]:
+def describe_columns(sample: Sample, width: int) -> list[str]:
     """Returns a table of the columns."""
     names = sample.columns
     head = ("column", "null or empty", "length: median", "longest", "type")
@@ -28,13 +28,13 @@ def _column(sample: Sample, name: str) -> tuple[str, str, str, str, str]:
     values = [row.values.get(name) for row in sample.rows]
     empty = sum(value is None or value in ("", []) for value in values)
     kinds = Counter(type_of(value) for value in values if value is not None)
-    told = sample.types.get(name) or " or ".join(kind for kind, _ in kinds.most_common(3))
+    type = sample.types.get(name) or " or ".join(kind for kind, _ in kinds.most_common(3))
     lengths = [len(value) for value in values if isinstance(value, str | list) and value]
     share = f"{empty / len(values):.1%}" if values else "-"
     if not lengths:
-        return name, share, "-", "-", told or "null"
+        return name, share, "-", "-", type or "null"
     median, longest = statistics.median(lengths), max(lengths)
-    return name, share, f"{median:,.0f}", f"{longest:,}", told
+    return name, share, f"{median:,.0f}", f"{longest:,}", type
 
 
 def type_of(value: Any) -> str:
@@ -47,7 +47,7 @@ def type_of(value: Any) -> str:
     return "null" if value is None else names.get(type(value), type(value).__name__)
 
 
-def tell_samples(sample: Sample, width: int) -> list[str]:
+def describe_rows(sample: Sample, width: int) -> list[str]:
     """Returns the first, the middle and the last of the rows, each value on a line."""
     count = len(sample.rows)
     lines = []

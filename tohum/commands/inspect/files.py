@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from tohum.commands.inspect.columns import tell_columns, tell_samples
-from tohum.commands.inspect.proposals import Origin, tell_proposal
+from tohum.commands.inspect.columns import describe_columns, describe_rows
+from tohum.commands.inspect.proposals import Origin, describe_proposal
 from tohum.commands.inspect.sample import Sample, sample_file
 from tohum.commands.printing import aligned, counted, size_of, titled
 from tohum.errors import UserError
@@ -46,7 +46,7 @@ def walk(folder: Path) -> Iterator[Path]:
 
 
 def is_data_folder(folder: Path) -> bool:
-    """Tells whether a folder holds data rather than code: more bytes in files of data than in
+    """Returns whether a folder holds data rather than code: more bytes in files of data than in
     others; of those that end in .json only where there is nothing but them.
     """
     data = other = unclear = 0
@@ -79,7 +79,7 @@ def inspect_files(files: list[Path], source: Path, rows: int, width: int) -> lis
         shapes.setdefault(tuple(sorted(sample.columns)), []).append(sample)
     for alike in shapes.values():
         whole = len(shapes) == 1
-        lines += tell_sample(alike, _origin(source, alike, whole), width)
+        lines += describe_sample(alike, _origin(source, alike, whole), width)
     return lines
 
 
@@ -100,7 +100,7 @@ def _samples(files: list[Path], rows: int) -> tuple[list[Sample], list[UserError
     return samples, refusals
 
 
-def tell_sample(alike: list[Sample], origin: Origin, width: int) -> list[str]:
+def describe_sample(alike: list[Sample], origin: Origin, width: int) -> list[str]:
     """Returns the whole of what is known of the first of some files with the same columns."""
     sample = alike[0]
     facts = [f"  {note}" for note in sample.format.notes]
@@ -114,9 +114,9 @@ def tell_sample(alike: list[Sample], origin: Origin, width: int) -> list[str]:
         facts.append(f"  {len(alike) - 1:,} more files have these columns")
     return [
         *titled(sample.name, facts),
-        *titled("columns", tell_columns(sample, width)),
-        *titled("samples", tell_samples(sample, width)),
-        *tell_proposal(sample, origin),
+        *titled("columns", describe_columns(sample, width)),
+        *titled("samples", describe_rows(sample, width)),
+        *describe_proposal(sample, origin),
     ]
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet
 from huggingface_hub import HfApi, RepoFile, hf_hub_url
 from huggingface_hub.utils._headers import build_hf_headers
 
-from tohum.commands.inspect.files import slug, tell_sample
+from tohum.commands.inspect.files import describe_sample, slug
 from tohum.commands.inspect.proposals import Origin
 from tohum.commands.inspect.sample import Sample, schema_types, take_rows
 from tohum.commands.printing import aligned, counted, size_of, titled
@@ -38,7 +38,7 @@ MOST_FOLDERS = 25
 
 
 def is_dataset(source: str) -> bool:
-    """Tells whether this can name a dataset: owner/name, also with /folder and @revision."""
+    """Returns whether this can name a dataset: owner/name, also with /folder and @revision."""
     return NAME.fullmatch(source) is not None and not is_data_file(source)
 
 
@@ -63,7 +63,7 @@ def inspect_dataset(name: str, rows: int, width: int) -> list[str]:
     return [
         f"{source.repo_id} at {commit}: {counted(len(files), 'data file')}, {size_of(size)}",
         *titled("files by folder", _folders(files, width)),
-        *tell_sample([sample], origin, width),
+        *describe_sample([sample], origin, width),
     ]
 
 

@@ -24,7 +24,7 @@ def guess(text: str) -> str | None:
     return best if found[best] else None
 
 
-def tell_languages(texts: Iterable[str]) -> str:
+def language_shares(texts: Iterable[str]) -> str:
     """Returns the shares of the languages of some texts, in words."""
     counts = Counter(guess(text) or "neither" for text in texts)
     total = counts.total()

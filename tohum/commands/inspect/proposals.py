@@ -7,14 +7,14 @@ from typing import Any
 
 import yaml
 
-from tohum.commands.inspect.languages import tell_languages
+from tohum.commands.inspect.languages import language_shares
 from tohum.commands.inspect.sample import Sample
 from tohum.errors import UserError
 from tohum.fields import Mapped, Proposal, as_override, compile_fields, describe
 from tohum.fields.proposal import propose
 
 WHERE = "jsonl.fields"
-MOST_TOLD = 5
+MOST_SHOWN = 5
 IDS = (
     "  blob_id names blobs of Software Heritage: these rows are ids, and the texts are fetched by",
     "  them. Use source=stack_v2, or one of the presets beside it in conf/source, with the",
@@ -32,17 +32,17 @@ class Origin:
     overrides: list[str] = field(default_factory=list)
 
 
-def tell_proposal(sample: Sample, origin: Origin) -> list[str]:
+def describe_proposal(sample: Sample, origin: Origin) -> list[str]:
     """Returns what the rows would become, and what to paste for it."""
     if _has_ids_only(sample):
         return ["", "fields", *IDS]
     groups = Counter(tuple(row.values) for row in sample.rows)
     proposals = {columns: _propose(columns, sample) for columns in groups}
     lines = ["", "fields"]
-    for columns, count in groups.most_common(MOST_TOLD):
-        lines += _tell(proposals[columns], columns, count)
-    if len(groups) > MOST_TOLD:
-        lines.append(f"  and {len(groups) - MOST_TOLD} more sets of columns")
+    for columns, count in groups.most_common(MOST_SHOWN):
+        lines += _describe(proposals[columns], columns, count)
+    if len(groups) > MOST_SHOWN:
+        lines.append(f"  and {len(groups) - MOST_SHOWN} more sets of columns")
     found = [proposal.fields for proposal in proposals.values() if proposal.fields]
     same = len(found) == len(proposals) and all(fields == found[0] for fields in found)
     fields = found[0] if same and found else {}
@@ -52,7 +52,7 @@ def tell_proposal(sample: Sample, origin: Origin) -> list[str]:
 
 
 def _has_ids_only(sample: Sample) -> bool:
-    """Tells whether the rows name blobs of Software Heritage, whose texts are not among them."""
+    """Returns whether the rows name blobs of Software Heritage, whose texts are not among them."""
     row = next((row.values for row in sample.rows), {})
     files = row.get("files")
     inner = files[0] if isinstance(files, list) and files and isinstance(files[0], dict) else row
@@ -86,20 +86,20 @@ def _nested(name: str, sample: Sample, columns: tuple[str, ...]) -> Iterator[dic
                 yield {key: prefix + column for key, column in choice.items()}
 
 
-def _tell(proposal: Proposal, columns: tuple[str, ...], count: int) -> list[str]:
+def _describe(proposal: Proposal, columns: tuple[str, ...], count: int) -> list[str]:
     head = f"  {count:,} of the sampled rows have the columns {', '.join(columns)}"
     if proposal.fields:
-        told = [f"    {key} is {value!r}" for key, value in proposal.fields.items()]
+        fields = [f"    {key} is {value!r}" for key, value in proposal.fields.items()]
         unused = f"    unused: {', '.join(proposal.unused)}"
-        return [head, *told, *([unused] if proposal.unused else [])]
+        return [head, *fields, *([unused] if proposal.unused else [])]
     if proposal.choices:
         reason = f"    Not sure: {proposal.reason}. Add the one that is meant to `overrides`:"
         return [head, reason, *(f"      {as_override(WHERE, one)}" for one in proposal.choices)]
-    told = [f"    Nothing fits: {proposal.reason}."]
+    lines = [f"    Nothing fits: {proposal.reason}."]
     if proposal.unused:
-        told.append("    Columns with text; say which is which, for example:")
-        told += [f"      {as_override(WHERE, {'content': name})}" for name in proposal.unused[:8]]
-    return [head, *told]
+        lines.append("    Columns with text; say which is which, for example:")
+        lines += [f"      {as_override(WHERE, {'content': name})}" for name in proposal.unused[:8]]
+    return [head, *lines]
 
 
 def _try(sample: Sample, fields: dict[str, str]) -> list[str]:
@@ -114,13 +114,13 @@ def _try(sample: Sample, fields: dict[str, str]) -> list[str]:
     problems = Counter(record.problem for record in mapped if record.problem)
     good = [record for record in mapped if not record.problem]
     lines = [f"  tried on {len(sample.rows):,} rows: {len(good):,} records"]
-    lines += [f"    {count:,} without: {name}" for name, count in problems.most_common(MOST_TOLD)]
+    lines += [f"    {count:,} without: {name}" for name, count in problems.most_common(MOST_SHOWN)]
     texts = [text_of(record) for record in good]
-    lines.append(f"  language of the text: {tell_languages(texts)}")
+    lines.append(f"  language of the text: {language_shares(texts)}")
     programming = Counter(record.language for record in good if record.language)
     if programming:
-        told = ", ".join(f"{name} {count:,}" for name, count in programming.most_common(8))
-        lines.append(f"  language by its column: {told}")
+        shares = ", ".join(f"{name} {count:,}" for name, count in programming.most_common(8))
+        lines.append(f"  language by its column: {shares}")
     return lines + _left_out(sample, mapping.given)
 
 

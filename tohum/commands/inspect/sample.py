@@ -18,7 +18,7 @@ COUNTED_LINES_BYTES = 4 << 30  # line ends are counted at 3 GB/s
 
 @dataclass
 class Sample:
-    """The first rows of a file. `types` are those of a schema, where it has one; `total` tells how
+    """The first rows of a file. `types` are those of a schema, where it has one; `total` says how
     many rows there are, and whether that is exact.
     """
 
@@ -84,13 +84,13 @@ def _count(path: Path, format: FileFormat, size: int) -> str:
 
 
 def _count_all(path: Path, format: FileFormat) -> str:
-    """Counts the rows of a whole file, and tells which is the first of the broken ones."""
+    """Counts the rows of a whole file, and says which is the first of the broken ones."""
     rows = broken = first = 0
     for row in itertools.chain.from_iterable(block.rows() for block in read_blocks(path, format)):
         rows += 1
         if isinstance(row, Broken):
             broken, first = broken + 1, first or row.number
-    told = f"{rows:,} rows (exact)"
+    count = f"{rows:,} rows (exact)"
     if broken:
-        told += f", {broken:,} of them broken, the first at {first:,}"
-    return told
+        count += f", {broken:,} of them broken, the first at {first:,}"
+    return count

@@ -1,1 +1,26 @@
-"""Tells what a run made, how good it is, and whether it gave the committed bytes again."""
+"""Print how good the model is and what was reproduced.
+
+    tohum report
+
+It prints figures, completions, and which stages gave the committed bytes again. It reads metrics/,
+the validation documents, models/lm and dvc.lock, here and at HEAD. Run it at any time after
+`dvc repro`.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(_: argparse.ArgumentParser) -> None:
+    """Adds nothing: it takes none."""
+
+
+def run(_: argparse.Namespace) -> None:
+    """Prints the figures, sample completions and the reproduction."""
+    from tohum.commands.report.reproduction import reproduction
+    from tohum.commands.report.samples import samples
+    from tohum.commands.report.summary import summary
+
+    print(summary(Path()))
+    print(samples(Path()))
+    print(reproduction(Path()))

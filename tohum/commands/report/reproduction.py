@@ -1,8 +1,8 @@
 """Did this run give the committed bytes again?
 
 dvc.lock at HEAD has the hashes that were committed, dvc.lock here those that came out. Every stage
-up to encode gives the same bytes on any machine; train computes in floating point, which is the
-same on one kind of processor only.
+up to encode gives the same bytes on any machine; train and evaluate compute in floating point,
+which is the same on one kind of processor only.
 """
 
 import json
@@ -14,6 +14,10 @@ import yaml
 
 from tohum.errors import UserError
 
+FIGURES = "metrics/evaluate.json"
+# stages that compute in floating point, and where the figures say on what kind of processor
+PROCESSORS = {"train": "processor", "evaluate": "evaluated_on"}
+
 
 def reproduction(root: Path) -> str:
     """Returns a line for each stage: the committed bytes again, or other bytes and why."""
@@ -21,15 +25,18 @@ def reproduction(root: Path) -> str:
     if committed is None:
         return "\nReproduction: no dvc.lock is committed yet. Commit the one that is here."
     before = yaml.safe_load(committed)["stages"]
-    processors = _processors(root)
+    figures = _figures(root)
     lines = ["", "Reproduction, beside the committed dvc.lock"]
     for stage, now in here["stages"].items():
-        lines.append(f"  {stage:<12} {_verdict(stage, before.get(stage), now, processors)}")
+        lines.append(f"  {stage:<12} {_verdict(stage, before.get(stage), now, figures)}")
     return "\n".join(lines)
 
 
 def _verdict(
-    stage: str, before: dict[str, Any] | None, now: dict[str, Any], processors: tuple[str, str]
+    stage: str,
+    before: dict[str, Any] | None,
+    now: dict[str, Any],
+    figures: tuple[dict[str, Any], dict[str, Any]],
 ) -> str:
     if before is None:
         return "not in the committed file"
@@ -37,9 +44,9 @@ def _verdict(
         return "the same bytes"
     if _hashes(before, "deps") != _hashes(now, "deps") or before.get("params") != now.get("params"):
         return "other bytes, from another configuration, code or input"
-    if stage != "train":
+    if stage not in PROCESSORS:
         return "OTHER BYTES FROM THE SAME INPUT: please report this"
-    there, here = processors
+    there, here = (found.get(PROCESSORS[stage], "unknown") for found in figures)
     if there != here:
         return f"other bytes, as expected: committed from {there}, this is {here}"
     return f"other bytes on the same kind of processor ({here}): another model of it may round so"
@@ -69,9 +76,8 @@ def _committed(root: Path, path: str) -> str | None:
     return shown.stdout.decode()
 
 
-def _processors(root: Path) -> tuple[str, str]:
-    """Returns the kinds of processor of the committed model and of the one here."""
-    path = "metrics/train.json"
-    before = json.loads(_committed(root, path) or "{}")
-    now = json.loads((root / path).read_text(encoding="utf-8")) if (root / path).is_file() else {}
-    return before.get("processor", "unknown"), now.get("processor", "unknown")
+def _figures(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the figures of the committed model and of the one here."""
+    before = json.loads(_committed(root, FIGURES) or "{}")
+    path = root / FIGURES
+    return before, json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -1,1 +1,77 @@
-"""Shares what the pipeline has made through a DVC remote, Google Drive for example."""
+"""Share data and models through Google Drive or another remote.
+
+    tohum share setup      once: a folder, and the way into it
+    tohum share doctor     what is wrong, and its fix
+    tohum share push       upload everything that is not there yet
+    tohum share push data  the datasets alone; models/lm: the model alone
+    tohum share pull       a friend, in a clone: then `dvc repro` is up to date
+    tohum share status     what push and pull would move
+    tohum share verify     proof that the remote holds every object
+    tohum share list       what is there
+
+Any remote of DVC will do. It reads dvc.lock and .dvc/config; setup writes .dvc/config (the folder)
+and .dvc/config.local (what is secret; git ignores it). Interrupted, it keeps what is finished, and
+the same command resumes. docs/sharing.md has the steps for every kind of account.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+from tohum.commands.share.command_line import add_arguments
+from tohum.errors import UserError
+
+__all__ = ["add_arguments", "find_root", "run"]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs a command and returns its exit code; each imports what it needs, as DVC alone takes a
+    third of a second.
+    """
+    for noisy in ("googleapiclient", "oauth2client", "pydrive2", "urllib3", "dvc"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    root = find_root(Path.cwd())
+    match arguments.command:
+        case "setup":
+            from tohum.commands.share.setup import setup
+
+            return setup(arguments, root)
+        case "doctor":
+            from tohum.commands.share.doctor import doctor
+
+            return doctor(root, arguments.remote, arguments.offline)
+        case "push" | "pull":
+            return _transfer(arguments, root)
+    from tohum.commands.share.overview import overview
+
+    return overview(arguments.command, arguments.targets, arguments.remote)
+
+
+def find_root(here: Path) -> Path:
+    """Returns the folder of the project, at or above `here`.
+
+    Raises:
+        UserError: there is none.
+    """
+    for folder in (here, *here.parents):
+        if (folder / ".dvc").is_dir():
+            return folder
+    raise UserError(
+        f"there is no DVC project at or above {here} (no folder .dvc). Run this in your clone of "
+        "the project."
+    )
+
+
+def _transfer(arguments: argparse.Namespace, root: Path) -> int:
+    from tohum.commands.share.transfer import transfer
+    from tohum.commands.share.transfer_request import TransferRequest
+
+    request = TransferRequest(
+        arguments.command,
+        tuple(arguments.targets),
+        arguments.remote,
+        arguments.jobs,
+        arguments.stall,
+        getattr(arguments, "force", False),
+    )
+    return transfer(request, root, max(1, arguments.tries))

@@ -59,7 +59,7 @@ def events(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any] | None]:
 
 @contextmanager
 def ended(process: "subprocess.Popen[str]") -> Iterator[None]:
-    """Leaves no worker behind; on Ctrl-C the terminal tells both, and DVC cleans up first."""
+    """Leaves no worker behind; on Ctrl-C the terminal signals both, and DVC cleans up first."""
     try:
         yield
     except KeyboardInterrupt:

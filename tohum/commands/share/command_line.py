@@ -6,13 +6,8 @@ TRIES = 6
 STALL_SECONDS = 120.0
 
 
-def parse(arguments: list[str], description: str) -> argparse.Namespace:
-    """Returns the arguments of a command line, `command` among them."""
-    parser = argparse.ArgumentParser(
-        "tohum share",
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the commands of `share` and their arguments."""
     kinds = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_setup(kinds.add_parser("setup", help="connect this project to a folder of Google Drive"))
     doctor = kinds.add_parser("doctor", help="check all that sharing needs, each line with its fix")
@@ -22,15 +17,14 @@ def parse(arguments: list[str], description: str) -> argparse.Namespace:
     pull = kinds.add_parser("pull", help="download what is not here")
     _add_transfer(pull)
     pull.add_argument("--force", action="store_true", help="overwrite files that differ")
-    for name, told in (
-        ("status", "what push would upload and pull would download"),
+    for name, help in (
+        ("status", "show what push would upload and pull would download"),
         ("verify", "prove that the remote holds every object"),
-        ("list", "what is on the remote, and how much of it belongs to this commit"),
+        ("list", "show what is on the remote, and how much of it belongs to this commit"),
     ):
-        kind = kinds.add_parser(name, help=told)
+        kind = kinds.add_parser(name, help=help)
         _add_targets(kind)
         _add_remote(kind)
-    return parser.parse_args(arguments)
 
 
 def _add_targets(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +32,7 @@ def _add_targets(parser: argparse.ArgumentParser) -> None:
         "targets",
         nargs="*",
         metavar="TARGET",
-        help="outputs (models/lm), folders of them (data) or stages (train); everything if none",
+        help="outputs (models/lm), folders of them (data) or stages (evaluate); everything if none",
     )
 
 

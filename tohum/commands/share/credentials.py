@@ -1,6 +1,6 @@
 """Finds credentials in what git tracks. The pre-commit hook; `share doctor` asks the same.
 
-    tohum share.credentials
+    python -m tohum.commands.share.credentials
 
 It looks at the index, which is what a commit takes, for keys and tokens of known formats
 (tohum/cleaning/secret_formats.py), and for secret options in a DVC configuration that is not local.

@@ -3,15 +3,14 @@
 A check that needs what an earlier one found missing is not run.
 """
 
-import importlib.metadata
 import os
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from tohum.commands.share import drive_checks
+from tohum.commands.share.check import FAILED, PASSED, WARNED, Check
 from tohum.commands.share.credentials import find_credentials
 from tohum.commands.share.failures import recognise
 from tohum.commands.share.listing import list_remote
@@ -19,23 +18,7 @@ from tohum.commands.share.outputs import open_repo
 from tohum.commands.share.remotes import Remote, read_remote
 from tohum.errors import UserError
 
-PASSED, WARNED, FAILED = "ok", "warn", "FAIL"
 SILENCE_SECONDS = 20.0
-SETUP = "Run `tohum share setup`."
-
-
-@dataclass(frozen=True)
-class Check:
-    """What one check found; `fix` where it failed."""
-
-    state: str
-    name: str
-    found: str
-    fix: str = ""
-
-    def __str__(self) -> str:
-        fix = f". {self.fix}" if self.fix else ""
-        return f"{self.state:4}  {self.name}: {self.found}{fix}"
 
 
 def doctor(root: Path, remote_name: str | None, offline: bool) -> int:
@@ -64,8 +47,6 @@ def checks(root: Path, remote_name: str | None, offline: bool) -> Iterator[Check
         if not offline:
             yield other_remote(remote)
         return
-    from tohum.commands.share import drive_checks
-
     yield from drive_checks.checks(remote, offline)
 
 
@@ -95,17 +76,3 @@ def other_remote(remote: Remote) -> Check:
         failure = recognise(error)
         return Check(FAILED, "list", failure.found.rstrip("."), str(failure).split(". ", 1)[-1])
     return Check(PASSED, "list", f"{len(held)} objects are there")
-
-
-def version_of(package: str) -> str | None:
-    """Returns the version of an installed package."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def proxy_is_used() -> bool:
-    """Whether the environment names a proxy, which httplib2 passes by without PySocks."""
-    named: dict[str, Any] = {name.lower(): value for name, value in os.environ.items()}
-    return bool(named.get("https_proxy"))

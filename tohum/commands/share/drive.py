@@ -62,7 +62,7 @@ def environment_credentials() -> dict[str, Any] | None:
     """Returns what GDRIVE_CREDENTIALS_DATA holds, or None when it is not set.
 
     Raises:
-        UserError: it holds no JSON.
+        UserError: it does not hold a JSON object.
     """
     text = os.environ.get(ENVIRONMENT)
     if not text:
@@ -73,16 +73,16 @@ def environment_credentials() -> dict[str, Any] | None:
         found = None
     if not isinstance(found, dict):
         raise UserError(
-            f"{ENVIRONMENT} is set and holds no JSON object. It takes the text of the file, not "
-            "its path: the service account's key, or what a login on your own machine left (`share "
-            "doctor` there tells where)."
+            f"{ENVIRONMENT} is set, but does not hold a JSON object. It takes the text of the "
+            "file, not its path: the service account's key, or what a login on your own machine "
+            "left (`tohum share doctor` there says where)."
         )
     return found
 
 
 @contextmanager
-def plainly_told() -> Iterator[None]:
-    """Turns the clients' many exceptions into a UserError that tells the fix."""
+def with_fixes() -> Iterator[None]:
+    """Turns the clients' many exceptions into a UserError that has the fix."""
     try:
         yield
     except UserError:
@@ -108,17 +108,17 @@ def find_folder(service: Any, identity: str) -> Folder:
     """Asks for a folder.
 
     Raises:
-        UserError: it is no folder, or in the trash.
+        UserError: it is not a folder, or in the trash.
     """
-    told = service.files().get(fileId=identity, supportsAllDrives=True, fields=FIELDS).execute()
-    if told["mimeType"] != FOLDER_TYPE:
-        raise UserError(f"'{told['title']}' ({identity}) is a file. Give a folder's link.")
-    if told.get("labels", {}).get("trashed"):
+    found = service.files().get(fileId=identity, supportsAllDrives=True, fields=FIELDS).execute()
+    if found["mimeType"] != FOLDER_TYPE:
+        raise UserError(f"'{found['title']}' ({identity}) is a file. Give a folder's link.")
+    if found.get("labels", {}).get("trashed"):
         raise UserError(
-            f"the folder '{told['title']}' is in Drive's trash. Restore it there, or use another."
+            f"the folder '{found['title']}' is in Drive's trash. Restore it there, or use another."
         )
-    writable = bool(told.get("capabilities", {}).get("canAddChildren"))
-    return Folder(told["id"], told["title"], writable, told.get("driveId", ""))
+    writable = bool(found.get("capabilities", {}).get("canAddChildren"))
+    return Folder(found["id"], found["title"], writable, found.get("driveId", ""))
 
 
 def make_folder(service: Any, title: str, parent: str) -> str:
@@ -131,7 +131,7 @@ def make_folder(service: Any, title: str, parent: str) -> str:
 def space_left(service: Any) -> int | None:
     """Returns the free bytes of the account's own Drive, or None where there is no limit."""
     fields = "quotaBytesTotal,quotaBytesUsedAggregate,quotaType"
-    told = service.about().get(fields=fields).execute()
-    if told.get("quotaType") == "UNLIMITED":
+    about = service.about().get(fields=fields).execute()
+    if about.get("quotaType") == "UNLIMITED":
         return None
-    return int(told["quotaBytesTotal"]) - int(told["quotaBytesUsedAggregate"])
+    return int(about["quotaBytesTotal"]) - int(about["quotaBytesUsedAggregate"])

@@ -1,6 +1,6 @@
 """What went wrong in a transfer, known by its exception, and what to do about it.
 
-`transient` failures are worth another try; the others need the user, and are told with their fix.
+`transient` failures are worth another try; the others need the user, and come with their fix.
 """
 
 import errno
@@ -18,21 +18,21 @@ LOGIN = (
 )
 
 FIXES = {
-    "rate limit": "Google asks to slow down. The same command goes on where it was; wait some "
+    "rate limit": "Google asks to slow down. The same command resumes; wait some "
     "minutes, or use fewer jobs (--jobs 1).",
-    "server": "Google's servers answer with errors. The same command goes on where it was; try it "
+    "server": "Google's servers answer with errors. The same command resumes; try it "
     "again in some minutes.",
-    "connection": "The connection broke again and again. The same command goes on where it was; "
+    "connection": "The connection broke again and again. The same command resumes; "
     "see `tohum share doctor` for the network.",
     "offline": "There is no way to the remote. Check the network and HTTPS_PROXY, and run the same "
-    "command again; `tohum share doctor` tells more.",
-    "stalled": "Nothing moved for too long. The same command goes on where it was; on a very slow "
+    "command again; `tohum share doctor` says more.",
+    "stalled": "Nothing moved for too long. The same command resumes; on a very slow "
     "line use --jobs 1 and a larger --stall.",
     "quota": "The Drive is full, or its owner has no space: a service account owns none and can "
     "upload only to a Shared Drive. Free space (the trash counts), or see docs/sharing.md, "
     "'Service account'.",
     "daily limit": "Google's limit for a day is reached (750 GB up for a user). The same command "
-    "goes on tomorrow.",
+    "resumes tomorrow.",
     "login": LOGIN,
     "scope": "The login does not cover Drive. Run `tohum share setup --login` and grant "
     "every permission that Google asks about.",
@@ -80,7 +80,7 @@ class Failure:
 
 
 def recognise(exception: BaseException) -> Failure:
-    """Returns what an exception, or one that it came from, tells."""
+    """Returns what an exception, or one that it came from, means."""
     causes = list(_causes(exception))
     for cause in causes:
         kind = _kind(cause)

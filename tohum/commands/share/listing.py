@@ -1,4 +1,4 @@
-"""What a remote holds: every object with its size, and its MD5 where the service tells one."""
+"""What a remote holds: every object with its size, and its MD5 where the service has one."""
 
 import hashlib
 import re
@@ -12,14 +12,14 @@ MD5 = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Held:
-    """An object on a remote. Sizes and hashes that the service doesn't tell are None."""
+    """An object on a remote. Sizes and hashes that the service does not have are None."""
 
     path: str
     size: int | None
     md5: str | None
 
     def differs(self, oid: str, size: int | None) -> bool:
-        """Tells whether it is surely not what its name says: an object is named by its MD5."""
+        """Returns whether it is surely not what its name says: an object is named by its MD5."""
         if self.md5 is not None and self.md5 != oid.removesuffix(".dir"):
             return True
         return None not in (size, self.size) and size != self.size
@@ -31,17 +31,17 @@ def list_remote(odb: Any) -> dict[str, Held]:
     On Drive these are three requests and one more for each thousand objects.
     """
     held = {}
-    for path, told in _files(odb):
+    for path, facts in _files(odb):
         try:
             oid = odb.path_to_oid(path)
         except ValueError:  # something else that lies there
             continue
-        held[oid] = Held(path, told.get("size"), _told_md5(told))
+        held[oid] = Held(path, facts.get("size"), _md5(facts))
     return held
 
 
 def _files(odb: Any) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Yields path and facts of each file; DVC's local file system tells no facts."""
+    """Yields path and facts of each file; DVC's local file system has no facts."""
     if odb.fs.protocol == "local":
         return ((path, {"size": Path(path).stat().st_size}) for path in odb.fs.find(odb.path))
     try:
@@ -51,9 +51,9 @@ def _files(odb: Any) -> Iterable[tuple[str, dict[str, Any]]]:
     return found.items()
 
 
-def _told_md5(told: dict[str, Any]) -> str | None:
-    """Only Drive tells one. S3's ETag looks like one, and is none for an encrypted object."""
-    value = str(told.get("checksum") or "")
+def _md5(facts: dict[str, Any]) -> str | None:
+    """Only Drive has one. S3's ETag looks like one, and is not one for an encrypted object."""
+    value = str(facts.get("checksum") or "")
     return value if MD5.fullmatch(value) else None
 
 

@@ -33,7 +33,7 @@ class Output:
 
 @contextmanager
 def open_repo() -> Iterator[Any]:
-    """Opens the project through DVC, which says nothing itself: `share` tells what it finds."""
+    """Opens the project through DVC, which says nothing itself: `share` reports what it finds."""
     from dvc.repo import Repo  # sets the levels of its loggers
 
     for name in ("dvc", "dvc_data", "dvc_objects"):
@@ -61,8 +61,8 @@ def shared_outputs(repo: Any, targets: Sequence[str]) -> list[Output]:
         named = [output for output in every if _names(repo, target, output)]
         if not named:
             raise UserError(
-                f"'{target}' is no output that dvc.lock has, no folder above one and no stage that "
-                f"made one. There are: {', '.join(output.path for output in every)}."
+                f"'{target}' is not an output that dvc.lock has, a folder above one or a stage "
+                f"that made one. There are: {', '.join(output.path for output in every)}."
             )
         chosen |= {output.path: output for output in named}
     return sorted(chosen.values() if targets else every, key=lambda output: output.path)

@@ -1,7 +1,7 @@
 """status, verify and list: what is here and what is on the remote, compared by a list of it.
 
 Nothing is downloaded but `.dir` objects that this machine's cache does not have: small lists of the
-files of a folder, by which the files can be told.
+files of a folder, which say what its files are.
 """
 
 import os
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tohum.commands.printing import aligned, size_of, visible
-from tohum.commands.share.drive import plainly_told
+from tohum.commands.share.drive import with_fixes
 from tohum.commands.share.failures import recognise
 from tohum.commands.share.listing import Held, hashed, list_remote
 from tohum.commands.share.outputs import Output, cached_sizes, objects_of, open_repo, shared_outputs
@@ -21,7 +21,7 @@ from tohum.errors import UserError
 
 TRIES = 5
 SILENCE_SECONDS = 60.0
-MOST_TOLD = 10
+MOST_PRINTED = 10
 WIDTH = 200
 
 
@@ -53,11 +53,11 @@ class Comparison:
         }
 
 
-def run(command: str, targets: Sequence[str], remote: str | None) -> int:
-    """Prints what a command tells and returns the exit code: 1 where verify finds a fault."""
+def overview(command: str, targets: Sequence[str], remote: str | None) -> int:
+    """Prints what a command finds and returns the exit code: 1 where verify finds a fault."""
     os.environ["GDRIVE_NON_INTERACTIVE"] = "1"
     socket.setdefaulttimeout(SILENCE_SECONDS)
-    with plainly_told(), open_repo() as repo:
+    with with_fixes(), open_repo() as repo:
         outputs = shared_outputs(repo, targets)
         compared, held, local = compare(repo, outputs, remote)
     if command == "status":
@@ -158,10 +158,10 @@ def _verify(compared: list[Comparison], local: bool) -> int:
     for each in compared:
         faults += [f"missing  {path} ({oid})" for oid, path in each.missing.items()]
         faults += [f"damaged  {path} ({oid})" for oid, path in each.damaged.items()]
-    for fault in faults[:MOST_TOLD]:
+    for fault in faults[:MOST_PRINTED]:
         print(visible(fault))
-    if len(faults) > MOST_TOLD:
-        print(f"and {len(faults) - MOST_TOLD} more")
+    if len(faults) > MOST_PRINTED:
+        print(f"and {len(faults) - MOST_PRINTED} more")
     if faults:
         raise UserError(
             f"the remote lacks {len(faults)} objects, or has them damaged. `tohum share "

@@ -32,7 +32,7 @@ def setup(arguments: argparse.Namespace, root: Path) -> int:
     """Sets Drive up and returns the exit code.
 
     Raises:
-        UserError: something is missing or wrong, and the message tells what.
+        UserError: something is missing or wrong, and the message says what.
     """
     drive.require_client()
     name = arguments.remote
@@ -42,13 +42,14 @@ def setup(arguments: argparse.Namespace, root: Path) -> int:
     options = {"url": url or "gdrive://root", **way_in}
     if arguments.login:
         drive.login_file(options).unlink(missing_ok=True)
-    with drive.plainly_told():
+    with drive.with_fixes():
         service = _log_in(options)
-        identity, told = _folder(arguments, service, url)
+        identity, sentence = _folder(arguments, service, url)
     if identity != url.removeprefix("gdrive://").partition("/")[0]:
         url = f"gdrive://{identity}"
     write_drive(root, name, url, way_in)
-    print(f"{told}\nThe remote '{name}' is set up: .dvc/config names the folder, for everybody,")
+    print(sentence)
+    print(f"The remote '{name}' is set up: .dvc/config names the folder, for everybody,")
     print("and .dvc/config.local has this machine's way in, which git ignores. Next:")
     print("  git add .dvc/config && git commit -m 'Share through Google Drive'")
     print("  tohum share push")
@@ -63,8 +64,8 @@ def _known_options(root: Path, name: str) -> dict[str, Any]:
         return {}
     if not remote.is_drive:
         raise UserError(
-            f"the remote '{name}' is {remote.url}, and no folder of Drive. Give the new one "
-            "another name with --remote."
+            f"the remote '{name}' is {remote.url}, which is not a folder of Drive. Give the "
+            "new one another name with --remote."
         )
     return remote.options
 
@@ -116,7 +117,7 @@ def _service_account(path: Path, user: str | None) -> dict[str, Any]:
     found = read_json(path)
     if found.get("type") != "service_account":
         raise UserError(
-            f"{path} is no key of a service account (its 'type' is {found.get('type')!r}). Make "
+            f"{path} is not a service account's key (its 'type' is {found.get('type')!r}). Make "
             "one in the Google Cloud console: IAM > Service accounts > Keys > Add key > JSON."
         )
     options: dict[str, Any] = {
@@ -132,7 +133,7 @@ def _read_client(path: Path) -> tuple[str, str]:
     if not isinstance(client, dict):
         kind = next(iter(found), "nothing")
         raise UserError(
-            f"{path} is no OAuth client of the kind 'Desktop app' (it holds '{kind}').\n{STEPS}"
+            f"{path} is not an OAuth client of the kind 'Desktop app' (it holds '{kind}').\n{STEPS}"
         )
     return client["client_id"], client["client_secret"]
 
@@ -141,7 +142,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Returns the object in a file of Google's.
 
     Raises:
-        UserError: it can't be read, or is none.
+        UserError: it can't be read, or is not JSON.
     """
     try:
         found = json.loads(path.expanduser().read_text(encoding="utf-8"))
@@ -150,7 +151,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise UserError(f"{path} is no JSON as Google gives it. Download it again.")
+        raise UserError(f"{path} is not JSON as Google gives it. Download it again.")
     return found
 
 
@@ -178,7 +179,7 @@ def _log_in(options: dict[str, Any]) -> Any:
     is_new = is_new and not path.exists()
     if is_new:
         print("Your browser opens Google's page. If it says that the app is not verified, that is")
-        print("your own client: choose 'Advanced' and go on, and grant every permission.")
+        print("your own client: choose 'Advanced', continue, and grant every permission.")
         print("On a machine without a browser: ssh -L 8080:localhost:8080 from one that has one.")
     service = drive.connect(options)
     if is_new:

@@ -1,8 +1,8 @@
 """Counts the bytes that pass through this process's sockets.
 
-The clients tell progress by files, or by the 100 MB that httplib2 reads before it returns; whether
-a connection is alive is told by its bytes alone. Every client that DVC has for a remote moves them
-through `socket.socket` or `ssl.SSLSocket`, so these are counted, whatever the client.
+The clients report progress by files, or by the 100 MB that httplib2 reads before it returns, but
+whether a connection is alive shows in its bytes alone. Every client that DVC has for a remote moves
+them through `socket.socket` or `ssl.SSLSocket`, so these are counted, whatever the client.
 """
 
 import socket

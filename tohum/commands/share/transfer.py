@@ -18,8 +18,8 @@ from typing import IO, Any
 from tohum.commands.printing import size_of
 from tohum.commands.share.child import Watch, end, ended, events
 from tohum.commands.share.failures import Failure
-from tohum.commands.share.progress import Progress
-from tohum.commands.share.request import Request
+from tohum.commands.share.transfer_progress import TransferProgress
+from tohum.commands.share.transfer_request import TransferRequest
 from tohum.errors import UserError
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds
@@ -34,9 +34,9 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Outcome:
+class Attempt:
     """How one try ended. `objects` were to be moved when it began, None where it did not come so
-    far; `received` tells whether any answer came at all.
+    far; `received` says whether any answer came at all.
     """
 
     code: int = 1
@@ -46,12 +46,12 @@ class Outcome:
     failures: list[Failure] = field(default_factory=list)
 
 
-def transfer(request: Request, root: Path, tries: int) -> int:
+def transfer(request: TransferRequest, root: Path, tries: int) -> int:
     """Runs until it is done, or until `tries` tries in a row moved nothing; returns the exit code:
     that of dvc.
 
     Raises:
-        UserError: the user can do something about it, which the message tells.
+        UserError: the user can do something about it, as the message says.
     """
     log_path = root / ".dvc" / "tmp" / "share.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,30 +60,30 @@ def transfer(request: Request, root: Path, tries: int) -> int:
     last: int | None = None
     with log_path.open("w", encoding="utf-8") as log_file:
         while True:
-            outcome = _try(request, log_file)
-            first = outcome.objects if first is None else first
-            if not outcome.code:
-                _tell_done(request, first or 0, outcome.repaired, time.monotonic() - started)
+            attempt = _try(request, log_file)
+            first = attempt.objects if first is None else first
+            if not attempt.code:
+                _print_done(request, first or 0, attempt.repaired, time.monotonic() - started)
                 return 0
-            failure = _worst(outcome)
-            answered = answered or outcome.received > 0
+            failure = _worst(attempt)
+            answered = answered or attempt.received > 0
             if not answered and failure.kind == "connection":
                 failure = Failure("offline", failure.found)
             failed += 1
-            if outcome.objects is not None:
-                if last is not None and outcome.objects < last:  # the try before moved something
+            if attempt.objects is not None:
+                if last is not None and attempt.objects < last:  # the try before moved something
                     failed = 1
-                last = outcome.objects
+                last = attempt.objects
             if not failure.transient or failed >= tries:
                 log.error("%s", failure)
                 log.error("dvc's own words are in %s", log_path.relative_to(root))
-                return outcome.code
+                return attempt.code
             _pause(failure, failed, tries)
 
 
-def _worst(outcome: Outcome) -> Failure:
+def _worst(attempt: Attempt) -> Failure:
     """Returns the failure to act on: one that another try can't help with comes first."""
-    failures = outcome.failures or [Failure("unknown", f"dvc ended with exit code {outcome.code}")]
+    failures = attempt.failures or [Failure("unknown", f"dvc ended with exit code {attempt.code}")]
     known = [failure for failure in failures if failure.kind != "unknown"] or failures
     return min(known, key=lambda failure: failure.transient)
 
@@ -98,9 +98,9 @@ def _pause(failure: Failure, failed: int, tries: int) -> None:
     time.sleep(seconds)
 
 
-def _try(request: Request, log_file: IO[str]) -> Outcome:
+def _try(request: TransferRequest, log_file: IO[str]) -> Attempt:
     """Runs one worker to its end."""
-    outcome = Outcome()
+    attempt = Attempt()
     command = [sys.executable, "-m", "tohum.commands.share.worker", request.to_json()]
     with (
         subprocess.Popen(
@@ -109,35 +109,39 @@ def _try(request: Request, log_file: IO[str]) -> Outcome:
             env={**os.environ, "PYTHONIOENCODING": "utf-8:backslashreplace"},
         ) as process,
         ended(process),
-        Progress(request.command) as progress,
+        TransferProgress(request.command) as progress,
     ):  # fmt: skip
         watch = Watch(PATIENCE * request.stall)
         for event in events(process):
             if event is None:
                 if watch.is_stalled():
                     end(process)
-                    outcome.failures.append(
+                    attempt.failures.append(
                         Failure("stalled", f"no byte moved for {watch.seconds:.0f} seconds")
                     )
-                    return outcome
+                    return attempt
                 continue
-            _take(event, request, outcome, progress, watch)
-        outcome.code = process.wait()
-    return outcome
+            _take(event, request, attempt, progress, watch)
+        attempt.code = process.wait()
+    return attempt
 
 
 def _take(
-    event: dict[str, Any], request: Request, outcome: Outcome, progress: Progress, watch: Watch
+    event: dict[str, Any],
+    request: TransferRequest,
+    attempt: Attempt,
+    progress: TransferProgress,
+    watch: Watch,
 ) -> None:
     match event.pop("event"):
         case "plan":
-            outcome.objects = event["objects"]
-            outcome.repaired = event["repaired"]
+            attempt.objects = event["objects"]
+            attempt.repaired = event["repaired"]
             progress.begin(event["objects"], event["bytes"], moves_by_socket=not event["local"])
             if request.command == "push" and not event["local"]:
                 _advise(event["objects"], *event["largest"])
         case "moved":
-            outcome.received = event["received"]
+            attempt.received = event["received"]
             progress.moved(event["sent"] if request.command == "push" else event["received"])
             watch.seen(event["sent"] + event["received"], event["cpu"])
         case "end":
@@ -146,7 +150,7 @@ def _take(
                     raise UserError(found)
                 if kind == "interrupted":
                     raise KeyboardInterrupt
-                outcome.failures.append(Failure(kind, found))
+                attempt.failures.append(Failure(kind, found))
 
 
 def _advise(objects: int, path: str, size: int) -> None:
@@ -160,7 +164,7 @@ def _advise(objects: int, path: str, size: int) -> None:
         log.warning("%s has %s: if it is cut, it begins again", path, size_of(size))
 
 
-def _tell_done(request: Request, objects: int, repaired: int, seconds: float) -> None:
+def _print_done(request: TransferRequest, objects: int, repaired: int, seconds: float) -> None:
     done, place = ("uploaded", "on the remote") if request.command == "push" else DOWNLOADED
     if not objects:
         print(f"Everything is {place} already.")

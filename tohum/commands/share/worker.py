@@ -1,6 +1,6 @@
 """The process in which DVC runs: it plans, moves the objects with DVC's own command, and reports.
 
-    tohum share.worker '{"command": "push", ...}'
+    python -m tohum.commands.share.worker '{"command": "push", ...}'
 
 It writes one JSON object a line to its standard output: `plan` (what is to be moved), `moved`
 (twice a second), `end`. What DVC says goes to standard error. `transfer` starts it, watches it and
@@ -24,16 +24,16 @@ from typing import Any, TextIO
 
 from tohum.commands.share.failures import Failure, recognise
 from tohum.commands.share.outputs import Output, shared_outputs
-from tohum.commands.share.plans import (
-    Plan,
+from tohum.commands.share.traffic import Traffic
+from tohum.commands.share.transfer_plans import (
+    TransferPlan,
     by_remote,
     plan_pull,
     plan_push,
     refuse_lost,
     with_paths,
 )
-from tohum.commands.share.request import Request
-from tohum.commands.share.traffic import Traffic
+from tohum.commands.share.transfer_request import TransferRequest
 from tohum.errors import UserError
 from tohum.process import end_with_parent
 
@@ -50,9 +50,9 @@ class Reporter:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Counts, and tells from now on what has moved."""
+        """Counts, and reports from now on what has moved."""
         self._traffic.watch()
-        threading.Thread(target=self._tell, name="report", daemon=True).start()
+        threading.Thread(target=self._report, name="report", daemon=True).start()
 
     def event(self, name: str, **facts: Any) -> None:
         """Writes one event."""
@@ -69,14 +69,14 @@ class Reporter:
         moved = {"sent": self._traffic.sent, "received": self._traffic.received}
         self.event("moved", **moved, cpu=time.process_time())
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         while True:
             self._moved()
             time.sleep(REPORT_SECONDS)
 
 
 class Collector(logging.Handler):
-    """Keeps what DVC's log tells of failures, with the exceptions that it logs."""
+    """Keeps what DVC's log says of failures, with the exceptions that it logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -90,7 +90,7 @@ class Collector(logging.Handler):
 
 def main() -> None:
     end_with_parent()
-    request = Request(**json.loads(sys.argv[1]))
+    request = TransferRequest(**json.loads(sys.argv[1]))
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what DVC prints is for the log
     reporter = Reporter(events, Traffic())
@@ -106,7 +106,7 @@ def main() -> None:
     sys.exit(code)
 
 
-def work(request: Request, reporter: Reporter) -> tuple[int, list[Failure]]:
+def work(request: TransferRequest, reporter: Reporter) -> tuple[int, list[Failure]]:
     """Moves the objects; returns DVC's exit code and the failures that were seen."""
     from dvc.repo import Repo
 
@@ -116,14 +116,14 @@ def work(request: Request, reporter: Reporter) -> tuple[int, list[Failure]]:
     reporter.start()
     socket.setdefaulttimeout(request.stall)
     os.environ["GDRIVE_NON_INTERACTIVE"] = "1"  # a browser is for `setup`, which waits for it
-    plans: list[Plan] = []
+    plans: list[TransferPlan] = []
     try:
         with Repo() as repo:
             outputs = shared_outputs(repo, request.targets)
             plan = plan_push if request.command == "push" else plan_pull
             for remote, members in by_remote(outputs, request.remote):
                 plans.append(plan(repo, remote, members))
-            _tell_plan(plans, reporter)
+            _report_plan(plans, reporter)
             refuse_lost(plans)
             code = move(repo, outputs, plans, request)
     except UserError:
@@ -134,7 +134,9 @@ def work(request: Request, reporter: Reporter) -> tuple[int, list[Failure]]:
     return code, [with_paths(failure, plans) for failure in collector.failures]
 
 
-def move(repo: Any, outputs: list[Output], plans: list[Plan], request: Request) -> int:
+def move(
+    repo: Any, outputs: list[Output], plans: list[TransferPlan], request: TransferRequest
+) -> int:
     """Runs DVC's command, after what it would not do by itself."""
     if request.command == "push":
         if not any(plan.missing for plan in plans):
@@ -144,7 +146,7 @@ def move(repo: Any, outputs: list[Output], plans: list[Plan], request: Request) 
     return run_dvc(outputs, plans, request)
 
 
-def repair(repo: Any, plan: Plan, request: Request) -> None:
+def repair(repo: Any, plan: TransferPlan, request: TransferRequest) -> None:
     """Uploads what `dvc push` would believe to be there, and lets it forget what it believes."""
     from dvc_data.hashfile.db import get_index
 
@@ -164,7 +166,7 @@ def repair(repo: Any, plan: Plan, request: Request) -> None:
         plan.odb.add(paths, cache.fs, objects, jobs=jobs, verify=False)
 
 
-def run_dvc(outputs: list[Output], plans: list[Plan], request: Request) -> int:
+def run_dvc(outputs: list[Output], plans: list[TransferPlan], request: TransferRequest) -> int:
     """Runs DVC's own command in this process and returns its exit code."""
     from dvc.cli import main as dvc
 
@@ -180,11 +182,11 @@ def run_dvc(outputs: list[Output], plans: list[Plan], request: Request) -> int:
     return int(dvc(arguments) or 0)
 
 
-def _is_drive(plan: Plan) -> bool:
+def _is_drive(plan: TransferPlan) -> bool:
     return bool(plan.odb.fs.protocol == "gdrive")
 
 
-def _tell_plan(plans: list[Plan], reporter: Reporter) -> None:
+def _report_plan(plans: list[TransferPlan], reporter: Reporter) -> None:
     missing = {oid: path for plan in plans for oid, path in plan.missing.items()}
     sizes = {oid: size for plan in plans for oid, size in plan.sizes.items()}
     largest = max(missing, key=lambda oid: sizes.get(oid, 0), default="")

@@ -1,6 +1,6 @@
 """The process of one point: a `dvc exp run --temp` that ends in an experiment of the point's name.
 
-    tohum sweep.experiment '{"name": ..., "until": ..., "overrides": [...], ...}'
+    python -m tohum.commands.sweep.experiment '{"name": ..., "until": ..., "overrides": [...], ...}'
 
 It is a process of its own because it outlives a sweep that is killed: `dvc exp run` stashes what is
 not committed for a moment and must not be stopped then, and the sweep that comes next waits for the

@@ -25,8 +25,7 @@ from tohum.errors import UserError
 from tohum.workdir import project_root
 
 CORNER = {"tokenizer.vocab_size": max, "tokenizer.min_frequency": min}
-MULTIRUN = ("-m", "--multirun")
-DIRECTIONS = {"tokenizer": "maximize", "train": "minimize"}
+DIRECTIONS = {"tokenizer": "maximize", "evaluate": "minimize"}
 SEED = 0  # of a search: one that was stopped asks for the same points again
 
 
@@ -76,25 +75,26 @@ class Plan:
         return self.folder / "logs"
 
 
-def make_plan(arguments: list[str]) -> Plan:
+def make_plan(overrides: list[str], multirun: bool) -> Plan:
     """Returns the plan of a command line, with its folder under `.work/sweep`.
 
     Raises:
-        UserError: an argument cannot be read, or no point passes the check of the compose stage.
+        UserError: an override cannot be read, or no point passes the check of the compose stage.
     """
     root = project_root()
     state = code_state(root)
     folder = _new_folder(root)
     try:
-        return _planned(arguments, root, folder, *state)
+        return _planned(overrides, multirun, root, folder, *state)
     except UserError:
         shutil.rmtree(folder)
         raise
 
 
-def _planned(arguments: list[str], root: Path, folder: Path, baseline: str, code: str) -> Plan:
-    multirun = any(argument in MULTIRUN for argument in arguments)
-    parsed = parse([argument for argument in arguments if argument not in MULTIRUN])
+def _planned(
+    overrides: list[str], multirun: bool, root: Path, folder: Path, baseline: str, code: str
+) -> Plan:
+    parsed = parse(overrides)
     sweep = _sweep(folder / "conf" / "sweep.yaml", parsed)
     of_hydra = [item for item in parsed if _section(item) == "hydra"]
     own = [item for item in parsed if _section(item) not in ("hydra", "sweep")]

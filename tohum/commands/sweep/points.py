@@ -90,7 +90,7 @@ def _lead(plan: Plan, overrides: list[str], swept: dict[str, str]) -> Experiment
 
 
 def _before_encode(key: str) -> bool:
-    return key.partition(".")[0] not in ("encode", "model", "train")
+    return key.partition(".")[0] not in ("encode", "model", "train", "evaluate")
 
 
 def _run_alone(plan: Plan, lead: Experiment) -> None:
@@ -123,9 +123,9 @@ def _read_measures(plan: Plan, experiment: Experiment, outcome: Outcome) -> None
     tokenizer = read_metrics(plan.root, experiment.ref, "tokenizer")
     outcome.vocab_size = tokenizer["vocab_size"]
     outcome.bytes_per_token = tokenizer["bytes_per_token"]
-    if plan.until == "train":
-        train = read_metrics(plan.root, experiment.ref, "train")
-        outcome.bits_per_byte = train["bits_per_byte"]
+    if plan.until == "evaluate":
+        figures = read_metrics(plan.root, experiment.ref, "evaluate")
+        outcome.bits_per_byte = figures["bits_per_byte"]
 
 
 def _told(plan: Plan, experiment: Experiment) -> Path:

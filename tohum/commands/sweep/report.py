@@ -15,7 +15,7 @@ MEASURES = {"bytes_per_token": "more", "bits_per_byte": "less"}
 def report(plan: Plan, outcomes: list[Outcome], folder: Path) -> str:
     """Writes sweep.csv and sweep.svg into the folder and returns the text for the terminal."""
     keys = list(dict.fromkeys(key for outcome in outcomes for key in outcome.swept))
-    measures = ["bytes_per_token", *(["bits_per_byte"] if plan.until == "train" else [])]
+    measures = ["bytes_per_token", *(["bits_per_byte"] if plan.until == "evaluate" else [])]
     outcomes = sorted(
         outcomes, key=lambda outcome: [_order(outcome.swept.get(key, "")) for key in keys]
     )
@@ -40,7 +40,7 @@ def report(plan: Plan, outcomes: list[Outcome], folder: Path) -> str:
         if plan.until == "tokenizer" and not (plan.root / MODEL).exists():
             lines.append(
                 f"(Nothing has made {MODEL} here yet, so DVC will end with 'Checkout failed' for "
-                "the outputs of encode and train. The point is taken over all the same.)"
+                "the outputs of encode, train and evaluate. The point is taken over all the same.)"
             )
     shown = [str(path.relative_to(plan.root)) for path in written]
     return "\n".join([*lines, f"Written: {', '.join(shown)}"])

@@ -9,12 +9,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from stages.train.export import export
-from stages.train.network import Network
-from stages.train.training import write_model
+from stages.evaluate.export import export, write_model
 from tests.tiny import PROJECT, model_and_train, write_tiny_tokenizer
 from tohum.commands.export.gguf_file import plain_template, write_gguf
 from tohum.errors import UserError
+from tohum.model.network import Network
 
 LLAMA = "model.architecture=llama"
 SHAPES = {
@@ -99,8 +98,10 @@ def test_the_plain_template_writes_what_the_template_does(tmp_path: Path) -> Non
 
 def test_the_command_writes_the_file_and_tells_its_caveat(tmp_path: Path) -> None:
     trained(tmp_path / "models")
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "dvc.yaml").touch()
     process = subprocess.run(
-        [sys.executable, "-m", "tohum.commands.export", "--dtype", "float16"],
+        [sys.executable, "-m", "tohum", "export", "--dtype", "float16"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(PROJECT), *sys.path])},
         capture_output=True,

@@ -3,10 +3,8 @@ from pathlib import Path
 import pytest
 import regex
 
+from stages.evaluate.export import export, write_model
 from stages.tokenizer.training import build_tokenizer, write_tokenizer
-from stages.train.export import export
-from stages.train.network import Network
-from stages.train.training import write_model
 from tests.tiny import merges_of, model_and_train, module_sources, pattern, pretoken_counts
 from tohum.commands.export.gguf_file import caveats, write_gguf
 from tohum.commands.export.vocabulary import EQUAL, GPT4, NEAREST, read_vocabulary
@@ -14,6 +12,7 @@ from tohum.errors import UserError
 from tohum.formats.alphabet import alphabet_order
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 from tohum.formats.tokenizer import load_tokenizer
+from tohum.model.network import Network
 
 NUMBERS = "range(1000, 20260, 123)"
 TEXTS = [

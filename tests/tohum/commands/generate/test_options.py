@@ -18,7 +18,7 @@ def in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_arguments_the_file_holds() -> None:
     values = yaml.safe_load(Path("conf/generate.yaml").read_text(encoding="utf-8"))
-    assert asdict(read_options([])) == values
+    assert asdict(read_options("generate", [])) == values
 
 
 @pytest.mark.parametrize(
@@ -40,41 +40,48 @@ def test_without_arguments_the_file_holds() -> None:
     ],
 )
 def test_a_prompt_is_taken_as_it_stands(prompt: str) -> None:
-    assert read_options([f"prompt={prompt}"]).prompt == prompt
-    assert read_options([f"suffix={prompt}"]).suffix == prompt
+    assert read_options("generate", [f"prompt={prompt}"]).prompt == prompt
+    assert read_options("generate", [f"suffix={prompt}"]).suffix == prompt
 
 
 @given(st.text())
 def test_any_prompt_is_taken_as_it_stands(prompt: str) -> None:
-    assert read_options([f"prompt={prompt}"]).prompt == prompt
+    assert read_options("generate", [f"prompt={prompt}"]).prompt == prompt
 
 
 def test_arguments_replace_what_the_file_says() -> None:
-    options = read_options(["max_new_tokens=7", "temperature=0", "top_k=0", "top_p=1", "seed=5"])
+    options = read_options(
+        "generate", ["max_new_tokens=7", "temperature=0", "top_k=0", "top_p=1", "seed=5"]
+    )
     assert options == replace(
-        read_options([]), max_new_tokens=7, temperature=0.0, top_k=0, top_p=1.0, seed=5
+        read_options("generate", []), max_new_tokens=7, temperature=0.0, top_k=0, top_p=1.0, seed=5
     )
 
 
 def test_the_last_of_two_values_holds() -> None:
-    assert read_options(["seed=1", "seed=2"]).seed == 2
+    assert read_options("generate", ["seed=1", "seed=2"]).seed == 2
 
 
 @pytest.mark.parametrize("argument", ["def ", "seed", ""])
 def test_an_argument_without_a_key_is_refused(argument: str) -> None:
     with pytest.raises(UserError, match=rf"'{argument}' is not key=value\. Write, for example"):
-        read_options([argument])
+        read_options("generate", [argument])
+
+
+def test_a_key_of_another_command_is_refused() -> None:
+    with pytest.raises(UserError, match=r"'prompt' means nothing to `tohum serve`: leave it out"):
+        read_options("serve", ["prompt=x"], not_used=("prompt",))
 
 
 def test_two_modes_at_once_are_refused() -> None:
     with pytest.raises(UserError, match=r"chat=true and suffix=\.\.\. are two modes"):
-        read_options(["chat=true", "suffix="])
+        read_options("generate", ["chat=true", "suffix="])
 
 
 def test_an_unknown_key_is_refused_with_the_one_meant() -> None:
     message = r"unknown key 'generate\.temprature'\. Did you mean 'temperature'\?"
     with pytest.raises(UserError, match=message):
-        read_options(["temprature=1"])
+        read_options("generate", ["temprature=1"])
 
 
 @pytest.mark.parametrize(
@@ -94,4 +101,4 @@ def test_an_unknown_key_is_refused_with_the_one_meant() -> None:
 )
 def test_a_value_that_is_not_allowed_is_refused(argument: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        read_options([argument])
+        read_options("generate", [argument])

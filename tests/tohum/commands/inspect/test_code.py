@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tohum.commands.inspect.__main__ import report
+from tohum.commands.inspect.source import inspect_source
 from tohum.errors import UserError
 
 
@@ -20,7 +20,7 @@ def test_a_folder_of_code_is_told_by_suffix_with_what_git_ignores(tmp_path: Path
     write(tmp_path / "build" / "out.js", "let y = 1\n")
     write(tmp_path / ".gitignore", "build/\n*.log\n")
     write(tmp_path / "run.log", "nothing")
-    told = "\n".join(report(str(tmp_path), 10, 100))
+    told = "\n".join(inspect_source(str(tmp_path), 10, 100))
 
     assert "a folder of code, 4 files" in told
     assert re.search(r"\.py +3 +72 bytes", told)
@@ -35,4 +35,4 @@ def test_a_folder_with_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
     write(tmp_path / "picture.png", "not one")
 
     with pytest.raises(UserError, match=r"neither data files nor files of code .*1 other suffix"):
-        report(str(tmp_path), 10, 100)
+        inspect_source(str(tmp_path), 10, 100)

@@ -14,8 +14,8 @@ import yaml
 
 from stages.compose.checking import check
 from stages.compose.composition import compose
-from tohum.commands.inspect.__main__ import report
 from tohum.commands.inspect.files import slug
+from tohum.commands.inspect.source import inspect_source
 from tohum.errors import UserError
 from tohum.fields import compile_fields
 from tohum.readers import Row, detect, read_blocks
@@ -28,11 +28,11 @@ QUESTIONS = [
 
 
 def inspect(path: Path, rows: int = 1000, width: int = 100) -> str:
-    return "\n".join(report(str(path), rows, width))
+    return "\n".join(inspect_source(str(path), rows, width))
 
 
 def run(path: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "tohum.commands.inspect", "--rows", "1", str(path)]
+    command = [sys.executable, "-m", "tohum", "inspect", "--rows", "1", str(path)]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
 
 
@@ -250,7 +250,7 @@ def test_what_cannot_be_read_is_an_error(
 
 def test_the_command_prints_and_exits_with_0_or_1(tmp_path: Path) -> None:
     path = save_jsonl(tmp_path / "a.jsonl", [{"text": "x"}])
-    command = [sys.executable, "-m", "tohum.commands.inspect", "--rows", "1"]
+    command = [sys.executable, "-m", "tohum", "inspect", "--rows", "1"]
 
     done = subprocess.run(
         [*command, str(path)], cwd=PROJECT, capture_output=True, text=True, check=False

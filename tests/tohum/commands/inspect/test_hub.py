@@ -77,7 +77,7 @@ def hub() -> Iterator[FakeHub]:
 def run(hub: FakeHub, source: str, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf")}
     environment |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "COLUMNS": "120"}
-    command = [sys.executable, "-m", "tohum.commands.inspect", source, "--rows", "50"]
+    command = [sys.executable, "-m", "tohum", "inspect", source, "--rows", "50"]
     return subprocess.run(
         command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
     )

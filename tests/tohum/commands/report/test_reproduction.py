@@ -24,7 +24,7 @@ def stage(name: str) -> dict[str, Any]:
 
 LOCK: dict[str, Any] = {
     "schema": "2.0",
-    "stages": {name: stage(name) for name in ("compose", "encode", "train")},
+    "stages": {name: stage(name) for name in ("compose", "encode", "train", "evaluate")},
 }
 
 
@@ -36,8 +36,8 @@ def git(root: Path, *arguments: str) -> None:
 def write(root: Path, lock: dict[str, Any], processor: str = HERE) -> None:
     (root / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
     (root / "metrics").mkdir(exist_ok=True)
-    text = json.dumps({"processor": processor})
-    (root / "metrics" / "train.json").write_text(text, encoding="utf-8")
+    text = json.dumps({"processor": processor, "evaluated_on": processor})
+    (root / "metrics" / "evaluate.json").write_text(text, encoding="utf-8")
 
 
 @pytest.fixture
@@ -81,10 +81,11 @@ def test_other_bytes_from_other_params_are_no_surprise(root: Path) -> None:
         "compose": "the same bytes",
         "encode": "other bytes, from another configuration, code or input",
         "train": "the same bytes",
+        "evaluate": "the same bytes",
     }
 
 
-@pytest.mark.parametrize("name", ["encode", "train"])
+@pytest.mark.parametrize("name", ["encode", "train", "evaluate"])
 def test_other_bytes_from_other_code_are_no_surprise(root: Path, name: str) -> None:
     lock = with_other(name, "outs")
     lock["stages"][name]["deps"][0]["md5"] = "4" * 32
@@ -97,10 +98,11 @@ def test_other_bytes_from_the_same_input_are_to_be_reported(root: Path) -> None:
     assert verdicts(root)["encode"] == "OTHER BYTES FROM THE SAME INPUT: please report this"
 
 
-def test_a_model_of_another_processor_is_expected_to_differ(root: Path) -> None:
-    write(root, with_other("train", "outs"), THERE)
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+def test_a_model_of_another_processor_is_expected_to_differ(root: Path, name: str) -> None:
+    write(root, with_other(name, "outs"), THERE)
     expected = f"other bytes, as expected: committed from {HERE}, this is {THERE}"
-    assert verdicts(root)["train"] == expected
+    assert verdicts(root)[name] == expected
 
 
 def test_a_model_of_the_same_kind_of_processor_may_still_differ(root: Path) -> None:

@@ -78,7 +78,7 @@ class Shared:
     def start(self, *command: str, **more: str) -> "subprocess.Popen[str]":
         """Starts a command of `share` in a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "tohum.commands.share", *command],
+            [sys.executable, "-m", "tohum", "share", *command],
             cwd=self.root, env=self.environment(**more), stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip

@@ -139,7 +139,7 @@ def test_a_push_that_is_stopped_goes_on(project: Shared, number: signal.Signals)
     push.send_signal(number)
     said, _ = push.communicate()
     assert push.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130), said
-    assert number == signal.SIGKILL or "the same command goes on" in said
+    assert number == signal.SIGKILL or "run the same command to resume" in said
     project.drive.faults.clear()
     done = len(project.drive.files.files())
     assert 0 < done < OBJECTS

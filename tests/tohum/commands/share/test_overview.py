@@ -52,7 +52,7 @@ def test_a_part_is_shared_by_output_folder_or_stage(local: Shared) -> None:
 
 def test_a_console_without_turkish_letters_shows_the_rest(local: Shared) -> None:
     said = local.share("push", "ödev/ığüş", code=1, PYTHONIOENCODING="ascii")
-    assert "'\\xf6dev/\\u0131\\u011f\\xfc\\u015f' is no output" in said
+    assert "'\\xf6dev/\\u0131\\u011f\\xfc\\u015f' is not an output" in said
 
 
 def test_an_unknown_target_is_told_with_those_there_are(local: Shared) -> None:

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tohum.commands.share import child, progress
+from tohum.commands.share import child, transfer_progress
 from tohum.commands.share.child import Watch
-from tohum.commands.share.progress import Progress
+from tohum.commands.share.transfer_progress import TransferProgress
 
 COUNT = """
 import socket
@@ -37,7 +37,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (child, progress):
+    for module in (child, transfer_progress):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.monotonic))
     return clock
 
@@ -78,7 +78,7 @@ def test_without_a_terminal_a_line_tells_how_far_it_is(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    with Progress("push") as shown:
+    with TransferProgress("push") as shown:
         shown.begin(2, 100_000_000, moves_by_socket=True)
         shown.moved(0)
         clock.now = 40.0

@@ -53,7 +53,7 @@ def test_a_name_is_a_name_for_git(swept: dict[str, str]) -> None:
 def test_a_name_tells_the_values_and_what_else_differs() -> None:
     swept = {"tokenizer.vocab_size": "2048", "tokenizer.min_frequency": "2"}
     assert point_name(swept, "abc") == "vocab_size-2048_min_frequency-2_abc"
-    assert point_hash([swept, "tokenizer"]) != point_hash([swept, "train"])
+    assert point_hash([swept, "tokenizer"]) != point_hash([swept, "evaluate"])
 
 
 def test_an_override_of_the_same_key_replaces_the_earlier() -> None:

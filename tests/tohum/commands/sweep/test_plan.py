@@ -15,7 +15,7 @@ def root(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def plan(*arguments: str) -> Plan:
-    return make_plan(list(arguments))
+    return make_plan([each for each in arguments if each != "-m"], "-m" in arguments)
 
 
 def test_an_unknown_key_is_refused_and_named() -> None:
@@ -42,13 +42,13 @@ def test_several_values_need_the_flag() -> None:
 
 
 def test_until_is_one_of_two_stages() -> None:
-    assert plan("-m", "sweep.until=train", "train.seed=1,2").until == "train"
-    with pytest.raises(UserError, match=r"sweep.until is 'encode', allowed: tokenizer, train"):
+    assert plan("-m", "sweep.until=evaluate", "train.seed=1,2").until == "evaluate"
+    with pytest.raises(UserError, match=r"sweep.until is 'encode', allowed: tokenizer, evaluate"):
         plan("sweep.until=encode")
     with pytest.raises(UserError, match=r"sweep.until has several values"):
-        plan("-m", "sweep.until=tokenizer,train")
+        plan("-m", "sweep.until=tokenizer,evaluate")
     with pytest.raises(UserError, match=r"unknown key 'sweep.untill'"):
-        plan("sweep.untill=train")
+        plan("sweep.untill=evaluate")
 
 
 def test_the_overrides_of_params_yaml_hold_unless_swept(clone: Clone) -> None:
@@ -62,7 +62,7 @@ def test_two_points_run_at_once_unless_each_trains_or_a_launcher_is_asked_for() 
     sweep = ("-m", "tokenizer.vocab_size=400,500")
     assert plan(*sweep).hydra[-2:] == ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     assert plan(*sweep, "sweep.jobs=5").hydra[-1] == "hydra.launcher.n_jobs=5"
-    for asked in ("sweep.until=train", "sweep.jobs=1", "hydra/launcher=basic"):
+    for asked in ("sweep.until=evaluate", "sweep.jobs=1", "hydra/launcher=basic"):
         assert "hydra/launcher=joblib" not in plan(*sweep, asked).hydra
 
 
@@ -73,7 +73,9 @@ def test_the_corner_has_the_longest_list_of_merges() -> None:
     }
 
 
-@pytest.mark.parametrize(("until", "direction"), [("tokenizer", "maximize"), ("train", "minimize")])
+@pytest.mark.parametrize(
+    ("until", "direction"), [("tokenizer", "maximize"), ("evaluate", "minimize")]
+)
 def test_optuna_is_told_which_way_is_better(until: str, direction: str) -> None:
     arguments = ["-m", "hydra/sweeper=optuna", f"sweep.until={until}"]
     swept = "tokenizer.vocab_size=range(300,400)"

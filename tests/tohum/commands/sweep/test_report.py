@@ -10,7 +10,7 @@ from tohum.commands.sweep.points import Outcome
 from tohum.commands.sweep.report import best_of, report
 
 
-def plan(root: Path, until: str = "train") -> Plan:
+def plan(root: Path, until: str = "evaluate") -> Plan:
     return Plan(
         root=root,
         folder=root,
@@ -51,8 +51,8 @@ def fills(svg: str) -> dict[str, str]:
 
 def test_more_bytes_per_token_and_fewer_bits_per_byte_are_better() -> None:
     assert best_of("tokenizer", GRID) is GRID[2]
-    assert best_of("train", GRID) is GRID[1]
-    assert best_of("train", GRID[3:]) is None
+    assert best_of("evaluate", GRID) is GRID[1]
+    assert best_of("evaluate", GRID[3:]) is None
 
 
 def test_the_csv_has_a_row_for_every_point_by_size(tmp_path: Path) -> None:

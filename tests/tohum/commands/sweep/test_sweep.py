@@ -13,7 +13,7 @@ import yaml
 
 from tests.conftest import TINY, Clone, make_clone
 
-SWEEP = (sys.executable, "-m", "tohum.commands.sweep")
+SWEEP = (sys.executable, "-m", "tohum", "sweep")
 GRID = ("-m", "tokenizer.vocab_size=300,320", "tokenizer.min_frequency=2,0")
 
 
@@ -163,8 +163,8 @@ def test_the_best_tokenizer_can_be_applied(swept: tuple[Clone, str]) -> None:
     name = next(line.split()[-1] for line in said.splitlines() if "dvc exp apply" in line)
     assert name.startswith("vocab_size-320_min_frequency-2_")
     done = clone.run("dvc", "exp", "apply", name, check=False)
-    missing = done.stderr.partition("Checkout failed for following targets:\n")[2].splitlines()[:2]
-    assert sorted(missing) == ["data/tokens", "models/lm"]
+    missing = done.stderr.partition("Checkout failed for following targets:\n")[2].splitlines()[:3]
+    assert sorted(missing) == ["data/tokens", "models/lm", "models/weights"]
     assert "Nothing has made models/lm here yet, so DVC will end with 'Checkout failed'" in said
     assert applied_tokenizer(clone) == ({"vocab_size": 320, "min_frequency": 2}, 320)
     assert clone.repro("tokenizer") == []
@@ -173,7 +173,7 @@ def test_the_best_tokenizer_can_be_applied(swept: tuple[Clone, str]) -> None:
 def test_a_trained_point_has_bits_per_byte_and_can_be_applied(swept: tuple[Clone, str]) -> None:
     clone, _ = swept
     short = ("train.steps=2", "train.warmup_share=0")
-    done = clone.run(*SWEEP, "sweep.until=train", "tokenizer.vocab_size=300", *short)
+    done = clone.run(*SWEEP, "sweep.until=evaluate", "tokenizer.vocab_size=300", *short)
     (row,) = latest(clone)
     assert 0 < float(row["bits_per_byte"]) < 20
     assert f"with {float(row['bits_per_byte']):.3f} bits per byte (less is better)" in done.stdout

@@ -1,0 +1,15 @@
+"""The section `evaluate` of the configuration."""
+
+from dataclasses import dataclass
+
+from tohum.config.sections import limits
+
+
+@dataclass
+class Evaluate:
+    """What is measured of the trained model; a change of it trains nothing again."""
+
+    batch_tokens: int = limits(minimum=1)
+    completion_tokens: int = limits(minimum=1, maximum=2**20)
+    parse_prompts: int = limits(minimum=0, maximum=1_000_000)
+    parse_tokens: int = limits(minimum=1, maximum=2**20)

@@ -1,0 +1,106 @@
+"""One evaluation, from the trained weights to their figures and a model that `from_pretrained`
+loads.
+
+It takes seconds and runs in one process, however many trained, on the device that trained where
+that is there, and on the CPU elsewhere; always in float32.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from stages.evaluate.attribution import write_attribution
+from stages.evaluate.card import model_card
+from stages.evaluate.config import Evaluate
+from stages.evaluate.examination import examine
+from stages.evaluate.export import export, write_model
+from stages.evaluate.prompts import completions_page, read_prompts
+from tohum.files import atomic_write, fresh, publish, write_json
+from tohum.formats.tokenizer import load_tokenizer
+from tohum.formats.tokens import read_meta
+from tohum.model.determinism import processor, set_determinism
+from tohum.model.weights import FACTS, WEIGHTS, read_facts, read_network
+from tohum.workdir import open_workdir, work_key
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(
+    config: Evaluate,
+    weights: Path,
+    tokens: Path,
+    tokenizer_folder: Path,
+    prompts: Path,
+    out: Path,
+    metrics: Path,
+) -> None:
+    """Measures models/weights and writes the model with its card, attribution and completions, and
+    the metrics.
+
+    Raises:
+        UserError: an input is missing, or the weights were trained on other tokens.
+    """
+    transformers_logging.disable_progress_bar()
+    meta, facts, wanted = read_meta(tokens), read_facts(weights, tokens), read_prompts(prompts)
+    inputs = [tokens / "meta.json", weights / WEIGHTS, weights / FACTS, prompts]
+    with open_workdir("evaluate", work_key("evaluate", [config], inputs)) as work:
+        set_determinism(facts["train"]["seed"], facts["threads"])
+        device = device_of(facts["device"])
+        network, tokenizer = read_network(weights, facts), load_tokenizer(tokenizer_folder)
+        model = export(network.state_dict(), network.config)
+        measured = examine(network.to(device), model, config, tokens, tokenizer)
+        figures = {**measured, **facts_of_training(facts, model, meta, device)}
+        finished = fresh(work / "lm")
+        write_model(model, finished, tokenizer_folder)
+        write_page(finished / "README.md", model_card(figures, facts, meta))
+        page = completions_page(model, tokenizer, wanted, config.completion_tokens)
+        write_page(finished / "completions.md", page)
+        write_attribution(finished, tokens, meta)
+        publish(finished, out)
+        write_json(metrics, figures)
+
+
+def device_of(name: str) -> torch.device:
+    """Returns the device that trained where this machine has it, and else the CPU.
+
+    Args:
+        name: of the device as torch writes it, for example "cuda:0".
+    """
+    kind = torch.device(name).type
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind != "cpu" and not there.get(kind, False):
+        log.info("trained on %s, which is not here: measuring on the CPU", kind)
+    return torch.device(kind if there.get(kind, False) else "cpu")
+
+
+def facts_of_training(
+    facts: dict[str, Any], model: PreTrainedModel, meta: dict[str, Any], device: torch.device
+) -> dict[str, Any]:
+    """Returns the facts that stand beside the measured figures.
+
+    Nothing in them differs between two runs on one kind of machine.
+
+    Args:
+        facts: of models/weights.
+        model: of transformers, with these weights.
+        meta: data/tokens/meta.json.
+        device: that measured.
+    """
+    kept = ("steps", "tokens", "epochs", "threads", "processes", "precision", "processor")
+    return {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "val_documents": meta["val"]["documents"],
+        "val_bytes": meta["val"]["bytes"],
+        **{key: facts[key] for key in kept},
+        "evaluated_on": processor(device),
+    }
+
+
+def write_page(path: Path, text: str) -> None:
+    """Writes a page of text."""
+    with atomic_write(path, "w") as file:
+        file.write(text)

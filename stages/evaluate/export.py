@@ -1,0 +1,50 @@
+"""The trained weights as a model of transformers, which is what models/lm holds.
+
+The modules of `tohum.model.architectures` say which model of transformers computes what a network
+does, and how its weights are named there; the logits are equal.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from tohum.formats.chat_template import CHAT_TEMPLATE_FILE
+from tohum.formats.special_tokens import END_ID, END_OF_TEXT_ID
+from tohum.model.architectures import load_architecture
+from tohum.model.config import Model
+
+
+def transformers_model(config: Model, vocab_size: int) -> PreTrainedModel:
+    """Returns a model of transformers with random weights, in float32, and without dropout."""
+    configuration = load_architecture(config.architecture).transformers_config(config, vocab_size)
+    model = AutoModelForCausalLM.from_config(configuration, attn_implementation="sdpa")
+    assert isinstance(model, PreTrainedModel)
+    # transformers' own `generate` and server then end an answer too
+    model.generation_config.eos_token_id = [END_OF_TEXT_ID, END_ID]
+    return model
+
+
+def export(weights: dict[str, Tensor], config: Model) -> PreTrainedModel:
+    """Returns the model of transformers, in evaluation mode, that computes what a network does.
+
+    Args:
+        weights: the network's, by name.
+        config: what the network was built from.
+    """
+    model = transformers_model(config, len(weights["embedding"]))
+    renamed = load_architecture(config.architecture).transformers_weights(weights, config)
+    left: Any = model.load_state_dict(renamed, strict=False)
+    missing = [name for name in left.missing_keys if not name.endswith("norm.weight")]
+    assert not left.unexpected_keys and missing in ([], ["lm_head.weight"])  # which is tied
+    model.eval()
+    return model
+
+
+def write_model(model: PreTrainedModel, folder: Path, tokenizer_folder: Path) -> None:
+    """Writes weights, configuration and tokenizer."""
+    model.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", CHAT_TEMPLATE_FILE):
+        shutil.copyfile(tokenizer_folder / name, folder / name)

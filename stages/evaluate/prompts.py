@@ -1,0 +1,48 @@
+"""Fixed prompts and their likeliest completions, as a page to compare between two models.
+
+conf/prompts.txt has the prompts: one after another, separated by lines of `---`.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from tohum.decoding import Sampling, as_text, sample, text_prompt, vocabulary_bytes
+from tohum.errors import UserError
+
+SEPARATOR = "\n---\n"
+
+
+def read_prompts(path: Path) -> list[str]:
+    """Returns the prompts, as they stand between the separators.
+
+    Raises:
+        UserError: the file is missing.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is missing. Restore it with `git checkout {path}`.")
+    return path.read_text(encoding="utf-8").removesuffix("\n").split(SEPARATOR)
+
+
+def completions_page(model: Any, tokenizer: Tokenizer, prompts: list[str], new_tokens: int) -> str:
+    """Returns the prompts and up to `new_tokens` tokens with which a model, in evaluation mode,
+    completes each, as Markdown.
+    """
+    vocabulary = vocabulary_bytes(tokenizer)
+    parts = [f"# The likeliest {new_tokens} tokens after each prompt\n"]
+    for prompt in prompts:
+        ids = sample(model, text_prompt(tokenizer, prompt), Sampling(new_tokens))
+        completion = "".join(as_text(ids, vocabulary))
+        parts.append(
+            f"## `{(prompt.splitlines() or [''])[-1]}`\n\n{_fenced(prompt + completion)}\n"
+        )
+    return "\n".join(parts)
+
+
+def _fenced(text: str) -> str:
+    """Returns a block of code whose fence is longer than any in the text."""
+    longest = max(map(len, re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"

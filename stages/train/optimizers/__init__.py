@@ -1,0 +1,31 @@
+"""The optimisers: each module of this folder is one, and its name is a value of `train.optimizer`.
+
+A module has a function `build`. Adding one here is all: the choices of the section `train` are the
+names of the modules. They import torch, so that one is loaded when it is used, and not to check a
+value.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+    from stages.train.config import Train
+    from tohum.model.network import Network
+
+NAMES = tuple(sorted(module.name for module in iter_modules(__path__)))
+
+
+class OptimizerModule(Protocol):
+    """What a module of this folder has."""
+
+    def build(self, network: "Network", config: "Train") -> "list[Optimizer]":
+        """Returns the optimisers of all parameters; the learning rate is set before each step."""
+
+
+def build_optimizers(network: "Network", config: "Train") -> "list[Optimizer]":
+    """Returns the optimisers that the section `train` asks for."""
+    module = cast(OptimizerModule, import_module(f"{__name__}.{config.optimizer}"))
+    return module.build(network, config)

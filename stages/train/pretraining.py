@@ -1,0 +1,88 @@
+"""One training, from the token files to the weights of the network."""
+
+import csv
+import logging
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from stages.train.config import Train
+from stages.train.run import Run
+from tohum.config.runtime import Runtime
+from tohum.errors import UserError
+from tohum.files import atomic_write, file_sha256, fresh, publish
+from tohum.formats.tokens import read_meta
+from tohum.model.config import Model
+from tohum.model.determinism import processor, set_determinism
+from tohum.model.weights import write_weights
+from tohum.workdir import open_workdir, work_key, workdir_path
+
+COLUMNS = ("step", "tokens", "learning_rate", "loss", "train_bits_per_byte", "bits_per_byte")
+
+log = logging.getLogger(__name__)
+
+
+def train(
+    model_config: Model,
+    config: Train,
+    runtime: Runtime,
+    tokens: Path,
+    tokenizer_folder: Path,
+    out: Path,
+    plot: Path,
+) -> None:
+    """Trains on data/tokens and writes the weights with their facts, and the curve.
+
+    Raises:
+        UserError: too little data, a device that is not there, or a loss that is not finite.
+    """
+    meta = read_meta(tokens)
+    if meta["tokenizer_sha256"] != file_sha256(tokenizer_folder / "tokenizer.json"):
+        raise UserError(
+            f"{tokens} was encoded with another tokenizer than {tokenizer_folder}. Run `dvc repro "
+            "encode`."
+        )
+    set_determinism(config.seed, config.threads)
+    run = Run(model_config, config, runtime, tokens, tokenizer_folder)
+    # any number of processes computes the same steps, so another number may resume
+    key = work_key("train", [model_config, replace(config, processes=1)], [tokens / "meta.json"])
+    if not run.peers.is_first:
+        run.train(workdir_path("train", key))
+        run.weights()
+        return
+    with open_workdir("train", key) as work:
+        run.train(work, speeds=plot.with_name("speed.csv"))
+        finished = fresh(work / "weights")
+        write_weights(finished, run.weights(), facts_of(run, tokens, meta))
+        publish(finished, out)
+        write_rows(plot, run.state.rows)
+
+
+def facts_of(run: Run, tokens: Path, meta: dict[str, Any]) -> dict[str, Any]:
+    """Returns the facts of a finished run: nothing in them differs between two runs on one kind of
+    machine.
+    """
+    seen = run.state.step * run.config.tokens_per_step
+    return {
+        "model": asdict(run.model_config),
+        "train": asdict(run.config),
+        "steps": run.state.step,
+        "tokens": seen,
+        "epochs": round(seen / meta["train"]["tokens"], 4),
+        "threads": run.config.threads,
+        "processes": run.peers.count,
+        "precision": run.state.precision,
+        "device": run.device.type,
+        "processor": processor(run.device),
+        "tokens_meta_sha256": file_sha256(tokens / "meta.json"),
+    }
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes the curve as CSV; a step without a look at the validation documents leaves that column
+    empty.
+    """
+    with atomic_write(path, "w") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

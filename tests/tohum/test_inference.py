@@ -1,0 +1,158 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.tiny import documents
+from tests.tohum.trained import write_language_model
+from tohum.decoding import Sampling
+from tohum.errors import UserError
+from tohum.formats.special_tokens import ROLE_IDS
+from tohum.inference import LanguageModel, load_language_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_language_model(tmp_path_factory.mktemp("inference") / "lm")
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> LanguageModel:
+    return load_language_model(folder)
+
+
+def sampling(max_new_tokens: int = 12, temperature: float = 1.0, **values: Any) -> Sampling:
+    return Sampling(max_new_tokens, temperature, **values)
+
+
+def completed(
+    model: LanguageModel, prompt: str = "def ", suffix: str | None = None, **values: Any
+) -> str:
+    """The prompt, its continuation and the suffix."""
+    return prompt + "".join(model.complete(prompt, sampling(**values), suffix)) + (suffix or "")
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_a_seed_gives_the_same_text_again(model: LanguageModel, temperature: float) -> None:
+    one, two = (completed(model, temperature=temperature, seed=3) for _ in range(2))
+    assert one == two
+
+
+def test_another_load_of_the_model_gives_the_same_text(model: LanguageModel, folder: Path) -> None:
+    assert completed(model) == completed(load_language_model(folder))
+
+
+def test_another_seed_gives_another_text(model: LanguageModel) -> None:
+    assert len({completed(model, seed=seed) for seed in range(3)}) > 1
+
+
+def test_without_temperature_the_seed_does_not_matter(model: LanguageModel) -> None:
+    assert len({completed(model, temperature=0, seed=seed) for seed in range(3)}) == 1
+
+
+def test_the_likeliest_of_one_is_the_likeliest_of_all(model: LanguageModel) -> None:
+    assert completed(model, top_k=1) == completed(model, temperature=0)
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "def ", "x = [1, 2]\n", "é中\U0001f600"])
+def test_a_text_starts_with_its_prompt(model: LanguageModel, prompt: str) -> None:
+    text = completed(model, prompt)
+    assert text.startswith(prompt)
+    assert len(text) > len(prompt)
+
+
+def test_no_more_than_the_asked_tokens_are_added(model: LanguageModel) -> None:
+    text = completed(model, max_new_tokens=1, temperature=0)
+    ids = torch.tensor([[0, *model.tokenizer.encode("def ").ids]])
+    with torch.inference_mode():
+        likeliest = int(model.model(input_ids=ids).logits[0, -1].argmax())
+    assert text == "def " + model.tokenizer.decode([likeliest])
+
+
+@pytest.mark.parametrize("max_new_tokens", [1, 12, 1000])
+def test_a_prompt_longer_than_the_context_is_continued(
+    model: LanguageModel, max_new_tokens: int
+) -> None:
+    prompt = "".join(documents(3))
+    assert len(model.tokenizer.encode(prompt).ids) > 3 * 32
+    text = completed(model, prompt, max_new_tokens=max_new_tokens, temperature=0)
+    assert text.startswith(prompt)
+    assert len(text) > len(prompt)
+
+
+def test_only_the_end_of_a_long_prompt_counts(model: LanguageModel) -> None:
+    prompt = "".join(documents(3))
+    other = prompt.replace(prompt[:9], "@#$%^&*()", 1)
+    one, two = (completed(model, text, temperature=0)[len(prompt) :] for text in (prompt, other))
+    assert one == two
+
+
+def test_a_special_tokens_text_in_a_prompt_is_text(model: LanguageModel) -> None:
+    text = completed(model, "<|endoftext|>", temperature=0)
+    assert text.startswith("<|endoftext|>")
+    assert text.removeprefix("<|endoftext|>") != completed(model, "", temperature=0)
+
+
+def test_a_suffix_stands_behind_what_is_filled_in(model: LanguageModel) -> None:
+    text = completed(model, "def f(x):\n", suffix="\n    return y\n")
+    assert text.startswith("def f(x):\n")
+    assert text.endswith("\n    return y\n")
+
+
+def test_the_suffix_counts(model: LanguageModel) -> None:
+    one, two = (
+        "".join(model.complete("def ", sampling(temperature=0), suffix))
+        for suffix in ("", "return x")
+    )
+    assert one != two
+
+
+def test_a_middle_ends_at_the_end_of_the_context(
+    model: LanguageModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    asked = sampling(max_new_tokens=1000, temperature=0)
+    assert 0 < len("".join(model.complete("def ", asked, "x"))) < 1000
+    assert "the model's context ends there" in caplog.text
+
+
+def test_an_answer_is_not_that_of_the_question_as_a_text(model: LanguageModel) -> None:
+    asked = sampling(temperature=0)
+    answer = "".join(model.answer([{"role": "user", "content": "def "}], asked))
+    assert answer != "".join(model.complete("def ", asked))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 9, 40, 400]), min_size=1, max_size=4),
+    st.sampled_from(sorted(ROLE_IDS)),
+    st.sampled_from([1, 20, 1000]),
+)
+def test_whatever_is_too_long_there_is_room_for_an_answer(
+    model: LanguageModel, lengths: list[int], first: str, max_new_tokens: int
+) -> None:
+    """A system message of 148 tokens once left room for "at most -108 of the 20 tokens"."""
+    roles = [first, *(("user", "assistant")[number % 2] for number in range(len(lengths) - 1))]
+    messages = [
+        {"role": role, "content": "x+" * length}
+        for role, length in zip(roles, lengths, strict=True)
+    ]
+    assert_writes(model.answer(messages, sampling(max_new_tokens)))
+    for suffix in ("", "y-" * lengths[-1]):
+        assert_writes(model.complete("x+" * lengths[0], sampling(max_new_tokens), suffix))
+
+
+def assert_writes(continuation: Any) -> None:
+    """The model writes a token, though it may be the one that ends the text."""
+    try:
+        next(continuation._ids)
+    except StopIteration as stopped:
+        assert stopped.value, "there was no room"
+
+
+def test_a_missing_model_names_the_command_to_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no trained model\. Run `dvc repro` first"):
+        load_language_model(tmp_path)

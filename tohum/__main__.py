@@ -1,0 +1,8 @@
+"""`python -m tohum`: the console script `tohum` where it is not on the PATH."""
+
+import sys
+
+from tohum.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""The console script `tohum`: one command line for everything around the pipeline.
+
+A command is a module of tohum.commands: its docstring is its help, `add_arguments` names its
+arguments, and `run` does the work and returns the exit code, None for 0. It imports what takes time
+(torch, DVC, Hydra) in `run`, so that `--help` and a completion in the shell come at once.
+"""
+
+import argparse
+import difflib
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn, Protocol, cast
+
+from tohum.errors import UserError
+from tohum.process import exit_code
+
+COMMANDS = ("inspect", "generate", "serve", "export", "share", "sweep", "report", "completion")
+# inspect reads what it is given, share finds its project by .dvc, from any folder of it
+WITHOUT_PROJECT = ("completion", "inspect", "share")
+
+
+class Command(Protocol):
+    """A module of tohum.commands."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the arguments of the command, and to its help what the docstring leaves open."""
+
+    def run(self, arguments: argparse.Namespace) -> int | None:
+        """Does the work and returns the exit code."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs what the command line asks for and returns the exit code.
+
+    0: done. 1: it failed, and the message says why. 2: argparse can't read the command line.
+    130: interrupted.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):  # a console of Turkish Windows lacks some letters
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks what may come next
+        import argcomplete
+
+        argcomplete.autocomplete(parser, always_complete_options="long")
+    unknown = next(iter(arguments), "-")
+    if not unknown.startswith("-") and unknown not in COMMANDS:
+        logging.basicConfig(format="tohum: %(message)s")
+        logging.error("error: unknown command '%s'.%s", unknown, _nearest(unknown))
+        return 1
+    parsed = _parse(parser, arguments)
+    if parsed.version:
+        from importlib.metadata import version
+
+        print(f"tohum {version('tohum')}")
+        return 0
+    if parsed.name is None:
+        parser.print_help()
+        return 0
+    signal.signal(signal.SIGTERM, _interrupt)
+    return exit_code(parsed.name, lambda: _run(parsed), "the same command")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of the whole command line."""
+    modules = {
+        name: cast(Command, importlib.import_module(f"tohum.commands.{name}")) for name in COMMANDS
+    }
+    listed = [
+        f"  {name:<12}{(module.__doc__ or '').splitlines()[0].rstrip('.')}"
+        for name, module in modules.items()
+    ]
+    parser = argparse.ArgumentParser(
+        "tohum",
+        usage="tohum [-h] [--version] COMMAND ...",
+        description="\n".join(
+            ["The commands around the pipeline, which `dvc repro` runs:", "", *listed]
+        ),
+        epilog="`tohum COMMAND --help` has the arguments of a command, with examples.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    parser.set_defaults(name=None)
+    names = parser.add_subparsers(prog="tohum", help=argparse.SUPPRESS)
+    for name, module in modules.items():
+        own = names.add_parser(
+            name,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        own.set_defaults(name=name, run=module.run, parser=own)
+        module.add_arguments(own)
+    return parser
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Returns the arguments; argparse itself stops at overrides on both sides of an option."""
+    parsed, rest = parser.parse_known_args(arguments)
+    if any(argument.startswith("-") for argument in rest) or (rest and "overrides" not in parsed):
+        getattr(parsed, "parser", parser).error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        parsed.overrides += rest
+    return parsed
+
+
+def _run(parsed: argparse.Namespace) -> int | None:
+    refuse_other_code(Path())
+    if parsed.name not in WITHOUT_PROJECT:
+        require_project(Path())
+    return cast("int | None", parsed.run(parsed))
+
+
+def require_project(folder: Path) -> None:
+    """Checks that a folder is the root of a project.
+
+    Raises:
+        UserError: it lacks conf/ or dvc.yaml.
+    """
+    missing = [name for name in ("conf", "dvc.yaml") if not (folder / name).exists()]
+    if missing:
+        raise UserError(
+            f"{folder.resolve()} is not the root of a project: it has no {' and no '.join(missing)}"
+            ". Change to the folder of your clone that has dvc.yaml, and run the command there."
+        )
+
+
+def refuse_other_code(folder: Path) -> None:
+    """Checks that this is the code of the project in a folder, as `dvc repro` runs it; an installed
+    `tohum` is that of the clone it was installed from.
+
+    Raises:
+        UserError: the folder has code of its own.
+    """
+    theirs = folder.resolve() / "tohum" / "cli.py"
+    if theirs.is_file() and not theirs.samefile(__file__):
+        raise UserError(
+            f"this is the `tohum` of {Path(__file__).parents[1]}, and {folder.resolve()} has its "
+            "own. Run `python -m tohum` instead, or install this clone: python -m pip install -c "
+            "constraints.txt -e ."
+        )
+
+
+def _nearest(name: str) -> str:
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(COMMANDS)}."
+
+
+def _interrupt(*_: Any) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,51 @@
+"""What the model writes, on the terminal: a text, an answer, a conversation."""
+
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from tohum.commands.generate.config import Generate
+from tohum.decoding import Sampling
+from tohum.inference import LanguageModel
+
+
+def print_completion(model: LanguageModel, options: Generate) -> None:
+    """Writes the prompt, its continuation and the suffix to standard output, as the text comes."""
+    print(options.prompt, end="", flush=True)
+    _print_pieces(model.complete(options.prompt, options.sampling, options.suffix))
+    print(options.suffix or "")
+
+
+def converse(model: LanguageModel, sampling: Sampling, questions: TextIO = sys.stdin) -> None:
+    """Answers each line of `questions` until they end; a terminal gets a sign to type at.
+
+    The model sees the whole conversation, as far as its context reaches.
+    """
+    messages: list[dict[str, str]] = []
+    if questions.isatty():
+        print("An empty line or Ctrl-C ends the conversation.")
+    while question := _next_line(questions):
+        messages.append({"role": "user", "content": question})
+        answer = print_answer(model, messages, sampling)
+        messages.append({"role": "assistant", "content": answer})
+
+
+def print_answer(model: LanguageModel, messages: list[dict[str, str]], sampling: Sampling) -> str:
+    """Writes the assistant's next words to standard output as they come, and returns them."""
+    answer = _print_pieces(model.answer(messages, sampling))
+    print()
+    return answer
+
+
+def _print_pieces(pieces: Iterable[str]) -> str:
+    printed = []
+    for piece in pieces:
+        print(piece, end="", flush=True)
+        printed.append(piece)
+    return "".join(printed)
+
+
+def _next_line(questions: TextIO) -> str:
+    if questions.isatty():
+        print("\n> ", end="", flush=True)
+    return questions.readline().strip()

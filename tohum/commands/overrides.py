@@ -1,0 +1,57 @@
+"""Arguments of the form key=value: their help, which is the commented file that has the defaults,
+and what a shell offers for them.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+OPTIONS_FILE = Path("conf/generate.yaml")  # of generate and serve
+
+
+def add_overrides(
+    parser: argparse.ArgumentParser, help: str, complete: Callable[..., list[str]]
+) -> None:
+    """Adds key=value arguments, completed by a function of what is typed so far."""
+    overrides: Any = parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=help)
+    overrides.completer = complete
+
+
+def add_keys(parser: argparse.ArgumentParser, path: Path, not_used: Collection[str]) -> None:
+    """Adds the keys of a file of values, with its comments as their help."""
+    keys = commented_keys(path, not_used)
+    if keys:
+        parser.epilog = "\n".join([f"keys, as {path.as_posix()} has them:", *keys.values()])
+
+    def complete(prefix: str, **_: Any) -> list[str]:
+        return [f"{key}=" for key in keys if key.startswith(prefix)]
+
+    add_overrides(parser, f"a key of {path.as_posix()} and its value", complete)
+
+
+def commented_keys(path: Path, not_used: Collection[str] = ()) -> dict[str, str]:
+    """Returns the line of each key at the top level of a YAML file, which ends in its comment; none
+    where the file is missing. It does not parse the file: a help has to come at once.
+    """
+    if not path.is_file():
+        return {}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    named = {line.partition(":")[0]: f"  {line}" for line in lines if line[:1].isalpha()}
+    return {key: line for key, line in named.items() if key not in not_used}
+
+
+def complete_for_hydra(prefix: str, **_: Any) -> list[str]:
+    """Returns what Hydra's own completion offers for conf/sweep.yaml, asked as a shell asks it."""
+    import hydra
+
+    os.environ["COMP_LINE"] = f"tohum {prefix}"
+    sys.argv = ["tohum", "--shell-completion", "query=bash"]
+    conf = str(Path("conf").resolve())
+    with contextlib.redirect_stdout(io.StringIO()) as offered:
+        hydra.main(version_base="1.3", config_path=conf, config_name="sweep")(lambda _: None)()
+    return offered.getvalue().split()

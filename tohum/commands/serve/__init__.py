@@ -1,0 +1,34 @@
+"""Serve the model: a page, and an API of OpenAI's shape.
+
+    tohum serve
+    tohum serve port=0 temperature=0
+
+It listens on 127.0.0.1 alone, until Ctrl-C. A request that leaves a value out gets that of the
+command line or of conf/generate.yaml.
+"""
+
+import argparse
+from contextlib import suppress
+from pathlib import Path
+
+from tohum.commands.overrides import OPTIONS_FILE, add_keys
+
+NOT_USED = ("prompt", "suffix", "chat")  # a request has them
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the keys of conf/generate.yaml."""
+    add_keys(parser, OPTIONS_FILE, NOT_USED)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Serves until Ctrl-C; the values are checked before torch is imported."""
+    from tohum.commands.generate.options import read_options
+
+    options = read_options("serve", arguments.overrides, NOT_USED)
+    from tohum.commands.serve.server import serve
+    from tohum.inference import load_language_model
+
+    model = load_language_model(Path("models/lm"))
+    with suppress(KeyboardInterrupt):  # the usual way to end
+        serve(model, options)

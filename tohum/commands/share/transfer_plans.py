@@ -1,0 +1,113 @@
+"""What a push or a pull has to move, known before it begins."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tohum.commands.share.failures import Failure
+from tohum.commands.share.listing import Held, list_remote
+from tohum.commands.share.outputs import Output, cached_sizes, objects_of
+from tohum.errors import UserError
+
+OBJECT_PATH = re.compile(r"([0-9a-f]{2})[/\\]+([0-9a-f]{30}(?:\.dir)?)\b")
+
+
+@dataclass
+class TransferPlan:
+    """The objects that one remote lacks (push) or this machine's cache (pull), each with the path
+    of its file.
+    """
+
+    odb: Any
+    missing: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    hidden: list[str] = field(default_factory=list)  # missing, though their .dir is there
+    damaged: dict[str, Held] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)  # neither there nor here
+
+    @property
+    def total(self) -> int:
+        """How many bytes are to be moved."""
+        return sum(self.sizes.get(oid, 0) for oid in self.missing)
+
+
+def by_remote(outputs: list[Output], remote: str | None) -> list[tuple[str | None, list[Output]]]:
+    """Groups outputs by the remote they go to; DVC leaves one out whose own remote is another."""
+    groups: dict[str | None, list[Output]] = {}
+    for output in outputs:
+        if not (remote and output.remote and output.remote != remote):
+            groups.setdefault(output.remote or remote, []).append(output)
+    return list(groups.items())
+
+
+def plan_push(repo: Any, remote: str | None, outputs: list[Output]) -> TransferPlan:
+    """Compares what the outputs are made of with what the remote lists."""
+    odb = repo.cloud.get_remote_odb(remote, "push")
+    held = list_remote(odb)
+    plan = TransferPlan(odb)
+    for output in outputs:
+        objects = objects_of(output, remote)
+        if objects is None:
+            plan.lost[output.oid] = output.path
+            continue
+        here = cached_sizes(repo, objects)
+        for oid, path in objects.items():
+            if oid in held and not (oid in here and held[oid].differs(oid, here[oid])):
+                continue
+            if oid not in here:
+                plan.lost[oid] = path
+                continue
+            plan.missing[oid] = path
+            plan.sizes[oid] = here[oid]
+            if oid in held:
+                plan.damaged[oid] = held[oid]
+            elif output.oid in held:
+                plan.hidden.append(oid)
+    return plan
+
+
+def plan_pull(repo: Any, remote: str | None, outputs: list[Output]) -> TransferPlan:
+    """Returns what the cache lacks; a `.dir` object names files without their sizes, so that each
+    is counted as its share of what dvc.lock says of the whole.
+    """
+    plan = TransferPlan(repo.cloud.get_remote_odb(remote, "pull"))
+    for output in outputs:
+        objects = objects_of(output, remote) or {output.oid: output.path}
+        here = cached_sizes(repo, objects)
+        missing = {oid: path for oid, path in objects.items() if oid not in here}
+        left = max(0, output.size - sum(here[oid] for oid in here if oid != output.oid))
+        plan.missing |= missing
+        plan.sizes |= {oid: left // len(missing) for oid in missing}
+    return plan
+
+
+def refuse_lost(plans: list[TransferPlan]) -> None:
+    """Raises a UserError where an object is on no side: DVC only warns, and ends with 0."""
+    lost = {oid: path for plan in plans for oid, path in plan.lost.items()}
+    if not lost:
+        return
+    names = sorted(set(lost.values()))
+    raise UserError(
+        f"{len(lost)} objects are neither here nor on the remote: {', '.join(names[:3])}"
+        f"{' and others' if len(names) > 3 else ''}. Make them again with `dvc repro`, or get "
+        "them from a remote that has them (`share pull --remote ...`), and push again."
+    )
+
+
+def with_paths(failure: Failure, plans: list[TransferPlan]) -> Failure:
+    """Returns a failure that names a file where its words name an object, and the folder where the
+    remote is one of this machine: a friend's clone has it, and nobody pushed to it.
+    """
+    if failure.kind != "missing":
+        return failure
+    found = OBJECT_PATH.search(failure.found)
+    oid = "".join(found.groups()) if found else ""
+    for plan in plans:
+        if oid in plan.missing:
+            failure = Failure(failure.kind, f"{plan.missing[oid]} is not on the remote ({oid})")
+        if plan.odb.fs.protocol == "local":
+            place = Path(plan.odb.path).parents[1]
+            hint = "a folder of this machine; `share setup` connects to Google Drive instead"
+            return Failure(failure.kind, f"{failure.found}. The remote is {place}, {hint}")
+    return failure

@@ -1,0 +1,30 @@
+"""What makes two runs give equal bytes, and the kind of processor on which they do."""
+
+import os
+import platform
+from pathlib import Path
+
+import torch
+from transformers import set_seed
+
+
+def set_determinism(seed: int, threads: int) -> None:
+    """Fixes what makes floating-point results differ between two runs on one kind of processor."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(threads)  # the order of a parallel sum depends on it
+    set_seed(seed)
+
+
+def processor(device: torch.device) -> str:
+    """Returns what kind of processor computes: runs on one kind of CPU give the same bytes."""
+    if device.type != "cpu":
+        return str(device)
+    vendor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        fields = (line.partition(":") for line in cpuinfo.read_text(encoding="utf-8").splitlines())
+        vendor = next(
+            (value.strip() for key, _, value in fields if key.strip() == "vendor_id"), vendor
+        )
+    return f"{platform.machine()} {vendor} {torch.backends.cpu.get_cpu_capability()}"

@@ -1,0 +1,58 @@
+"""models/weights: what the stage train ends with, and the stage evaluate starts from.
+
+weights.safetensors   the weights of the network, by their names in `tohum.model.network`
+facts.json            how they came to be: the sections model and train, steps, tokens, epochs,
+                      precision, processor, device, threads, processes, and the hash of the tokens
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tohum.config.sections import read_section
+from tohum.errors import UserError
+from tohum.files import file_sha256, write_json
+from tohum.model.config import Model
+from tohum.model.network import Network
+
+WEIGHTS, FACTS = "weights.safetensors", "facts.json"
+
+
+def write_weights(folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    """Writes both files to an empty folder."""
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
+    write_json(folder / FACTS, facts)
+
+
+def read_facts(folder: Path, tokens: Path) -> dict[str, Any]:
+    """Returns the facts of a training on the tokens that are here.
+
+    Raises:
+        UserError: there is no trained model, or it was trained on other tokens.
+    """
+    for name in (WEIGHTS, FACTS):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder / name} is missing. Run `dvc repro train`.")
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    assert isinstance(facts, dict)
+    if facts["tokens_meta_sha256"] != file_sha256(tokens / "meta.json"):
+        raise UserError(
+            f"{folder} was trained on other tokens than those in {tokens}. Run `dvc repro train`."
+        )
+    return facts
+
+
+def read_network(folder: Path, facts: dict[str, Any]) -> Network:
+    """Returns the trained network, on the CPU, in evaluation mode.
+
+    Args:
+        folder: models/weights.
+        facts: of `read_facts`.
+    """
+    weights = load_file(folder / WEIGHTS)
+    network = Network(read_section("model", Model, facts["model"]), len(weights["embedding"]))
+    network.load_state_dict(weights)
+    return network.eval()
