@@ -99,4 +99,5 @@ class StoreAddress:
 
     def url(self, name: str) -> str:
         """Returns the URL of a name below the path, with the query of the address."""
-        return f"{self._start}{quote(name, safe='')}{self._end}"
+        quoted = name if name.isalnum() and name.isascii() else quote(name, safe="")
+        return f"{self._start}{quoted}{self._end}"

@@ -44,9 +44,8 @@ class Proxies:
 
 def _check_proxy(name: str, address: str) -> None:
     """Raises UserError, without the address, which may hold a password."""
-    scheme, separator, _ = address.partition("://")
     try:
-        parts = urlsplit(address if separator else f"http://{address}")
+        parts = urlsplit(address if "://" in address else f"http://{address}")
         parts.port  # noqa: B018 - reading it checks it
         valid = bool(parts.hostname) and parts.scheme in PROXY_SCHEMES
     except ValueError:

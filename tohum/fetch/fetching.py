@@ -25,7 +25,7 @@ from tohum.fetch.plan import IdRows, Plan, make_plan, segments
 from tohum.fetch.pool import Fetcher, Pool
 from tohum.fetch.retries import Lost
 from tohum.fetch.store import store_fetcher, url_fetcher
-from tohum.formats.outcomes import KEPT, TOO_LONG, TOO_SHORT, UNDECODABLE, Totals
+from tohum.formats.outcomes import KEPT, TOO_LONG, TOO_SHORT, UNDECODABLE, UNREACHABLE, Totals
 from tohum.progress import progress_bar
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,8 @@ def convert_rows(config: Jsonl, runtime: Runtime, raw: Path, work: Path, out: Pa
     journals.mkdir(exist_ok=True)
     assembler = Assembler(work, out, config)
     fetcher = _fetcher(rows, config, runtime)
-    pool = Pool(fetcher, journals, max(4 * runtime.connections, 4 * ROWS))
+    ahead = max(4 * runtime.connections, 4 * ROWS)
+    pool = Pool(fetcher, journals, ahead, open_kinds={KINDS.index(UNREACHABLE)})
     coming = segments(rows, config, plan, assembler.state.segment)
     with pool.running(), _progress(plan, pool, assembler, runtime) as show:
         for segment in pool.results(coming):

@@ -3,7 +3,6 @@
 import math
 import random
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -99,7 +98,7 @@ class Tries:
     """What has been tried for one blob: all failures, and by kind those that count against it."""
 
     failures: int = 0
-    counted: "Counter[str]" = field(default_factory=Counter)
+    counted: dict[str, int] = field(default_factory=dict)
     last: float = field(default_factory=time.monotonic)  # failure; before any, the beginning
 
 
@@ -122,7 +121,9 @@ class Host:
     Not thread-safe: one thread asks.
     """
 
-    def __init__(self, name: str, policy: RetryPolicy, throttle: Throttle, network: Network) -> None:
+    def __init__(
+        self, name: str, policy: RetryPolicy, throttle: Throttle, network: Network
+    ) -> None:
         self.name = name
         self.policy = policy
         self.throttle = throttle
@@ -223,8 +224,8 @@ class Host:
         before, tries.last = tries.last, now
         answered = self._last_answer if self.known else self.network.last_answer
         if answered >= before:
-            tries.counted[kind] += 1
-            if (count := tries.counted[kind]) >= most:
+            count = tries.counted[kind] = tries.counted.get(kind, 0) + 1
+            if count >= most:
                 raise self._given_up(kind, f"{detail} ({count} times)")
         silence = now - self._silent_since
         if silence > self.policy.patience:
