@@ -14,7 +14,9 @@ QUERY_SAFE = PATH_SAFE + "?"
 def without_secrets(url: str) -> str:
     """Returns a URL without user, password, query and fragment, fit for a log or a file."""
     address = re.split(r"[?#]", url, maxsplit=1)[0]
-    scheme, separator, rest = address.rpartition("://")
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        scheme, rest = "", address
     authority, slash, path = rest.partition("/")
     return scheme + separator + authority.rpartition("@")[2] + slash + path
 
@@ -86,13 +88,14 @@ class StoreAddress:
 
     def __init__(self, url: str) -> None:
         try:
-            parts = urlsplit(requested(url))
-            base_and_host(url)
+            address = requested(url)
+            base_and_host(address)
         except NotAnAddress as error:
             raise UserError(
                 f"content_url: '{without_secrets(url)}' is not an address such as "
                 f"https://host/path/ ({error}). Correct it in conf/runtime.yaml."
             ) from None
+        parts = urlsplit(address)
         path = parts.path.strip("/")
         self._start = f"{parts.scheme}://{parts.netloc}/" + (f"{path}/" if path else "")
         self._end = f"?{parts.query}" if parts.query else ""

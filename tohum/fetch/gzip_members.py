@@ -19,13 +19,13 @@ def gunzip(body: bytes, largest: int) -> tuple[bytes, int]:
         TooLarge: there is more than `largest` bytes of it; no more has been decompressed.
         ValueError: the first member is damaged or cut off.
     """
-    content, end = _member(body, 0, largest)
+    content, end = _member(body, 0, largest, largest)
     if end == len(body):
         return content, 0
     pieces, size = [content], len(content)
     while body.startswith(MAGIC, end):
         try:
-            content, next_end = _member(body, end, largest - size)
+            content, next_end = _member(body, end, largest - size, largest)
         except ValueError:
             break
         pieces.append(content)
@@ -33,13 +33,13 @@ def gunzip(body: bytes, largest: int) -> tuple[bytes, int]:
     return b"".join(pieces), len(body) - end
 
 
-def _member(body: bytes, start: int, largest: int) -> tuple[bytes, int]:
-    """Returns the content of the member at `start`, and where it ends."""
+def _member(body: bytes, start: int, left: int, largest: int) -> tuple[bytes, int]:
+    """Returns the content of the member at `start`, at most `left` bytes, and where it ends."""
     decompressor = isal_zlib.decompressobj(WBITS)
     view = memoryview(body)
     pieces: list[bytes] = []
     block = FIRST_BLOCK if start else len(body)
-    end, left = start, largest
+    end = start
     try:
         while not decompressor.eof:
             if end == len(body):

@@ -119,7 +119,9 @@ class HttpFetcher:
                 self._finish(task, Lost(MISSING, str(error)))
         now = time.monotonic()
         while self._later and self._later[0][0] <= now:
-            self._ready.appendleft(heapq.heappop(self._later)[2])
+            self._ready.append(
+                heapq.heappop(self._later)[2]
+            )  # the last: a dead host is in no hurry
         return True
 
     def _host(self, url: str) -> Host:

@@ -218,9 +218,10 @@ class Transfers(Generic[Label]):
         elif transfer.encoding not in ("", "identity"):
             return TransportError("the answer is in a Content-Encoding that was not asked for")
         status = transfer.handle.getinfo(pycurl.RESPONSE_CODE)
-        if not body and status == 200:  # libcurl takes a head that is cut off for one with no end
-            if transfer.handle.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD) < 0:
-                return TransportError("the connection was closed without a body")
+        # libcurl takes a head that was cut off for an empty answer of unknown length.
+        unknown_length = not body and transfer.handle.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T) < 0
+        if status == 200 and unknown_length:
+            return TransportError("the connection was closed without a body")
         return Response(status, body)
 
     def _error(self, transfer: Transfer[Label], code: int, message: str) -> TransportError:

@@ -460,5 +460,5 @@ def test_as_many_transfers_as_there_are_connections_and_no_more() -> None:
 
 def test_the_users_certificates_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/bundle.pem")
-    with pytest.raises(UserError, match="SSL_CERT_FILE .*'/nowhere/bundle.pem' is not a file"):
+    with pytest.raises(UserError, match=r"SSL_CERT_FILE .*'/nowhere/bundle\.pem' is not a file"):
         get("https://127.0.0.1:1/content/")
