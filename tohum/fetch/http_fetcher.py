@@ -87,6 +87,7 @@ class HttpFetcher:
         self._network = Network()
         self._probes: dict[Host, Probe | None] = {}  # those on their way
         self._answering: dict[Host, str] = {}  # a URL that the host has answered
+        self._latest: Host | None = None
         self._ready: deque[Fetch] = deque()
         self._held: dict[Host, deque[Fetch]] = {}  # for hosts that are not to be asked now
         self._later: list[tuple[float, int, Fetch]] = []
@@ -173,7 +174,7 @@ class HttpFetcher:
             self._finish(task, lost)
             return
         if isinstance(outcome, bytes):
-            self._answering[host] = fetch.url
+            self._answering[host], self._latest = fetch.url, host
             self._finish(task, outcome)
             return
         due = time.monotonic() + outcome
@@ -185,9 +186,16 @@ class HttpFetcher:
         self._done(task, *self.work(task[2], outcome))
 
     def _probe(self, host: Host, url: str) -> None:
-        """Asks a host for something that it has answered, or that any host has an answer for."""
+        """Asks a host for what it has answered before, or its start page; and where it has never
+        answered, another one too, to see whether the network does.
+        """
         host.wants_probe = False
-        self._probes[host] = self.probe
         start_page = base_and_host(url)[0] + "/"
         known = self.probe.url if self.probe else self._answering.get(host, start_page)
-        self._ready.appendleft(Fetch(host, known))
+        self._ask_probe(host, known)
+        if not host.known and self._latest is not None and self._latest not in self._probes:
+            self._ask_probe(self._latest, self._answering[self._latest])
+
+    def _ask_probe(self, host: Host, url: str) -> None:
+        self._probes[host] = self.probe
+        self._ready.appendleft(Fetch(host, url))

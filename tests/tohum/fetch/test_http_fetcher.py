@@ -480,7 +480,10 @@ def test_each_row_may_be_on_another_host_and_a_dead_one_stops_nobody(
     stores = [FakeContentStore({}, raw={"x.py": b"%d" % number}) for number in range(3)]
     with stores[0], stores[1], stores[2]:
         alive = [store.raw_url("x.py") + f"?n={n}" for store in stores for n in range(60)]
-        found = run(url_fetcher(), [*dead, *unknown, *alive])
+        began = time.monotonic()
+        policy = replace(QUICK, patience=60)
+        found = run(url_fetcher(policy=policy), [*dead, *unknown, *alive])
+        assert time.monotonic() - began < 20, "the dead are given up after the others' end too"
         assert {found[name][1] for name in alive} == {b"0", b"1", b"2"}
     for name in (*dead, *unknown):
         assert found[name][0] == LOST and found[name][1].startswith(b"unreachable: ")

@@ -28,7 +28,8 @@ RUNTIME = load_runtime(Path(__file__).parents[3] / "conf" / "runtime.yaml")
 
 
 def runtime(url: str, **values: Any) -> Runtime:
-    return replace(RUNTIME, **{"content_url": url, "connections": 3, "timeout_seconds": 1} | values)
+    changed = replace(RUNTIME, content_url=url, connections=3, timeout_seconds=1)
+    return replace(changed, **values)
 
 
 @pytest.fixture(autouse=True)
