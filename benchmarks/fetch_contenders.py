@@ -140,10 +140,10 @@ def obstore_client(url: str, ids: list[str], work: Path) -> Work:
 
 def bare_client(url: str, ids: list[str], work: Path) -> Work:
     """This project's client, downloading and nothing else."""
-    from tohum.fetch.http_connection import Endpoint
+    from tohum.fetch.http_fetcher import HttpFetcher
     from tohum.fetch.pool import Segment, Task
-    from tohum.fetch.retries import Judge, Lost, RetryPolicy, Throttle
-    from tohum.fetch.store_loop import StoreLoop
+    from tohum.fetch.retries import Lost, RetryPolicy
+    from tohum.fetch.transfers import Limits
 
     tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
     for blob_id in ids:
@@ -160,20 +160,16 @@ def bare_client(url: str, ids: list[str], work: Path) -> Work:
         assert isinstance(content, bytes)
         return 1, b""
 
-    loop = StoreLoop(
-        Endpoint(url),
-        ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"]),
-        CONNECTIONS,
-        20,
-        Judge(RetryPolicy(), Throttle()),
-        name=str,
+    fetcher = HttpFetcher(
+        Limits(CONNECTIONS, timeout=20, largest=200_000_000),
+        RetryPolicy(),
+        url=lambda blob_id: url + blob_id,
         check=lambda row, body: body,
         work=work_on,
-        probe=ids[0],
     )
 
     def start() -> int:
-        loop.run(tasks, done)
+        fetcher.run(tasks, done)
         return came
 
     return start

@@ -46,15 +46,24 @@ http {{
 
 
 def real_blobs(count: int) -> dict[str, bytes]:
-    """Returns up to `count` different Python files of this environment, by SHA-1."""
+    """Returns up to `count` different Python files of this environment in UTF-8, by SHA-1."""
     blobs: dict[str, bytes] = {}
     for path in sorted(Path(sysconfig.get_path("purelib")).rglob("*.py")):
         content = path.read_bytes()
-        if 100 < len(content) < 100_000:
+        if 100 < len(content) < 100_000 and is_utf8(content):
             blobs.setdefault(hashlib.sha1(content).hexdigest(), content)
         if len(blobs) == count:
             break
     return blobs
+
+
+def is_utf8(content: bytes) -> bool:
+    """Returns whether the contenders, which decode in the plain way, can decode it."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 @contextmanager

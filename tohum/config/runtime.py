@@ -17,7 +17,8 @@ class Runtime:
     content_url: str
     workers: int = limits(minimum=1, maximum=4096)
     connections: int = limits(minimum=1, maximum=4096)
-    timeout_seconds: float = limits(minimum=0.1)
+    timeout_seconds: float = limits(minimum=1)
+    largest_blob_bytes: int = limits(minimum=1)
     patience_seconds: float = limits(minimum=0)
     checkpoint_seconds: float = limits(minimum=1)
 

@@ -20,11 +20,12 @@ from tohum.formats.outcomes import (
     TOO_LONG,
     TOO_SHORT,
     UNDECODABLE,
+    UNREACHABLE,
     Totals,
 )
 from tohum.formats.records import Shard, ShardWriter
 
-KINDS = (KEPT, MISSING, CORRUPT, UNDECODABLE, TOO_SHORT, TOO_LONG)  # in a journal, by place
+KINDS = (KEPT, MISSING, CORRUPT, UNDECODABLE, TOO_SHORT, TOO_LONG, UNREACHABLE)  # in a journal
 SIZE_BYTES = 8  # in front of a kept record: the size of its content
 
 

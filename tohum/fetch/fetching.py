@@ -23,10 +23,9 @@ from tohum.fetch.assembly import KINDS, SIZE_BYTES, Assembler
 from tohum.fetch.inline import InlineContents
 from tohum.fetch.plan import IdRows, Plan, make_plan, segments
 from tohum.fetch.pool import Fetcher, Pool
-from tohum.fetch.requests_threads import RequestsThreads
-from tohum.fetch.retries import Judge, Lost, RetryPolicy, Throttle
-from tohum.fetch.store import store_fetcher
-from tohum.formats.outcomes import KEPT, TOO_LONG, TOO_SHORT, UNDECODABLE, Totals
+from tohum.fetch.retries import Lost
+from tohum.fetch.store import store_fetcher, url_fetcher
+from tohum.formats.outcomes import KEPT, TOO_LONG, TOO_SHORT, UNDECODABLE, UNREACHABLE, Totals
 from tohum.progress import progress_bar
 
 log = logging.getLogger(__name__)
@@ -51,7 +50,8 @@ def convert_rows(config: Jsonl, runtime: Runtime, raw: Path, work: Path, out: Pa
     journals.mkdir(exist_ok=True)
     assembler = Assembler(work, out, config)
     fetcher = _fetcher(rows, config, runtime)
-    pool = Pool(fetcher, journals, max(4 * runtime.connections, 4 * ROWS))
+    ahead = max(4 * runtime.connections, 4 * ROWS)
+    pool = Pool(fetcher, journals, ahead, open_kinds={KINDS.index(UNREACHABLE)})
     coming = segments(rows, config, plan, assembler.state.segment)
     with pool.running(), _progress(plan, pool, assembler, runtime) as show:
         for segment in pool.results(coming):
@@ -80,17 +80,11 @@ def _progress(
 def _fetcher(rows: IdRows, config: Jsonl, runtime: Runtime) -> Fetcher:
     """Returns what turns rows into results, from where their contents are."""
     work = partial(_result, rows, config)
-    judge = Judge(RetryPolicy(patience=runtime.patience_seconds), Throttle())
-    connections, timeout = runtime.connections, runtime.timeout_seconds
     if rows.content == "inline":
         return InlineContents(work)
     if rows.content == "url":
-        return RequestsThreads(connections, timeout, judge, _url, _check_url, work)
-    return store_fetcher(runtime.content_url, connections, timeout, judge, work)
-
-
-def _url(row: dict[str, Any]) -> str:
-    return str(row["url"])
+        return url_fetcher(runtime, _check_url, work)
+    return store_fetcher(runtime, work)
 
 
 def _check_url(row: dict[str, Any], body: bytes) -> bytes:

@@ -11,7 +11,7 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 FIELDS = struct.Struct("<IBI")
@@ -55,8 +55,12 @@ class Journal:
     def __len__(self) -> int:
         return len(self._places)
 
+    def places(self, without: Collection[int] = ()) -> set[int]:
+        """Returns the indices that have a result, of any kind but those of `without`."""
+        return {index for index, place in self._places.items() if place[0] not in without}
+
     def append(self, index: int, kind: int, payload: bytes) -> None:
-        """Writes one result."""
+        """Writes one result; a later one of the same index replaces it."""
         record = _header(index, kind, payload) + payload
         with self._lock:
             written = 0

@@ -9,7 +9,7 @@ comes out.
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,12 +66,16 @@ class Pool:
     """Runs a fetcher on all wanted rows of the segments.
 
     Args:
-        folder: for the journals. Results that are in them already are not worked on again.
+        folder: for the journals. Results that are in them already are not worked on again, except
+            those of the kinds in `open_kinds`.
         ahead: rows to have in hand, so that the fetcher never waits for the caller.
     """
 
-    def __init__(self, fetcher: Fetcher, folder: Path, ahead: int) -> None:
+    def __init__(
+        self, fetcher: Fetcher, folder: Path, ahead: int, open_kinds: Collection[int] = ()
+    ) -> None:
         self.fetcher = fetcher
+        self._open_kinds = open_kinds
         self.folder = folder
         self.counters = Counters()
         self._ahead = ahead
@@ -152,7 +156,8 @@ class Pool:
         todo = []
         if segment.wanted:
             segment.journal = Journal(self.folder / f"segment-{segment.number:08d}.journal")
-            todo = [place for place in segment.wanted if place not in segment.journal]
+            done = segment.journal.places(self._open_kinds)
+            todo = [place for place in segment.wanted if place not in done]
         segment.left = len(todo)
         if not todo:
             segment.complete.set()

@@ -2,24 +2,27 @@
 
 import math
 import random
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tohum.errors import UserError
-from tohum.fetch.http_connection import NotConnected, Response, TransportError
-from tohum.formats.outcomes import CORRUPT, MISSING
+from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
+from tohum.formats.outcomes import CORRUPT, MISSING, UNREACHABLE
 
-REFUSAL = "refusal"
-REFUSED = frozenset({401, 403})
+REFUSED = "refused"
+NOT_THERE = frozenset({404, 410, 451})
+FORBIDDEN = 403  # of one key: taken down; of all: the store lets nobody in
 SLOW_DOWN = frozenset({429, 503})
-TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+FIRST_REQUESTS = 8  # at once to a host that has not answered yet
 
 
 class Lost(Exception):
-    """A blob that cannot be had: `outcome` is `missing` or `corrupt`, `detail` what was seen."""
+    """A blob that cannot be had: `outcome` is `missing`, `corrupt` or `unreachable`.
+
+    `detail` is what was seen. What is unreachable is not known to be missing: another run asks for
+    it again.
+    """
 
     def __init__(self, outcome: str, detail: str) -> None:
         super().__init__(f"{outcome}: {detail}")
@@ -31,16 +34,17 @@ class Lost(Exception):
 class RetryPolicy:
     """How often each class of error is tried again, and how long between two tries.
 
-    A 404 is final. A 403 on a single key means that it was taken down. A body of the wrong bytes
-    may be a damaged transfer. Everything transient waits a random time, growing with the tries
-    ("full jitter",
+    A body of the wrong bytes may be a damaged transfer. Everything that passes waits a random time,
+    growing with the tries ("full jitter",
     https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
     """
 
-    transient_tries: int = 8
-    slow_down_tries: int = 32  # says more of the pace than of the blob
+    tries: int = 8  # of a broken answer, or a status that says nothing of the blob
+    network_tries: int = 32  # says more of the network than of the blob
+    slow_down_tries: int = 32  # says more of the pace
     forbidden_tries: int = 3
     corrupt_tries: int = 3
+    large_tries: int = 2  # each may cost runtime.largest_blob_bytes
     first_wait: float = 0.5  # seconds, as the following
     longest_wait: float = 30.0
     patience: float = 300.0
@@ -51,10 +55,10 @@ class RetryPolicy:
 
 
 class Throttle:
-    """One pause for everybody: after a SlowDown nobody asks until it is over.
+    """One pause for all requests to a host: after a SlowDown nobody asks until it is over.
 
-    A pause is twice as long as the last one, unless the store has answered `calm` times since: a
-    busy store is given time, and one SlowDown among thousands of answers costs next to nothing.
+    A pause is twice as long as the last one, unless the host has answered `calm` times since: a
+    busy host is given time, and one SlowDown among thousands of answers costs next to nothing.
     """
 
     def __init__(
@@ -64,7 +68,6 @@ class Throttle:
         self.longest_pause = longest_pause
         self.calm = calm
         self.pauses = 0
-        self._lock = threading.Lock()
         self._until = 0.0
         self._pause = first_pause
         self._answers = 0
@@ -75,15 +78,14 @@ class Throttle:
 
     def slow_down(self) -> None:
         """Starts a pause; does nothing while one is on."""
-        with self._lock:
-            now = time.monotonic()
-            if now < self._until:
-                return
-            self._pause = self.first_pause if self._answers >= self.calm else self._pause
-            self._answers = 0
-            self.pauses += 1
-            self._until = now + self._pause
-            self._pause = min(self.longest_pause, 2 * self._pause)
+        now = time.monotonic()
+        if now < self._until:
+            return
+        self._pause = self.first_pause if self._answers >= self.calm else self._pause
+        self._answers = 0
+        self.pauses += 1
+        self._until = now + self._pause
+        self._pause = min(self.longest_pause, 2 * self._pause)
 
     def succeed(self) -> None:
         """Counts an answer that came after the last pause."""
@@ -91,91 +93,154 @@ class Throttle:
             self._answers += 1
 
 
-@dataclass
+@dataclass(slots=True)
 class Tries:
     """What has been tried for one blob: all failures, and by kind those that count against it."""
 
     failures: int = 0
-    counted: "Counter[str]" = field(default_factory=Counter)
-    first: float = 0.0  # failure, by time.monotonic()
+    counted: dict[str, int] = field(default_factory=dict)
     last: float = field(default_factory=time.monotonic)  # failure; before any, the beginning
 
 
-class Judge:
-    """Judges each answer by the policy; shared by all fetches of a store.
+class Network:
+    """All hosts together: when any of them last answered."""
 
-    A failed try counts against a blob only if the store has answered somebody since the try before,
+    def __init__(self) -> None:
+        self.last_answer = -math.inf
+
+
+class Host:
+    """One host: whether it answers and how fast it may be asked; judges its answers by the policy.
+
+    A failed try counts against a blob only if the host has answered somebody since the try before,
     if need be a probe for something else; when enough of them count, the blob is given up.
-    Otherwise the store is what fails: everybody goes on trying, for `patience` seconds, and nothing
-    is given up.
+    Otherwise the host is what fails: its rows are tried again for `patience` seconds. Then they are
+    unreachable where other hosts answer, and the network is down where none does. A host that has
+    never answered is given the usual tries, while others answer.
+
+    Not thread-safe: one thread asks.
     """
 
-    def __init__(self, policy: RetryPolicy, throttle: Throttle) -> None:
+    def __init__(
+        self, name: str, policy: RetryPolicy, throttle: Throttle, network: Network
+    ) -> None:
+        self.name = name
         self.policy = policy
         self.throttle = throttle
+        self.network = network
         self.wants_probe = False
-        self._last_answer = float("-inf")
+        self.asking = 0  # requests on their way
+        self._last_answer = -math.inf
+        self._silent_since: float | None = None  # the first failure after the last answer
+        self._gone = ""  # what was seen when the host was given up
+        self._gone_until = -math.inf
+
+    @property
+    def known(self) -> bool:
+        """Whether it has answered."""
+        return self._last_answer > -math.inf
+
+    @property
+    def ready(self) -> bool:
+        """Whether it may be asked now."""
+        return not self.throttle.left() and (self.known or self.asking < FIRST_REQUESTS)
+
+    def check_given_up(self) -> None:
+        """Spares a host that was given up further requests, for `patience` seconds.
+
+        Raises:
+            Lost: nothing of it can be had now.
+        """
+        if self._gone and time.monotonic() < self._gone_until:
+            raise Lost(UNREACHABLE, self._gone)
 
     def judge(
-        self,
-        tries: Tries,
-        answer: Response | TransportError,
-        check: Callable[[bytes], bytes],
+        self, tries: Tries, answer: Response | TransportError, check: Callable[[bytes], bytes]
     ) -> bytes | float:
         """Returns the wanted bytes, or the seconds to wait before the next try.
 
         Args:
             tries: of this blob so far; counted up.
-            check: makes the wanted bytes of a body; a ValueError says that it is the wrong body.
+            check: makes the wanted bytes of a body. ValueError: it is the wrong body. TooLarge: it
+                cannot be said.
 
         Raises:
-            Lost: the store does not have the blob, or has something else.
-            UserError: nothing has come for a long time: the store can't be reached, or refuses.
+            Lost: the host does not have the blob, has something else, or does not say.
+            UserError: nothing has come for a long time: no host can be reached, or they refuse.
         """
         policy = self.policy
+        if isinstance(answer, TooLarge):
+            return self._failed(tries, "size", str(answer), policy.large_tries)
+        if isinstance(answer, NotConnected):
+            most = policy.network_tries if self.known else policy.tries
+            return self._failed(tries, "network", str(answer), most)
         if isinstance(answer, TransportError):
-            most = math.inf if isinstance(answer, NotConnected) else policy.transient_tries
-            return self._failed(tries, MISSING, str(answer), most)
+            return self._failed(tries, "transport", str(answer), policy.tries)
         status = f"HTTP {answer.status}"
         if answer.status == 200:
-            self._last_answer = time.monotonic()
             try:
                 content = check(answer.body)
             except ValueError as error:
                 return self._failed(tries, CORRUPT, str(error), policy.corrupt_tries)
+            except TooLarge as error:
+                return self._failed(tries, "size", str(error), policy.large_tries)
+            self._answered()
             self.throttle.succeed()
             return content
-        if answer.status in TRANSIENT:
-            if answer.status not in SLOW_DOWN:
-                return self._failed(tries, MISSING, status, policy.transient_tries)
-            self.throttle.slow_down()
-            return self._failed(tries, MISSING, status, policy.slow_down_tries)
-        if answer.status in REFUSED:
-            return self._failed(tries, REFUSAL, status, policy.forbidden_tries)
-        self._last_answer = time.monotonic()
-        raise Lost(MISSING, status)
+        if answer.status in NOT_THERE:
+            self._answered()
+            raise Lost(MISSING, status)
+        if answer.status == FORBIDDEN:
+            return self._failed(tries, REFUSED, status, policy.forbidden_tries)
+        if answer.status not in SLOW_DOWN:
+            return self._failed(tries, "status", status, policy.tries)
+        self.throttle.slow_down()
+        return self._failed(tries, "pace", status, policy.slow_down_tries)
 
-    def probed(self, answer: Response | TransportError) -> None:
-        """Takes note of the answer to a probe."""
-        if isinstance(answer, Response) and answer.status not in TRANSIENT | REFUSED:
-            self._last_answer = time.monotonic()
+    def probed(
+        self, answer: Response | TransportError, check: Callable[[bytes], bytes] | None = None
+    ) -> None:
+        """Takes note of the answer to a probe; `check` says whether its body is the right one."""
+        if not isinstance(answer, Response):
+            return
+        if answer.status == 200 and check is not None:
+            try:
+                check(answer.body)
+            except (ValueError, TooLarge):
+                return
+        if answer.status == 200 or answer.status in NOT_THERE:
+            self._answered()
 
-    def _failed(self, tries: Tries, kind: str, detail: str, most: float) -> float:
+    def _answered(self) -> None:
+        self._last_answer = self.network.last_answer = time.monotonic()
+        self._silent_since = None
+        self._gone = ""
+
+    def _failed(self, tries: Tries, kind: str, detail: str, most: int) -> float:
         now = time.monotonic()
         tries.failures += 1
-        tries.first = tries.first or now
-        answered, tries.last = self._last_answer >= tries.last, now
-        if answered:
-            tries.counted[kind] += 1
-            if (count := tries.counted[kind]) >= most:
-                outcome = CORRUPT if kind == CORRUPT else MISSING
-                raise Lost(outcome, f"{detail} ({count} times)")
-        silence = now - max(self._last_answer, tries.first)
+        if self._silent_since is None:
+            self._silent_since = now
+        before, tries.last = tries.last, now
+        answered = self._last_answer if self.known else self.network.last_answer
+        if answered >= before:
+            count = tries.counted[kind] = tries.counted.get(kind, 0) + 1
+            if count >= most:
+                raise self._given_up(kind, f"{detail} ({count} times)")
+        silence = now - self._silent_since
         if silence > self.policy.patience:
+            detail = f"{self.name} has given nothing for {silence:.0f} s ({detail})"
+            if self.network.last_answer >= self._silent_since:  # it was another host's
+                raise self._given_up("silence", detail)
             raise UserError(
-                f"the store has given nothing for {silence:.0f} s ({detail}). Check the network, "
-                "the address of the store and whether it still lets you in, then run `dvc repro` "
-                "again: what has been fetched is kept."
+                f"{detail}. Check the network, the address and whether the server still lets you "
+                "in, then run `dvc repro` again: what has been fetched is kept."
             )
         self.wants_probe = True
         return self.policy.wait(tries.failures)
+
+    def _given_up(self, kind: str, detail: str) -> Lost:
+        if kind == "silence" or not self.known:
+            self._gone, self._gone_until = detail, time.monotonic() + self.policy.patience
+            return Lost(UNREACHABLE, detail)
+        return Lost({CORRUPT: CORRUPT, REFUSED: MISSING}.get(kind, UNREACHABLE), detail)

@@ -6,87 +6,109 @@ Each blob is one gzip member under the SHA-1 of its raw bytes
 
 import hashlib
 import logging
-import os
-import ssl
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-import certifi
-from isal import isal_zlib
-from isal.igzip_lib import IsalError
-
-from tohum.fetch.http_connection import Endpoint
+from tohum.config.runtime import Runtime
+from tohum.fetch.addresses import StoreAddress
+from tohum.fetch.answers import TooLarge
+from tohum.fetch.gzip_members import MAGIC, gunzip
+from tohum.fetch.http_fetcher import HttpFetcher, Probe
 from tohum.fetch.pool import Fetcher
-from tohum.fetch.requests_threads import RequestsThreads
-from tohum.fetch.retries import Judge, Lost
-from tohum.fetch.store_loop import StoreLoop
+from tohum.fetch.retries import Lost, RetryPolicy
+from tohum.fetch.transfers import Limits
 
-GZIP_MAGIC = b"\x1f\x8b"
-GZIP_WBITS = 31  # zlib: one gzip member with a 32 KiB window
 EMPTY_SHA1 = hashlib.sha1(b"").hexdigest()  # any store has an answer for it, if only a 404
+MOST_LAYERS = 2  # of gzip: the store's, and one that a server adds with Content-Encoding
+
+Work = Callable[[Any, bytes | Lost], tuple[int, bytes]]
+Check = Callable[[Any, bytes], bytes]
 
 log = logging.getLogger(__name__)
+garbage_logged = False
 
 
-def check_blob(blob_id: str, body: bytes) -> bytes:
-    """Returns the raw bytes of a stored blob: of one gzip member, or the bytes themselves.
+def check_blob(blob_id: str, body: bytes, largest: int) -> bytes:
+    """Returns the raw bytes of a stored blob: what its gzip members hold, or the bytes themselves.
 
     Raises:
         ValueError: they do not have the SHA-1 that is their name.
+        TooLarge: they decompress to more than `largest` bytes.
     """
-    content = body
-    if body.startswith(GZIP_MAGIC):
+    content, problem = body, ""
+    for _ in range(MOST_LAYERS):
+        if not content.startswith(MAGIC):
+            break
         try:
-            content = isal_zlib.decompress(body, GZIP_WBITS)
-        except IsalError as error:  # type: ignore[misc]  # the stub lacks its base
+            content, garbage = gunzip(content, largest)
+        except (ValueError, TooLarge) as error:
             if hashlib.sha1(body).hexdigest() == blob_id:
                 return body
-            raise ValueError(f"damaged gzip: {error}") from None
-    found = hashlib.sha1(content).hexdigest()
+            if content is body:
+                raise
+            problem = str(error)
+            break
+        found = hashlib.sha1(content).hexdigest()
+        if found == blob_id:
+            if garbage:
+                _log_garbage(blob_id, garbage)
+            return content
+        problem = problem or f"SHA-1 {found}"
+    found = hashlib.sha1(body).hexdigest()
     if found == blob_id:
-        return content
-    if content is not body and hashlib.sha1(body).hexdigest() == blob_id:
         return body  # a gzip file that is stored as it is
-    raise ValueError(f"SHA-1 {found}")
+    raise ValueError(problem or f"SHA-1 {found}")
 
 
-def store_fetcher(
-    url: str,
-    connections: int,
-    timeout: float,
-    judge: Judge,
-    work: Callable[[Any, bytes | Lost], tuple[int, bytes]],
-) -> Fetcher:
-    """Returns what fetches rows by their `id` from the store at `url`.
+def _log_garbage(blob_id: str, size: int) -> None:
+    global garbage_logged  # noqa: PLW0603 - once in a process
+    if not garbage_logged:
+        garbage_logged = True
+        log.warning(
+            "%s: %d bytes follow the gzip members and are ignored, for the content has the right "
+            "SHA-1. Others like it are not reported.",
+            blob_id,
+            size,
+        )
+
+
+def store_fetcher(runtime: Runtime, work: Work) -> Fetcher:
+    """Returns what fetches rows by their `id` from the store at runtime.content_url.
 
     Raises:
-        UserError: it is not an http or https URL.
+        UserError: that is not an http or https URL.
     """
-    endpoint = Endpoint(url)
+    address = StoreAddress(runtime.content_url)
+    largest = runtime.largest_blob_bytes
+
+    def url(row: Any) -> str:
+        return address.url(str(row["id"]).lower())
 
     def check(row: Any, body: bytes) -> bytes:
-        return check_blob(row["id"], body)
+        return check_blob(str(row["id"]).lower(), body, largest)
 
-    proxy = urllib.request.getproxies().get("https" if endpoint.secure else "http")
-    if proxy and not urllib.request.proxy_bypass(endpoint.host):
-        log.info("a proxy is set: fetching through requests, which is slower")
-        base = url.rstrip("/") + "/"
-        return RequestsThreads(
-            connections, timeout, judge, lambda row: base + row["id"], check, work
-        )
-    context = None
-    if endpoint.secure:
-        bundle = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE")
-        context = ssl.create_default_context(cafile=bundle or certifi.where())
-    return StoreLoop(
-        endpoint,
-        context,
-        connections,
-        timeout,
-        judge,
-        lambda row: str(row["id"]),
-        check,
-        work,
-        probe=EMPTY_SHA1,
-    )
+    probe = Probe(address.url(EMPTY_SHA1), lambda body: check_blob(EMPTY_SHA1, body, largest))
+    return HttpFetcher(limits(runtime), policy(runtime), url, check, work, probe=probe)
+
+
+def url_fetcher(runtime: Runtime, check: Check, work: Work) -> Fetcher:
+    """Returns what fetches rows by their `url`, each from its own host.
+
+    Args:
+        check: returns the wanted bytes of a row's body. ValueError: it is a wrong body.
+    """
+
+    def url(row: Any) -> str:
+        return str(row["url"])
+
+    return HttpFetcher(limits(runtime), policy(runtime), url, check, work, compressed=True)
+
+
+def limits(runtime: Runtime) -> Limits:
+    """Returns what a transfer may take."""
+    return Limits(runtime.connections, runtime.timeout_seconds, runtime.largest_blob_bytes)
+
+
+def policy(runtime: Runtime) -> RetryPolicy:
+    """Returns how often and how long to try again."""
+    return RetryPolicy(patience=runtime.patience_seconds)

@@ -8,10 +8,11 @@ from tohum.formats.records import Shard
 
 KEPT = "kept"
 MISSING = "missing"
+UNREACHABLE = "unreachable"  # not known to be missing: the next run asks again
 CORRUPT = "corrupt"
 UNDECODABLE = "undecodable"
 BROKEN = "broken"
-LOST = (MISSING, CORRUPT, UNDECODABLE, BROKEN)
+LOST = (MISSING, UNREACHABLE, CORRUPT, UNDECODABLE, BROKEN)
 TOO_SHORT = "shorter than min_bytes"
 TOO_LONG = "longer than max_bytes"
 NO_TEXT = "no text"

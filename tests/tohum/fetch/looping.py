@@ -1,17 +1,18 @@
 """Runs a fetcher on names until each has a result, with policies of milliseconds."""
 
 import queue
-import ssl
 from typing import Any
 
-from tohum.fetch.http_connection import Endpoint
+from tohum.fetch.addresses import StoreAddress
+from tohum.fetch.http_fetcher import HttpFetcher, Probe
 from tohum.fetch.pool import Fetcher, Segment, Task, Tasks
-from tohum.fetch.retries import Judge, Lost, RetryPolicy, Throttle
+from tohum.fetch.retries import Lost, RetryPolicy, Throttle
 from tohum.fetch.store import EMPTY_SHA1, check_blob
-from tohum.fetch.store_loop import StoreLoop
+from tohum.fetch.transfers import Limits
 
 FOUND, LOST = 0, 1
 QUICK = RetryPolicy(first_wait=0.005, longest_wait=0.02, patience=3)
+LARGEST = 5_000_000
 
 Results = dict[str, tuple[int, bytes]]
 
@@ -21,35 +22,50 @@ def result(row: Any, content: bytes | Lost) -> tuple[int, bytes]:
     return (LOST, str(content).encode()) if isinstance(content, Lost) else (FOUND, content)
 
 
-def quick_judge(policy: RetryPolicy = QUICK) -> Judge:
-    return Judge(policy, Throttle(0.02, 0.1))
+def quick_throttle() -> Throttle:
+    return Throttle(0.02, 0.1)
 
 
-def store_loop(
+def store_fetcher(
     url: str,
     connections: int = 8,
-    timeout: float = 0.3,
-    judge: Judge | None = None,
-    context: ssl.SSLContext | None = None,
+    timeout: float = 1,
+    policy: RetryPolicy = QUICK,
     verified: bool = True,
     work: Any = result,
-) -> StoreLoop:
-    """A loop whose rows are names; not `verified`, it takes any body."""
+    throttle: Any = quick_throttle,
+    largest: int = LARGEST,
+) -> HttpFetcher:
+    """A fetcher whose rows are names in a store; not `verified`, it takes any body."""
+    address = StoreAddress(url)
 
     def check(row: Any, body: bytes) -> bytes:
-        return check_blob(row, body) if verified else body
+        return check_blob(row, body, largest) if verified else body
 
-    return StoreLoop(
-        Endpoint(url),
-        context,
-        connections,
-        timeout,
-        judge or quick_judge(),
-        str,
+    def check_probe(body: bytes) -> bytes:
+        return check(EMPTY_SHA1, body)
+
+    return HttpFetcher(
+        Limits(connections, timeout, largest),
+        policy,
+        address.url,
         check,
         work,
-        probe=EMPTY_SHA1,
+        probe=Probe(address.url(EMPTY_SHA1), check_probe),
+        throttle=throttle,
     )
+
+
+def url_fetcher(
+    connections: int = 8,
+    timeout: float = 1,
+    policy: RetryPolicy = QUICK,
+    check: Any = lambda row, body: body,
+    largest: int = LARGEST,
+) -> HttpFetcher:
+    """A fetcher whose rows are URLs."""
+    limits = Limits(connections, timeout, largest)
+    return HttpFetcher(limits, policy, str, check, result, compressed=True, throttle=quick_throttle)
 
 
 def run(fetcher: Fetcher, names: list[str], results: Results | None = None) -> Results:

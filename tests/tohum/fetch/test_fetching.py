@@ -206,7 +206,7 @@ def reference(
 
 def check_counts(project: Project, files: int) -> None:
     counts = project.counts()
-    lost = counts["missing"] + counts["corrupt"] + counts["undecodable"]
+    lost = counts["missing"] + counts["unreachable"] + counts["corrupt"] + counts["undecodable"]
     assert counts["files"] == files
     assert counts["documents"] + lost + sum(counts["filtered"].values()) == files
     assert counts["documents"] == len(project.records())
@@ -393,7 +393,7 @@ def test_a_store_that_is_down_ends_the_stage_and_a_later_run_goes_on(
     had = set(project.store.fetches)
     _, told = stage.communicate(timeout=60)
     assert stage.returncode == 1
-    assert "jsonl: error: the store has given nothing for" in told
+    assert "jsonl: error: 127.0.0.1 has given nothing for" in told
     assert not project.out.exists()
     project.store.heal()
     project.store.fetches.clear()

@@ -95,6 +95,14 @@ def test_an_empty_payload_is_a_result(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_later_result_of_an_index_replaces_the_earlier_one(tmp_path: Path) -> None:
+    write(tmp_path / "journal", [(0, 6, b"away"), (1, 0, b"a"), (0, 0, b"there")])
+    journal = Journal(tmp_path / "journal")
+    assert journal.read(0) == (0, b"there")
+    assert journal.places() == {0, 1} and journal.places(without={0}) == set()
+    journal.close()
+
+
 def test_what_several_threads_append_is_all_there(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
 

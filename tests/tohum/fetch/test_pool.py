@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.fakes.blobs import contents, sample_blobs
 from tests.fakes.content_store import FakeContentStore, Fault
 from tests.fakes.faults import FOREVER
-from tests.tohum.fetch.looping import result, store_loop
+from tests.tohum.fetch.looping import result, store_fetcher
 from tohum.fetch.journal import Journal
 from tohum.fetch.pool import MOST_OPEN_SEGMENTS, Done, Pool, Segment, Tasks
 
@@ -153,6 +153,26 @@ def test_what_a_journal_has_is_not_worked_on_again(tmp_path: Path) -> None:
     assert worked == []
 
 
+def test_results_of_an_open_kind_are_worked_on_again(tmp_path: Path) -> None:
+    """What was unreachable may be there today; the new result counts, in this run and the next."""
+    journal = Journal(tmp_path / "segment-00000000.journal")
+    for place, kind in enumerate((6, 1, 6)):
+        journal.append(place, kind, b"before")
+    journal.close()
+    worked: list[str] = []
+
+    def work(row: str) -> tuple[int, bytes]:
+        worked.append(row)
+        return 0, row.encode()
+
+    rows = [{0: "a", 1: "b", 2: "c"}]
+    found = [(0, {0: (0, b"a"), 1: (1, b"before"), 2: (0, b"c")})]
+    assert run(Pool(Threads(2, work), tmp_path, 50, open_kinds={6}), rows) == found
+    assert sorted(worked) == ["a", "c"]
+    assert run(Pool(Threads(2, work), tmp_path, 50, open_kinds={6}), rows) == found
+    assert sorted(worked) == ["a", "c"]
+
+
 def test_many_empty_segments_come_in_order_and_make_no_file(tmp_path: Path) -> None:
     rows: Rows = [{} for _ in range(20 * MOST_OPEN_SEGMENTS)]
     rows[100] = {3: "a"}
@@ -201,7 +221,7 @@ def wait_for_no_thread() -> None:
 @pytest.mark.parametrize("connections", [1, 7, 64])
 def test_what_a_store_gives_is_in_input_order(tmp_path: Path, connections: int) -> None:
     with FakeContentStore(contents(BLOBS), latency=0.002) as store:
-        found = run(Pool(store_loop(store.content_url, connections), tmp_path, 100), ROWS)
+        found = run(Pool(store_fetcher(store.content_url, connections), tmp_path, 100), ROWS)
         assert store.max_concurrent <= connections
     texts = [blob.content for blob in BLOBS]
     assert [payload for _, results in found for _, payload in results.values()] == texts
@@ -210,11 +230,11 @@ def test_what_a_store_gives_is_in_input_order(tmp_path: Path, connections: int) 
 
 
 @pytest.mark.parametrize("fault", [None, Fault.STALLED, Fault.INTERNAL_ERROR])
-def test_the_loop_ends_with_the_callers_block(tmp_path: Path, fault: Fault | None) -> None:
+def test_the_fetcher_ends_with_the_callers_block(tmp_path: Path, fault: Fault | None) -> None:
     with FakeContentStore(contents(BLOBS), latency=0.02) as store:
         if fault is not None:
             store.fail(fault, FOREVER)
-        pool = Pool(store_loop(store.content_url, 4, 60), tmp_path, 1000)
+        pool = Pool(store_fetcher(store.content_url, 4, 60), tmp_path, 1000)
         with pytest.raises(KeyError), pool.running():
             coming = pool.results(Segment(number, row) for number, row in enumerate(ROWS))
             if fault is None:
@@ -231,14 +251,14 @@ def test_the_loop_ends_with_the_callers_block(tmp_path: Path, fault: Fault | Non
         assert fault is not None or asked < len(BLOBS)
 
 
-def test_an_error_in_the_work_of_a_loop_is_raised_and_ends_it(tmp_path: Path) -> None:
+def test_an_error_in_the_work_of_a_fetcher_is_raised_and_ends_it(tmp_path: Path) -> None:
     def work(row: str, content: bytes) -> tuple[int, bytes]:
         if row == BLOBS[50].blob_id:
             raise ValueError("a bad row")
         return result(row, content)
 
     with FakeContentStore(contents(BLOBS)) as store:
-        loop = store_loop(store.content_url, 8, work=work)
+        fetcher = store_fetcher(store.content_url, 8, work=work)
         with pytest.raises(ValueError, match="a bad row"):
-            run(Pool(loop, tmp_path, 100), ROWS)
+            run(Pool(fetcher, tmp_path, 100), ROWS)
         wait_for_no_thread()

@@ -1,15 +1,27 @@
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tohum.errors import UserError
-from tohum.fetch.http_connection import NotConnected, Response, TransportError
-from tohum.fetch.retries import Judge, Lost, RetryPolicy, Throttle, Tries
+from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
+from tohum.fetch.retries import (
+    FIRST_REQUESTS,
+    Host,
+    Lost,
+    Network,
+    RetryPolicy,
+    Throttle,
+    Tries,
+)
 
 BROKEN = TransportError("broken")
 FAILURES = [BROKEN, Response(500, b""), Response(503, b""), Response(403, b"")]
 POLICY = RetryPolicy(first_wait=0.001, longest_wait=0.002, patience=0.2)
+ODD_STATUSES = [
+    *(201, 204, 206, 300, 302, 304, 400, 401, 402, 405, 406, 407, 408, 409, 411, 412, 413, 414),
+    *(416, 418, 421, 422, 423, 425, 426, 428, 431, 499, 500, 501, 502, 504, 505, 507, 508, 509),
+    *(510, 511, 520, 521, 522, 523, 524, 525, 526, 527, 530, 598, 599, 999),
+]
 
 
 def good(body: bytes) -> bytes:
@@ -20,87 +32,129 @@ def bad(body: bytes) -> bytes:
     raise ValueError("wrong")
 
 
-def judge(policy: RetryPolicy = POLICY) -> Judge:
-    return Judge(policy, Throttle(0.02, 0.1))
+def too_large(body: bytes) -> bytes:
+    raise TooLarge("it decompresses to more than 5 bytes")
 
 
-def answer(judge: Judge) -> None:
-    """The store answers for another blob."""
-    assert judge.judge(Tries(), Response(200, b"other"), good) == b"other"
+def host(policy: RetryPolicy = POLICY, network: Network | None = None) -> Host:
+    return Host("store.example", policy, Throttle(0.02, 0.1), network or Network())
+
+
+def answer(host: Host) -> None:
+    """The host answers for another blob."""
+    assert host.judge(Tries(), Response(200, b"other"), good) == b"other"
+
+
+def lose(host: Host, failure: Response | TransportError, most: int) -> Lost:
+    """What a blob is given up with, after `most` tries and answers for others between them."""
+    tries = Tries()
+    for _ in range(most - 1):
+        answer(host)
+        assert isinstance(host.judge(tries, failure, good), float)
+    answer(host)
+    with pytest.raises(Lost) as caught:
+        host.judge(tries, failure, good)
+    return caught.value
 
 
 def test_the_wanted_bytes_are_what_the_check_returns() -> None:
-    assert judge().judge(Tries(), Response(200, b"a"), lambda body: body * 2) == b"aa"
+    assert host().judge(Tries(), Response(200, b"a"), lambda body: body * 2) == b"aa"
 
 
-def test_a_404_is_final_at_once() -> None:
+@pytest.mark.parametrize("status", [404, 410, 451])
+def test_what_the_store_says_is_not_there_is_missing_at_once(status: int) -> None:
     with pytest.raises(Lost) as caught:
-        judge().judge(Tries(), Response(404, b""), good)
-    assert (caught.value.outcome, caught.value.detail) == ("missing", "HTTP 404")
+        host().judge(Tries(), Response(status, b""), good)
+    assert (caught.value.outcome, caught.value.detail) == ("missing", f"HTTP {status}")
 
 
-@pytest.mark.parametrize(("failure", "most"), list(zip(FAILURES, (8, 8, 32, 3), strict=True)))
-def test_a_blob_is_given_up_when_the_store_answered_between_its_tries(
-    failure: Response | TransportError, most: int
-) -> None:
-    shared, tries = judge(), Tries()
-    for _ in range(most - 1):
-        answer(shared)
-        assert isinstance(shared.judge(tries, failure, good), float)
+@pytest.mark.parametrize("status", ODD_STATUSES)
+def test_any_other_status_is_tried_again_and_at_last_unreachable(status: int) -> None:
+    lost = lose(host(), Response(status, b""), 8)
+    assert (lost.outcome, lost.detail) == ("unreachable", f"HTTP {status} (8 times)")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_store_is_given_many_tries(status: int) -> None:
+    assert lose(host(), Response(status, b""), 32).outcome == "unreachable"
+
+
+def test_a_single_key_that_is_refused_is_missing() -> None:
+    lost = lose(host(), Response(403, b""), 3)
+    assert (lost.outcome, lost.detail) == ("missing", "HTTP 403 (3 times)")
+
+
+@pytest.mark.parametrize(
+    ("failure", "most"),
+    [(BROKEN, 8), (NotConnected("no route"), 32), (TooLarge("the answer is too large"), 2)],
+)
+def test_no_failure_of_the_network_makes_a_blob_missing(failure: TransportError, most: int) -> None:
+    assert lose(host(), failure, most).outcome == "unreachable"
+
+
+def test_a_body_that_cannot_be_checked_for_its_size_is_unreachable() -> None:
+    shared, tries = host(), Tries()
     answer(shared)
-    with pytest.raises(Lost, match=rf"missing: .*\({most} times\)"):
-        shared.judge(tries, failure, good)
+    assert isinstance(shared.judge(tries, Response(200, b"a"), too_large), float)
+    answer(shared)
+    with pytest.raises(Lost, match=r"unreachable: it decompresses to .* \(2 times\)"):
+        shared.judge(tries, Response(200, b"a"), too_large)
 
 
-@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("failure", [*FAILURES, NotConnected("refused")])
 def test_no_try_counts_while_the_store_answers_nobody(failure: Response | TransportError) -> None:
     """Not even right after it went away, or when it comes back."""
-    shared, tries = judge(RetryPolicy(patience=60)), Tries()
+    shared, tries = host(RetryPolicy(patience=60)), Tries()
     answer(shared)
-    for _ in range(20):
+    for _ in range(40):
         assert isinstance(shared.judge(tries, failure, good), float)
     answer(shared)
     assert isinstance(shared.judge(tries, failure, good), float)
     assert shared.judge(tries, Response(200, b"a"), good) == b"a"
 
 
-def test_a_body_of_the_wrong_bytes_is_an_answer_itself() -> None:
-    shared, tries = judge(), Tries()
+def test_a_body_of_the_wrong_bytes_is_corrupt_once_the_store_has_given_right_ones() -> None:
+    shared, tries = host(), Tries()
     for _ in range(2):
+        answer(shared)
         assert isinstance(shared.judge(tries, Response(200, b"a"), bad), float)
+    answer(shared)
     with pytest.raises(Lost, match=r"corrupt: wrong \(3 times\)"):
         shared.judge(tries, Response(200, b"a"), bad)
 
 
-def test_a_connection_that_cannot_be_opened_says_nothing_of_the_blob() -> None:
-    shared, tries = judge(), Tries()
-    for _ in range(100):
-        answer(shared)
-        assert isinstance(shared.judge(tries, NotConnected("refused"), good), float)
+def test_wrong_bytes_for_all_are_not_the_blobs_fault() -> None:
+    """A captive portal answers everything, with its own page."""
+    shared, tries = host(), Tries()
+    with pytest.raises(UserError, match=r"store\.example has given nothing for .*\(wrong\)"):
+        while True:
+            shared.judge(tries, Response(200, b"<html>"), bad)
+            shared.probed(Response(200, b"<html>"), bad)
+            time.sleep(0.01)
 
 
 @pytest.mark.parametrize("probe", [Response(404, b""), Response(200, b"")])
 def test_an_answer_to_a_probe_is_an_answer(probe: Response) -> None:
-    shared, tries = judge(), Tries()
+    shared, tries = host(), Tries()
     with pytest.raises(Lost, match=r"\(8 times\)"):
         for _ in range(9):
             shared.judge(tries, BROKEN, good)
             assert shared.wants_probe
-            shared.probed(probe)
+            shared.probed(probe, good)
 
 
-@pytest.mark.parametrize("probe", FAILURES)
+@pytest.mark.parametrize("probe", [*FAILURES, Response(521, b""), Response(302, b"")])
 def test_a_probe_that_fails_proves_nothing(probe: Response | TransportError) -> None:
-    shared, tries = judge(), Tries()
+    shared, tries = host(), Tries()
     with pytest.raises(UserError, match=r"given nothing for .*\(HTTP 403\)"):
         while True:
             shared.judge(tries, Response(403, b""), good)
-            shared.probed(probe)
+            shared.probed(probe, good)
             time.sleep(0.01)
 
 
 def test_patience_counts_from_the_first_failure_and_not_from_idle_time() -> None:
-    shared = judge()
+    shared = host()
     answer(shared)
     tries = Tries()
     time.sleep(0.3)
@@ -110,6 +164,60 @@ def test_patience_counts_from_the_first_failure_and_not_from_idle_time() -> None
     time.sleep(0.15)
     with pytest.raises(UserError):
         shared.judge(tries, BROKEN, good)
+
+
+def test_a_host_that_never_answers_is_given_up_while_others_do() -> None:
+    """One dead host is not an outage; what it had may be there another day."""
+    network = Network()
+    alive, dead, tries = host(network=network), host(network=network), Tries()
+    for _ in range(7):
+        answer(alive)
+        assert isinstance(dead.judge(tries, NotConnected("refused"), good), float)
+    answer(alive)
+    with pytest.raises(Lost, match=r"unreachable: refused \(8 times\)"):
+        dead.judge(tries, NotConnected("refused"), good)
+    with pytest.raises(Lost, match=r"unreachable: refused \(8 times\)"):
+        dead.check_given_up()
+    time.sleep(0.25)
+    dead.check_given_up()  # it is asked again after a while
+
+
+@pytest.mark.parametrize("failure", [Response(403, b""), Response(200, b"page")])
+def test_a_host_that_has_answered_nothing_right_loses_nothing_for_good(failure: Response) -> None:
+    network = Network()
+    alive, other, tries = host(network=network), host(network=network), Tries()
+    with pytest.raises(Lost, match=r"unreachable: .* \(3 times\)"):
+        for _ in range(4):
+            answer(alive)
+            other.judge(tries, failure, bad)
+
+
+def test_a_host_that_falls_silent_is_given_up_after_patience_while_others_answer() -> None:
+    network = Network()
+    alive, silent, tries = host(network=network), host(network=network), Tries()
+    answer(silent)
+    began = time.monotonic()
+    with pytest.raises(Lost, match=r"unreachable: store\.example has given nothing for"):
+        while True:
+            silent.judge(tries, BROKEN, good)
+            answer(alive)
+            time.sleep(0.01)
+    assert time.monotonic() - began > POLICY.patience
+    with pytest.raises(Lost, match="unreachable"):
+        silent.check_given_up()
+    answer(silent)
+    silent.check_given_up()
+
+
+def test_a_host_that_has_not_answered_yet_is_asked_a_few_things_at_once() -> None:
+    shared = host()
+    shared.asking = FIRST_REQUESTS
+    assert not shared.ready
+    shared.asking -= 1
+    assert shared.ready
+    shared.asking = 1000
+    answer(shared)
+    assert shared.ready
 
 
 def test_waits_are_random_and_bounded() -> None:
@@ -132,10 +240,11 @@ def pause(throttle: Throttle) -> float:
 
 def test_one_pause_is_for_everybody() -> None:
     throttle = Throttle(0.2, 1)
-    with ThreadPoolExecutor(4) as pool:
-        lengths = list(pool.map(pause, [throttle] * 4))
+    for _ in range(4):
+        throttle.slow_down()
     assert throttle.pauses == 1
-    assert 0.1 < max(lengths) < 0.6
+    assert 0.1 < throttle.left() <= 0.2
+    time.sleep(throttle.left())
     assert throttle.left() == 0
 
 

@@ -1,0 +1,58 @@
+"""Gzip bodies as servers send them: one member or several, cut off, damaged, or a bomb."""
+
+from isal import isal_zlib
+from isal.igzip_lib import IsalError
+
+from tohum.fetch.answers import TooLarge
+
+MAGIC = b"\x1f\x8b"
+WBITS = 31  # zlib: a gzip member with a 32 KiB window
+FIRST_BLOCK = 1 << 12  # what follows a member is copied, so that many small ones get small blocks
+
+
+def gunzip(body: bytes, largest: int) -> tuple[bytes, int]:
+    """Returns the content of all members, joined, and how many bytes of garbage follow the last.
+
+    Garbage is what RFC 1952 does not allow there: zeros, or anything but a whole member.
+
+    Raises:
+        TooLarge: there is more than `largest` bytes of it; no more has been decompressed.
+        ValueError: the first member is damaged or cut off.
+    """
+    content, end = _member(body, 0, largest, largest)
+    if end == len(body):
+        return content, 0
+    pieces, size = [content], len(content)
+    while body.startswith(MAGIC, end):
+        try:
+            content, next_end = _member(body, end, largest - size, largest)
+        except ValueError:
+            break
+        pieces.append(content)
+        size, end = size + len(content), next_end
+    return b"".join(pieces), len(body) - end
+
+
+def _member(body: bytes, start: int, left: int, largest: int) -> tuple[bytes, int]:
+    """Returns the content of the member at `start`, at most `left` bytes, and where it ends."""
+    decompressor = isal_zlib.decompressobj(WBITS)
+    view = memoryview(body)
+    pieces: list[bytes] = []
+    block = FIRST_BLOCK if start else len(body)
+    end = start
+    try:
+        while not decompressor.eof:
+            if end == len(body):
+                raise ValueError("damaged gzip: cut off")
+            piece = view[end : end + block]
+            content = decompressor.decompress(piece, left + 1)
+            end += len(piece)
+            block *= 2
+            pieces.append(content)
+            left -= len(content)
+            if left < 0:
+                raise TooLarge(f"it decompresses to more than {largest:,} bytes")
+    except IsalError as error:  # type: ignore[misc]  # the stub lacks its base
+        raise ValueError(f"damaged gzip: {error}") from None
+    content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return content, end - len(decompressor.unused_data)

@@ -1,0 +1,251 @@
+"""Many HTTP transfers at once in one thread, by libcurl (https://curl.se/libcurl/c/libcurl-multi.html).
+
+Sockets, TLS, names, IPv4 and IPv6 (RFC 8305), proxies, redirects, framing, limits and time-outs are
+libcurl's. One multi handle shares open connections, names and TLS sessions among its transfers.
+"""
+
+import math
+import os
+import re
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import pycurl
+
+from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
+from tohum.fetch.environment import Proxies, certificates
+from tohum.fetch.gzip_members import gunzip
+
+USER_AGENT = "tohum"
+MOST_REDIRECTS = 5
+LEAST_SPEED = 10  # bytes a second: 384 answers at once over a slow line stay far above it
+DEADLINES = 10  # timeouts that a whole answer may take
+RECEIVE_BYTES = 1 << 16  # as large as the pieces of an answer get
+PROTOCOLS = {  # of redirects: no way back from TLS
+    "http": pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
+    "https": pycurl.PROTO_HTTPS,
+}
+
+E_PROXY = 97  # CURLE_PROXY, which pycurl does not name
+NO_CONNECTION = frozenset(
+    {
+        pycurl.E_COULDNT_RESOLVE_PROXY,
+        pycurl.E_COULDNT_RESOLVE_HOST,
+        pycurl.E_COULDNT_CONNECT,
+        pycurl.E_SSL_CONNECT_ERROR,
+        pycurl.E_SSL_CERTPROBLEM,
+        pycurl.E_PEER_FAILED_VERIFICATION,
+        E_PROXY,
+        pycurl.E_SEND_ERROR,
+        pycurl.E_OUT_OF_MEMORY,
+    }
+)
+
+Label = TypeVar("Label")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a transfer may take.
+
+    Args:
+        connections: transfers at once.
+        timeout: seconds to connect, and to get LEAST_SPEED a second; ten times as long for all.
+        largest: bytes of an answer, as it comes and decompressed.
+    """
+
+    connections: int
+    timeout: float
+    largest: int
+
+
+class Transfer(Generic[Label]):
+    """One libcurl handle, used again and again, and the answer that it is getting."""
+
+    __slots__ = ("encoding", "handle", "label", "left", "overflowed", "pieces", "scheme")
+
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+        self.label: Label | None = None
+        self.pieces: list[bytes] = []
+        self.left = 0
+        self.overflowed = False
+        self.encoding = ""
+        self.scheme = ""
+
+    def receive(self, piece: bytes) -> int | None:
+        """Takes a piece of the body; -1 ends the transfer."""
+        self.left -= len(piece)
+        if self.left < 0:
+            self.overflowed = True
+            return -1
+        self.pieces.append(piece)
+        return None
+
+    def receive_header(self, line: bytes) -> None:
+        """Takes a line of the head, the status line of each answer on the way included."""
+        name, _, value = line.partition(b":")
+        if name.startswith(b"HTTP/"):
+            self.encoding = ""
+        elif name.lower() == b"content-encoding":
+            self.encoding = value.strip().lower().decode("latin-1")
+
+
+class Transfers(Generic[Label]):
+    """Up to `limits.connections` transfers at once, each with a label of the caller.
+
+    Args:
+        compressed: ask for gzip and undo it, as a browser does. Otherwise the bytes of an answer
+            are handed over as they come, whatever Content-Encoding says.
+
+    Raises:
+        UserError: the environment names a proxy or certificates that cannot be used.
+    """
+
+    def __init__(self, limits: Limits, compressed: bool = False) -> None:
+        self._limits = limits
+        self._compressed = compressed
+        self._proxies = Proxies.read()
+        self._certificates = certificates()
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, limits.connections)
+        self._idle: list[Transfer[Label]] = []
+        self._busy: dict[Any, Transfer[Label]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for handle in self._busy:
+            self._multi.remove_handle(handle)
+        for transfer in (*self._busy.values(), *self._idle):
+            transfer.handle.close()
+        self._multi.close()
+
+    @property
+    def free(self) -> bool:
+        """Whether another transfer can be started."""
+        return len(self._busy) < self._limits.connections
+
+    def start(self, url: str, label: Label) -> None:
+        """Begins to get a URL, in ASCII and with a scheme of small letters."""
+        transfer = self._idle.pop() if self._idle else self._new_transfer()
+        handle = transfer.handle
+        scheme = url.partition(":")[0].lower()
+        if scheme != transfer.scheme:
+            transfer.scheme = scheme
+            handle.setopt(pycurl.REDIR_PROTOCOLS, PROTOCOLS[scheme])
+            handle.setopt(pycurl.PROXY, self._proxies.by_scheme[scheme])
+        handle.setopt(pycurl.URL, url)
+        transfer.label = label
+        transfer.pieces, transfer.left = [], self._limits.largest
+        transfer.overflowed, transfer.encoding = False, ""
+        self._busy[handle] = transfer
+        self._multi.add_handle(handle)
+
+    def _new_transfer(self) -> Transfer[Label]:
+        """Returns a handle of libcurl with all that its transfers have in common."""
+        timeout = self._limits.timeout
+        handle = pycurl.Curl()
+        transfer = Transfer[Label](handle)
+        for option, value in (
+            (pycurl.NOSIGNAL, 1),
+            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
+            (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
+            (pycurl.FOLLOWLOCATION, 1),
+            (pycurl.MAXREDIRS, MOST_REDIRECTS),
+            (pycurl.USERAGENT, USER_AGENT),
+            (pycurl.CAINFO, self._certificates),
+            (pycurl.PROXY_CAINFO, self._certificates),
+            (pycurl.NOPROXY, self._proxies.exceptions),
+            (pycurl.BUFFERSIZE, RECEIVE_BYTES),
+            (pycurl.CONNECTTIMEOUT_MS, math.ceil(1000 * timeout)),
+            (pycurl.TIMEOUT_MS, math.ceil(1000 * timeout * DEADLINES)),
+            (pycurl.LOW_SPEED_LIMIT, LEAST_SPEED),
+            (pycurl.LOW_SPEED_TIME, math.ceil(timeout)),
+            (pycurl.MAXFILESIZE_LARGE, self._limits.largest),
+            (pycurl.WRITEFUNCTION, transfer.receive),
+        ):
+            handle.setopt(option, value)
+        if self._compressed:
+            handle.setopt(pycurl.HTTPHEADER, ["Accept-Encoding: gzip"])
+            handle.setopt(pycurl.HEADERFUNCTION, transfer.receive_header)
+        return transfer
+
+    def wait(self, seconds: float) -> None:
+        """Waits until something comes, but not longer than this."""
+        self._multi.select(seconds)
+
+    def advance(self) -> list[tuple[Label, Response | TransportError]]:
+        """Does what can be done without waiting, and returns the transfers that have ended."""
+        self._multi.perform()
+        found: list[tuple[Label, Response | TransportError]] = []
+        left = 1
+        while left:
+            left, succeeded, failed = self._multi.info_read()
+            for handle in succeeded:
+                transfer = self._end(handle)
+                found.append((transfer.label, self._response(transfer)))  # type: ignore[arg-type]
+            for handle, code, message in failed:
+                transfer = self._end(handle)
+                error = self._error(transfer, code, message)
+                found.append((transfer.label, error))  # type: ignore[arg-type]
+        return found
+
+    def _end(self, handle: Any) -> Transfer[Label]:
+        self._multi.remove_handle(handle)
+        transfer = self._busy.pop(handle)
+        self._idle.append(transfer)
+        return transfer
+
+    def _response(self, transfer: Transfer[Label]) -> Response | TransportError:
+        pieces = transfer.pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if transfer.encoding in ("gzip", "x-gzip"):
+            try:
+                body, _ = gunzip(body, self._limits.largest)
+            except ValueError as error:
+                return TransportError(str(error))
+            except TooLarge as error:
+                return error
+        elif transfer.encoding not in ("", "identity"):
+            return TransportError("the answer is in a Content-Encoding that was not asked for")
+        status = transfer.handle.getinfo(pycurl.RESPONSE_CODE)
+        # libcurl takes a head that was cut off for an empty answer of unknown length.
+        unknown_length = not body and transfer.handle.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T) < 0
+        if status == 200 and unknown_length:
+            return TransportError("the connection was closed without a body")
+        return Response(status, body)
+
+    def _error(self, transfer: Transfer[Label], code: int, message: str) -> TransportError:
+        """Returns what libcurl's error means (https://curl.se/libcurl/c/libcurl-errors.html)."""
+        handle, timeout = transfer.handle, self._limits.timeout
+        if transfer.overflowed or code == pycurl.E_FILESIZE_EXCEEDED:
+            return TooLarge(f"the answer is larger than {self._limits.largest:,} bytes")
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            if not handle.getinfo(pycurl.REQUEST_SIZE):
+                return NotConnected(f"no connection within {timeout:g} s")
+            if handle.getinfo(pycurl.TOTAL_TIME) >= DEADLINES * timeout:
+                return TransportError(f"the answer took longer than {DEADLINES * timeout:g} s")
+            return TransportError(f"nothing came for {timeout:g} s")
+        if code in NO_CONNECTION:
+            number = code == pycurl.E_COULDNT_CONNECT and handle.getinfo(pycurl.OS_ERRNO)
+            reason = f": {os.strerror(number)}" if number else ""
+            return NotConnected(_plain(message) + reason)
+        if code == pycurl.E_PARTIAL_FILE or (code == pycurl.E_RECV_ERROR and transfer.pieces):
+            return TransportError("the connection was closed in the middle of an answer")
+        if code in (pycurl.E_GOT_NOTHING, pycurl.E_RECV_ERROR):
+            return TransportError("the connection was closed without an answer")
+        return TransportError(_plain(message))
+
+
+def _plain(message: str) -> str:
+    """A message of libcurl without what differs from run to run."""
+    return re.sub(r" after \d+ ms", "", message)
