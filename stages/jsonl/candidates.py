@@ -16,9 +16,8 @@ from stages.jsonl.config import Jsonl
 from stages.jsonl.text import Undecodable, decode
 from tohum.errors import UserError
 from tohum.fields import Fields, Mapped, compile_fields
-from tohum.formats.outcomes import BROKEN, CORRUPT, NO_TEXT, UNDECODABLE
+from tohum.formats.outcomes import BROKEN, NO_TEXT, UNDECODABLE
 from tohum.formats.raw import RawFile, read_raw
-from tohum.formats.records import shard_paths
 from tohum.readers import Block, Broken, Row, detect, read_blocks
 
 UNIT_BYTES = 8 << 20
@@ -65,7 +64,7 @@ class FilesUnit:
                 "license": file.license,
             }
             try:
-                record["content"] = decode(content, None, file.path)
+                record["content"] = decode(content, file.encoding, file.path)
                 yield Candidate(record, file.path)
             except Undecodable as error:
                 yield Candidate(record, file.path, UNDECODABLE, str(error))
@@ -124,24 +123,6 @@ class RowsUnit:
         }
 
 
-@dataclass
-class RecordsUnit:
-    """A block of records that an earlier step has written."""
-
-    block: Block
-    source: str | None = None
-
-    def candidates(self) -> Iterator[Candidate]:
-        """Yields them."""
-        for row in self.block.rows():
-            if isinstance(row, Broken):
-                yield Candidate({"content": "", "id": None}, "", CORRUPT, row.reason)
-                continue
-            if self.source:
-                row.values["source"] = self.source
-            yield Candidate(row.values, row.values["path"] or "")
-
-
 def file_units(raw: Path, source: str | None) -> Iterator[FilesUnit]:
     """Yields the files of data/raw's archives, about UNIT_BYTES at a time."""
     files: list[tuple[RawFile, bytes]] = []
@@ -192,10 +173,3 @@ def _decided(fields: Fields, path: Path) -> tuple[Fields, set[tuple[str, ...]] |
     from tohum.readers.columns import column_names  # pyarrow, which workers seldom need
 
     return fields.decide(column_names(path)) or (fields, None)
-
-
-def record_units(folder: Path, source: str | None) -> Iterator[RecordsUnit]:
-    """Yields the records of finished shards in blocks."""
-    for path in shard_paths(folder):
-        for block in read_blocks(path, detect(path)):
-            yield RecordsUnit(block, source)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy
 
-from stages.jsonl.filters import DuplicateFinder
 from stages.jsonl.prepared import KEPT, KEY, Prepared
 from tohum.files import fresh
+from tohum.repeats import DuplicateFinder
 
 
 @dataclass
