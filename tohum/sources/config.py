@@ -65,7 +65,9 @@ def read_source(values: Any, name: str = "source") -> Source | MixSource:
         return source
     members = values.get("sources")
     if not isinstance(members, dict) or not members:
-        raise UserError("the source is an empty list: name presets, as in source=[packages,files].")
+        raise UserError(
+            "the source is a list of none: name presets, as in source=[packages,files]."
+        )
     return MixSource(
         kind, {key: read_source(member, f"source.{key}") for key, member in members.items()}
     )

@@ -14,6 +14,8 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 from huggingface_hub import constants
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stages.compose.composition import compose, write_lock_file
 from stages.download.fetching import download
@@ -28,7 +30,9 @@ from tests.tiny import rules, runtime
 from tohum.errors import UserError
 from tohum.formats.records import read_records, shard_paths
 from tohum.sources import remote
+from tohum.sources.config import MixSource
 from tohum.sources.hub import HubSource
+from tohum.sources.hub_files import divide
 
 CONF = Path(__file__).parents[3] / "conf"
 BLOBS = sample_blobs(300)
@@ -269,6 +273,104 @@ def test_each_pattern_gets_an_equal_part_of_max_rows(hub: FakeHub, out: Path) ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("rows", "taken"),
+    [(31, [16, 15]), (30, [15, 15]), (1, [1]), (50, [20, 30]), (10_000, [20, 100, 100, 100])],
+)
+def test_no_row_of_max_rows_is_lost_among_the_patterns(
+    hub: FakeHub, out: Path, rows: int, taken: list[int]
+) -> None:
+    """What one pattern has not goes to the others, and an odd row to the first."""
+    source = replace(SOURCE, paths=["data/C-Sharp/*", "data/Python/*"], max_rows=rows)
+    download(source, out, runtime())
+    assert [line["taken"] for line in manifest(out)] == [f"first {count} rows" for count in taken]
+    assert sum(taken) == min(rows, 320)
+
+
+@given(st.integers(0, 200), st.lists(st.integers(0, 60), min_size=1, max_size=6))
+def test_parts_are_as_equal_as_can_be_and_add_up(total: int, there: list[int]) -> None:
+    parts = divide(total, there)
+    assert sum(parts) == min(total, sum(there))
+    assert all(part <= most for part, most in zip(parts, there, strict=True))
+    open_ones = [part for part, most in zip(parts, there, strict=True) if part < most]
+    if open_ones:
+        assert max(parts) <= min(open_ones) + 1
+
+
+def count_asked(hub: FakeHub, out: Path, source: HubSource | MixSource) -> int:
+    hub.requests.clear()
+    download(source, out, runtime())
+    return len(asked_for(hub))
+
+
+def test_a_file_that_data_raw_has_is_not_fetched_again(hub: FakeHub, out: Path) -> None:
+    assert count_asked(hub, out, replace(SOURCE, paths=[SHARDS[0]])) == 1
+    assert count_asked(hub, out, SOURCE) == 2
+    whole = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert count_asked(hub, out, SOURCE) == 0
+    assert count_asked(hub, out, MixSource("mix", {"stack": SOURCE})) == 0
+    assert (out / "stack" / SHARDS[1]).read_bytes() == FILES[SHARDS[1]]
+    assert count_asked(hub, out, SOURCE) == 0
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == whole
+
+
+def test_a_file_is_taken_by_its_hash_and_not_by_its_name(hub: FakeHub, out: Path) -> None:
+    download(SOURCE, out, runtime())
+    (out / SHARDS[0]).write_bytes(FILES[SHARDS[1]])
+    moved = "c" * 40
+    hub.move_branch(moved, {SHARDS[0]: FILES[SHARDS[0]], SHARDS[1]: FILES[SHARDS[1]]})
+    assert count_asked(hub, out, SOURCE) == 1
+    assert facts(out)["revision"] == moved
+    assert [(out / path).read_bytes() for path in SHARDS[:2]] == [FILES[p] for p in SHARDS[:2]]
+
+
+def test_a_file_without_a_hash_of_the_hub_is_taken_at_its_commit_alone(
+    hub: FakeHub, out: Path
+) -> None:
+    source = replace(SOURCE, paths=["README.md"])
+    download(source, out, runtime())
+
+    def asked() -> int:
+        return sum(request.path.endswith("README.md") for request in hub.requests)
+
+    hub.requests.clear()
+    download(source, out, runtime())
+    assert asked() == 0
+    hub.move_branch("d" * 40, {"README.md": b"# The Stick\n"})
+    download(source, out, runtime())
+    assert asked() > 0
+    assert (out / "README.md").read_bytes() == b"# The Stick\n"
+
+
+def test_first_rows_that_data_raw_has_are_not_fetched_again(hub: FakeHub, out: Path) -> None:
+    source = replace(SOURCE, paths=[SHARDS[0]], max_rows=30)
+    assert count_asked(hub, out, source) > 0
+    bytes_ = (out / SHARDS[0]).read_bytes()
+    assert count_asked(hub, out, source) == 0
+    assert (out / SHARDS[0]).read_bytes() == bytes_
+    columns = {"id": "blob_id", "path": "path", "content": "path"}
+    inline = replace(source, content="inline", columns=columns)
+    assert count_asked(hub, out, inline) > 0, "other columns"
+    assert count_asked(hub, out, replace(inline, exclude_paths=["*.md"])) == 0
+    assert count_asked(hub, out, replace(source, max_rows=31)) > 0
+
+
+def test_what_a_killed_download_of_other_values_has_is_resumed(
+    hub: FakeHub, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.stall_after(1000, FOREVER, path=SHARDS[1])
+    with pytest.raises(UserError, match="what has come is kept"):
+        download(SOURCE, out, runtime())
+    hub.heal()
+    [part] = Path(".work").rglob("*.part")
+    had = part.stat().st_size
+    hub.requests.clear()
+    download(replace(SOURCE, max_bytes=10**8), out, runtime())
+    spans = [r.headers["range"] for r in hub.requests if r.server == "cdn"]
+    assert len(spans) == 2 and spans[0].startswith(f"bytes={had}-")
+    assert [(out / path).read_bytes() for path in SHARDS] == [FILES[path] for path in SHARDS]
+
+
 def test_the_terms_are_told(out: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         download(replace(SOURCE, max_rows=10), out, runtime())
@@ -276,7 +378,17 @@ def test_the_terms_are_told(out: Path, caplog: pytest.LogCaptureFixture) -> None
     assert f"source.revision={COMMIT}" in caplog.text
 
 
-@pytest.mark.parametrize("line", ["HF_TOKEN={}", "export HF_TOKEN='{}'", ' HF_TOKEN = "{}" '])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "HF_TOKEN={}",
+        "export HF_TOKEN='{}'",
+        ' HF_TOKEN = "{}" ',
+        "HF_TOKEN={} # mine",
+        "HF_TOKEN='{}' # mine",
+        "HF_TOKEN={}\r",
+    ],
+)
 def test_the_token_of_the_env_file_is_used_and_never_shown(
     hub: FakeHub, out: Path, caplog: pytest.LogCaptureFixture, line: str
 ) -> None:
