@@ -42,16 +42,18 @@ class Destination:
         return self.work / "state" / (self.name or "source")
 
     def earlier_folders(self) -> list[Path]:
-        """Returns the folders of all sources in data/raw and in unfinished downloads, which may
-        hold anything; those of data/raw come first.
+        """Returns the folders of all sources in data/raw, in this download but for its own, and in
+        unfinished ones, which may hold anything; those of data/raw come first.
         """
         unfinished = sorted((self.work / "earlier").glob("*/*"))
-        roots = [self.published, *(place for place in unfinished if place.name in ROOTS)]
+        roots = [self.published, self.work / "raw"]
+        roots += [place for place in unfinished if place.name in ROOTS]
         return [
             folder
             for root in roots
             if root.is_dir()
             for folder in (root, *sorted(filter(Path.is_dir, root.iterdir())))
+            if self.folder not in (folder, folder.parent)
         ]
 
     def earlier_journals(self) -> list[Path]:
