@@ -4,10 +4,10 @@
     python -m benchmarks.fetch --soak 200000
 
 The store is nginx on this machine, with TLS and 40 ms to the first byte. Each contender runs in a
-process of its own, in turn, and does the whole work: fetch, gunzip, verify, decode, write JSON
-lines. The bare client only downloads. --soak fetches synthetic files from a store with 2 % of
-faults and checks that not one id is lost. Install the contenders with
-python -m pip install -c constraints.txt -e ".[bench]"
+process of its own, in turn, and does the whole work: fetch, gunzip, verify, and write JSON lines;
+this project writes archives and their manifest. The bare client only downloads. --soak fetches
+synthetic files from a store with 2 % of faults and checks that not one id is lost. Install the
+contenders with python -m pip install -c constraints.txt -e ".[bench]"
 """
 
 import argparse

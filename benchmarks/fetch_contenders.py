@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet
@@ -176,54 +177,49 @@ def bare_client(url: str, ids: list[str], work: Path) -> Work:
 
 
 def this_project(url: str, ids: list[str], work: Path, rows: int = 0) -> Work:
-    """The jsonl stage's whole work, from `rows` parquet rows over the ids to verified shards."""
-    from stages.compose.checking import check
-    from stages.compose.composition import compose
-    from stages.jsonl.conversion import convert
-    from tohum.config.runtime import load_runtime
-
-    os.environ["DVC_ROOT"] = str(work)
-    config = check(compose(CONF, ["source=stack_v2", "jsonl.max_bytes=10000000"])).jsonl
-    runtime = replace(
-        load_runtime(CONF / "runtime.yaml"),
-        content_url=url,
-        connections=CONNECTIONS,
-        progress=False,
-    )
-    write_raw(work / "raw", ids, rows or len(ids))
+    """The whole work of the stage download, from `rows` parquet rows over the ids to archives."""
+    write_rows(work / "ids.parquet", ids, rows or len(ids))
 
     def start() -> int:
-        convert(
-            config,
-            runtime,
-            raw=work / "raw",
-            out=work / "jsonl",
-            metrics=work / "metrics.json",
-            plot=work / "rules.csv",
-            opt_out=work / "opt_out.txt",
-        )
-        made = json.loads((work / "metrics.json").read_text())
-        assert made["documents"] == len(ids), made
-        return len(ids)
+        fetched = fetch_rows(url, work / "ids.parquet", work / "raw")
+        assert fetched == len(ids), fetched
+        return fetched
 
     return start
 
 
-def write_raw(folder: Path, ids: list[str], rows: int) -> None:
-    """Writes data/raw as the download stage leaves it: `rows` rows over the ids in one group."""
-    folder.mkdir(parents=True)
+def fetch_rows(url: str, rows: Path, out: Path, **runtime: Any) -> int:
+    """Brings the files that the rows name to archives in `out`; returns how many came."""
+    from tohum.config.runtime import load_runtime
+    from tohum.fetch.config import RULES, RowRules
+    from tohum.fetch.fetching import fetch_contents
+    from tohum.fetch.selection import FileRows
+    from tohum.fetch.stored import Stored
+
+    columns = {"id": "blob_id", "path": "path"}
+    written = fetch_contents(
+        FileRows([rows], columns, "software_heritage", "bench/ids"),
+        RowRules(**{rule: off for rule, (_, off) in RULES.items()}),
+        replace(
+            load_runtime(CONF / "runtime.yaml"),
+            content_url=url,
+            connections=CONNECTIONS,
+            progress=False,
+            **runtime,
+        ),
+        out.parent / "notes",
+        out,
+        Stored(out.parent / "notes" / "stored", [], []),
+    )
+    return written.files
+
+
+def write_rows(path: Path, ids: list[str], rows: int) -> None:
+    """Writes `rows` rows over the ids, in one row group, as a dataset of the Hub has them."""
     repeated = pyarrow.array(ids).take(pyarrow.array([number % len(ids) for number in range(rows)]))
     paths = pyarrow.array([f"/src/{number}.py" for number in range(rows)])
     table = pyarrow.table({"blob_id": repeated, "path": paths})
-    pyarrow.parquet.write_table(table, folder / "ids.parquet", row_group_size=rows)
-    source = {
-        "kind": "hub",
-        "repo_id": "bench/ids",
-        "content": "software_heritage",
-        "columns": {"id": "blob_id", "path": "path"},
-    }
-    (folder / "source.json").write_text(json.dumps(source))
-    (folder / "manifest.jsonl").write_text(json.dumps({"file": "ids.parquet"}) + "\n")
+    pyarrow.parquet.write_table(table, path, row_group_size=rows)
 
 
 CONTENDERS: dict[str, Callable[[str, list[str], Path], Work]] = {

@@ -5,19 +5,18 @@ Run by `python -m benchmarks.fetch --soak 200000`. The store is the one of the t
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
-from benchmarks.fetch_contenders import CONF, write_raw
+from benchmarks.fetch_contenders import fetch_rows, write_rows
 from benchmarks.targets import told
 from tests.fakes.content_store import FakeContentStore, Fault
 from tests.fakes.faults import FOREVER
+from tohum.formats.raw import read_raw
 
 FAULTY = 50  # every so many ids has a fault: 2 %
 FOR_GOOD = 10  # every so many faults never heals
@@ -33,12 +32,12 @@ def soak(count: int) -> bool:
     with FakeContentStore(blobs) as store, tempfile.TemporaryDirectory() as folder:
         missing, corrupt = set_faults(store, ids)
         root = Path(folder)
-        write_raw(root / "raw", ids, len(ids))
+        write_rows(root / "ids.parquet", ids, len(ids))
         started = time.monotonic()
         command = [sys.executable, "-m", "benchmarks.soak", str(root), store.content_url]
-        subprocess.run(command, env={**os.environ, "DVC_ROOT": folder}, check=True)
+        subprocess.run(command, check=True)
         seconds = time.monotonic() - started
-        kept, dropped = read_outcomes(root / "jsonl")
+        kept, dropped = read_outcomes(root / "raw")
         again = store.fetches.total() - count
     right = [blob_id for blob_id in ids if blob_id not in missing and blob_id not in corrupt]
     print(f"{count} ids in {seconds:.0f} s, {again} requests beyond one for each")
@@ -77,35 +76,18 @@ def set_faults(store: FakeContentStore, ids: list[str]) -> tuple[dict[str, str],
 def read_outcomes(folder: Path) -> tuple[list[str], dict[str, str]]:
     """Returns the ids that were kept, in order and checked, and the dropped ones."""
     kept = []
-    for path in sorted(folder.glob("part-*.jsonl")):
-        for line in path.read_bytes().splitlines():
-            record = json.loads(line)
-            assert hashlib.sha1(record["content"].encode()).hexdigest() == record["id"]
-            kept.append(record["id"])
+    for file, content in read_raw(folder):
+        assert hashlib.sha1(content).hexdigest() == file.id
+        kept.append(file.id)
     lines = (folder / "dropped.jsonl").read_bytes().splitlines()
     dropped = {line["id"]: line["reason"] for line in map(json.loads, lines)}
     return kept, dropped
 
 
 def main() -> None:
-    """Runs the jsonl stage's work on ROOT/raw with the store at URL."""
-    from stages.compose.checking import check
-    from stages.compose.composition import compose
-    from stages.jsonl.conversion import convert
-    from tohum.config.runtime import load_runtime
-
+    """Fetches the rows of ROOT/ids.parquet from the store at URL."""
     root, url = Path(sys.argv[1]), sys.argv[2]
-    config = check(compose(CONF, ["source=stack_v2", "jsonl.min_bytes=1"])).jsonl
-    runtime = replace(load_runtime(CONF / "runtime.yaml"), content_url=url, timeout_seconds=2)
-    convert(
-        config,
-        runtime,
-        raw=root / "raw",
-        out=root / "jsonl",
-        metrics=root / "metrics.json",
-        plot=root / "rules.csv",
-        opt_out=root / "opt_out.txt",
-    )
+    fetch_rows(url, root / "ids.parquet", root / "raw", timeout_seconds=2)
 
 
 if __name__ == "__main__":

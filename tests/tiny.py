@@ -167,9 +167,6 @@ def rules(**values: Any) -> Jsonl:
         "min_bytes": 1,
         "shard_bytes": None,
         "max_lost_share": 1.0,
-        "exclude_vendored": False,
-        "exclude_generated": False,
-        "exclude_paths": [],
     }
     section: Jsonl = check(configuration()).jsonl
     return replace(section, **{**lax, **values})

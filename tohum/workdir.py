@@ -58,7 +58,11 @@ def workdir_path(stage: str, key: str) -> Path:
 
 @contextmanager
 def open_workdir(
-    stage: str, key: str, keep: bool = False, wait: float = LOCK_SECONDS
+    stage: str,
+    key: str,
+    keep: bool = False,
+    wait: float = LOCK_SECONDS,
+    inherit: str | None = None,
 ) -> Iterator[Path]:
     """Yields the stage's work directory for `key`, held by this process alone, with what it had so
     far.
@@ -69,6 +73,8 @@ def open_workdir(
 
     Args:
         wait: seconds to wait for another process that holds it; -1 waits for as long as it takes.
+        inherit: a folder in it to which they are moved instead, by their keys, for a stage that can
+            use what was made for another key.
 
     Raises:
         UserError: another process still holds it.
@@ -85,8 +91,8 @@ def open_workdir(
             "again."
         ) from None
     try:
-        _drop_others(path)
         path.mkdir(exist_ok=True)
+        _drop_others(path, inherit)
         yield path
         if not keep:
             shutil.rmtree(path)
@@ -98,13 +104,22 @@ def _lock_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.lock")
 
 
-def _drop_others(kept: Path) -> None:
-    """Deletes the work directories beside `kept` that no process holds, and their locks."""
+def _drop_others(kept: Path, inherit: str | None) -> None:
+    """Deletes the work directories beside `kept` that no process holds, and their locks; or moves
+    them into it, those that they have inherited beside them.
+    """
     for path in kept.parent.iterdir():
         if path == kept or not path.is_dir():
             continue
         lock = FileLock(_lock_path(path), timeout=0)
         with suppress(Timeout), lock:
+            if inherit is not None:
+                earlier = path / inherit
+                for folder in (*(earlier.iterdir() if earlier.is_dir() else ()), path):
+                    target = kept / inherit / folder.name
+                    target.parent.mkdir(exist_ok=True)
+                    shutil.rmtree(target, ignore_errors=True)
+                    folder.replace(target)
             shutil.rmtree(path, ignore_errors=True)
             if sys.platform != "win32":  # where a file that is open can't be deleted
                 _lock_path(path).unlink(missing_ok=True)

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from stages.download.fetching import download
+from tohum.config.runtime import load_runtime
 from tohum.process import run_stage
 from tohum.sources.config import load_source
 
 
 def main() -> None:
-    download(load_source(), Path("data/raw"))
+    download(load_source(), Path("data/raw"), load_runtime())
 
 
 if __name__ == "__main__":

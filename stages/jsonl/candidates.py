@@ -18,9 +18,8 @@ from stages.jsonl.config import Jsonl
 from stages.jsonl.text import Undecodable, decode
 from tohum.errors import UserError
 from tohum.fields import Fields, Mapped, compile_fields
-from tohum.formats.outcomes import BROKEN, CORRUPT, NO_TEXT, UNDECODABLE
+from tohum.formats.outcomes import BROKEN, NO_TEXT, UNDECODABLE
 from tohum.formats.raw import RawFile, read_raw
-from tohum.formats.records import shard_paths
 from tohum.readers import Broken, Row, RowBlock, detect, read_blocks
 
 UNIT_BYTES = 8 << 20
@@ -68,7 +67,7 @@ class FilesUnit:
                 "license": file.license,
             }
             try:
-                record["content"] = decode(content, None, file.path)
+                record["content"] = decode(content, file.encoding, file.path)
                 yield Candidate(record, file.path)
             except Undecodable as error:
                 yield Candidate(record, file.path, UNDECODABLE, str(error))
@@ -127,24 +126,6 @@ class RowsUnit:
         }
 
 
-@dataclass
-class RecordsUnit:
-    """A block of records that an earlier step has written."""
-
-    block: RowBlock
-    source: str | None = None
-
-    def candidates(self) -> Iterator[Candidate]:
-        """Yields them."""
-        for row in self.block.rows():
-            if isinstance(row, Broken):
-                yield Candidate({"content": "", "id": None}, "", CORRUPT, row.reason)
-                continue
-            if self.source:
-                row.values["source"] = self.source
-            yield Candidate(row.values, row.values["path"] or "")
-
-
 def file_units(raw: Path, source: str | None) -> Iterator[FilesUnit]:
     """Yields the files of data/raw's archives, about UNIT_BYTES at a time."""
     files: list[tuple[RawFile, bytes]] = []
@@ -200,10 +181,3 @@ def _decided(fields: Fields, path: Path) -> tuple[Fields, set[tuple[str, ...]] |
     from tohum.readers.parquet import column_names  # pyarrow, which workers seldom need
 
     return fields.decide(column_names(path)) or (fields, None)
-
-
-def record_units(folder: Path, source: str | None) -> Iterator[RecordsUnit]:
-    """Yields the records of finished shards in blocks."""
-    for path in shard_paths(folder):
-        for block in read_blocks(path, detect(path)):
-            yield RecordsUnit(block, source)

@@ -45,8 +45,8 @@ def check_lost(source: str, lost: Totals, documents: int, share: float, dropped:
     raise UserError(
         f"{lost.lost} of {wanted} documents of '{source}' are lost ({told}), more than "
         f"jsonl.max_lost_share ({share:.1%}) allows.{_example(dropped, LOST)} {dropped} lists them "
-        f"all.{INSPECT if _rows(lost) else ''} Raise the share to go on without them (what has "
-        "been done is kept), or delete .work/jsonl and .work/fetched to try all again."
+        f"all.{INSPECT if _rows(lost) else ''} Raise the share to continue without them: what "
+        "has been done is kept."
     )
 
 

@@ -21,16 +21,10 @@ class Jsonl(Rules):
     fields: dict[str, str]
     encoding: str | None
     delimiter: str | None
-    license_types: list[str]
-    languages: list[str]
-    exclude_vendored: bool
-    exclude_generated: bool
-    exclude_paths: list[str]
     sources: dict[str, Any]
     weight: float = limits(minimum=1e-6, maximum=1000)
     shard_bytes: int | None = limits(minimum=1024)
     compression: str = limits(choices=("none", "zstd"))
-    min_stars: int = limits(minimum=0)
     max_lost_share: float = limits(minimum=0, maximum=1)
 
     def check(self, config: Any) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy
 
-from stages.jsonl.filters import DuplicateFinder
 from stages.jsonl.members import Member
 from stages.jsonl.prepared import KEPT, KEY, Prepared
 from tohum.files import fresh
+from tohum.repeats import DuplicateFinder
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Any
 
 from tohum.cleaning.documents import Reason, TextDocument
 from tohum.errors import UserError
-from tohum.sources.gitignore import Patterns
+from tohum.gitignore import Patterns
 
 OPTED_OUT = "opted out"
 SHA1 = re.compile("[0-9a-f]{40}")

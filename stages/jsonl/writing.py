@@ -12,7 +12,7 @@ from stages.jsonl.mixing import Document
 from stages.jsonl.prepared import Origin
 from tohum.files import atomic_write
 from tohum.formats.outcomes import Totals
-from tohum.formats.records import ShardWriter, read_records, shard_paths, text_bytes
+from tohum.formats.records import ShardWriter
 from tohum.licenses import UNKNOWN, spdx
 
 
@@ -74,7 +74,7 @@ def write_corpus(
     source.
 
     Args:
-        earlier: files of lines for dropped.jsonl that come first.
+        earlier: files of lines for dropped.jsonl that come first: of rows whose files never came.
     """
     totals, origins = Totals(), Origins()
     dropped_of: dict[str, Counter[str]] = {}
@@ -102,12 +102,3 @@ def write_corpus(
     totals.shards = shards.shards
     totals.dropped = sum(dropped_of.values(), Counter())
     return totals, origins, dropped_of
-
-
-def origins_of_shards(member: str, folder: Path) -> Origins:
-    """Counts the origins of records that are written already."""
-    origins = Origins()
-    for path in shard_paths(folder):
-        for record in read_records(path):
-            origins.add(member, (record["repo"], record["license"]), text_bytes(record))
-    return origins

@@ -129,6 +129,23 @@ def test_what_is_to_be_kept_is_found_again(project: Path) -> None:
         assert (work / "list").read_text() == "whole"
 
 
+def leave(key: str, content: str) -> None:
+    """Leaves unfinished work of a stage that inherits."""
+    with pytest.raises(RuntimeError), open_workdir("download", key, "earlier") as work:
+        (work / "half").write_text(content)
+        raise RuntimeError
+
+
+def test_work_of_other_keys_is_inherited_and_deleted_with_the_heir(project: Path) -> None:
+    for key in ("one", "two", "one", "three"):
+        leave(key, f"of {key}")
+    with open_workdir("download", "four", inherit="earlier") as work:
+        found = {path.parent.name: path.read_text() for path in work.glob("earlier/*/half")}
+        assert found == {key: f"of {key}" for key in ("one", "two", "three")}
+        assert [path.name for path in work.parent.iterdir() if path.is_dir()] == ["four"]
+    assert not [path for path in (project / ".work").rglob("*") if path.suffix != ".lock"][1:]
+
+
 HOLD = """
 import sys
 from tohum.workdir import open_workdir

@@ -1,44 +1,32 @@
-"""From results to shards, row by row in input order, so that a killed run goes on where it was."""
+"""From contents to archives, row by row in input order; a killed run resumes where it was."""
 
+import hashlib
 import json
-import os
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-import orjson
-
-from stages.jsonl.config import Jsonl
-from stages.jsonl.filters import RULES
 from tohum.fetch.pool import Segment
+from tohum.fetch.row_rules import REASONS, WANTED, row_keys
+from tohum.fetch.selection import FileRows, SegmentRows
+from tohum.fetch.stored import Stored
 from tohum.files import write_json
-from tohum.formats.outcomes import (
-    CORRUPT,
-    KEPT,
-    LOST,
-    MISSING,
-    TOO_LONG,
-    TOO_SHORT,
-    UNDECODABLE,
-    UNREACHABLE,
-    Totals,
-)
-from tohum.formats.records import Shard, ShardWriter
+from tohum.formats.outcomes import KEPT, LOST
+from tohum.formats.raw import RawFile, RawWriter, Written
+from tohum.repeats import KEY_BYTES
 
-KINDS = (KEPT, MISSING, CORRUPT, UNDECODABLE, TOO_SHORT, TOO_LONG, UNREACHABLE)  # in a journal
-SIZE_BYTES = 8  # in front of a kept record: the size of its content
+KINDS = (KEPT, *LOST)  # in a journal, by place
+STATE = "assembled.json"
 
 
 @dataclass
 class Assembled:
-    """How far the shards go: the next row is `place` of `segment`."""
+    """How far the archives go: the next row is `place` of `segment`, unless they are `complete`."""
 
     segment: int = 0
     place: int = 0
-    shards: list[Shard] = field(default_factory=list)
-    bytes: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)
-    dropped_bytes: int = 0  # of dropped.jsonl
+    complete: bool = False
+    written: Written = field(default_factory=Written)
 
     @classmethod
     def read(cls, path: Path) -> "Assembled":
@@ -46,69 +34,85 @@ class Assembled:
         if not path.is_file():
             return cls()
         values = json.loads(path.read_text(encoding="utf-8"))
-        values["shards"] = [Shard(**shard) for shard in values["shards"]]
-        return cls(**values)
+        return cls(**{**values, "written": Written(**values["written"])})
 
 
 class Assembler:
-    """Writes results to shards and to dropped.jsonl, row by row, in input order.
+    """Writes contents to archives and losses to dropped.jsonl, row by row, in input order.
 
-    After each shard it notes how far it is; a process that starts anew goes on from there, out of
-    the journals, and a journal is deleted only when the shards no longer need it.
+    A context manager. After each archive it notes how far it is; a process that starts anew
+    continues there, out of the journals, and a journal is deleted only when the archives no longer
+    need it.
     """
 
-    def __init__(self, work: Path, out: Path, config: Jsonl) -> None:
-        self._state_path = work / "assembled.json"
-        self.state = Assembled.read(self._state_path)
+    def __init__(self, work: Path, out: Path, rows: FileRows, stored: Stored) -> None:
+        self.rows = rows
+        self.stored = stored
+        self.taken_from_store = 0
+        self.state = Assembled.read(work / STATE)
+        self._state_path = work / STATE
         self._finished: list[Path] = []
-        self._dropped = (out / "dropped.jsonl").open("ab")
-        self._dropped.truncate(self.state.dropped_bytes)
-        self._dropped.seek(0, 2)
-        self._counts = Counter(self.state.dropped)
         self._here = (self.state.segment, self.state.place)
-        self.writer = ShardWriter(
-            out, config.shard_bytes, config.compression, self.state.shards, self._note
-        )
+        self.writer = RawWriter(out, self.state.written, self._note)
+
+    def __enter__(self) -> "Assembler":
+        self.writer.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.state.complete = error == (None, None, None)
+        self.writer.__exit__(*error)
 
     def add(self, segment: Segment) -> None:
         """Writes all rows of the next segment."""
-        verdict, names = segment.rest
+        rows: SegmentRows = segment.rest
         first = self.state.place if segment.number == self.state.segment else 0
-        for place in range(first, len(verdict)):
+        for place in range(first, len(rows.verdict)):
             self._here = (segment.number, place)
-            if place in segment.wanted:
-                assert segment.journal is not None
-                kind, payload = segment.journal.read(place)
-                self._write(names[place], KINDS[kind], payload)
+            if rows.verdict[place] != WANTED:
+                self.writer.drop(rows.names[place], REASONS[rows.verdict[place]])
             else:
-                self._drop(names[place], RULES[verdict[place]])
+                self._take(segment, rows, place)
         self._here = (segment.number + 1, 0)
         if segment.journal is not None:
             segment.journal.close()
             self._finished.append(segment.journal.path)
 
-    def _write(self, name: str, kind: str, payload: bytes) -> None:
-        if kind != KEPT:
-            self._drop(name, kind, payload.decode())
-            return
-        self.writer.write_line(payload[SIZE_BYTES:])
-        self.state.bytes += int.from_bytes(payload[:SIZE_BYTES], "little")
+    def _take(self, segment: Segment, rows: SegmentRows, place: int) -> None:
+        row, name = rows.taken[place], rows.names[place]
+        if place in rows.stored:
+            self.taken_from_store += 1
+            self._keep(row, name, self.stored.read(rows.stored[place]))
+        elif self.rows.content == "inline":
+            self._keep(row, name, (row["content"] or "").encode())
+        else:
+            assert segment.journal is not None
+            kind, payload = segment.journal.read(place)
+            if KINDS[kind] == KEPT:
+                self._keep(row, name, payload[KEY_BYTES:])
+            else:
+                self.writer.drop(name, KINDS[kind], payload.decode())
 
-    def _drop(self, name: str, reason: str, detail: str = "") -> None:
-        self._counts[reason] += 1
-        line = {"id": name, "reason": reason, **({"detail": detail} if detail else {})}
-        self._dropped.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+    def _keep(self, row: dict[str, Any], name: str, content: bytes) -> None:
+        file = RawFile(
+            path=(row.get("path") or row.get("url") or "").lstrip("/"),
+            id=row.get("id") or hashlib.sha1(content).hexdigest(),
+            sha256=hashlib.sha256(content).hexdigest(),
+            bytes=len(content),
+            source=self.rows.dataset,
+            repo=row.get("repo"),
+            license=row.get("license"),
+            encoding="utf-8" if self.rows.content == "inline" else row.get("encoding"),
+            language=row.get("language"),
+            url=row.get("url"),
+        )
+        self.writer.add(file, content, row_keys([name]).hex())
 
-    def _note(self) -> None:
-        """Called when a shard is complete, before the row at hand is written."""
-        self._dropped.flush()
-        os.fsync(self._dropped.fileno())
-        state = self.state
-        state.segment, state.place = self._here
-        state.shards = list(self.writer.shards)
-        state.dropped = dict(self._counts)
-        state.dropped_bytes = self._dropped.tell()
-        write_json(self._state_path, asdict(state))
+    def _note(self, written: Written) -> None:
+        """Called when an archive is complete, before the row at hand is written."""
+        self.state.segment, self.state.place = self._here
+        self.state.written = written
+        write_json(self._state_path, asdict(self.state))
         for journal in self._finished:
             journal.unlink()
         self._finished = []
@@ -116,11 +120,4 @@ class Assembler:
     @property
     def lost(self) -> int:
         """The files that were wanted and could not be had, so far."""
-        return sum(self._counts[reason] for reason in LOST)
-
-    def finish(self) -> Totals:
-        """Ends the last shard and returns the totals."""
-        self.writer.close()
-        self._note()
-        self._dropped.close()
-        return Totals(self.state.shards, self.state.bytes, self._counts)
+        return sum(self.writer.dropped[reason] for reason in LOST)

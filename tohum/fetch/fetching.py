@@ -1,90 +1,95 @@
-"""From rows of ids to records: filter, fetch, verify, decode, and write in input order, resumably.
+"""From rows that name files to archives: select, fetch, verify, and write in input order.
 
-What is left in the work directory by a run that was killed: `plan.npz` (the first pass over the
-rows), the journals of the segments in hand, finished shards, and `assembled.json`, which says up to
-which row the shards go. Nothing in it depends on the order in which blobs arrived.
+What is left in the work directory by a run that was killed, for the next to resume: `selection.npz`
+(the first pass over the rows), the journals of the segments in hand, finished archives, and
+`assembled.json`, which says up to which row the archives go. Nothing in it depends on the order in
+which files arrived.
 """
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from stages.jsonl.config import Jsonl
-from stages.jsonl.rows import ROWS
-from stages.jsonl.text import Undecodable, decode, normalise
 from tohum.config.runtime import Runtime
-from tohum.fetch.assembly import KINDS, SIZE_BYTES, Assembler
-from tohum.fetch.inline import InlineContents
-from tohum.fetch.plan import IdRows, Plan, make_plan, segments
+from tohum.errors import UserError
+from tohum.fetch.assembly import KINDS, STATE, Assembled, Assembler
+from tohum.fetch.config import RowRules
 from tohum.fetch.pool import Fetcher, Pool
 from tohum.fetch.retries import Lost
+from tohum.fetch.rows import ROWS
+from tohum.fetch.selection import FileRows, Selection, key_of, segments, select
 from tohum.fetch.store import store_fetcher, url_fetcher
-from tohum.formats.outcomes import KEPT, TOO_LONG, TOO_SHORT, UNDECODABLE, UNREACHABLE, Totals
+from tohum.fetch.stored import KEPT_KIND, Stored
+from tohum.formats.outcomes import LOST, UNREACHABLE
+from tohum.formats.raw import DROPPED, Written
 from tohum.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
 
-def convert_rows(config: Jsonl, runtime: Runtime, raw: Path, work: Path, out: Path) -> Totals:
-    """Writes the records of a Hub dataset to `out`, a directory in `work`, going on where it was.
+def fetch_contents(
+    rows: FileRows, rules: RowRules, runtime: Runtime, work: Path, out: Path, stored: Stored
+) -> Written:
+    """Writes the files that the rows name to `out` as archives, resuming where it was.
+
+    Contents that are `stored` already are not asked for. `out` and `work` keep what there is when
+    the process ends early.
 
     Raises:
-        UserError: the store can't be reached, or more blobs are lost than the configuration allows.
+        UserError: the store can't be reached.
     """
-    rows = IdRows.read(raw)
-    plan = make_plan(rows, config, work)
+    for folder in (work, out):
+        folder.mkdir(parents=True, exist_ok=True)
+    selection = select(rows, rules, work)
     log.info(
         "%d rows, %d to take (%.1f MB where sizes are known)",
-        plan.rows,
-        plan.wanted,
-        plan.bytes / 1e6,
+        selection.rows,
+        selection.wanted,
+        selection.bytes / 1e6,
     )
-    out.mkdir(exist_ok=True)
-    journals = work / "journals"
-    journals.mkdir(exist_ok=True)
-    assembler = Assembler(work, out, config)
-    fetcher = _fetcher(rows, config, runtime)
-    ahead = max(4 * runtime.connections, 4 * ROWS)
-    pool = Pool(fetcher, journals, ahead, open_kinds={KINDS.index(UNREACHABLE)})
-    coming = segments(rows, config, plan, assembler.state.segment)
-    with pool.running(), _progress(plan, pool, assembler, runtime) as show:
-        for segment in pool.results(coming):
-            assembler.add(segment)
-            show()
-    return assembler.finish()
+    with closing(stored), Assembler(work, out, rows, stored) as assembler:
+        coming = segments(rows, rules, selection, stored, assembler.state.segment)
+        if rows.content == "inline":
+            for segment in coming:
+                assembler.add(segment)
+            return assembler.writer.written
+        journals = work / "journals"
+        journals.mkdir(exist_ok=True)
+        ahead = max(4 * runtime.connections, 4 * ROWS)
+        pool = Pool(_fetcher(rows, runtime), journals, ahead, open_kinds={KINDS.index(UNREACHABLE)})
+        with pool.running(), _progress(selection, pool, assembler, runtime) as show:
+            for segment in pool.results(coming):
+                assembler.add(segment)
+                show()
+    return assembler.writer.written
 
 
 @contextmanager
 def _progress(
-    plan: Plan, pool: Pool, assembler: Assembler, runtime: Runtime
+    selection: Selection, pool: Pool, assembler: Assembler, runtime: Runtime
 ) -> Iterator[Callable[[], None]]:
     """Shows files and megabytes a second, lost files and the time left."""
-    with progress_bar("fetch", "file", runtime.progress, total=plan.wanted) as bar:
+    with progress_bar("fetch", "file", runtime.progress, total=selection.wanted) as bar:
 
         def show() -> None:
             counters = pool.counters
             seconds = max(0.001, bar.format_dict["elapsed"])
             speed = f"{counters.bytes / 1e6 / seconds:.1f} MB/s"
             bar.set_postfix_str(f"{speed}, {assembler.lost} lost", refresh=False)
-            bar.update(counters.rows - bar.n)
+            bar.update(counters.rows + assembler.taken_from_store - bar.n)
 
         yield show
 
 
-def _fetcher(rows: IdRows, config: Jsonl, runtime: Runtime) -> Fetcher:
+def _fetcher(rows: FileRows, runtime: Runtime) -> Fetcher:
     """Returns what turns rows into results, from where their contents are."""
-    work = partial(_result, rows, config)
-    if rows.content == "inline":
-        return InlineContents(work)
     if rows.content == "url":
-        return url_fetcher(runtime, _check_url, work)
-    return store_fetcher(runtime, work)
+        return url_fetcher(runtime, _check_url, _result)
+    return store_fetcher(runtime, _result)
 
 
 def _check_url(row: dict[str, Any], body: bytes) -> bytes:
@@ -95,29 +100,54 @@ def _check_url(row: dict[str, Any], body: bytes) -> bytes:
     return body
 
 
-def _result(
-    rows: IdRows, config: Jsonl, row: dict[str, Any], content: bytes | Lost
-) -> tuple[int, bytes]:
-    """Returns the kind and payload of one row, for the journal."""
+def _result(row: dict[str, Any], content: bytes | Lost) -> tuple[int, bytes]:
+    """Returns the kind and payload of one row, for the journal: its key and its content."""
     if isinstance(content, Lost):
         return KINDS.index(content.outcome), content.detail.encode()
-    encoding = "utf-8" if rows.content == "inline" else row.get("encoding")
-    try:
-        text = normalise(decode(content, encoding, str(row.get("path") or "")))
-    except Undecodable as error:
-        return KINDS.index(UNDECODABLE), str(error).encode()
-    size = len(text) if text.isascii() else len(text.encode())
-    if size < config.min_bytes:
-        return KINDS.index(TOO_SHORT), b""
-    if size > config.max_bytes:
-        return KINDS.index(TOO_LONG), b""
-    record = {
-        "content": text,
-        "id": row.get("id") or hashlib.sha1(content).hexdigest(),
-        "source": rows.dataset,
-        "path": (row.get("path") or row.get("url") or "").lstrip("/"),
-        "repo": row.get("repo"),
-        "license": row.get("license"),
-    }
-    line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
-    return KINDS.index(KEPT), size.to_bytes(SIZE_BYTES, "little") + line
+    return KEPT_KIND, key_of(row) + content
+
+
+def is_short(written: Written, share: float) -> bool:
+    """Whether more than a share of the wanted files are lost."""
+    lost = sum(written.dropped.get(reason, 0) for reason in LOST)
+    return lost > share * (written.files + lost)
+
+
+def check_lost(dataset: str, written: Written, share: float, section: str, out: Path) -> None:
+    """Raises a UserError when no file came, or more of them are lost than is tolerated.
+
+    Args:
+        share: how many of the wanted files may be lost.
+        section: the name of the source's section, for messages.
+        out: the folder with dropped.jsonl.
+    """
+    dropped = written.dropped
+    lost = sum(dropped.get(reason, 0) for reason in LOST)
+    if is_short(written, share):
+        counts = ", ".join(f"{dropped[reason]} {reason}" for reason in LOST if reason in dropped)
+        raise UserError(
+            f"{lost} of {written.files + lost} files of '{dataset}' are lost ({counts}), more than "
+            f"{section}.max_lost_share ({share:.1%}) allows.{_first_lost(out / DROPPED)} "
+            f"{out / DROPPED} lists them. Run `dvc repro` again to ask for them once more, or "
+            "raise the share to continue without them: what has been fetched is kept."
+        )
+    if not written.files:
+        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
+        raise UserError(
+            f"'{dataset}' has no file to train on: none of its {sum(dropped.values())} rows gives "
+            f"one ({counts or 'there are none'}). Check the rules and the columns of {section}."
+        )
+
+
+def _first_lost(path: Path) -> str:
+    with path.open("rb") as lines:
+        for line in map(json.loads, lines):
+            if line["reason"] in LOST:
+                return f" The first: {line['id']}: {line.get('detail') or line['reason']}."
+    return ""
+
+
+def fell_short(work: Path, share: float) -> bool:
+    """Whether an earlier process came to the end and had lost more than a share."""
+    state = Assembled.read(work / STATE)
+    return state.complete and is_short(state.written, share)

@@ -34,20 +34,10 @@ class Journal:
         self._places: dict[int, tuple[int, int, int]] = {}
         self._end = 0
         self._map: mmap.mmap | None = None
-        for index, kind, start, length in self._scan():
+        for index, kind, start, length in scan(path):
             self._places[index] = (kind, start, length)
             self._end = start + length
         os.ftruncate(self._file, self._end)
-
-    def _scan(self) -> Iterator[tuple[int, int, int, int]]:
-        """Yields index, kind, start and length of each whole record."""
-        with self.path.open("rb") as file:
-            while len(head := file.read(HEADER_BYTES)) == HEADER_BYTES:
-                index, kind, length = FIELDS.unpack_from(head)
-                payload = file.read(length)
-                if len(payload) < length or head != _header(index, kind, payload):
-                    return
-                yield index, kind, file.tell() - length, length
 
     def __contains__(self, index: int) -> bool:
         return index in self._places
@@ -82,6 +72,17 @@ class Journal:
         if self._map is not None:
             self._map.close()
         os.close(self._file)
+
+
+def scan(path: Path) -> Iterator[tuple[int, int, int, int]]:
+    """Yields index, kind, start and length of each whole record of a journal."""
+    with path.open("rb") as file:
+        while len(head := file.read(HEADER_BYTES)) == HEADER_BYTES:
+            index, kind, length = FIELDS.unpack_from(head)
+            payload = file.read(length)
+            if len(payload) < length or head != _header(index, kind, payload):
+                return
+            yield index, kind, file.tell() - length, length
 
 
 def _header(index: int, kind: int, payload: bytes) -> bytes:

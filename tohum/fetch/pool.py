@@ -29,12 +29,14 @@ Done = Callable[[Task, int, bytes], None]
 class Segment:
     """A run of rows: `wanted` maps a row's place in it to what the fetcher needs to know of it.
 
-    `rest` is for the caller, who gets it back with the results.
+    `rest` is for the caller, who gets it back with the results; `held` is the rows in it that are
+    not wanted, and take memory all the same.
     """
 
     number: int
     wanted: dict[int, Any]
     rest: Any = None
+    held: int = 0
     journal: Journal | None = field(default=None, repr=False)
     complete: threading.Event = field(default_factory=threading.Event, repr=False)
     left: int = 0
@@ -143,12 +145,12 @@ class Pool:
                     more = False
                     break
                 self._begin(segment)
-                in_hand += len(segment.wanted)
+                in_hand += len(segment.wanted) + segment.held
                 waiting.append(segment)
             if waiting:
                 first = waiting.popleft()
                 self._await(first)
-                in_hand -= len(first.wanted)
+                in_hand -= len(first.wanted) + first.held
                 yield first
 
     def _begin(self, segment: Segment) -> None:

@@ -4,28 +4,31 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tohum.config.loading import load_values
-from tohum.config.sections import limits, read_section
+from tohum.config.sections import read_section
 from tohum.errors import UserError
+from tohum.sources.destination import Destination
 from tohum.sources.files import FilesSource
+from tohum.sources.hub import HubSource
 from tohum.sources.local import LocalSource
 from tohum.sources.packages import PackagesSource
 
+SOURCES: dict[str, type] = {
+    "packages": PackagesSource,
+    "local": LocalSource,
+    "files": FilesSource,
+    "hub": HubSource,
+}
 
-@dataclass
-class HubSource:
-    """Files of a Hugging Face dataset: the ids of blobs, URLs, the contents themselves, or rows of
-    any shape.
-    """
+
+class Source(Protocol):
+    """What every kind of source is: a dataclass of its values, and what it does with them."""
 
     kind: str
-    repo_id: str
-    revision: str
-    paths: list[str]
-    columns: dict[str, str]
-    terms: str | None
-    content: str = limits(choices=("software_heritage", "url", "inline", "rows"))
-    max_rows: int | None = limits(minimum=1)
-    max_bytes: int = limits(minimum=1)
+
+    def download(self, destination: Destination) -> None:
+        """Writes the source's files to its folder of data/raw, with their manifest and
+        source.json, which comes last.
+        """
 
 
 @dataclass
@@ -36,22 +39,7 @@ class MixSource:
     sources: dict[str, Any]
 
 
-SOURCES: dict[str, type] = {
-    "packages": PackagesSource,
-    "local": LocalSource,
-    "files": FilesSource,
-    "hub": HubSource,
-    "mix": MixSource,
-}
-
-
-class Source(Protocol):
-    """What every source has; `kind` says which of SOURCES it is."""
-
-    kind: str
-
-
-def load_source() -> Source:
+def load_source() -> Source | MixSource:
     """Reads the section from params.lock.yaml.
 
     Raises:
@@ -60,18 +48,20 @@ def load_source() -> Source:
     return read_source(load_values("source"))
 
 
-def read_source(values: Any, name: str = "source") -> Source:
+def read_source(values: Any, name: str = "source") -> Source | MixSource:
     """Turns plain values into the dataclass of their kind; those of a mix, each into its own.
 
     Raises:
         UserError: the kind is not known, a mix has no source, or a value is not allowed.
     """
     kind = values.get("kind") if isinstance(values, dict) else None
-    allowed = [known for known in SOURCES if name == "source" or known != "mix"]
+    allowed = [*SOURCES, *(["mix"] if name == "source" else [])]
     if kind not in allowed:
         raise UserError(f"{name}.kind is {kind!r}, allowed: {', '.join(allowed)}.")
     if kind != "mix":
         source: Source = read_section(name, SOURCES[kind], values)
+        if isinstance(source, HubSource):
+            source.check(name)
         return source
     members = values.get("sources")
     if not isinstance(members, dict) or not members:

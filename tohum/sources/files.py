@@ -14,6 +14,7 @@ from pathlib import Path
 from tohum.errors import UserError
 from tohum.files import atomic_write, file_sha256, write_json
 from tohum.readers import is_data_file
+from tohum.sources.destination import Destination
 from tohum.workdir import project_root
 
 BLOCK_BYTES = 1 << 22
@@ -28,6 +29,15 @@ class FilesSource:
     kind: str
     paths: list[str]
     license: str | None
+
+    def download(self, destination: Destination) -> None:
+        """Copies the files.
+
+        Raises:
+            UserError: a path or pattern names nothing, or two files have one name.
+        """
+        destination.folder.mkdir(parents=True, exist_ok=True)
+        copy_files(self, destination.folder)
 
 
 def copy_files(source: FilesSource, folder: Path) -> None:

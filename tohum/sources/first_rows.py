@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet
 
 from tohum.errors import UserError
-from tohum.sources.nested_columns import top_columns
+from tohum.fetch.nested_columns import top_columns
 from tohum.sources.remote import BLOCK, Remote, RemoteReader
 
 BATCH_ROWS = 1024
@@ -40,6 +40,15 @@ def write_first_rows(remote: Remote, path: Path, columns: list[str] | None, rows
     partial.replace(path)
     log.info("%s: %d of %d rows", path.name, rows - left, file.metadata.num_rows)
     return rows - left
+
+
+def count_rows(remote: Remote) -> int:
+    """Returns how many rows the file has, by its footer.
+
+    Raises:
+        UserError: it is not parquet.
+    """
+    return int(_open(remote).metadata.num_rows)
 
 
 def _open(remote: Remote) -> pyarrow.parquet.ParquetFile:

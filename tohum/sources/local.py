@@ -13,8 +13,9 @@ from pathlib import Path
 
 from tohum.config.sections import limits
 from tohum.errors import UserError
-from tohum.sources.gitignore import Pattern, parse, verdict
-from tohum.sources.offered_files import OfferedFile
+from tohum.gitignore import Pattern, parse, verdict
+from tohum.sources.destination import Destination
+from tohum.sources.listed import ListedFile, write_listed
 from tohum.workdir import project_root
 
 BINARY_SNIFF_BYTES = 8192  # git looks for a NUL in as many
@@ -34,8 +35,18 @@ class LocalSource:
     max_line_bytes: int = limits(minimum=1)
     max_bytes: int = limits(minimum=1)
 
+    def download(self, destination: Destination) -> None:
+        """Writes the files of the folder.
 
-def local_files(source: LocalSource, left_out: Counter[str]) -> list[OfferedFile]:
+        Raises:
+            UserError: there is no such folder, or no file in it.
+        """
+        left_out: Counter[str] = Counter()
+        files = list_files(self, left_out)
+        write_listed(self.kind, files, self.max_bytes, left_out, destination)
+
+
+def list_files(source: LocalSource, left_out: Counter[str]) -> list[ListedFile]:
     """Lists the text files of the folder and counts the others by reason.
 
     Raises:
@@ -47,15 +58,15 @@ def local_files(source: LocalSource, left_out: Counter[str]) -> list[OfferedFile
             f"source.path is {source.path!r}, and there is no folder {root}. Give the folder of "
             "your files."
         )
-    offered = []
+    found = []
     excluded = (("", parse([".git/", *source.exclude])),)
     for path in _walk(root, "", excluded, left_out):
         reason, content = _inspect(root / path, source)
         if reason:
             left_out[reason] += 1
             continue
-        offered.append(
-            OfferedFile(
+        found.append(
+            ListedFile(
                 location=root / path,
                 path=path,
                 repo=root.name,
@@ -66,7 +77,7 @@ def local_files(source: LocalSource, left_out: Counter[str]) -> list[OfferedFile
                 remedy="It changed while it was being read: run `dvc repro` again.",
             )
         )
-    return offered
+    return found
 
 
 def _walk(root: Path, folder: str, ignores: Ignores, left_out: Counter[str]) -> Iterator[str]:

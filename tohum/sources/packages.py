@@ -16,9 +16,10 @@ from pathlib import Path, PurePosixPath
 
 from tohum.config.sections import limits
 from tohum.errors import UserError
+from tohum.gitignore import Patterns
 from tohum.licenses import expression
-from tohum.sources.gitignore import Patterns
-from tohum.sources.offered_files import OfferedFile
+from tohum.sources.destination import Destination
+from tohum.sources.listed import ListedFile, write_listed
 
 INSTALL = "python -m pip install -c constraints.txt -e ."
 
@@ -33,8 +34,18 @@ class PackagesSource:
     exclude: list[str]
     max_bytes: int = limits(minimum=1)
 
+    def download(self, destination: Destination) -> None:
+        """Writes the files of the packages.
 
-def package_files(source: PackagesSource, left_out: Counter[str]) -> list[OfferedFile]:
+        Raises:
+            UserError: a package is not the pinned one, or a file not the one of its wheel.
+        """
+        left_out: Counter[str] = Counter()
+        files = list_files(self, left_out)
+        write_listed(self.kind, files, self.max_bytes, left_out, destination)
+
+
+def list_files(source: PackagesSource, left_out: Counter[str]) -> list[ListedFile]:
     """Lists the files of the pinned packages, in no particular order.
 
     Raises:
@@ -42,15 +53,15 @@ def package_files(source: PackagesSource, left_out: Counter[str]) -> list[Offere
             no RECORD.
     """
     excluded = Patterns(source.exclude)
-    offered = []
+    found = []
     for pin in source.packages:
         distribution = _installed(pin)
         for file in _recorded_files(distribution, pin, tuple(source.suffixes)):
             if excluded.cover(file.path):
                 left_out["excluded by pattern"] += 1
             else:
-                offered.append(file)
-    return offered
+                found.append(file)
+    return found
 
 
 def _installed(pin: str) -> Distribution:
@@ -84,7 +95,7 @@ def _installed(pin: str) -> Distribution:
 
 def _recorded_files(
     distribution: Distribution, pin: str, suffixes: tuple[str, ...]
-) -> list[OfferedFile]:
+) -> list[ListedFile]:
     # Not Distribution.files: from Python 3.12 on it leaves out a file that is missing.
     record = distribution.read_text("RECORD")
     if record is None:
@@ -94,7 +105,7 @@ def _recorded_files(
         )
     license_name = _license(distribution)
     remedy = f"Reinstall it: python -m pip install --force-reinstall --no-deps {pin}"
-    offered = []
+    found = []
     for path, digest, size in csv.reader(record.splitlines()):
         file = PurePosixPath(path)
         if file.suffix not in suffixes or not digest or ".." in file.parts:
@@ -102,8 +113,8 @@ def _recorded_files(
         mode, _, value = digest.partition("=")
         if mode != "sha256":
             raise UserError(f"{pin}: RECORD gives {file} a {mode} hash, expected sha256. {remedy}")
-        offered.append(
-            OfferedFile(
+        found.append(
+            ListedFile(
                 location=Path(str(distribution.locate_file(path))),
                 path=path,
                 repo=pin,
@@ -114,7 +125,7 @@ def _recorded_files(
                 remedy=remedy,
             )
         )
-    return offered
+    return found
 
 
 def _license(distribution: Distribution) -> str | None:

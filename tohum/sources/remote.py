@@ -78,6 +78,8 @@ class Remote:
                         file.write(piece)
                     file.flush()
                     os.fsync(file.fileno())
+                if part.stat().st_size <= farthest:
+                    raise requests.ConnectionError(f"nothing came after byte {farthest}")
             except requests.RequestException as error:
                 failures += 1
                 self._pause(failures, error)

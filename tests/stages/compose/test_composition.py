@@ -180,6 +180,36 @@ def test_values_that_do_not_go_together_are_told_with_both_keys(
     assert [key for key in keys if key not in told] == []
 
 
+FILES = ["source=files", "source.paths=[a.csv]"]
+ROWS = ["source=hub", "source.repo_id=a/b", "source.content=rows"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ([*FILES, "jsonl.languages=[Python]"], "unknown key 'jsonl.languages'"),
+        ([*FILES, "source.languages=[Python]"], "unknown key 'source.languages'"),
+        (["source.min_stars=3"], "unknown key 'source.min_stars'"),
+        (["source=local", "source.path=a", "source.max_lost_share=0"], "unknown key"),
+        ([*ROWS, "source.languages=[Python]"], "source.languages is ['Python'], but"),
+        ([*ROWS, "source.columns.language=lang", "source.languages=[C]"], "source.languages is"),
+        (["source=stack_edu", "source.min_stars=3"], "source.min_stars is 3, but source.columns"),
+        (["source=stack_edu", "source.exclude_vendored=true"], "source.exclude_vendored is True"),
+        (["source=hub", "source.repo_id=a/b", "source.max_file_bytes=9"], "source.max_file_bytes"),
+        (["source=[edu:stack_edu]", "source.edu.min_stars=1"], "source.edu.min_stars is 1, but"),
+        (["source=stack_v2", "source.max_lost_share=2"], "source.max_lost_share is 2"),
+    ],
+)
+def test_a_rule_on_rows_that_can_not_hold_is_refused(overrides: list[str], told: str) -> None:
+    assert refusal(overrides).startswith(told)
+
+
+def test_a_rule_holds_where_its_column_is_named() -> None:
+    given = ["source=hub", "source.repo_id=a/b", "+source.columns.language=lang"]
+    source = compose(CONF, [*given, "source.languages=[Python]"])["source"]
+    assert source["languages"] == ["Python"]
+
+
 def test_an_unknown_preset_is_told_with_the_known_ones() -> None:
     told = refusal(["model=huge"])
     assert "['model=huge'] do not compose: " in told

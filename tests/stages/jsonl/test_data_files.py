@@ -47,10 +47,13 @@ class Project:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
     def convert(
-        self, config: Jsonl | None = None, source: Source | None = None, workers: int = 1
+        self,
+        config: Jsonl | None = None,
+        source: Source | MixSource | None = None,
+        workers: int = 1,
     ) -> list[dict[str, Any]]:
         """Returns the records of the files in `in`, or of another source."""
-        download(source or FilesSource("files", ["in"], "CC0-1.0"), self.raw)
+        download(source or FilesSource("files", ["in"], "CC0-1.0"), self.raw, runtime())
         convert(
             config or rules(),
             runtime(workers),

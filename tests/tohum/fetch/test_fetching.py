@@ -3,6 +3,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,90 +17,125 @@ from typing import Any
 import pyarrow
 import pytest
 import yaml
+from huggingface_hub import constants
 
 from stages.compose.checking import check
 from stages.compose.composition import compose, write_lock_file
-from stages.jsonl import rows as rows_module
+from stages.download.fetching import download
 from stages.jsonl.config import Jsonl
 from stages.jsonl.conversion import convert
 from tests.fakes import stack_rows
 from tests.fakes.blobs import Blob, contents, sample_blobs
 from tests.fakes.content_store import FakeContentStore, Fault
 from tests.fakes.faults import FOREVER
+from tests.fakes.hub import FakeHub
 from tests.fakes.stack_rows import parquet_bytes, released_text
-from tohum.config.runtime import load_runtime
+from tests.tiny import runtime
+from tohum.config.runtime import Runtime
 from tohum.errors import UserError
-from tohum.files import write_json
+from tohum.fetch import rows as rows_module
+from tohum.formats import raw as raw_module
+from tohum.formats.raw import read_manifest, read_raw
 from tohum.formats.records import read_records, shard_paths
-from tohum.sources.config import HubSource
-from tohum.sources.gitignore import Patterns
+from tohum.gitignore import Patterns
+from tohum.sources.config import MixSource, Source
+from tohum.sources.hub import HubSource
 
 PROJECT = Path(__file__).parents[3]
 BLOBS = sample_blobs(700)
 SMALL_BATCHES = {False: 60, True: 5}
+SMALL_ARCHIVE = 40_000
 DRIVER = """
 import resource, sys
-from stages.jsonl import rows
-from stages.jsonl.__main__ import main
+from stages.download.__main__ import main
+from tohum.fetch import rows
+from tohum.formats import raw
 from tohum.process import run_stage
 rows.READ_ROWS = {False: 60, True: 5}
+raw.ARCHIVE_BYTES = 40_000
 if len(sys.argv) > 1:
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]),) * 2)
-run_stage("jsonl", main)
+    rows.READ_ROWS = {False: 5}
+    raw.ARCHIVE_BYTES = 1 << 30
+run_stage("download", main)
 """
-OVERRIDES = ("jsonl.shard_bytes=20000", "jsonl.min_bytes=150", "jsonl.max_bytes=700")
 IGNORED = ["dist/", "*.cs"]
+LEAST, MOST = 150, 700  # bytes
 
 Files = dict[str, bytes]
 
 
-def composed(*overrides: str) -> tuple[HubSource, Jsonl]:
-    config = check(compose(PROJECT / "conf", ["source=stack_v2", *OVERRIDES, *overrides]))
-    assert isinstance(config.source, HubSource)
-    return config.source, config.jsonl
+def composed(preset: str) -> HubSource:
+    """The source of a preset, as it is at the fake Hub."""
+    source = check(compose(PROJECT / "conf", [f"source={preset}"])).source
+    assert isinstance(source, HubSource)
+    return replace(
+        source,
+        repo_id="a/b",
+        revision="main",
+        paths=["*.parquet"],
+        max_rows=None,
+        exclude_paths=IGNORED if source.exclude_paths else [],
+        min_file_bytes=LEAST if source.min_file_bytes else 0,
+        max_file_bytes=MOST if source.max_file_bytes else None,
+    )
 
 
-SOURCE, CONFIG = composed(f"jsonl.exclude_paths={json.dumps(IGNORED)}", "jsonl.min_stars=0")
-TOLERANT = replace(CONFIG, max_lost_share=1.0)
+SOURCE = composed("stack_v2")
+TOLERANT = replace(SOURCE, max_lost_share=1.0)
+OPEN = replace(
+    TOLERANT,
+    exclude_vendored=False,
+    exclude_generated=False,
+    exclude_paths=[],
+    min_file_bytes=0,
+    max_file_bytes=None,
+)
+CONFIG: Jsonl = replace(
+    check(compose(PROJECT / "conf", ["source=stack_v2"])).jsonl,
+    shard_bytes=20_000,
+    min_bytes=1,
+    max_bytes=10**6,
+)
+
+
+def plain(columns: dict[str, str], content: str) -> HubSource:
+    """A source without rules."""
+    return replace(OPEN, columns=columns, content=content)
 
 
 class Project:
-    """A project folder with a data/raw of ids, and the store that has their contents."""
+    """A project folder, a Hub with tables of rows, and the store that has the contents."""
 
-    def __init__(self, root: Path, store: FakeContentStore) -> None:
-        self.root, self.store = root, store
+    def __init__(self, root: Path, store: FakeContentStore, hub: FakeHub) -> None:
+        self.root, self.store, self.hub = root, store, hub
         self.raw, self.out = root / "data" / "raw", root / "data" / "jsonl"
         self.metrics = root / "metrics" / "jsonl.json"
         self.opt_out = root / "conf" / "opt_out.txt"
 
-    def write_raw(
-        self,
-        *tables: pyarrow.Table,
-        columns: dict[str, str] = SOURCE.columns,
-        content: str = "software_heritage",
-    ) -> None:
-        self.raw.mkdir(parents=True, exist_ok=True)
-        lines = []
+    def offer(self, *tables: pyarrow.Table) -> None:
+        """Has the Hub's dataset be these tables."""
+        [revision] = self.hub.revisions.values()
+        revision.files.clear()
         for number, table in enumerate(tables):
-            body = parquet_bytes(table, 100)
-            (self.raw / f"{number}.parquet").write_bytes(body)
-            digest = hashlib.sha256(body).hexdigest()
-            lines.append(json.dumps({"file": f"{number}.parquet", "sha256": digest}) + "\n")
-        (self.raw / "manifest.jsonl").write_text("".join(lines), "utf-8")
-        facts = {"kind": "hub", "repo_id": "a/b", "content": content, "columns": columns}
-        write_json(self.raw / "source.json", facts)
+            revision.files[f"{number}.parquet"] = parquet_bytes(table, 100)
 
-    def convert(self, config: Jsonl = CONFIG, connections: int = 16) -> None:
-        runtime = replace(
-            load_runtime(PROJECT / "conf" / "runtime.yaml"),
+    def runtime(self, connections: int = 16, **values: Any) -> Runtime:
+        return replace(
+            runtime(),
             content_url=self.store.content_url,
             connections=connections,
-            progress=False,
             timeout_seconds=0.5,
+            **values,
         )
+
+    def download(self, source: Source | MixSource = SOURCE, connections: int = 16) -> None:
+        download(source, self.raw, self.runtime(connections))
+
+    def convert(self, config: Jsonl = CONFIG) -> None:
         convert(
             config,
-            runtime,
+            runtime(),
             raw=self.raw,
             out=self.out,
             metrics=self.metrics,
@@ -107,19 +143,28 @@ class Project:
             opt_out=self.opt_out,
         )
 
-    def prepare_stage(self, config: Jsonl, **runtime: Any) -> None:
-        """Writes what `python -m stages.jsonl` reads beside data/raw."""
-        values = compose(PROJECT / "conf", ["source=stack_v2"])
-        write_lock_file(self.root / "params.lock.yaml", values | {"jsonl": asdict(config)})
-        known = yaml.safe_load((PROJECT / "conf" / "runtime.yaml").read_text("utf-8"))
-        known |= {"content_url": self.store.content_url, "progress": False} | runtime
+    def run(self, source: Source | MixSource = SOURCE, connections: int = 16) -> None:
+        """Both stages."""
+        self.download(source, connections)
+        self.convert()
+
+    def prepare_stage(self, source: HubSource = SOURCE, **values: Any) -> None:
+        """Writes what `python -m stages.download` reads."""
+        composed = compose(PROJECT / "conf", ["source=stack_v2"])
+        write_lock_file(self.root / "params.lock.yaml", composed | {"source": asdict(source)})
         (self.root / "conf").mkdir(exist_ok=True)
+        known = asdict(self.runtime()) | values
         (self.root / "conf" / "runtime.yaml").write_text(yaml.safe_dump(known))
 
     def start_stage(self, *arguments: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, *(arguments or ("-m", "stages.jsonl"))]
+        command = [sys.executable, *(arguments or ("-m", "stages.download"))]
         environment = {name: value for name, value in os.environ.items() if name != "DVC_ROOT"}
-        environment |= {"PYTHONPATH": str(PROJECT)}
+        environment |= {
+            "PYTHONPATH": str(PROJECT),
+            "HF_ENDPOINT": self.hub.endpoint,
+            "HF_HOME": str(self.root / "hf"),
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        }
         return subprocess.Popen(
             command, cwd=self.root, env=environment, stderr=subprocess.PIPE, text=True
         )
@@ -135,15 +180,34 @@ class Project:
         counts: dict[str, Any] = json.loads(self.metrics.read_text())
         return counts
 
-    def files(self) -> Files:
-        """Every output by name."""
-        paths = [*self.out.iterdir(), self.metrics]
-        return {path.name: path.read_bytes() for path in paths}
-
     def fetched(self) -> Counter[str]:
         """How often each blob was asked for."""
         ids = self.store.blobs
         return Counter({id: count for id, count in self.store.fetches.items() if id in ids})
+
+    def hub_files(self) -> list[str]:
+        """The files of the dataset whose bytes were asked for."""
+        return [request.path for request in self.hub.requests if request.server == "cdn"]
+
+
+def files(folder: Path) -> Files:
+    """Every file below a folder, by its path."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def ask(hub: FakeHub, patch: pytest.MonkeyPatch, root: Path) -> None:
+    """Makes this process ask the fake Hub, in a project at `root`."""
+    patch.setattr(constants, "ENDPOINT", hub.endpoint)
+    template = f"{hub.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    patch.delenv("DVC_ROOT", raising=False)
+    patch.chdir(root)
+    patch.setattr(rows_module, "READ_ROWS", SMALL_BATCHES)
+    patch.setattr(raw_module, "ARCHIVE_BYTES", SMALL_ARCHIVE)
 
 
 @pytest.fixture
@@ -153,12 +217,18 @@ def store() -> Iterator[FakeContentStore]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, store: FakeContentStore, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.delenv("DVC_ROOT", raising=False)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(rows_module, "READ_ROWS", SMALL_BATCHES)
-    project = Project(tmp_path, store)
-    project.write_raw(stack_rows.stack_v2(BLOBS[:400]), stack_rows.stack_v2(BLOBS[400:]))
+def hub() -> Iterator[FakeHub]:
+    with FakeHub({}, repo_id="a/b") as hub:
+        yield hub
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, store: FakeContentStore, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> Project:
+    ask(hub, monkeypatch, tmp_path)
+    project = Project(tmp_path, store, hub)
+    project.offer(stack_rows.stack_v2(BLOBS[:400]), stack_rows.stack_v2(BLOBS[400:]))
     return project
 
 
@@ -186,10 +256,10 @@ def reference(
             reason = "vendored"
         elif blob.is_generated:
             reason = "generated"
-        elif blob.length_bytes < CONFIG.min_bytes:
-            reason = "shorter than min_bytes"
-        elif blob.length_bytes > CONFIG.max_bytes:
-            reason = "longer than max_bytes"
+        elif blob.length_bytes < LEAST:
+            reason = "smaller than min_file_bytes"
+        elif blob.length_bytes > MOST:
+            reason = "larger than max_file_bytes"
         elif ignored.cover(blob.path.lstrip("/")):
             reason = "excluded path"
         elif blob.blob_id in seen:
@@ -216,13 +286,13 @@ def check_counts(project: Project, files: int) -> None:
 
 
 def test_records_are_those_of_a_simple_loop(project: Project) -> None:
-    project.convert()
+    project.run()
     records, dropped = reference(BLOBS)
     assert project.records() == records
     assert project.dropped() == dropped
     assert {reason for _, reason in dropped} >= {
-        *("vendored", "generated", "shorter than min_bytes", "longer than max_bytes"),
-        *("excluded path", "duplicate"),
+        *("vendored", "generated", "smaller than min_file_bytes"),
+        *("larger than max_file_bytes", "excluded path", "duplicate"),
     }
     used = {blob.encoding for blob in BLOBS} - {"UTF-8"}
     kept = {found["id"] for found in records}
@@ -232,7 +302,7 @@ def test_records_are_those_of_a_simple_loop(project: Project) -> None:
 
 
 def test_only_what_is_wanted_is_fetched_and_each_once(project: Project) -> None:
-    project.convert()
+    project.run()
     wanted = {found["id"] for found in reference(BLOBS)[0]}
     assert project.fetched() == Counter(dict.fromkeys(wanted, 1))
     assert project.store.connections <= 16
@@ -246,7 +316,7 @@ def test_every_row_has_exactly_one_outcome(project: Project) -> None:
         del project.store.blobs[id]
     for fault, id in zip((Fault.OTHER_BYTES, Fault.NOT_GZIP), wanted[1::50], strict=False):
         project.store.fail(fault, FOREVER, id)
-    project.convert(TOLERANT)
+    project.run(TOLERANT)
     kept, dropped = project.records(), project.dropped()
     assert Counter([found["id"] for found in kept] + [id for id, _ in dropped]) == Counter(
         blob.blob_id for blob in BLOBS
@@ -265,8 +335,9 @@ def test_wrong_encodings_make_files_undecodable(project: Project) -> None:
     table = stack_rows.stack_v2([b for b in BLOBS if b.encoding in ("UTF-8", "GB18030")])
     place = table.schema.get_field_index("src_encoding")
     claimed = pyarrow.array(["UTF-8"] * len(table))
-    project.write_raw(table.set_column(place, "src_encoding", claimed))
-    project.convert(TOLERANT)
+    project.offer(table.set_column(place, "src_encoding", claimed))
+    project.download()
+    project.convert(replace(CONFIG, max_lost_share=1))
     chinese = {blob.blob_id for blob in BLOBS if blob.encoding == "GB18030"}
     lost = {id for id, reason in project.dropped() if reason == "undecodable"}
     assert lost and lost <= chinese
@@ -276,24 +347,28 @@ def test_wrong_encodings_make_files_undecodable(project: Project) -> None:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Files:
-    """The outputs for BLOBS of a run with nothing in its way."""
-    with FakeContentStore(contents(BLOBS)) as store:
-        project = Project(tmp_path_factory.mktemp("undisturbed"), store)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.delenv("DVC_ROOT", raising=False)
-            patch.chdir(project.root)
-            project.write_raw(stack_rows.stack_v2(BLOBS[:400]), stack_rows.stack_v2(BLOBS[400:]))
-            patch.setattr(rows_module, "READ_ROWS", SMALL_BATCHES)
-            project.convert()
-            return project.files()
+    """The data/raw for BLOBS of a run with nothing in its way."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    with (
+        FakeContentStore(contents(BLOBS)) as store,
+        FakeHub({}, repo_id="a/b") as hub,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        ask(hub, patch, root)
+        project = Project(root, store, hub)
+        project.offer(stack_rows.stack_v2(BLOBS[:400]), stack_rows.stack_v2(BLOBS[400:]))
+        project.download()
+        found = files(project.raw)
+    assert sum(name.endswith(".tar") for name in found) > 3
+    return found
 
 
 @pytest.mark.parametrize("connections", [1, 7, 64])
 def test_bytes_are_equal_with_any_number_of_connections(
     project: Project, undisturbed: Files, connections: int
 ) -> None:
-    project.convert(connections=connections)
-    assert project.files() == undisturbed
+    project.download(connections=connections)
+    assert files(project.raw) == undisturbed
     assert project.store.max_concurrent <= project.store.connections <= connections
 
 
@@ -304,16 +379,16 @@ def test_bytes_are_equal_with_random_latency(project: Project, undisturbed: File
             return True
 
     project.store.set_latency(Random(0.01))
-    project.convert(connections=32)
-    assert project.files() == undisturbed
+    project.download(connections=32)
+    assert files(project.raw) == undisturbed
 
 
 def test_bytes_are_equal_whatever_the_batches_that_are_read(
     project: Project, undisturbed: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows_module, "READ_ROWS", {False: 4096, True: 64})
-    project.convert()
-    assert project.files() == undisturbed
+    project.download()
+    assert files(project.raw) == undisturbed
 
 
 def test_faults_that_heal_change_no_byte(project: Project, undisturbed: Files) -> None:
@@ -322,68 +397,116 @@ def test_faults_that_heal_change_no_byte(project: Project, undisturbed: Files) -
     faults = [fault for fault in Fault if fault is not Fault.NO_SUCH_KEY]
     for number, id in enumerate(chance.sample(ids, max(len(faults), len(ids) // 50))):
         project.store.fail(faults[number % len(faults)], chance.choice((1, 2)), id)
-    project.convert()
-    assert project.files() == undisturbed
+    project.download()
+    assert files(project.raw) == undisturbed
 
 
 def test_the_stage_itself_writes_the_same(project: Project, undisturbed: Files) -> None:
-    project.prepare_stage(CONFIG)
-    stage = project.start_stage()
+    project.prepare_stage()
+    stage = project.start_stage("-c", DRIVER)
     _, told = stage.communicate(timeout=60)
     assert stage.returncode == 0, told
-    assert project.files() == undisturbed
-    assert f"{project.counts()['documents']} documents" in told
+    assert files(project.raw) == undisturbed
+    assert f"{len(reference(BLOBS)[0])} files" in told
 
 
-def test_killed_at_any_moment_the_stage_goes_on_to_the_same_bytes(
+def test_archives_hold_each_file_under_its_id_with_its_provenance(project: Project) -> None:
+    project.download()
+    by_id = {blob.blob_id: blob for blob in BLOBS}
+    found = list(read_raw(project.raw))
+    assert [file.id for file, _ in found] == [found["id"] for found in reference(BLOBS)[0]]
+    for file, content in found:
+        blob = by_id[file.id]
+        assert content == blob.content and hashlib.sha256(content).hexdigest() == file.sha256
+        assert (file.encoding, file.language) == (blob.encoding, blob.language)
+    listed = subprocess.run(
+        ["tar", "-tf", project.raw / "part-00001.tar"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert listed == [file.id for file, _ in found if file.archive == "part-00001.tar"]
+
+
+def test_jsonl_needs_no_network(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.download()
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("jsonl has opened a socket")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socket", forbidden)
+        patch.setattr(socket, "create_connection", forbidden)
+        project.convert()
+    assert project.records() == reference(BLOBS)[0]
+
+
+def test_killed_at_any_moment_the_stage_resumes_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGKILL, 21 times; a blob is fetched again only if it was on its way in a kill."""
-    monkeypatch.delenv("DVC_ROOT", raising=False)
-    monkeypatch.setattr(rows_module, "READ_ROWS", SMALL_BATCHES)
     connections, kills = 8, 21
     blobs = sample_blobs(3000, seed=5)
     chance = random.Random()
-    (tmp_path / "calm").mkdir()
-    with FakeContentStore(contents(blobs)) as store:
-        calm = Project(tmp_path / "calm", store)
-        calm.write_raw(stack_rows.stack_v2(blobs))
-        monkeypatch.chdir(calm.root)
-        calm.convert(connections=64)
-        expected = calm.files()
-    (tmp_path / "killed").mkdir()
-    with FakeContentStore(contents(blobs), latency=0.045) as store:
-        project = Project(tmp_path / "killed", store)
-        project.write_raw(stack_rows.stack_v2(blobs))
-        project.prepare_stage(CONFIG, connections=connections)
-        for _ in range(kills):
-            before = store.fetches.total()
+    for name in ("calm", "killed"):
+        (tmp_path / name).mkdir()
+    with FakeHub({}, repo_id="a/b") as hub:
+        with FakeContentStore(contents(blobs)) as store:
+            ask(hub, monkeypatch, tmp_path / "calm")
+            calm = Project(tmp_path / "calm", store, hub)
+            calm.offer(stack_rows.stack_v2(blobs))
+            calm.download(connections=64)
+            expected = files(calm.raw)
+        with FakeContentStore(contents(blobs), latency=0.045) as store:
+            project = Project(tmp_path / "killed", store, hub)
+            project.prepare_stage(connections=connections)
+            for _ in range(kills):
+                before = store.fetches.total()
+                stage = project.start_stage("-c", DRIVER)
+                while store.fetches.total() == before and stage.poll() is None:
+                    time.sleep(0.005)
+                time.sleep(chance.uniform(0.1, 0.5))
+                assert stage.poll() is None, "done before the last kill: make the store slower"
+                stage.send_signal(signal.SIGKILL)
+                stage.communicate()
+            store.set_latency(0.001)
             stage = project.start_stage("-c", DRIVER)
-            while store.fetches.total() == before and stage.poll() is None:
-                time.sleep(0.005)
-            time.sleep(chance.uniform(0.1, 0.5))
-            assert stage.poll() is None, "done before the last kill: make the store slower"
-            stage.send_signal(signal.SIGKILL)
-            stage.communicate()
-        store.set_latency(0.001)
-        stage = project.start_stage("-c", DRIVER)
-        _, told = stage.communicate(timeout=60)
-        assert stage.returncode == 0, told
-        assert project.files() == expected
-        again = sum(count - 1 for count in project.fetched().values())
-        assert again <= kills * connections
-        wanted = {found["id"] for found in project.records()}
-        assert set(project.fetched()) == wanted
-    work = tmp_path / "killed" / ".work"
-    left = [path for path in (work / "jsonl").rglob("*") if path.is_file()]
+            _, told = stage.communicate(timeout=60)
+            assert stage.returncode == 0, told
+            assert files(project.raw) == expected
+            again = sum(count - 1 for count in project.fetched().values())
+            assert again <= kills * connections
+            assert set(project.fetched()) == {file.id for file in read_manifest(project.raw)}
+    left = [path for path in (tmp_path / "killed" / ".work").rglob("*") if path.is_file()]
     assert [path.suffix for path in left] == [".lock"]
-    assert not list((work / "fetched").rglob("*.journal")), "what is kept is in the shards"
 
 
-def test_a_store_that_is_down_ends_the_stage_and_a_later_run_goes_on(
+def kill_after(project: Project, count: int) -> None:
+    """Starts the stage, and kills it when so many blobs have been asked for."""
+    stage = project.start_stage("-c", DRIVER)
+    while len(project.store.fetches) < count:
+        time.sleep(0.005)
+        assert stage.poll() is None
+    stage.send_signal(signal.SIGKILL)
+    stage.communicate()
+
+
+def test_what_a_killed_run_has_is_kept_when_the_rules_change(project: Project) -> None:
+    """In archives, in journals, and in those of a run before the last one."""
+    project.store.set_latency(0.02)
+    for count, source in ((150, SOURCE), (250, replace(SOURCE, min_file_bytes=200))):
+        project.prepare_stage(source, connections=4)
+        kill_after(project, count)
+    assert len(list((project.root / ".work").rglob("part-*.tar"))) > 2
+    assert list((project.root / ".work").rglob("*.journal"))
+    project.store.set_latency(0)
+    project.run(replace(SOURCE, min_stars=0, exclude_vendored=True, languages=[]), 4)
+    assert project.records() == reference(BLOBS)[0]
+    assert sum(count - 1 for count in project.fetched().values()) <= 2 * 4
+    assert project.hub_files() and len(project.hub_files()) == 2, "nor the rows again"
+
+
+def test_a_store_that_is_down_ends_the_stage_and_a_later_run_resumes(
     project: Project, undisturbed: Files
 ) -> None:
-    project.prepare_stage(CONFIG, connections=4, patience_seconds=1, timeout_seconds=1)
+    project.prepare_stage(connections=4, patience_seconds=1, timeout_seconds=1)
     project.store.set_latency(0.01)
     stage = project.start_stage("-c", DRIVER)
     while len(project.store.fetches) < 100:
@@ -393,14 +516,14 @@ def test_a_store_that_is_down_ends_the_stage_and_a_later_run_goes_on(
     had = set(project.store.fetches)
     _, told = stage.communicate(timeout=60)
     assert stage.returncode == 1
-    assert "jsonl: error: 127.0.0.1 has given nothing for" in told
-    assert not project.out.exists()
+    assert "download: error: 127.0.0.1 has given nothing for" in told
+    assert not project.raw.exists()
     project.store.heal()
     project.store.fetches.clear()
     stage = project.start_stage("-c", DRIVER)
     _, told = stage.communicate(timeout=60)
     assert stage.returncode == 0, told
-    assert project.files() == undisturbed
+    assert files(project.raw) == undisturbed
     assert len(had & set(project.store.fetches)) <= 4
 
 
@@ -410,54 +533,120 @@ def test_a_store_that_refuses_all_for_a_while_changes_no_byte(
     project.store.fail(Fault.ACCESS_DENIED, FOREVER)
     healing = threading.Timer(0.7, project.store.heal)
     healing.start()
-    project.convert()
-    assert project.files() == undisturbed
+    project.download()
+    assert files(project.raw) == undisturbed
     healing.join()
 
 
 def test_a_last_blob_that_is_refused_is_missing_and_stops_nothing(project: Project) -> None:
     last = reference(BLOBS)[0][-1]["id"]
     project.store.fail(Fault.ACCESS_DENIED, FOREVER, last)
-    project.convert(TOLERANT, connections=1)
+    project.run(TOLERANT, connections=1)
     assert (project.records(), project.dropped()) == reference(BLOBS, frozenset({last}))
 
 
-def test_too_many_lost_fail_and_a_higher_share_goes_on_without_fetching(
-    project: Project,
-) -> None:
+def test_too_many_lost_fail_and_what_was_fetched_is_kept(project: Project) -> None:
+    """A higher share asks for nothing; another run asks for the lost ones alone."""
     missing = frozenset(found["id"] for found in reference(BLOBS)[0][::10])
-    for id in missing:
-        del project.store.blobs[id]
-    strict = replace(CONFIG, max_lost_share=0.05)
-    with pytest.raises(UserError, match=rf"{len(missing)} missing.*max_lost_share \(5\.0%\)"):
-        project.convert(strict)
-    assert not project.out.exists() and not project.metrics.exists()
+    gone = {id: project.store.blobs.pop(id) for id in missing}
+    strict = replace(SOURCE, max_lost_share=0.05)
+    for _ in range(2):
+        project.store.fetches.clear()
+        with pytest.raises(UserError, match=rf"{len(missing)} missing.*max_lost_share \(5\.0%\)"):
+            project.download(strict)
+        assert not project.raw.exists()
+    assert set(project.store.fetches) == missing
     asked = len(project.store.requests)
-    with pytest.raises(UserError, match="max_lost_share"):
-        project.convert(strict)
-    project.convert(replace(CONFIG, max_lost_share=0.2))
+    project.run(replace(SOURCE, max_lost_share=0.2))
     assert len(project.store.requests) == asked
     records, dropped = reference(BLOBS, missing)
     assert project.records() == records
     assert project.dropped() == dropped
     check_counts(project, len(BLOBS))
-
-
-def test_other_columns_are_other_work(project: Project) -> None:
-    """What a first try with a wrong column has left must not be taken for the second's."""
-    wrong = {name: column for name, column in SOURCE.columns.items() if name != "encoding"}
-    project.write_raw(stack_rows.stack_v2(BLOBS), columns=wrong)
-    with pytest.raises(UserError, match="undecodable"):
-        project.convert()
-    project.write_raw(stack_rows.stack_v2(BLOBS))
-    project.convert()
+    project.store.blobs |= gone
+    project.store.fetches.clear()
+    project.run(strict)
+    assert set(project.store.fetches) == missing, "they have come back"
     assert project.records() == reference(BLOBS)[0]
 
 
-def test_no_record_at_all_is_an_error(project: Project) -> None:
-    with pytest.raises(UserError, match=r"the corpus is empty: of 700 documents none"):
-        project.convert(replace(CONFIG, languages=["COBOL"]))
+def test_columns_that_were_wrong_are_put_right_without_a_fetch(project: Project) -> None:
+    wrong = {name: column for name, column in SOURCE.columns.items() if name != "encoding"}
+    with pytest.raises(UserError, match="undecodable"):
+        project.run(replace(SOURCE, columns=wrong))
+    asked = len(project.store.requests)
+    project.run()
+    assert project.records() == reference(BLOBS)[0]
+    assert len(project.store.requests) == asked
+
+
+def test_no_file_at_all_is_an_error(project: Project) -> None:
+    with pytest.raises(UserError, match=r"'a/b' has no file to train on: none of its 700 rows"):
+        project.download(replace(SOURCE, languages=["COBOL"]))
     assert project.store.requests == []
+
+
+def test_other_rules_ask_the_network_for_the_rest_alone(
+    project: Project, tmp_path: Path, hub: FakeHub
+) -> None:
+    project.download(replace(SOURCE, languages=["Python", "C#"]))
+    first = {file.id for file in read_manifest(project.raw)}
+    for path in [project.raw, *project.raw.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)  # as DVC leaves them
+    project.raw.chmod(0o755)
+    project.store.fetches.clear()
+    project.download()
+    second = {file.id for file in read_manifest(project.raw)}
+    assert first < second
+    assert set(project.store.fetches) == second - first
+    assert len(project.hub_files()) == 2, "each file of rows once"
+    wider = files(project.raw)
+    project.store.fetches.clear()
+    project.download(replace(SOURCE, languages=["Python"]))
+    project.download()
+    assert files(project.raw) == wider, "the bytes don't depend on what was there"
+    assert set(project.store.fetches) <= second - first | second
+
+
+def test_a_narrower_rule_asks_for_nothing_and_gives_what_a_first_run_gives(
+    project: Project,
+) -> None:
+    narrow = replace(SOURCE, languages=["Python"])
+    project.download(narrow)
+    expected = files(project.raw)
+    project.download()
+    asked = len(project.store.requests)
+    project.download(narrow)
+    assert len(project.store.requests) == asked
+    assert files(project.raw) == expected
+
+
+def test_stored_contents_are_found_from_a_mix_and_in_one(project: Project) -> None:
+    project.download()
+    asked = len(project.store.requests)
+    project.download(MixSource("mix", {"stack": SOURCE, "again": replace(SOURCE, min_stars=1)}))
+    project.convert()
+    assert {found["source"] for found in project.records()} == {"stack"}, "the others are copies"
+    project.download()
+    project.convert()
+    assert project.records() == reference(BLOBS)[0]
+    assert len(project.store.requests) == asked
+    assert len(project.hub_files()) == 2
+
+
+def test_a_damaged_archive_is_not_taken_for_its_contents(project: Project) -> None:
+    project.download()
+    archive = project.raw / "part-00000.tar"
+    damaged = bytearray(archive.read_bytes())
+    damaged[600] ^= 1
+    archive.write_bytes(damaged)
+    with pytest.raises(UserError, match=r"part-00000\.tar was damaged.*Delete it"):
+        project.download()
+    archive.unlink()
+    project.store.fetches.clear()
+    project.run()
+    assert project.records() == reference(BLOBS)[0]
+    assert 0 < len(project.store.fetches) < len(project.records()) / 2
 
 
 @pytest.mark.parametrize(
@@ -471,6 +660,7 @@ def test_no_record_at_all_is_an_error(project: Project) -> None:
 def test_records_are_the_same_in_any_kind_of_shard(
     project: Project, shard_bytes: int | None, compression: str, names: list[str]
 ) -> None:
+    project.download()
     project.convert(replace(CONFIG, shard_bytes=shard_bytes, compression=compression))
     assert [path.name for path in shard_paths(project.out)][: len(names)] == names
     assert project.records() == reference(BLOBS)[0]
@@ -486,18 +676,16 @@ def by_repository(blobs: list[Blob]) -> list[Blob]:
 
 
 def test_nested_ids_give_the_records_of_flat_ones_in_their_own_order(project: Project) -> None:
-    source = check(compose(PROJECT / "conf", ["source=stack_v2_train_smol"])).source
-    assert isinstance(source, HubSource)
-    project.write_raw(stack_rows.train_ids(BLOBS), columns=source.columns)
-    project.convert()
+    project.offer(stack_rows.train_ids(BLOBS))
+    project.run(composed("stack_v2_train_smol"))
     assert (project.records(), project.dropped()) == reference(by_repository(BLOBS))
 
 
 def test_contents_in_the_rows_need_no_store(project: Project) -> None:
-    source = check(compose(PROJECT / "conf", ["source=stack_v3"])).source
-    assert isinstance(source, HubSource) and source.content == "inline"
-    project.write_raw(stack_rows.stack_v3(BLOBS), columns=source.columns, content="inline")
-    project.convert(replace(CONFIG, min_bytes=1, max_bytes=10**6))
+    source = composed("stack_v3")
+    assert source.content == "inline"
+    project.offer(stack_rows.stack_v3(BLOBS))
+    project.run(replace(source, min_file_bytes=0, max_file_bytes=None))
     texts = {found["id"]: found["content"] for found in project.records()}
     blobs = {blob.blob_id: released_text(blob) for blob in BLOBS}
     assert len(texts) > 300
@@ -508,8 +696,8 @@ def test_contents_in_the_rows_need_no_store(project: Project) -> None:
 
 def test_contents_without_an_id_are_named_by_their_sha1(project: Project) -> None:
     columns = {"content": "content", "path": "path", "repo": "repository_name"}
-    project.write_raw(stack_rows.stack_smol(BLOBS), columns=columns, content="inline")
-    project.convert(TOLERANT)
+    project.offer(stack_rows.stack_smol(BLOBS))
+    project.run(plain(columns, "inline"))
     expected = {hashlib.sha1(blob.text.encode()).hexdigest() for blob in BLOBS}
     named = {found["id"] for found in project.records()} | {id for id, _ in project.dropped()}
     assert named == expected
@@ -520,9 +708,8 @@ def test_contents_without_an_id_are_named_by_their_sha1(project: Project) -> Non
 def test_an_encoding_beside_contents_says_nothing_of_them(project: Project) -> None:
     text = "Şifre boş değil, güvenli\n" * 9
     table = pyarrow.table({"id": ["a" * 40], "content": [text], "encoding": ["ISO-8859-9"]})
-    columns = {name: name for name in table.column_names}
-    project.write_raw(table, columns=columns, content="inline")
-    project.convert()
+    project.offer(table)
+    project.run(plain({name: name for name in table.column_names}, "inline"))
     assert [found["content"] for found in project.records()] == [text]
 
 
@@ -545,8 +732,8 @@ def test_plain_urls_are_fetched(project: Project, with_ids: bool) -> None:
     del store.raw["3.txt"]
     store.fail(Fault.TRUNCATED, 1, "5.txt")
     columns = {"url": "url", "encoding": "enc"} | ({"id": "sha1"} if with_ids else {})
-    project.write_raw(url_table(store, blobs, with_ids), columns=columns, content="url")
-    project.convert(replace(TOLERANT, min_bytes=1))
+    project.offer(url_table(store, blobs, with_ids))
+    project.run(plain(columns, "url"))
     kept = [blob for number, blob in enumerate(blobs) if number != 3]
     assert [found["id"] for found in project.records()] == [blob.blob_id for blob in kept]
     assert [found["content"] for found in project.records()] == [
@@ -554,6 +741,10 @@ def test_plain_urls_are_fetched(project: Project, with_ids: bool) -> None:
     ]
     name = blobs[3].blob_id if with_ids else store.raw_url("3.txt")
     assert project.dropped() == [(name, "missing")]
+    asked = len(store.requests)
+    del store.raw["9.txt"]
+    project.download(replace(plain(columns, "url"), max_rows=20))
+    assert len(store.requests) == asked + 1, "the missing one alone"
 
 
 def test_urls_without_ids_are_not_each_others_duplicates(project: Project) -> None:
@@ -562,28 +753,39 @@ def test_urls_without_ids_are_not_each_others_duplicates(project: Project) -> No
     store.raw = {f"{number}.txt": blob.content for number, blob in enumerate(blobs)}
     table = url_table(store, blobs, False)
     table = table.append_column("sha1", pyarrow.nulls(len(table), pyarrow.string()))
-    columns = {"url": "url", "encoding": "enc", "id": "sha1"}
-    project.write_raw(table, columns=columns, content="url")
-    project.convert(replace(TOLERANT, min_bytes=1, max_bytes=10**6))
+    project.offer(table)
+    project.run(plain({"url": "url", "encoding": "enc", "id": "sha1"}, "url"))
     assert [found["id"] for found in project.records()] == [blob.blob_id for blob in blobs]
 
 
+@pytest.mark.parametrize("rule", [{}, {"max_lines": 10**6}, {"redact": ["emails"]}])
+def test_one_body_under_three_urls_is_one_document_whatever_the_rules(
+    project: Project, rule: dict[str, Any]
+) -> None:
+    store = project.store
+    store.raw = dict.fromkeys(("a.py", "b.py", "c.py"), b"print('one body')\n")
+    urls = [store.raw_url(name) for name in store.raw]
+    project.offer(pyarrow.table({"url": [*urls, urls[0]]}))
+    project.download(plain({"url": "url"}, "url"))
+    project.convert(replace(CONFIG, **rule))
+    [record] = project.records()
+    assert record["path"] == urls[0]
+    assert project.counts()["filtered"] == {"duplicate": 3}
+    check_counts(project, 4)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
-def test_one_large_shard_needs_no_more_open_files(project: Project) -> None:
-    """A segment's journal stays on disk until a shard has it, but not open."""
-    table = stack_rows.stack_smol(BLOBS).take([number % 700 for number in range(7000)])
-    table = table.append_column("number", pyarrow.array([f"{n:040x}" for n in range(7000)]))
-    columns = {"content": "content", "path": "path", "id": "number"}
-    project.write_raw(table, columns=columns, content="inline")
-    project.prepare_stage(replace(TOLERANT, shard_bytes=None), connections=4)
+def test_one_large_archive_needs_no_more_open_files(project: Project) -> None:
+    """A segment's journal stays on disk until an archive has it, but not open."""
+    project.prepare_stage(OPEN, connections=4)
     stage = project.start_stage("-c", DRIVER, "110")
     _, told = stage.communicate(timeout=60)
     assert stage.returncode == 0, told
-    assert project.counts()["shards"] == 1
+    assert [path.name for path in project.raw.glob("*.tar")] == ["part-00000.tar"]
 
 
 def test_a_rule_on_texts_or_an_opt_out_fetches_nothing_again(project: Project) -> None:
-    project.convert()
+    project.run()
     records, asked = project.records(), len(project.store.requests)
     project.convert(replace(CONFIG, redact=["emails"], max_lines=12))
     assert len(project.records()) < len(records)

@@ -201,6 +201,20 @@ def test_only_a_few_segments_are_begun_ahead_of_the_caller(tmp_path: Path) -> No
             segment.journal.close()
 
 
+def test_rows_that_are_only_held_count_as_in_hand(tmp_path: Path) -> None:
+    drawn: list[int] = []
+    pool = pool_of(tmp_path, 2, ahead=10)
+
+    def coming() -> Iterator[Segment]:
+        for number in range(100):
+            drawn.append(number)
+            yield Segment(number, {}, held=5)
+
+    with pool.running():
+        for segment in pool.results(coming()):
+            assert drawn[-1] - segment.number <= 2
+
+
 BLOBS = list({blob.blob_id: blob for blob in sample_blobs(200)}.values())
 ROWS: Rows = [
     {place: blob.blob_id for place, blob in enumerate(BLOBS[start : start + 20])}

@@ -2,6 +2,7 @@ import hashlib
 import json
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 
 from tohum.errors import UserError
 from tohum.formats import raw
-from tohum.formats.raw import RawFile, read_manifest, read_raw, write_raw
+from tohum.formats.raw import (
+    RawFile,
+    RawWriter,
+    Written,
+    read_manifest,
+    read_raw,
+    tar_header,
+    write_raw,
+)
 
 # Names as a file system allows them: Unicode without NUL, slashes only between parts.
 PARTS = st.text(
@@ -175,11 +184,48 @@ def test_what_the_reader_left_out_while_writing_is_counted(tmp_path: Path) -> No
     assert facts == {"kind": "local", "files": 1, "bytes": 4, "left_out": {"binary": 2}}
 
 
-def test_a_manifest_of_unfinished_archives_does_not_appear(tmp_path: Path) -> None:
+def test_unfinished_archives_have_no_source_json(tmp_path: Path) -> None:
     def files() -> Iterator[tuple[RawFile, bytes]]:
         yield raw_file("a.py", b"four")
         raise UserError("stop")
 
     with pytest.raises(UserError):
         write_raw(tmp_path, "local", files(), {})
-    assert not list(tmp_path.glob("*.json*"))
+    assert not (tmp_path / "source.json").exists()
+
+
+@given(NAMES | st.text("ab/", max_size=110), st.integers(0, 8**11 - 1) | st.integers(8**11, 8**12))
+def test_a_header_is_that_of_tarfile(name: str, size: int) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    assert tar_header(name, size) == member.tobuf(tarfile.PAX_FORMAT)
+
+
+def test_a_writer_continues_after_what_another_has_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw, "ARCHIVE_BYTES", 3000)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    states: list[Written] = []
+    for folder in (whole, cut):
+        folder.mkdir()
+
+    def write(writer: RawWriter, numbers: range) -> None:
+        for number in numbers:
+            if number % 4 == 3:
+                writer.drop(str(number), "missing", "HTTP 404")
+            else:
+                writer.add(*raw_file(f"{number}.py", bytes([number]) * 700), str(number))
+
+    with RawWriter(whole) as writer:
+        write(writer, range(20))
+    begun = RawWriter(cut, completed=lambda written: states.append(replace(written)))
+    write(begun, range(9))  # killed while it writes
+    done = states[-1]
+    rows = done.files + sum(done.dropped.values())
+    assert 0 < rows < 9
+    with RawWriter(cut, done) as writer:
+        write(writer, range(rows, 20))
+    assert writer.written.dropped == {"missing": 5}
+    for name in ("manifest.jsonl", "dropped.jsonl", *(path.name for path in whole.glob("*.tar"))):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes(), name

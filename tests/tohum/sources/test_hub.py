@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 from huggingface_hub import constants
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stages.compose.composition import compose, write_lock_file
 from stages.download.fetching import download
@@ -27,7 +30,9 @@ from tests.tiny import rules, runtime
 from tohum.errors import UserError
 from tohum.formats.records import read_records, shard_paths
 from tohum.sources import remote
-from tohum.sources.config import HubSource
+from tohum.sources.config import MixSource
+from tohum.sources.hub import HubSource
+from tohum.sources.hub_files import divide
 
 CONF = Path(__file__).parents[3] / "conf"
 BLOBS = sample_blobs(300)
@@ -46,9 +51,18 @@ SOURCE = HubSource(
     paths=["data/Python/*.parquet"],
     columns={"id": "blob_id", "path": "path"},
     terms="Ask before you take much.",
-    content="software_heritage",
+    content="rows",
     max_rows=None,
     max_bytes=10**9,
+    max_lost_share=0,
+    license_types=[],
+    languages=[],
+    exclude_vendored=False,
+    exclude_generated=False,
+    exclude_paths=[],
+    min_stars=0,
+    min_file_bytes=0,
+    max_file_bytes=None,
 )
 
 
@@ -81,7 +95,7 @@ def ask(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def converted(source: HubSource, out: Path) -> list[dict[str, Any]]:
     """The records of a source, through download and jsonl."""
-    download(source, out)
+    download(source, out, runtime())
     jsonl = out.parent / "jsonl"
     convert(
         rules(),
@@ -97,7 +111,7 @@ def converted(source: HubSource, out: Path) -> list[dict[str, Any]]:
 
 def refusal(out: Path, **changes: Any) -> str:
     with pytest.raises(UserError) as caught:
-        download(replace(SOURCE, **changes), out)
+        download(replace(SOURCE, **changes), out, runtime())
     assert not out.exists()
     return str(caught.value)
 
@@ -117,7 +131,7 @@ def asked_for(hub: FakeHub) -> list[str]:
 
 
 def test_whole_files_come_as_they_are_and_leave_no_work(hub: FakeHub, out: Path) -> None:
-    download(SOURCE, out)
+    download(SOURCE, out, runtime())
     assert [line["file"] for line in manifest(out)] == SHARDS
     assert [(out / path).read_bytes() for path in SHARDS] == [FILES[path] for path in SHARDS]
     assert {line["taken"] for line in manifest(out)} == {"whole"}
@@ -127,22 +141,22 @@ def test_whole_files_come_as_they_are_and_leave_no_work(hub: FakeHub, out: Path)
 
 
 def test_a_branch_is_resolved_and_its_commit_recorded_and_used(hub: FakeHub, out: Path) -> None:
-    download(SOURCE, out)
+    download(SOURCE, out, runtime())
     assert facts(out)["revision"] == COMMIT
     assert {line["revision"] for line in manifest(out)} == {COMMIT}
     assert all(f"/{COMMIT}/" in r.path for r in hub.requests if "/resolve/" in r.path)
 
 
 def test_a_branch_that_has_moved_gives_another_commit(hub: FakeHub, out: Path) -> None:
-    download(SOURCE, out)
+    download(SOURCE, out, runtime())
     first = (out / "manifest.jsonl").read_bytes()
     moved = "b" * 40
     hub.move_branch(moved, {SHARDS[0]: FILES[SHARDS[1]]})
-    download(SOURCE, out)
+    download(SOURCE, out, runtime())
     assert facts(out)["revision"] == moved
     assert [line["file"] for line in manifest(out)] == SHARDS[:1]
     assert (out / SHARDS[0]).read_bytes() == FILES[SHARDS[1]]
-    download(replace(SOURCE, revision=COMMIT), out)
+    download(replace(SOURCE, revision=COMMIT), out, runtime())
     assert (out / "manifest.jsonl").read_bytes() == first
 
 
@@ -150,7 +164,7 @@ def test_equal_commits_give_equal_bytes(hub: FakeHub, out: Path) -> None:
     source = replace(SOURCE, max_rows=50)
     files = []
     for _ in range(2):
-        download(source, out)
+        download(source, out, runtime())
         files.append({p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()})
     assert files[0] == files[1]
 
@@ -212,13 +226,13 @@ def test_a_hub_that_fails_or_is_not_there_says_so(
     ],
 )
 def test_patterns_match_files(hub: FakeHub, out: Path, pattern: str, found: list[str]) -> None:
-    download(replace(SOURCE, paths=[pattern]), out)
+    download(replace(SOURCE, paths=[pattern]), out, runtime())
     assert [line["file"] for line in manifest(out)] == found
 
 
 def test_all_pages_of_a_listing_are_read(hub: FakeHub, out: Path) -> None:
     hub.page = 1
-    download(SOURCE, out)
+    download(SOURCE, out, runtime())
     assert [line["file"] for line in manifest(out)] == SHARDS
 
 
@@ -226,7 +240,7 @@ def test_more_than_max_bytes_is_refused_before_any_byte(hub: FakeHub, out: Path)
     size = sum(len(FILES[path]) for path in SHARDS)
     assert "more than source.max_bytes" in refusal(out, max_bytes=size - 1)
     assert asked_for(hub) == []
-    download(replace(SOURCE, max_bytes=size), out)
+    download(replace(SOURCE, max_bytes=size), out, runtime())
     assert facts(out)["bytes"] == size
 
 
@@ -235,12 +249,14 @@ def test_a_wrong_file_is_refused_after_the_second_try(hub: FakeHub, out: Path) -
     assert "Twice, so it is not the transfer" in refusal(out)
     assert asked_for(hub) == [SHARDS[0], SHARDS[1], SHARDS[1]]
     hub.heal()
-    download(SOURCE, out)
+    download(SOURCE, out, runtime())
     assert asked_for(hub)[3:] == SHARDS[1:]  # the first file is kept
 
 
 def test_max_rows_takes_the_first_rows_across_files(hub: FakeHub, out: Path) -> None:
-    download(replace(SOURCE, max_rows=130), out)
+    columns = {"id": "blob_id", "path": "path", "content": "path"}
+    download(replace(SOURCE, max_rows=130, content="inline", columns=columns), out, runtime())
+    out = out / "rows"
     assert [line["taken"] for line in manifest(out)] == ["first 100 rows", "first 30 rows"]
     tables = [pyarrow.parquet.read_table(out / path) for path in SHARDS[:2]]
     assert [table.column_names for table in tables] == [["blob_id", "path"]] * 2
@@ -250,28 +266,136 @@ def test_max_rows_takes_the_first_rows_across_files(hub: FakeHub, out: Path) -> 
 
 def test_each_pattern_gets_an_equal_part_of_max_rows(hub: FakeHub, out: Path) -> None:
     source = replace(SOURCE, paths=["data/C-Sharp/*", "data/Python/*"], max_rows=30)
-    download(source, out)
+    download(source, out, runtime())
     assert [(line["file"], line["taken"]) for line in manifest(out)] == [
         (OTHER, "first 15 rows"),
         (SHARDS[0], "first 15 rows"),
     ]
 
 
+@pytest.mark.parametrize(
+    ("rows", "taken"),
+    [(31, [16, 15]), (30, [15, 15]), (1, [1]), (50, [20, 30]), (10_000, [20, 100, 100, 100])],
+)
+def test_no_row_of_max_rows_is_lost_among_the_patterns(
+    hub: FakeHub, out: Path, rows: int, taken: list[int]
+) -> None:
+    """What one pattern has not goes to the others, and an odd row to the first."""
+    source = replace(SOURCE, paths=["data/C-Sharp/*", "data/Python/*"], max_rows=rows)
+    download(source, out, runtime())
+    assert [line["taken"] for line in manifest(out)] == [f"first {count} rows" for count in taken]
+    assert sum(taken) == min(rows, 320)
+
+
+@given(st.integers(0, 200), st.lists(st.integers(0, 60), min_size=1, max_size=6))
+def test_parts_are_as_equal_as_can_be_and_add_up(total: int, there: list[int]) -> None:
+    parts = divide(total, there)
+    assert sum(parts) == min(total, sum(there))
+    assert all(part <= most for part, most in zip(parts, there, strict=True))
+    open_ones = [part for part, most in zip(parts, there, strict=True) if part < most]
+    if open_ones:
+        assert max(parts) <= min(open_ones) + 1
+
+
+def count_asked(hub: FakeHub, out: Path, source: HubSource | MixSource) -> int:
+    hub.requests.clear()
+    download(source, out, runtime())
+    return len(asked_for(hub))
+
+
+def test_a_file_that_data_raw_has_is_not_fetched_again(hub: FakeHub, out: Path) -> None:
+    assert count_asked(hub, out, replace(SOURCE, paths=[SHARDS[0]])) == 1
+    assert count_asked(hub, out, SOURCE) == 2
+    whole = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert count_asked(hub, out, SOURCE) == 0
+    assert count_asked(hub, out, MixSource("mix", {"stack": SOURCE})) == 0
+    assert (out / "stack" / SHARDS[1]).read_bytes() == FILES[SHARDS[1]]
+    assert count_asked(hub, out, SOURCE) == 0
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == whole
+
+
+def test_a_file_is_taken_by_its_hash_and_not_by_its_name(hub: FakeHub, out: Path) -> None:
+    download(SOURCE, out, runtime())
+    (out / SHARDS[0]).write_bytes(FILES[SHARDS[1]])
+    moved = "c" * 40
+    hub.move_branch(moved, {SHARDS[0]: FILES[SHARDS[0]], SHARDS[1]: FILES[SHARDS[1]]})
+    assert count_asked(hub, out, SOURCE) == 1
+    assert facts(out)["revision"] == moved
+    assert [(out / path).read_bytes() for path in SHARDS[:2]] == [FILES[p] for p in SHARDS[:2]]
+
+
+def test_a_file_without_a_hash_of_the_hub_is_taken_at_its_commit_alone(
+    hub: FakeHub, out: Path
+) -> None:
+    source = replace(SOURCE, paths=["README.md"])
+    download(source, out, runtime())
+
+    def asked() -> int:
+        return sum(request.path.endswith("README.md") for request in hub.requests)
+
+    hub.requests.clear()
+    download(source, out, runtime())
+    assert asked() == 0
+    hub.move_branch("d" * 40, {"README.md": b"# The Stick\n"})
+    download(source, out, runtime())
+    assert asked() > 0
+    assert (out / "README.md").read_bytes() == b"# The Stick\n"
+
+
+def test_first_rows_that_data_raw_has_are_not_fetched_again(hub: FakeHub, out: Path) -> None:
+    source = replace(SOURCE, paths=[SHARDS[0]], max_rows=30)
+    assert count_asked(hub, out, source) > 0
+    bytes_ = (out / SHARDS[0]).read_bytes()
+    assert count_asked(hub, out, source) == 0
+    assert (out / SHARDS[0]).read_bytes() == bytes_
+    columns = {"id": "blob_id", "path": "path", "content": "path"}
+    inline = replace(source, content="inline", columns=columns)
+    assert count_asked(hub, out, inline) > 0, "other columns"
+    assert count_asked(hub, out, replace(inline, exclude_paths=["*.md"])) == 0
+    assert count_asked(hub, out, replace(source, max_rows=31)) > 0
+
+
+def test_what_a_killed_download_of_other_values_has_is_resumed(
+    hub: FakeHub, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.stall_after(1000, FOREVER, path=SHARDS[1])
+    with pytest.raises(UserError, match="what has come is kept"):
+        download(SOURCE, out, runtime())
+    hub.heal()
+    [part] = Path(".work").rglob("*.part")
+    had = part.stat().st_size
+    hub.requests.clear()
+    download(replace(SOURCE, max_bytes=10**8), out, runtime())
+    spans = [r.headers["range"] for r in hub.requests if r.server == "cdn"]
+    assert len(spans) == 2 and spans[0].startswith(f"bytes={had}-")
+    assert [(out / path).read_bytes() for path in SHARDS] == [FILES[path] for path in SHARDS]
+
+
 def test_the_terms_are_told(out: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        download(replace(SOURCE, max_rows=10), out)
+        download(replace(SOURCE, max_rows=10), out, runtime())
     assert "terms: Ask before you take much." in caplog.text
     assert f"source.revision={COMMIT}" in caplog.text
 
 
-@pytest.mark.parametrize("line", ["HF_TOKEN={}", "export HF_TOKEN='{}'", ' HF_TOKEN = "{}" '])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "HF_TOKEN={}",
+        "export HF_TOKEN='{}'",
+        ' HF_TOKEN = "{}" ',
+        "HF_TOKEN={} # mine",
+        "HF_TOKEN='{}' # mine",
+        "HF_TOKEN={}\r",
+    ],
+)
 def test_the_token_of_the_env_file_is_used_and_never_shown(
     hub: FakeHub, out: Path, caplog: pytest.LogCaptureFixture, line: str
 ) -> None:
     hub.gated = True
     Path(".env").write_text(f"# mine\nOTHER=1\n{line.format(GOOD_TOKEN)}\n")
     with caplog.at_level(logging.DEBUG):
-        download(SOURCE, out)
+        download(SOURCE, out, runtime())
     assert GOOD_TOKEN not in caplog.text
     assert os.environ.get("OTHER") is None
     for path in [*out.rglob("*"), *Path(".work").rglob("*")]:
@@ -288,7 +412,7 @@ def test_the_environments_token_goes_before_the_env_file(
     hub.gated = True
     Path(".env").write_text(f"HF_TOKEN={UNAUTHORISED_TOKEN}\n")
     monkeypatch.setenv("HF_TOKEN", GOOD_TOKEN)
-    download(SOURCE, out)
+    download(SOURCE, out, runtime())
     assert facts(out)["files"] == 3
 
 
@@ -297,8 +421,11 @@ def test_a_killed_download_goes_on_where_it_was(hub: FakeHub, out: Path, tmp_pat
     big = os.urandom(3_000_000)
     hub.revisions[COMMIT].files[SHARDS[0]] = big
     hub.stall_after(2_500_000, path=SHARDS[0])
-    overrides = ["source=stack_v2", "source.max_rows=null", f"source.paths=[{SHARDS[0]}]"]
+    overrides = ["source=hub", f"source.repo_id={SOURCE.repo_id}", "source.content=rows"]
+    overrides += ["source.max_rows=null", f"source.paths=[{SHARDS[0]}]"]
     write_lock_file(tmp_path / "params.lock.yaml", compose(CONF, overrides))
+    (tmp_path / "conf").mkdir()
+    shutil.copy(CONF / "runtime.yaml", tmp_path / "conf")
     environment = os.environ | {
         "HF_ENDPOINT": hub.endpoint,
         "HF_HOME": str(tmp_path / "home"),
@@ -343,5 +470,5 @@ def test_rows_of_any_shape_and_format_become_records(
         assert [message["content"] for message in records[0]["messages"]] == ["soru 0?", "cevap 0"]
         assert records[0]["path"] == "more/qa.jsonl#1"
         assert records[0]["source"] == SOURCE.repo_id
-        with pytest.raises(UserError, match=r"source\.max_rows is 10, and more/qa\.jsonl .* no "):
-            download(replace(source, max_rows=10), out)
+        with pytest.raises(UserError, match=r"max_rows is 10, and more/qa\.jsonl .* not a "):
+            download(replace(source, max_rows=10), out, runtime())

@@ -8,6 +8,7 @@ import pytest
 from tests.fakes.access import GOOD_TOKEN
 from tests.fakes.faults import FOREVER
 from tests.fakes.hub import COMMIT, FakeHub
+from tests.fakes.raw_server import RawServer, answering
 from tohum.errors import UserError
 from tohum.sources import remote as remote_module
 from tohum.sources.remote import PIECE, Remote, RemoteReader
@@ -169,3 +170,21 @@ def test_a_block_is_fetched_once_while_it_is_kept(
         file.seek(start)
         assert file.read(10) == CONTENT[start : start + 10]
     assert ranges(hub) == [f"bytes={start}-{start + 999}" for start in (0, 1000, 2000, 3000)]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 206 Partial Content\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 206 Partial Content\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+    ],
+)
+def test_answers_that_bring_nothing_are_given_up(tmp_path: Path, head: bytes) -> None:
+    with RawServer(answering(head)) as server:
+        file = Remote(server.url + "a", {}, len(CONTENT), SHA256)
+        with pytest.raises(UserError, match="failed 3 times in a row"):
+            file.download(tmp_path / "a")
+        assert len(server.asked) <= 4
+        with pytest.raises(UserError, match="failed 3 times in a row"):
+            file.read(0, 10)

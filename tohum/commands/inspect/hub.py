@@ -26,8 +26,7 @@ from tohum.readers.compression import MAGIC, read_chunks
 from tohum.readers.detection import suffixes
 from tohum.readers.rows import Row
 from tohum.readers.workbooks import SUFFIXES as WORKBOOKS
-from tohum.sources.config import HubSource
-from tohum.sources.hub import ask, read_env_file, resolve
+from tohum.sources.hub_api import ask, read_env_file, resolve
 from tohum.sources.remote import BLOCK, Remote, RemoteReader
 from tohum.workdir import project_root
 
@@ -51,43 +50,30 @@ def inspect_dataset(name: str, rows: int, width: int) -> list[str]:
     read_env_file(project_root() / ".env")
     whole, _, revision = name.partition("@")
     owner, repo, *below = whole.strip("/").split("/", 2)
-    source = _source(f"{owner}/{repo}", revision or "main")
+    repo_id = f"{owner}/{repo}"
     api = HfApi()
-    commit = resolve(api, source)
+    commit = resolve(api, repo_id, revision or "main")
     folder = below[0] if below else None
-    files = _files(api, source, commit, folder)
+    files = _files(api, repo_id, commit, folder)
     chosen = files[0]
-    origin = _origin(source, commit, chosen, files)
-    sample = _sample(source, commit, chosen, rows)
+    origin = _origin(repo_id, commit, chosen, files)
+    sample = _sample(repo_id, commit, chosen, rows)
     size = sum(file.size for file in files)
     return [
-        f"{source.repo_id} at {commit}: {counted(len(files), 'data file')}, {size_of(size)}",
+        f"{repo_id} at {commit}: {counted(len(files), 'data file')}, {size_of(size)}",
         *titled("files by folder", _folders(files, width)),
         *describe_sample([sample], origin, width),
     ]
 
 
-def _source(repo_id: str, revision: str) -> HubSource:
-    return HubSource(
-        kind="hub",
-        repo_id=repo_id,
-        revision=revision,
-        paths=[],
-        columns={},
-        terms=None,
-        content="inline",
-        max_rows=None,
-        max_bytes=1,
-    )
-
-
-def _files(api: HfApi, source: HubSource, commit: str, folder: str | None) -> list[RepoFile]:
+def _files(api: HfApi, repo_id: str, commit: str, folder: str | None) -> list[RepoFile]:
     """Returns the data files by path; parquet before the others, which often are its source."""
     tree = ask(
-        source,
+        repo_id,
+        commit,
         lambda: list(
             api.list_repo_tree(
-                source.repo_id, folder, repo_type="dataset", revision=commit, recursive=True
+                repo_id, folder, repo_type="dataset", revision=commit, recursive=True
             )
         ),
     )
@@ -95,7 +81,7 @@ def _files(api: HfApi, source: HubSource, commit: str, folder: str | None) -> li
     files = [entry for entry in every if is_data_file(entry.path)]
     if not files:
         there = ", ".join(entry.path for entry in every[:20])
-        raise UserError(f"{source.repo_id} has no data file; it has {there or 'no file at all'}.")
+        raise UserError(f"{repo_id} has no data file; it has {there or 'no file at all'}.")
     return sorted(files, key=lambda file: (suffixes(file.path)[0] != ".parquet", file.path))
 
 
@@ -115,8 +101,8 @@ def _folders(files: list[RepoFile], width: int) -> list[str]:
     return aligned(rows, width, numbers=(1, 2)) + ([f"  and {more} more folders"] if more else [])
 
 
-def _sample(source: HubSource, commit: str, file: RepoFile, rows: int) -> Sample:
-    url = hf_hub_url(source.repo_id, file.path, repo_type="dataset", revision=commit)
+def _sample(repo_id: str, commit: str, file: RepoFile, rows: int) -> Sample:
+    url = hf_hub_url(repo_id, file.path, repo_type="dataset", revision=commit)
     sha256 = file.lfs.sha256 if file.lfs else None
     remote = Remote(url, build_hf_headers(), file.size, sha256)
     if suffixes(file.path)[0] == ".parquet":
@@ -193,27 +179,26 @@ def _whole_lines(path: Path, content: bytes) -> bytes:
     return text[: text.rfind(b"\n") + 1] or text
 
 
-def _origin(source: HubSource, commit: str, chosen: RepoFile, files: list[RepoFile]) -> Origin:
+def _origin(repo_id: str, commit: str, chosen: RepoFile, files: list[RepoFile]) -> Origin:
     """Returns the configuration of the files beside the chosen one."""
     path = PurePosixPath(chosen.path)
     pattern = str(path.parent / f"*{''.join(suffixes(path.name))}")
     size = sum(file.size for file in files if PurePosixPath(file.path).match(pattern))
     preset: dict[str, Any] = {
+        "defaults": ["hub", "_self_"],
         "kind": "hub",
-        "repo_id": source.repo_id,
+        "repo_id": repo_id,
         "revision": commit,
         "paths": [pattern],
         "max_rows": None,
         "max_bytes": max(1, size),
         "content": "rows",
-        "terms": None,
-        "columns": {},
     }
     overrides = [
         "source=hub",
-        f"source.repo_id={source.repo_id}",
+        f"source.repo_id={repo_id}",
         f"source.revision={commit}",
         f"'source.paths=[\"{pattern}\"]'",
         "source.content=rows",
     ]
-    return Origin(slug(source.repo_id.partition("/")[2]), preset, overrides)
+    return Origin(slug(repo_id.partition("/")[2]), preset, overrides)

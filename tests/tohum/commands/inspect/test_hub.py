@@ -22,7 +22,7 @@ from tests.fakes.hub import COMMIT, FakeHub
 from tests.fakes.stack_rows import parquet_bytes
 from tests.tohum.commands.inspect.test_files import overrides, preset
 from tohum.commands.inspect.hub import PREFIX_BYTES
-from tohum.sources.config import HubSource
+from tohum.sources.hub import HubSource
 
 PROJECT = Path(__file__).parents[4]
 BLOBS = sample_blobs(60)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tohum.sources.test_local import PATTERNS, TREE
-from tohum.sources import gitignore
-from tohum.sources.gitignore import Patterns
+from tohum import gitignore
+from tohum.gitignore import Patterns
 
 
 def git_ignores(root: Path, lines: list[str], paths: list[str]) -> set[str]:

@@ -10,12 +10,12 @@ import yaml
 
 from stages.compose.checking import check
 from stages.compose.composition import compose
-from stages.jsonl.rows import READ_ROWS, ROWS, TYPES, read_rows
 from tests.fakes import stack_rows
 from tests.fakes.blobs import Blob, sample_blobs
 from tests.fakes.stack_rows import parquet_bytes, released_text
 from tohum.errors import UserError
-from tohum.sources.config import HubSource
+from tohum.fetch.rows import READ_ROWS, ROWS, TYPES, read_rows
+from tohum.sources.hub import HubSource
 
 BLOBS = sample_blobs(150)
 CONF = Path(__file__).parents[3] / "conf"
@@ -178,7 +178,7 @@ def test_a_missing_field_of_a_list_names_those_that_are_there(column: str) -> No
 
 def test_a_column_that_is_not_ours_is_named() -> None:
     message = refusal(stack_rows.python_edu(BLOBS), {"id": "blob_id", "licence": "path"})
-    assert "licence, which is no column of ours" in message
+    assert "licence, which is not a column of ours" in message
 
 
 def test_a_column_of_another_type_is_named() -> None:

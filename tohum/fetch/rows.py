@@ -14,7 +14,7 @@ import pyarrow.compute
 import pyarrow.parquet
 
 from tohum.errors import UserError
-from tohum.sources.nested_columns import top_columns
+from tohum.fetch.nested_columns import top_columns
 
 TYPES: dict[str, pyarrow.DataType] = {
     "id": pyarrow.string(),
@@ -54,7 +54,7 @@ def read_rows(path: Path | Any, columns: dict[str, str], name: str) -> Iterator[
     unknown = [column for column in columns if column not in TYPES]
     if unknown:
         raise UserError(
-            f"source.columns has {', '.join(unknown)}, which is no column of ours: "
+            f"source.columns has {', '.join(unknown)}, which is not a column of ours: "
             f"{', '.join(TYPES)}."
         )
     top = top_columns(columns.values(), file.schema_arrow, name)

@@ -1,22 +1,21 @@
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy
 import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.jsonl.config import Jsonl
-from stages.jsonl.filters import KEY_BYTES, RULES, DuplicateFinder, RowFilter, row_keys
-from stages.jsonl.rows import TYPES
-from tests.tiny import rules
+from tohum.fetch.config import RULES, RowRules
+from tohum.fetch.row_rules import REASONS, RowFilter, row_keys
+from tohum.fetch.rows import TYPES
+from tohum.repeats import KEY_BYTES
 
-OPEN = rules(min_bytes=10, max_bytes=100, max_lost_share=0)
+OPEN = RowRules(**{rule: off for rule, (_, off) in RULES.items()})
 STRICT = replace(
     OPEN,
+    min_file_bytes=10,
+    max_file_bytes=100,
     license_types=["permissive"],
     languages=["Python", "C#"],
     exclude_vendored=True,
@@ -36,15 +35,15 @@ GOOD = {
 }
 
 
-def verdicts(rows: list[dict[str, Any]], config: Jsonl) -> list[str]:
+def verdicts(rows: list[dict[str, Any]], rules: RowRules) -> list[str]:
     """The rule that leaves each row out, or nothing."""
     names = [name for name in TYPES if name in rows[0]]
     columns = {name: pyarrow.array([row[name] for row in rows], TYPES[name]) for name in names}
-    return [RULES[number] for number in RowFilter(config).decide(pyarrow.table(columns))]
+    return [REASONS[number] for number in RowFilter(rules).decide(pyarrow.table(columns))]
 
 
-def verdict(config: Jsonl = STRICT, **changes: Any) -> str:
-    return verdicts([GOOD | changes], config)[0]
+def verdict(rules: RowRules = STRICT, **changes: Any) -> str:
+    return verdicts([GOOD | changes], rules)[0]
 
 
 @pytest.mark.parametrize(
@@ -58,10 +57,10 @@ def verdict(config: Jsonl = STRICT, **changes: Any) -> str:
         ({"is_vendored": True}, "vendored"),
         ({"is_vendored": None}, ""),
         ({"is_generated": True}, "generated"),
-        ({"bytes": 9}, "shorter than min_bytes"),
+        ({"bytes": 9}, "smaller than min_file_bytes"),
         ({"bytes": 10}, ""),
         ({"bytes": 100}, ""),
-        ({"bytes": 101}, "longer than max_bytes"),
+        ({"bytes": 101}, "larger than max_file_bytes"),
         ({"bytes": None}, ""),
         ({"language": "JavaScript"}, "language"),
         ({"language": "C#"}, ""),
@@ -79,9 +78,7 @@ def verdict(config: Jsonl = STRICT, **changes: Any) -> str:
 )
 def test_each_rule_applies_to_what_it_says(changes: dict[str, Any], rule: str) -> None:
     assert verdict(**changes) == rule
-    assert verdict(replace(OPEN, min_bytes=1, max_bytes=1000), **changes) == (
-        "no id" if rule == "no id" else ""
-    )
+    assert verdict(OPEN, **changes) == ("no id" if rule == "no id" else "")
 
 
 BAD = {
@@ -108,7 +105,7 @@ def test_the_first_rule_wins(broken: list[set[str]]) -> None:
             row["bytes"] = 9
         rows.append(row)
     expected = [
-        RULES[min((order.index(name) + 1 for name in names), default=0)] for names in broken
+        REASONS[min((order.index(name) + 1 for name in names), default=0)] for names in broken
     ]
     assert verdicts(rows, STRICT) == expected
 
@@ -134,39 +131,6 @@ def test_a_url_counts_as_the_id_where_there_is_one() -> None:
 
 
 SHA1S = st.integers(0, 9).map(lambda number: f"{number:040x}")
-NAMES = st.lists(SHA1S | st.sampled_from(["", "http://host/a", "http://host/b", "a b" * 13 + "c"]))
-WANTED = st.lists(st.tuples(NAMES, st.randoms(use_true_random=False)), max_size=5)
-
-
-@given(WANTED)
-def test_duplicates_are_those_of_a_set(batches: list[tuple[list[str], Any]]) -> None:
-    seen: set[str] = set()
-    expected = []
-    with TemporaryDirectory() as folder:
-        finder = DuplicateFinder(Path(folder))
-        for names, chance in batches:
-            places = [place for place in range(len(names)) if chance.random() < 0.7]
-            finder.add(
-                row_keys([names[place] for place in places]),
-                numpy.array(places, numpy.int64),
-                len(names),
-            )
-            for place, name in enumerate(names):
-                expected.append(place in places and name in seen)
-                seen |= {name} if place in places else set()
-        bits = finder.find()
-        assert list(Path(folder).iterdir()) == []
-    found = numpy.unpackbits(bits, bitorder="little")[: len(expected)]
-    assert found.astype(bool).tolist() == expected
-    assert not numpy.unpackbits(bits, bitorder="little")[len(expected) :].any()
-
-
-def test_keys_that_end_in_zeros_or_differ_in_the_last_bit_are_told_apart(tmp_path: Path) -> None:
-    keys = [bytes([7]) + bytes(19), bytes([7]) + bytes(18) + b"\x01", bytes(20), bytes([7])]
-    names = [key.ljust(KEY_BYTES, b"\0").hex() for key in keys]
-    finder = DuplicateFinder(tmp_path)
-    finder.add(row_keys(names), numpy.arange(4), 4)
-    assert finder.find()[0] == 0b1000
 
 
 @given(st.lists(st.text(max_size=45) | SHA1S))

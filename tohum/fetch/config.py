@@ -1,0 +1,53 @@
+"""The part of a source's section that says which of its rows are fetched."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tohum.config.sections import limits
+from tohum.errors import UserError
+
+# The column of ours that each rule looks at, and its value when it is off.
+RULES: dict[str, tuple[str, Any]] = {
+    "license_types": ("license_type", []),
+    "languages": ("language", []),
+    "exclude_vendored": ("is_vendored", False),
+    "exclude_generated": ("is_generated", False),
+    "exclude_paths": ("path", []),
+    "min_stars": ("stars", 0),
+    "min_file_bytes": ("bytes", 0),
+    "max_file_bytes": ("bytes", None),
+}
+
+
+@dataclass(kw_only=True)
+class RowRules:
+    """The rules on what the rows of a source say of the files that they name."""
+
+    license_types: list[str]
+    languages: list[str]
+    exclude_vendored: bool
+    exclude_generated: bool
+    exclude_paths: list[str]
+    min_stars: int = limits(minimum=0)
+    min_file_bytes: int = limits(minimum=0)
+    max_file_bytes: int | None = limits(minimum=1)
+
+    def check_columns(self, section: str, columns: dict[str, str]) -> None:
+        """Refuses a rule on a column that the source doesn't have: it could only pass everything.
+
+        Args:
+            section: the section's name, for the message.
+            columns: the dataset's column for each of ours.
+
+        Raises:
+            UserError: there is such a rule; it names the key and the column.
+        """
+        for rule, (column, off) in RULES.items():
+            value = getattr(self, rule)
+            if value != off and column not in columns:
+                raise UserError(
+                    f"{section}.{rule} is {value!r}, but {section}.columns names no column for "
+                    f"'{column}', so the rule can't hold. Name the dataset's column, or turn the "
+                    f"rule off: {section}.{rule}={json.dumps(off)}."
+                )

@@ -1,0 +1,141 @@
+"""Contents that earlier downloads have brought, found by the keys of their rows: in the archives of
+data/raw, and in the archives and journals of a download that was not finished.
+
+The index lies on disk, sorted by key: 56 bytes for each content, of which memory holds none.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy
+import orjson
+
+from tohum.errors import UserError
+from tohum.fetch.journal import scan
+from tohum.fetch.row_rules import row_keys
+from tohum.formats.raw import BLOCK, FACTS, MANIFEST
+from tohum.repeats import KEY_BYTES, Buckets
+
+FETCHED_CONTENTS = ("software_heritage", "url")  # what a fetch brings, and rows don't hold
+KEPT_KIND = 0  # of a journal
+PLACE = numpy.dtype([("file", "<u4"), ("offset", "<u8"), ("size", "<u8"), ("sha1", "V20")])
+ENTRY = numpy.dtype([("key", f"S{KEY_BYTES}"), ("place", PLACE)])
+MOST_OPEN_FILES = 32
+AT_ONCE = 4096
+
+
+class Place(NamedTuple):
+    """Where a content is: the number of a file, where it begins, its bytes, and their SHA-1; of a
+    journal, which has checked them, empty.
+    """
+
+    file: int
+    offset: int
+    size: int
+    sha1: bytes
+
+
+class Stored:
+    """The contents in `raws`, folders like data/raw, and in `journals`; the first of a key counts.
+
+    `folder` is for the index. A raw folder may be unfinished: what is listed and whole is taken.
+    """
+
+    def __init__(self, folder: Path, raws: list[Path], journals: list[Path]) -> None:
+        self._paths: list[Path] = []
+        self._open: dict[int, IO[bytes]] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        buckets = Buckets(folder, ENTRY)
+        for found in (*map(self._in_raw, raws), *map(self._in_journal, journals)):
+            while entries := list(islice(found, AT_ONCE)):
+                buckets.add(numpy.array(entries, ENTRY))
+        self.count = 0
+        with (folder / "keys").open("wb") as keys, (folder / "places").open("wb") as places:
+            for part in buckets.sorted():
+                keys.write(part["key"].tobytes())
+                places.write(part["place"].tobytes())
+                self.count += len(part)
+        if self.count:
+            self._keys = numpy.memmap(folder / "keys", f"S{KEY_BYTES}", "r")
+            self._places = numpy.memmap(folder / "places", PLACE, "r")
+
+    def _in_raw(self, raw: Path) -> Iterator[tuple[bytes, tuple[int, int, int, bytes]]]:
+        """Yields the keys and places of the files in the archives of a raw folder."""
+        facts = raw / "rows" / FACTS
+        if not facts.is_file() or not (raw / MANIFEST).is_file():
+            return
+        if json.loads(facts.read_text(encoding="utf-8"))["content"] not in FETCHED_CONTENTS:
+            return
+        archive, number, offset, there = "", 0, 0, 0
+        with (raw / MANIFEST).open("rb") as lines:
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    return  # cut off
+                file = orjson.loads(line)
+                if file["archive"] != archive:
+                    archive, offset, number = (
+                        file["archive"],
+                        0,
+                        self._number(raw / file["archive"]),
+                    )
+                    there = (raw / archive).stat().st_size if (raw / archive).is_file() else 0
+                offset += BLOCK
+                place = (number, offset, file["bytes"], bytes.fromhex(file["id"]))
+                offset += file["bytes"] + -file["bytes"] % BLOCK
+                if offset <= there:
+                    yield bytes.fromhex(file["id"]), place
+                    if file["url"]:
+                        yield row_keys([file["url"]]), place
+
+    def _in_journal(self, path: Path) -> Iterator[tuple[bytes, tuple[int, int, int, bytes]]]:
+        number = self._number(path)
+        with path.open("rb") as file:
+            for _, kind, start, length in scan(path):
+                if kind == KEPT_KIND:
+                    file.seek(start)
+                    key = file.read(KEY_BYTES)
+                    yield key, (number, start + KEY_BYTES, length - KEY_BYTES, bytes(20))
+
+    def _number(self, path: Path) -> int:
+        self._paths.append(path)
+        return len(self._paths) - 1
+
+    def find(self, keys: bytes) -> dict[int, Place]:
+        """Returns where the contents are that there are, by the place of the key among `keys`."""
+        if not self.count or not keys:
+            return {}
+        wanted = numpy.frombuffer(keys, f"S{KEY_BYTES}")
+        at = numpy.minimum(numpy.searchsorted(self._keys, wanted), self.count - 1)
+        found = numpy.flatnonzero(self._keys[at] == wanted)
+        places: Any = self._places[at[found]].tolist()
+        return {int(row): Place(*place) for row, place in zip(found, places, strict=True)}
+
+    def read(self, place: Place) -> bytes:
+        """Returns a content.
+
+        Raises:
+            UserError: it doesn't have its SHA-1.
+        """
+        file = self._open.get(place.file)
+        if file is None:
+            if len(self._open) >= MOST_OPEN_FILES:
+                self._open.pop(next(iter(self._open))).close()
+            file = self._open[place.file] = self._paths[place.file].open("rb", 0)
+        file.seek(place.offset)
+        content = file.read(place.size)
+        if any(place.sha1) and hashlib.sha1(content).digest() != place.sha1:
+            raise UserError(
+                f"{self._paths[place.file]} was damaged: the file at byte {place.offset} has the "
+                f"SHA-1 {hashlib.sha1(content).hexdigest()}, expected {place.sha1.hex()}. Delete "
+                "it, and run `dvc repro` again: what was in it is fetched again."
+            )
+        return content
+
+    def close(self) -> None:
+        """Closes the files."""
+        for file in self._open.values():
+            file.close()

@@ -1,0 +1,84 @@
+"""Where a source is downloaded to, and what earlier downloads have left for it.
+
+The work directory of the stage has `raw`, data/raw in the making, `state`, the notes of each
+source, and `earlier`, in which each folder has both of a download that was not finished.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tohum.config.runtime import Runtime
+
+ROOTS = ("raw", "replaced")  # of an unfinished download: its data/raw, and the one before it
+
+
+@dataclass
+class Destination:
+    """The folder of a source in data/raw, in the making.
+
+    Attributes:
+        section: the source's section, for messages: `source`, or `source.<name>` in a mix.
+        name: its folder in data/raw, empty where it is the only source.
+        work: the stage's work directory.
+        published: data/raw as it is.
+    """
+
+    section: str
+    name: str
+    work: Path
+    published: Path
+    runtime: Runtime
+
+    @property
+    def folder(self) -> Path:
+        """Where the files go; what is there was written by an earlier try."""
+        return self.work / "raw" / self.name
+
+    @property
+    def notes(self) -> Path:
+        """What is kept beside the files until the download is complete."""
+        return self.work / "state" / (self.name or "source")
+
+    def earlier_folders(self) -> list[Path]:
+        """Returns the folders of all sources in data/raw, in this download but for its own, and in
+        unfinished ones, which may hold anything; those of data/raw come first.
+        """
+        unfinished = sorted((self.work / "earlier").glob("*/*"))
+        roots = [self.published, self.work / "raw"]
+        roots += [place for place in unfinished if place.name in ROOTS]
+        return [
+            folder
+            for root in roots
+            if root.is_dir()
+            for folder in (root, *sorted(filter(Path.is_dir, root.iterdir())))
+            if self.folder not in (folder, folder.parent)
+        ]
+
+    def earlier_journals(self) -> list[Path]:
+        """Returns the journals of unfinished downloads."""
+        return sorted((self.work / "earlier").rglob("*.journal"))
+
+    def set_aside(self) -> None:
+        """Makes what there is of this source one of the earlier downloads, and starts anew."""
+        earlier = self.work / "earlier"
+        earlier.mkdir(exist_ok=True)
+        aside = earlier / f"aside-{len(list(earlier.iterdir()))}"
+        for place in (self.folder, self.notes):
+            if place.is_dir():
+                target = aside / place.relative_to(self.work)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                place.replace(target)
+
+
+def link_or_copy(path: Path, target: Path) -> None:
+    """Makes `target` the same file, or a copy of it where the file system has no hard links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(path, target)
+    except OSError:
+        partial = target.with_name(target.name + ".partial")
+        shutil.copyfile(path, partial)
+        partial.replace(target)

@@ -1,0 +1,117 @@
+"""The download of a dataset of the Hub: its files, then the contents that their rows name."""
+
+import json
+import logging
+from pathlib import Path
+
+from huggingface_hub import HfApi
+
+from tohum.fetch.fetching import check_lost, fell_short, fetch_contents
+from tohum.fetch.selection import FileRows
+from tohum.fetch.stored import Stored
+from tohum.files import write_json
+from tohum.formats.raw import FACTS, MANIFEST, Written
+from tohum.sources.destination import Destination
+from tohum.sources.hub import HubSource
+from tohum.sources.hub_api import HubFile, matching, read_env_file, resolve
+from tohum.sources.hub_files import HubFiles
+from tohum.workdir import project_root
+
+FILES_PER_SECOND = 1000  # of the estimate; benchmarks/fetch.py measures what is possible
+BYTES_PER_ROW = 312  # of ids and what goes with them, in shards of The Stack v2
+
+log = logging.getLogger(__name__)
+
+
+class HubDownload:
+    """A dataset on its way to its folder in data/raw."""
+
+    def __init__(self, source: HubSource, destination: Destination) -> None:
+        self.source = source
+        self.destination = destination
+
+    def run(self) -> None:
+        """Fetches what there isn't yet, and writes source.json last."""
+        source, destination = self.source, self.destination
+        read_env_file(project_root() / ".env")
+        api = HfApi()
+        commit = resolve(api, source.repo_id, source.revision)
+        self._continue_at(commit)
+        groups = [matching(api, source.repo_id, commit, pattern) for pattern in source.paths]
+        files = HubFiles(source, commit, destination.earlier_folders())
+        files.check_size(groups)
+        self._announce(commit, groups)
+        if source.content == "rows":
+            files.take(groups, destination.folder)
+            return
+        rows = destination.folder / "rows"
+        if not (rows / FACTS).is_file():
+            files.take(groups, rows)
+        self._fetch(rows, commit)
+
+    def _continue_at(self, commit: str) -> None:
+        """Starts anew where there is an earlier try at another commit, or one that fell short."""
+        destination = self.destination
+        noted = destination.notes / "commit"
+        moved = noted.is_file() and noted.read_text(encoding="utf-8") != commit
+        if moved or fell_short(destination.notes, self.source.max_lost_share):
+            destination.set_aside()
+        noted.parent.mkdir(parents=True, exist_ok=True)
+        noted.write_text(commit, encoding="utf-8")
+
+    def _announce(self, commit: str, groups: list[list[HubFile]]) -> None:
+        """Says what is about to be fetched, how long its contents take, and on which terms."""
+        source = self.source
+        files = [file for group in groups for file in group]
+        size = sum(file.remote.size for file in files)
+        log.info("%s at %s: %d files, %.1f MB", source.repo_id, commit[:12], len(files), size / 1e6)
+        if source.terms:
+            log.info("terms: %s", source.terms)
+        if source.max_rows is not None:
+            log.info("taking the first %d rows; raise source.max_rows on purpose", source.max_rows)
+        if source.content in ("software_heritage", "url"):
+            count = source.max_rows or size // BYTES_PER_ROW
+            hours = count / FILES_PER_SECOND / 3600
+            log.info(
+                "about %d files to fetch, %.1f h at %d a second", count, hours, FILES_PER_SECOND
+            )
+
+    def _fetch(self, rows: Path, commit: str) -> None:
+        """Brings the contents that the rows name, and says what came of it."""
+        source, destination = self.source, self.destination
+        lines = (rows / MANIFEST).read_text(encoding="utf-8").splitlines()
+        named = FileRows(
+            [rows / json.loads(line)["file"] for line in lines],
+            source.columns,
+            source.content,
+            source.repo_id,
+        )
+        stored = Stored(
+            destination.notes / "stored",
+            destination.earlier_folders(),
+            destination.earlier_journals(),
+        )
+        written = fetch_contents(
+            named, source, destination.runtime, destination.notes, destination.folder, stored
+        )
+        share, section = source.max_lost_share, destination.section
+        check_lost(source.repo_id, written, share, section, destination.folder)
+        self._finish(written, commit)
+
+    def _finish(self, written: Written, commit: str) -> None:
+        source = self.source
+        facts = {
+            "kind": "hub",
+            "repo_id": source.repo_id,
+            "revision": commit,
+            "content": source.content,
+            "columns": source.columns,
+            "files": written.files,
+            "bytes": written.bytes,
+            "dropped": dict(sorted(written.dropped.items())),
+        }
+        write_json(self.destination.folder / FACTS, facts)
+        left = ", ".join(f"{count} {reason}" for reason, count in sorted(written.dropped.items()))
+        log.info(
+            "%d files, %.1f MB; left out: %s", written.files, written.bytes / 1e6, left or "none"
+        )

@@ -1,0 +1,223 @@
+"""Files of a dataset on the Hub: whole ones, or the first rows of parquet.
+
+Whole files resume after a kill (Range) and are checked against the SHA-256 that the Hub lists for
+them; the Hub's own client does not resume a file in another process. With `max_rows` only the row
+groups and columns that are needed are fetched. A file that an earlier download has is taken from
+there.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+
+from tohum.errors import UserError
+from tohum.files import atomic_write, file_sha256, write_json
+from tohum.formats.raw import FACTS, MANIFEST
+from tohum.sources.destination import link_or_copy
+from tohum.sources.first_rows import count_rows, write_first_rows
+from tohum.sources.hub import HubSource
+from tohum.sources.hub_api import HubFile
+
+WRITER = f"parquet-cpp-arrow version {pyarrow.cpp_version}"  # as it signs what it writes
+
+log = logging.getLogger(__name__)
+
+
+class HubFiles:
+    """The files of a source at a commit. `earlier` are folders that may have some of them."""
+
+    def __init__(self, source: HubSource, commit: str, earlier: list[Path]) -> None:
+        self.source = source
+        self.commit = commit
+        self.earlier = [
+            place for folder in earlier for place in (folder, folder / "rows") if place.is_dir()
+        ]
+        wanted = set(source.columns.values())
+        self.columns = None if source.content == "rows" else sorted(wanted)
+
+    def check_size(self, groups: list[list[HubFile]]) -> None:
+        """Raises a UserError where whole files are more than source.max_bytes, or where the first
+        rows are asked of a file that isn't parquet.
+        """
+        source = self.source
+        files = [file for group in groups for file in group]
+        size = sum(file.remote.size for file in files)
+        if source.max_rows is None and size > source.max_bytes:
+            raise UserError(
+                f"source.paths matches {len(files)} files of {source.repo_id} with "
+                f"{size / 1e9:.1f} GB in all, more than source.max_bytes "
+                f"({source.max_bytes / 1e9:.1f} GB). Raise it on purpose, name fewer files, or set "
+                "source.max_rows to take the first rows only."
+            )
+        for file in files:
+            if source.max_rows is not None and not file.path.endswith(".parquet"):
+                raise UserError(
+                    f"source.max_rows is {source.max_rows}, and {file.path} of {source.repo_id} is "
+                    "not a parquet file: only of parquet can the first rows be fetched. Set "
+                    "source.max_rows=null to take whole files."
+                )
+
+    def take(self, groups: list[list[HubFile]], folder: Path) -> None:
+        """Writes the files of each pattern to `folder`, with their manifest and source.json.
+
+        Raises:
+            UserError: the Hub doesn't give a file, or gives another one.
+        """
+        lines: list[dict[str, Any]] = []
+        groups = _each_once(groups)
+        limits: list[int | None] = [None] * len(groups)
+        if self.source.max_rows is not None:
+            limits = list(self._shares(groups, self.source.max_rows))
+        for group, limit in zip(groups, limits, strict=True):
+            lines += self._take_group(group, limit, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(folder / MANIFEST, "w") as manifest:
+            manifest.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        facts = {
+            "kind": "hub",
+            "repo_id": self.source.repo_id,
+            "revision": self.commit,
+            "content": self.source.content,
+            "columns": self.source.columns,
+            "files": len(lines),
+            "bytes": sum(line["bytes"] for line in lines),
+        }
+        write_json(folder / FACTS, facts)
+
+    def _shares(self, groups: list[list[HubFile]], rows: int) -> list[int]:
+        """Divides `rows` among the patterns: equal parts; what one hasn't goes to the others."""
+        if len(groups) == 1:
+            return [rows]
+        return divide(rows, [self._count(group, rows) for group in groups])
+
+    def _count(self, group: list[HubFile], enough: int) -> int:
+        """Returns how many rows the files have, at most `enough`; the rest isn't asked for."""
+        count = 0
+        for file in group:
+            if count >= enough:
+                break
+            count += count_rows(file.remote)
+        return min(count, enough)
+
+    def _take_group(
+        self, files: list[HubFile], rows: int | None, folder: Path
+    ) -> list[dict[str, Any]]:
+        """Returns the lines of the manifest for the files of one pattern, at most `rows` rows."""
+        lines = []
+        for file in files:
+            if rows == 0:
+                break
+            path = folder / file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if rows is None:
+                line = self._take_whole(file, path)
+            else:
+                count, line = self._take_rows(file, path, rows)
+                rows -= count
+            lines.append(line)
+        return lines
+
+    def _line(self, file: HubFile, path: Path, taken: str, sha256: str) -> dict[str, Any]:
+        return {
+            "file": file.path,
+            "repo_id": self.source.repo_id,
+            "revision": file.commit,
+            "taken": taken,
+            "bytes": path.stat().st_size,
+            "sha256": sha256,
+            "hub_sha256": file.remote.sha256,
+        }
+
+    def _take_whole(self, file: HubFile, path: Path) -> dict[str, Any]:
+        part = path.with_name(path.name + ".part")
+        for folder in self.earlier if not path.is_file() else []:
+            old, old_part = folder / file.path, folder / f"{file.path}.part"
+            if _is_whole(old, file) and self._proven(folder, file, old):
+                log.info("%s: taken from an earlier download", file.path)
+                link_or_copy(old, path)
+                break
+            if file.remote.sha256 and old_part.is_file() and not part.is_file():
+                old_part.replace(part)  # what has come; the whole is checked at its end
+        file.remote.download(path)
+        return self._line(file, path, "whole", file.remote.sha256 or file_sha256(path))
+
+    def _proven(self, folder: Path, file: HubFile, old: Path) -> bool:
+        """Whether a file is the wanted one: by the Hub's hash, or where the Hub has none, by the
+        commit and the hash that its manifest gives.
+        """
+        if file.remote.sha256:
+            return file_sha256(old) == file.remote.sha256
+        line = self._earlier_line(folder, file, "whole")
+        return line is not None and file_sha256(old) == line["sha256"]
+
+    def _earlier_line(self, folder: Path, file: HubFile, taken: str) -> dict[str, Any] | None:
+        """Returns the line that an earlier manifest has for a file of this commit."""
+        path = folder / MANIFEST
+        if not path.is_file() or not (folder / FACTS).is_file():
+            return None
+        for text in path.read_text(encoding="utf-8").splitlines():
+            line: dict[str, Any] = json.loads(text)
+            found = (line.get("file"), line.get("repo_id"), line.get("revision"), line.get("taken"))
+            if found == (file.path, self.source.repo_id, file.commit, taken):
+                return line
+        return None
+
+    def _take_rows(self, file: HubFile, path: Path, rows: int) -> tuple[int, dict[str, Any]]:
+        """Writes the first rows of a file, and returns how many there are and its line."""
+        for folder in self.earlier:
+            line, old = self._earlier_line(folder, file, f"first {rows} rows"), folder / file.path
+            if (
+                line
+                and old.is_file()
+                and file_sha256(old) == line["sha256"]
+                and self._fits(folder, old)
+            ):
+                log.info("%s: taken from an earlier download", file.path)
+                link_or_copy(old, path)
+                return rows, line
+        count = write_first_rows(file.remote, path, self.columns, rows)
+        return count, self._line(file, path, f"first {count} rows", file_sha256(path))
+
+    def _fits(self, folder: Path, old: Path) -> bool:
+        """Whether a file of first rows has the columns, and the bytes that would be written now."""
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        with pyarrow.parquet.ParquetFile(old) as file:
+            names, writer = set(file.schema_arrow.names), file.metadata.created_by
+        if self.columns is None:
+            return bool(facts["content"] == "rows" and writer == WRITER)
+        return {column.partition(".")[0] for column in self.columns} == names and writer == WRITER
+
+
+def _each_once(groups: list[list[HubFile]]) -> list[list[HubFile]]:
+    """Leaves each file to the first pattern that matches it."""
+    first = {
+        file.path: number for number, group in reversed([*enumerate(groups)]) for file in group
+    }
+    return [
+        [file for file in group if first[file.path] == number]
+        for number, group in enumerate(groups)
+    ]
+
+
+def _is_whole(path: Path, file: HubFile) -> bool:
+    return path.is_file() and path.stat().st_size == file.remote.size
+
+
+def divide(total: int, there: list[int]) -> list[int]:
+    """Divides `total` in equal parts, none larger than what is `there`; what one leaves goes to the
+    others, and an odd one to the first.
+    """
+    parts = [0] * len(there)
+    left = min(total, sum(there))
+    while left:
+        open_ones = [number for number, most in enumerate(there) if parts[number] < most]
+        share = max(1, left // len(open_ones))
+        for number in open_ones:
+            more = min(share, there[number] - parts[number], left)
+            parts[number] += more
+            left -= more
+    return parts

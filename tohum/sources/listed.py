@@ -1,0 +1,108 @@
+"""Files of this machine that a source lists, each a document: known by hash before they are read,
+and checked against that hash when they are.
+"""
+
+import hashlib
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tohum.errors import UserError
+from tohum.files import fresh
+from tohum.formats.raw import RawFile, write_raw
+from tohum.sources.destination import Destination
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class ListedFile:
+    """A file on this machine, with the SHA-256 (hex) that its source gives for it and its size in
+    bytes.
+    """
+
+    location: Path
+    path: str
+    repo: str
+    source: str
+    license: str | None
+    sha256: str
+    size: int
+    remedy: str  # what to do when the hash differs
+
+
+def sample(files: list[ListedFile], max_bytes: int, left_out: Counter[str]) -> list[ListedFile]:
+    """Returns the files in the order of their paths, at most `max_bytes` of them in all.
+
+    Above the cap the files with the smallest hashes stay: a uniform sample that needs no seed and
+    stays nearly the same when the source grows.
+    """
+    kept: list[ListedFile] = []
+    total = 0
+    for file in sorted(files, key=lambda item: (item.sha256, item.repo, item.path)):
+        if total + file.size > max_bytes:
+            left_out["above max_bytes"] += 1
+            continue
+        total += file.size
+        kept.append(file)
+    return sorted(kept, key=lambda item: (item.repo, item.path))
+
+
+def verified(listed: ListedFile) -> tuple[RawFile, bytes]:
+    """Reads a listed.
+
+    Raises:
+        UserError: it cannot be read, or its bytes do not have the source's SHA-256.
+    """
+    try:
+        content = listed.location.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{listed.location} cannot be read ({error.strerror}). {listed.remedy}"
+        ) from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != listed.sha256:
+        raise UserError(
+            f"{listed.location} has the SHA-256 {found}, expected {listed.sha256}: the file "
+            f"was changed. {listed.remedy}"
+        )
+    file = RawFile(
+        path=listed.path,
+        id=hashlib.sha1(content).hexdigest(),
+        sha256=found,
+        bytes=len(content),
+        source=listed.source,
+        repo=listed.repo,
+        license=listed.license,
+    )
+    return file, content
+
+
+def write_listed(
+    kind: str,
+    files: list[ListedFile],
+    max_bytes: int,
+    left_out: Counter[str],
+    destination: Destination,
+) -> None:
+    """Reads and verifies the files, at most `max_bytes` of them, and writes them.
+
+    Args:
+        kind: of the source.
+        left_out: what the source has left out already, by reason; counted on.
+
+    Raises:
+        UserError: there is no file, or one is not what its source says.
+    """
+    chosen = sample(files, max_bytes, left_out)
+    counts = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
+    told = f"; left out: {counts}" if counts else ""
+    if not chosen:
+        raise UserError(
+            f"the source has no file to train on{told}. Check `{destination.section}` in "
+            "params.lock.yaml."
+        )
+    write_raw(fresh(destination.folder), kind, map(verified, chosen), left_out)
+    total = sum(file.size for file in chosen)
+    log.info("%d files, %.1f MB, each verified%s", len(chosen), total / 1e6, told)
