@@ -124,7 +124,11 @@ def test_what_is_not_clear_is_refused(tmp_path: Path, sheets: dict[str, Any], me
     [
         ("a.xlsx", b"PK\x03\x04junk", r"a\.xlsx is not a workbook that can be read"),
         ("a.xls", b"soru\tcevap\n", r"not a workbook by its content.*call text \.csv"),
-        ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "no workbook that can be read"),
+        (
+            "a.xls",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
+            "not a workbook that can be read",
+        ),
     ],
 )
 def test_what_is_no_workbook_says_what_to_do(

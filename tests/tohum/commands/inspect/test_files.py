@@ -234,7 +234,7 @@ def test_a_folder_of_files_that_are_alike_is_one_preset(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.xlsx", b"PK\x03\x04", "no workbook that can be read"),
+        ("a.xlsx", b"PK\x03\x04", "not a workbook that can be read"),
         ("a.jsonl", b"", "is empty"),
         ("a.parquet", b"nothing", "not a data file|not a parquet file"),
     ],
