@@ -131,7 +131,7 @@ def test_what_is_to_be_kept_is_found_again(project: Path) -> None:
 
 def leave(key: str, content: str) -> None:
     """Leaves unfinished work of a stage that inherits."""
-    with pytest.raises(RuntimeError), open_workdir("download", key, "earlier") as work:
+    with pytest.raises(RuntimeError), open_workdir("download", key, inherit="earlier") as work:
         (work / "half").write_text(content)
         raise RuntimeError
 
