@@ -19,7 +19,7 @@ from stages.jsonl.text import Undecodable, decode
 from tohum.errors import UserError
 from tohum.fields import Fields, Mapped, compile_fields
 from tohum.formats.outcomes import BROKEN, NO_TEXT, UNDECODABLE
-from tohum.formats.raw import RawFile, read_raw
+from tohum.formats.raw import RawFile, read_files, read_manifest
 from tohum.readers import Broken, Row, RowBlock, detect, read_blocks
 
 UNIT_BYTES = 8 << 20
@@ -50,14 +50,15 @@ class Unit(Protocol):
 
 @dataclass
 class FilesUnit:
-    """Raw files with their bytes; each is a document."""
+    """Files in the archives of data/raw; each is a document."""
 
-    files: list[tuple[RawFile, bytes]]
+    raw: Path
+    files: list[RawFile]
     source: str | None = None
 
     def candidates(self) -> Iterator[Candidate]:
         """Yields a text for each file."""
-        for file, content in self.files:
+        for file, content in read_files(self.raw, self.files):
             record: dict[str, Any] = {
                 "content": "",
                 "id": file.id,
@@ -128,16 +129,16 @@ class RowsUnit:
 
 def file_units(raw: Path, source: str | None) -> Iterator[FilesUnit]:
     """Yields the files of data/raw's archives, about UNIT_BYTES at a time."""
-    files: list[tuple[RawFile, bytes]] = []
+    files: list[RawFile] = []
     size = 0
-    for file, content in read_raw(raw):
-        files.append((file, content))
-        size += len(content)
+    for file in read_manifest(raw):
+        files.append(file)
+        size += file.bytes
         if size >= UNIT_BYTES:
-            yield FilesUnit(files, source)
+            yield FilesUnit(raw, files, source)
             files, size = [], 0
     if files:
-        yield FilesUnit(files, source)
+        yield FilesUnit(raw, files, source)
 
 
 def row_units(

@@ -17,7 +17,7 @@ import orjson
 from tohum.errors import UserError
 from tohum.fetch.journal import scan
 from tohum.fetch.row_rules import row_keys
-from tohum.formats.raw import BLOCK, FACTS, MANIFEST
+from tohum.formats.raw import FACTS, MANIFEST
 from tohum.repeats import KEY_BYTES, Buckets
 
 FETCHED_CONTENTS = ("software_heritage", "url")  # what a fetch brings, and rows don't hold
@@ -70,23 +70,18 @@ class Stored:
             return
         if json.loads(facts.read_text(encoding="utf-8"))["content"] not in FETCHED_CONTENTS:
             return
-        archive, number, offset, there = "", 0, 0, 0
+        archive, number, there = "", 0, 0
         with (raw / MANIFEST).open("rb") as lines:
             for line in lines:
                 if not line.endswith(b"\n"):
                     return  # cut off
                 file = orjson.loads(line)
                 if file["archive"] != archive:
-                    archive, offset, number = (
-                        file["archive"],
-                        0,
-                        self._number(raw / file["archive"]),
-                    )
-                    there = (raw / archive).stat().st_size if (raw / archive).is_file() else 0
-                offset += BLOCK
-                place = (number, offset, file["bytes"], bytes.fromhex(file["id"]))
-                offset += file["bytes"] + -file["bytes"] % BLOCK
-                if offset <= there:
+                    archive = file["archive"]
+                    path = raw / archive
+                    number, there = self._number(path), path.stat().st_size if path.is_file() else 0
+                place = (number, file["offset"], file["bytes"], bytes.fromhex(file["id"]))
+                if file["offset"] + file["bytes"] <= there:
                     yield bytes.fromhex(file["id"]), place
                     if file["url"]:
                         yield row_keys([file["url"]]), place

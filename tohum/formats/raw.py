@@ -34,6 +34,7 @@ ARCHIVE_BYTES = 512 << 20
 BUFFER_BYTES = 1 << 20
 BLOCK = tarfile.BLOCKSIZE
 NAME_BYTES = 100  # of a name that fits in the header
+DAMAGED = "The archive was damaged: run `dvc repro --force --single-item download`."
 MANIFEST, DROPPED, FACTS = "manifest.jsonl", "dropped.jsonl", "source.json"
 
 
@@ -43,7 +44,8 @@ class RawFile:
 
     `id` is the SHA-1 of its bytes, which is also its key in the archive of Software Heritage, or
     what its source calls a text whose original bytes it doesn't have. `encoding` is what the source
-    names, and `url` is where the file was fetched from, when that is all that named it.
+    names, and `url` is where the file was fetched from, when that is all that named it. Its bytes
+    begin at `offset` of its archive.
     """
 
     path: str
@@ -54,6 +56,7 @@ class RawFile:
     repo: str | None
     license: str | None
     archive: str = ""
+    offset: int = 0
     encoding: str | None = None
     language: str | None = None
     url: str | None = None
@@ -120,8 +123,8 @@ class RawWriter:
         self._archive.write(content)
         padding = -len(content) % BLOCK
         self._archive.write(bytes(padding))
+        file.archive, file.offset = self._name, self._size + len(header)
         self._size += len(header) + len(content) + padding
-        file.archive = self._name
         self._manifest.write(orjson.dumps(file, option=orjson.OPT_APPEND_NEWLINE))
         self.written.files += 1
         self.written.bytes += len(content)
@@ -216,34 +219,36 @@ def read_raw(folder: Path) -> Iterator[tuple[RawFile, bytes]]:
     Raises:
         UserError: an archive does not hold what the manifest says.
     """
-    name, tar = "", None
+    return read_files(folder, read_manifest(folder))
+
+
+def read_files(folder: Path, files: Iterable[RawFile]) -> Iterator[tuple[RawFile, bytes]]:
+    """Yields some of the manifest's files with their bytes, checked against it.
+
+    Raises:
+        UserError: an archive does not hold what the manifest says.
+    """
+    name, archive = "", None
     try:
-        for file in read_manifest(folder):
-            if file.archive != name:
-                if tar is not None:
-                    tar.close()
+        for file in files:
+            if archive is None or file.archive != name:
+                if archive is not None:
+                    archive.close()
                 name = file.archive
-                tar = tarfile.open(folder / name, "r:")
-            assert tar is not None
-            member = tar.next()
-            stream = tar.extractfile(member) if member is not None else None
-            content = stream.read() if stream is not None else b""
-            tar.members = []  # type: ignore[attr-defined]
+                archive = (folder / name).open("rb", buffering=0)
+            archive.seek(file.offset)
+            content = archive.read(file.bytes)
             if hashlib.sha256(content).hexdigest() != file.sha256:
                 raise UserError(
                     f"{folder / name}: {file.path} does not have the SHA-256 that manifest.jsonl "
-                    "gives it. The archive was damaged: run `dvc repro --force --single-item "
-                    "download`."
+                    f"gives it. {DAMAGED}"
                 )
             yield file, content
-    except (tarfile.TarError, FileNotFoundError) as error:
-        raise UserError(
-            f"{folder / name} cannot be read as an archive ({error}). It was damaged: run `dvc "
-            "repro --force --single-item download`."
-        ) from None
+    except FileNotFoundError:
+        raise UserError(f"{folder / name} is missing. {DAMAGED}") from None
     finally:
-        if tar is not None:
-            tar.close()
+        if archive is not None:
+            archive.close()
 
 
 @dataclass

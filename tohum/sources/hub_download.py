@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from huggingface_hub import HfApi
 
@@ -12,7 +13,6 @@ from tohum.fetch.stored import Stored
 from tohum.files import write_json
 from tohum.formats.raw import FACTS, MANIFEST, Written
 from tohum.sources.destination import Destination
-from tohum.sources.hub import HubSource
 from tohum.sources.hub_api import HubFile, matching, read_env_file, resolve
 from tohum.sources.hub_files import HubFiles
 from tohum.workdir import project_root
@@ -20,13 +20,16 @@ from tohum.workdir import project_root
 FILES_PER_SECOND = 1000  # of the estimate; benchmarks/fetch.py measures what is possible
 BYTES_PER_ROW = 312  # of ids and what goes with them, in shards of The Stack v2
 
+if TYPE_CHECKING:
+    from tohum.sources.hub import HubSource  # which imports this module when it downloads
+
 log = logging.getLogger(__name__)
 
 
 class HubDownload:
     """A dataset on its way to its folder in data/raw."""
 
-    def __init__(self, source: HubSource, destination: Destination) -> None:
+    def __init__(self, source: "HubSource", destination: Destination) -> None:
         self.source = source
         self.destination = destination
 

@@ -9,7 +9,7 @@ there.
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow
 import pyarrow.parquet
@@ -19,10 +19,12 @@ from tohum.files import atomic_write, file_sha256, write_json
 from tohum.formats.raw import FACTS, MANIFEST
 from tohum.sources.destination import link_or_copy
 from tohum.sources.first_rows import count_rows, write_first_rows
-from tohum.sources.hub import HubSource
 from tohum.sources.hub_api import HubFile
 
 WRITER = f"parquet-cpp-arrow version {pyarrow.cpp_version}"  # as it signs what it writes
+
+if TYPE_CHECKING:
+    from tohum.sources.hub import HubSource  # which imports this module when it downloads
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ log = logging.getLogger(__name__)
 class HubFiles:
     """The files of a source at a commit. `earlier` are folders that may have some of them."""
 
-    def __init__(self, source: HubSource, commit: str, earlier: list[Path]) -> None:
+    def __init__(self, source: "HubSource", commit: str, earlier: list[Path]) -> None:
         self.source = source
         self.commit = commit
         self.earlier = [

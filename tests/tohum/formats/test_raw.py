@@ -16,6 +16,7 @@ from tohum.formats.raw import (
     RawFile,
     RawWriter,
     Written,
+    read_files,
     read_manifest,
     read_raw,
     tar_header,
@@ -125,10 +126,16 @@ def test_a_truncated_archive_is_refused(folder: Path, size: int) -> None:
         read_back(folder)
 
 
-def test_a_damaged_header_is_refused(folder: Path) -> None:
+def test_a_damaged_header_changes_nothing_that_is_read(folder: Path) -> None:
+    """Where a file begins is in the manifest; only `tar` needs the header."""
     damage(folder / "part-00000.tar", b"repo/a.py", b"repo/c.py")
-    with pytest.raises(UserError, match=r"part-00000\.tar.* damaged"):
-        read_back(folder)
+    assert read_back(folder) == [("a.py", b"first"), ("b.py", b"second")]
+
+
+def test_some_files_are_read_without_the_others(folder: Path) -> None:
+    damage(folder / "part-00000.tar", b"first", b"forst")
+    last = list(read_manifest(folder))[1:]
+    assert [content for _, content in read_files(folder, last)] == [b"second"]
 
 
 def test_a_missing_archive_is_refused(folder: Path) -> None:
