@@ -116,7 +116,7 @@ def test_two_downloads_of_other_values_at_once_do_not_disturb_each_other(
         project.prepare_stage(OPEN, connections=2)
         stage = project.start_stage()
         while not store.fetches:
-            assert stage.poll() is None
+            assert stage.poll() is None, stage.communicate()[1]
         download(replace(OPEN, min_file_bytes=200), tmp_path / "other", project.runtime())
         _, errors = stage.communicate(timeout=60)
         assert stage.returncode == 0, errors

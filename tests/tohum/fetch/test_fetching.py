@@ -125,7 +125,7 @@ class Project:
             runtime(),
             content_url=self.store.content_url,
             connections=connections,
-            timeout_seconds=0.5,
+            timeout_seconds=1,
             **values,
         )
 
