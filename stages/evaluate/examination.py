@@ -7,6 +7,7 @@ from typing import Any
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
+from stages.evaluate.baselines import baselines
 from stages.evaluate.breakdown import by_name, document_bits, document_bytes, read_documents
 from stages.evaluate.config import Evaluate
 from stages.evaluate.parsing import parse_share
@@ -26,7 +27,8 @@ def examine(
 ) -> dict[str, Any]:
     """Returns the figures of the validation documents.
 
-    bits_per_byte is over all of them, every byte once, in float32. by_source, by_language and
+    bits_per_byte is over all of them, every byte once, in float32; baselines has that of
+    compressors. by_source, by_language and
     parse_share are there when the encode stage said what the documents are.
 
     Args:
@@ -44,6 +46,7 @@ def examine(
     size = document_bytes(split, token_sizes(tokenizer))
     figures: dict[str, Any] = {"bits_per_byte": round(float(bits.sum() / size.sum()), 6)}
     log.info("%.4f bits per byte", figures["bits_per_byte"])
+    figures["baselines"] = baselines(split, tokenizer)
     if documents:
         for kind in ("source", "language"):
             names = (document.get(kind) for document in documents)

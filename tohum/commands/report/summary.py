@@ -4,10 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tohum.commands.report.baselines import gzip_bits_per_byte, xz_bits_per_byte
 from tohum.errors import UserError
-from tohum.formats.tokenizer import load_tokenizer
-from tohum.formats.tokens import read_split
 
 
 def summary(root: Path) -> str:
@@ -19,7 +16,6 @@ def summary(root: Path) -> str:
     jsonl, tokenizer, encode, model = (
         read_metrics(root, name) for name in ("jsonl", "tokenizer", "encode", "evaluate")
     )
-    documents = validation_documents(root)
     corpus = f"{jsonl['documents']:,} documents, {jsonl['bytes'] / 1e6:.1f} MB"
     held_out = f"{model['val_documents']:,} held-out documents ({model['val_bytes'] / 1e6:.2f} MB)"
     lines = (
@@ -33,8 +29,10 @@ def summary(root: Path) -> str:
         "",
         f"Bits per byte on {held_out}; less is better",
         f"  this model   {model['bits_per_byte']:.3f}",
-        f"  gzip -9      {gzip_bits_per_byte(documents):.3f}   each document compressed alone",
-        f"  xz -9e       {xz_bits_per_byte(documents):.3f}   each document compressed alone",
+        *(
+            f"  {name:<12} {value:.3f}   each document compressed alone"
+            for name, value in model["baselines"].items()
+        ),
     )
     return "\n".join(lines)
 
@@ -51,17 +49,3 @@ def read_metrics(root: Path, stage: str) -> dict[str, Any]:
     metrics = json.loads(path.read_text(encoding="utf-8"))
     assert isinstance(metrics, dict)
     return metrics
-
-
-def validation_documents(root: Path) -> list[bytes]:
-    """Returns the text of the validation documents, of a conversation that of its messages, one
-    after another: the bytes by which the model's bits are divided. The encode stage has proved that
-    the tokens give it back.
-
-    Raises:
-        UserError: there are no token files.
-    """
-    split = read_split(root / "data" / "tokens", "val")
-    tokenizer = load_tokenizer(root / "models" / "tokenizer")
-    ids = [split.document(number).tolist() for number in range(len(split.offsets) - 1)]
-    return [text.encode() for text in tokenizer.decode_batch(ids, skip_special_tokens=True)]

@@ -2,11 +2,32 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.tiny import MODULES, documents, module_sources
-from tohum.commands.report.baselines import gzip_bits_per_byte, gzip_size, xz_bits_per_byte, xz_size
+from stages.encode.config import Encode
+from stages.encode.encoding import encode_corpus
+from stages.evaluate.baselines import (
+    gzip_bits_per_byte,
+    gzip_size,
+    texts,
+    xz_bits_per_byte,
+    xz_size,
+)
+from stages.evaluate.breakdown import document_bytes
+from tests.tiny import (
+    MODULES,
+    conversation,
+    documents,
+    module_sources,
+    runtime,
+    write_corpus,
+    write_tiny_tokenizer,
+)
+from tohum.formats.tokenizer import load_tokenizer
+from tohum.formats.tokens import read_meta, read_split
+from tohum.model.scoring import token_sizes
 
 TEXTS = module_sources([*MODULES, "argparse", "ast", "enum", "inspect", "tokenize", "typing"])
 DOCUMENTS = [text.encode() for text in [*TEXTS, *documents(20), "", "a", "a" * 100_000]]
@@ -55,3 +76,31 @@ def test_each_document_is_compressed_alone(
 def test_noise_takes_eight_bits_per_byte() -> None:
     assert 8 < gzip_bits_per_byte([NOISE]) < 8.1
     assert 8 < xz_bits_per_byte([NOISE]) < 8.1
+
+
+MESSAGES = ["What is <|end|>?", "An <|endoftext|>\n", "é", "Ağaç"]
+TALKS = [conversation(*MESSAGES[: number % 4 + 1], str(number)) for number in range(40)]
+
+
+def test_gzip_and_xz_get_the_bytes_by_which_the_bits_of_the_model_are_divided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    tokens, tokenizer = tmp_path / "data/tokens", tmp_path / "models/tokenizer"
+    write_tiny_tokenizer(tokenizer)
+    encode_corpus(
+        Encode(validation_share=0.5),
+        runtime(),
+        jsonl=write_corpus(tmp_path / "data/jsonl", [*documents(20), *TALKS]),
+        tokenizer_folder=tokenizer,
+        out=tokens,
+        metrics=tmp_path / "encode.json",
+    )
+    split = read_split(tokens, "val")
+    documents_of_split = texts(split, load_tokenizer(tokenizer))
+    given = [len(document) for document in documents_of_split]
+    assert given == document_bytes(split, token_sizes(load_tokenizer(tokenizer))).tolist()
+    assert sum(given) == read_meta(tokens)["val"]["bytes"]
+    talked = {"".join(message["content"] for message in talk["messages"]) for talk in TALKS}
+    assert talked & {document.decode() for document in documents_of_split}
