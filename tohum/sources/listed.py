@@ -97,12 +97,12 @@ def write_listed(
     """
     chosen = sample(files, max_bytes, left_out)
     counts = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
-    told = f"; left out: {counts}" if counts else ""
+    summary = f"; left out: {counts}" if counts else ""
     if not chosen:
         raise UserError(
-            f"the source has no file to train on{told}. Check `{destination.section}` in "
+            f"the source has no file to train on{summary}. Check `{destination.section}` in "
             "params.lock.yaml."
         )
     write_raw(fresh(destination.folder), kind, map(verified, chosen), left_out)
     total = sum(file.size for file in chosen)
-    log.info("%d files, %.1f MB, each verified%s", len(chosen), total / 1e6, told)
+    log.info("%d files, %.1f MB, each verified%s", len(chosen), total / 1e6, summary)
