@@ -113,7 +113,7 @@ def test_another_key_has_another_directory(project: Path) -> None:
 
 def leave(key: str, content: str) -> None:
     """Leaves unfinished work of a stage that inherits."""
-    with pytest.raises(RuntimeError), open_workdir("download", key, "earlier") as work:
+    with pytest.raises(RuntimeError), open_workdir("download", key, inherit="earlier") as work:
         (work / "half").write_text(content)
         raise RuntimeError
 
@@ -121,7 +121,7 @@ def leave(key: str, content: str) -> None:
 def test_work_of_other_keys_is_inherited_and_deleted_with_the_heir(project: Path) -> None:
     for key in ("one", "two", "one", "three"):
         leave(key, f"of {key}")
-    with open_workdir("download", "four", "earlier") as work:
+    with open_workdir("download", "four", inherit="earlier") as work:
         found = {path.parent.name: path.read_text() for path in work.glob("earlier/*/half")}
         assert found == {key: f"of {key}" for key in ("one", "two", "three")}
         assert [path.name for path in work.parent.iterdir() if path.is_dir()] == ["four"]
