@@ -67,10 +67,10 @@ class Assembler:
         """Writes all rows of the next segment."""
         rows: SegmentRows = segment.rest
         first = self.state.place if segment.number == self.state.segment else 0
-        for place in range(first, len(rows.verdict)):
+        for place, verdict in enumerate(rows.verdict[first:].tolist(), first):
             self._here = (segment.number, place)
-            if rows.verdict[place] != WANTED:
-                self.writer.drop(rows.names[place], REASONS[rows.verdict[place]])
+            if verdict != WANTED:
+                self.writer.drop(rows.names[place], REASONS[verdict])
             else:
                 self._take(segment, rows, place)
         self._here = (segment.number + 1, 0)

@@ -192,8 +192,3 @@ def segments(record: dict[str, Any]) -> list[Segment]:
         )
         for number, message in enumerate(record["messages"])
     ]
-
-
-def text_bytes(record: dict[str, Any]) -> int:
-    """Returns the bytes of a record's texts in UTF-8."""
-    return sum(len(segment.text.encode()) for segment in segments(record))

@@ -60,16 +60,23 @@ class Destination:
         """Returns the journals of unfinished downloads."""
         return sorted((self.work / "earlier").rglob("*.journal"))
 
-    def set_aside(self) -> None:
-        """Makes what there is of this source one of the earlier downloads, and starts anew."""
+    def set_aside(self, complete: bool) -> None:
+        """Makes what there is of this source one of the earlier downloads, and starts anew.
+
+        Args:
+            complete: whether it has all that could be had, so that those set aside before may go.
+        """
         earlier = self.work / "earlier"
         earlier.mkdir(exist_ok=True)
-        aside = earlier / f"aside-{len(list(earlier.iterdir()))}"
-        for place in (self.folder, self.notes):
-            if place.is_dir():
-                target = aside / place.relative_to(self.work)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                place.replace(target)
+        places = [place.relative_to(self.work) for place in (self.folder, self.notes)]
+        before = sorted(earlier.glob("aside-*"))
+        aside = earlier / f"aside-{len(before)}"
+        for place in places:
+            for old in before if complete else []:
+                shutil.rmtree(old / place, ignore_errors=True)
+            if (self.work / place).is_dir():
+                (aside / place).parent.mkdir(parents=True, exist_ok=True)
+                (self.work / place).replace(aside / place)
 
 
 def link_or_copy(path: Path, target: Path) -> None:

@@ -56,9 +56,9 @@ class HubDownload:
         """Starts anew where there is an earlier try at another commit, or one that fell short."""
         destination = self.destination
         noted = destination.notes / "commit"
-        moved = noted.is_file() and noted.read_text(encoding="utf-8") != commit
-        if moved or fell_short(destination.notes, self.source.max_lost_share):
-            destination.set_aside()
+        short = fell_short(destination.notes, self.source.max_lost_share)
+        if short or (noted.is_file() and noted.read_text(encoding="utf-8") != commit):
+            destination.set_aside(complete=short)
         noted.parent.mkdir(parents=True, exist_ok=True)
         noted.write_text(commit, encoding="utf-8")
 

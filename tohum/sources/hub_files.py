@@ -38,6 +38,9 @@ class HubFiles:
         self.earlier = [
             place for folder in earlier for place in (folder, folder / "rows") if place.is_dir()
         ]
+        self.listed = {
+            _identity(line): (folder, line) for folder in self.earlier for line in _lines(folder)
+        }
         wanted = set(source.columns.values())
         self.columns = None if source.content == "rows" else sorted(wanted)
 
@@ -123,75 +126,90 @@ class HubFiles:
             lines.append(line)
         return lines
 
-    def _line(self, file: HubFile, path: Path, taken: str, sha256: str) -> dict[str, Any]:
+    def _facts(self, file: HubFile, taken: str) -> dict[str, Any]:
         return {
             "file": file.path,
             "repo_id": self.source.repo_id,
             "revision": file.commit,
             "taken": taken,
+            "columns": None if taken == "whole" else self.columns,
+        }
+
+    def _line(self, file: HubFile, path: Path, taken: str, sha256: str) -> dict[str, Any]:
+        return {
+            **self._facts(file, taken),
             "bytes": path.stat().st_size,
             "sha256": sha256,
             "hub_sha256": file.remote.sha256,
         }
 
     def _take_whole(self, file: HubFile, path: Path) -> dict[str, Any]:
+        if not path.is_file() and (old := self._find_whole(file)):
+            log.info("%s: taken from an earlier download", file.path)
+            link_or_copy(old, path)
         part = path.with_name(path.name + ".part")
-        for folder in self.earlier if not path.is_file() else []:
-            old, old_part = folder / file.path, folder / f"{file.path}.part"
-            if _is_whole(old, file) and self._proven(folder, file, old):
-                log.info("%s: taken from an earlier download", file.path)
-                link_or_copy(old, path)
+        for folder in self.earlier if not path.is_file() and not part.is_file() else []:
+            begun = folder / f"{file.path}.part"
+            if file.remote.sha256 and begun.is_file():
+                begun.replace(part)  # what has come; the whole is checked at its end
                 break
-            if file.remote.sha256 and old_part.is_file() and not part.is_file():
-                old_part.replace(part)  # what has come; the whole is checked at its end
         file.remote.download(path)
         return self._line(file, path, "whole", file.remote.sha256 or file_sha256(path))
 
-    def _proven(self, folder: Path, file: HubFile, old: Path) -> bool:
-        """Whether a file is the wanted one: by the Hub's hash, or where the Hub has none, by the
-        commit and the hash that its manifest gives.
+    def _find_whole(self, file: HubFile) -> Path | None:
+        """Returns an earlier download of the file: by the Hub's hash, or where the Hub has none, by
+        the commit and the hash in a manifest.
         """
-        if file.remote.sha256:
-            return file_sha256(old) == file.remote.sha256
-        line = self._earlier_line(folder, file, "whole")
-        return line is not None and file_sha256(old) == line["sha256"]
-
-    def _earlier_line(self, folder: Path, file: HubFile, taken: str) -> dict[str, Any] | None:
-        """Returns the line that an earlier manifest has for a file of this commit."""
-        path = folder / MANIFEST
-        if not path.is_file() or not (folder / FACTS).is_file():
-            return None
-        for text in path.read_text(encoding="utf-8").splitlines():
-            line: dict[str, Any] = json.loads(text)
-            found = (line.get("file"), line.get("repo_id"), line.get("revision"), line.get("taken"))
-            if found == (file.path, self.source.repo_id, file.commit, taken):
-                return line
+        if not file.remote.sha256:
+            listed = self._listed(file, "whole")
+            return listed[0] if listed else None
+        for old in (folder / file.path for folder in self.earlier):
+            whole = old.is_file() and old.stat().st_size == file.remote.size
+            if whole and file_sha256(old) == file.remote.sha256:
+                return old
         return None
+
+    def _listed(self, file: HubFile, taken: str) -> tuple[Path, dict[str, Any]] | None:
+        """Returns where a file of this commit is, with its line of the manifest, if it is whole."""
+        there = self.listed.get(_identity(self._facts(file, taken)))
+        if there is None:
+            return None
+        old, line = there[0] / file.path, there[1]
+        return (old, line) if old.is_file() and file_sha256(old) == line["sha256"] else None
 
     def _take_rows(self, file: HubFile, path: Path, rows: int) -> tuple[int, dict[str, Any]]:
         """Writes the first rows of a file, and returns how many there are and its line."""
-        for folder in self.earlier:
-            line, old = self._earlier_line(folder, file, f"first {rows} rows"), folder / file.path
-            if (
-                line
-                and old.is_file()
-                and file_sha256(old) == line["sha256"]
-                and self._fits(folder, old)
-            ):
-                log.info("%s: taken from an earlier download", file.path)
-                link_or_copy(old, path)
-                return rows, line
+        listed = self._listed(file, f"first {rows} rows")
+        if listed and _is_current(listed[0]):
+            log.info("%s: taken from an earlier download", file.path)
+            link_or_copy(listed[0], path)
+            return rows, listed[1]
         count = write_first_rows(file.remote, path, self.columns, rows)
         return count, self._line(file, path, f"first {count} rows", file_sha256(path))
 
-    def _fits(self, folder: Path, old: Path) -> bool:
-        """Whether a file of first rows has the columns, and the bytes that would be written now."""
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        with pyarrow.parquet.ParquetFile(old) as file:
-            names, writer = set(file.schema_arrow.names), file.metadata.created_by
-        if self.columns is None:
-            return bool(facts["content"] == "rows" and writer == WRITER)
-        return {column.partition(".")[0] for column in self.columns} == names and writer == WRITER
+
+def _is_current(path: Path) -> bool:
+    """Whether a file of first rows has the bytes that would be written now."""
+    with pyarrow.parquet.ParquetFile(path) as file:
+        return bool(file.metadata.created_by == WRITER)
+
+
+def _lines(folder: Path) -> list[dict[str, Any]]:
+    """Returns the manifest of a folder, where it is one of files of the Hub."""
+    facts = folder / FACTS
+    if not facts.is_file() or json.loads(facts.read_text(encoding="utf-8"))["kind"] != "hub":
+        return []
+    with (folder / MANIFEST).open(encoding="utf-8") as file:
+        first = file.readline()
+        if not first or "taken" not in json.loads(first):
+            return []  # of archives, with a line for each of millions of files
+        return [json.loads(line) for line in (first, *file)]
+
+
+def _identity(line: dict[str, Any]) -> tuple[Any, ...]:
+    """What two downloads of the same bytes have in common."""
+    columns = line.get("columns", "of an older form")
+    return line["file"], line["repo_id"], line["revision"], line["taken"], str(columns)
 
 
 def _each_once(groups: list[list[HubFile]]) -> list[list[HubFile]]:
@@ -203,10 +221,6 @@ def _each_once(groups: list[list[HubFile]]) -> list[list[HubFile]]:
         [file for file in group if first[file.path] == number]
         for number, group in enumerate(groups)
     ]
-
-
-def _is_whole(path: Path, file: HubFile) -> bool:
-    return path.is_file() and path.stat().st_size == file.remote.size
 
 
 def divide(total: int, there: list[int]) -> list[int]:

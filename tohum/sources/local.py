@@ -15,7 +15,7 @@ from tohum.config.sections import limits
 from tohum.errors import UserError
 from tohum.gitignore import Pattern, parse, verdict
 from tohum.sources.destination import Destination
-from tohum.sources.listed import ListedFile, write_listed
+from tohum.sources.offered_files import OfferedFile, write_offered
 from tohum.workdir import project_root
 
 BINARY_SNIFF_BYTES = 8192  # git looks for a NUL in as many
@@ -42,11 +42,11 @@ class LocalSource:
             UserError: there is no such folder, or no file in it.
         """
         left_out: Counter[str] = Counter()
-        files = list_files(self, left_out)
-        write_listed(self.kind, files, self.max_bytes, left_out, destination)
+        offered = local_files(self, left_out)
+        write_offered(self.kind, offered, self.max_bytes, left_out, destination)
 
 
-def list_files(source: LocalSource, left_out: Counter[str]) -> list[ListedFile]:
+def local_files(source: LocalSource, left_out: Counter[str]) -> list[OfferedFile]:
     """Lists the text files of the folder and counts the others by reason.
 
     Raises:
@@ -58,15 +58,15 @@ def list_files(source: LocalSource, left_out: Counter[str]) -> list[ListedFile]:
             f"source.path is {source.path!r}, and there is no folder {root}. Give the folder of "
             "your files."
         )
-    found = []
+    offered = []
     excluded = (("", parse([".git/", *source.exclude])),)
     for path in _walk(root, "", excluded, left_out):
         reason, content = _inspect(root / path, source)
         if reason:
             left_out[reason] += 1
             continue
-        found.append(
-            ListedFile(
+        offered.append(
+            OfferedFile(
                 location=root / path,
                 path=path,
                 repo=root.name,
@@ -77,7 +77,7 @@ def list_files(source: LocalSource, left_out: Counter[str]) -> list[ListedFile]:
                 remedy="It changed while it was being read: run `dvc repro` again.",
             )
         )
-    return found
+    return offered
 
 
 def _walk(root: Path, folder: str, ignores: Ignores, left_out: Counter[str]) -> Iterator[str]:

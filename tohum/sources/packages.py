@@ -19,7 +19,7 @@ from tohum.errors import UserError
 from tohum.gitignore import Patterns
 from tohum.licenses import expression
 from tohum.sources.destination import Destination
-from tohum.sources.listed import ListedFile, write_listed
+from tohum.sources.offered_files import OfferedFile, write_offered
 
 INSTALL = "python -m pip install -c constraints.txt -e ."
 
@@ -41,11 +41,11 @@ class PackagesSource:
             UserError: a package is not the pinned one, or a file not the one of its wheel.
         """
         left_out: Counter[str] = Counter()
-        files = list_files(self, left_out)
-        write_listed(self.kind, files, self.max_bytes, left_out, destination)
+        offered = package_files(self, left_out)
+        write_offered(self.kind, offered, self.max_bytes, left_out, destination)
 
 
-def list_files(source: PackagesSource, left_out: Counter[str]) -> list[ListedFile]:
+def package_files(source: PackagesSource, left_out: Counter[str]) -> list[OfferedFile]:
     """Lists the files of the pinned packages, in no particular order.
 
     Raises:
@@ -53,15 +53,15 @@ def list_files(source: PackagesSource, left_out: Counter[str]) -> list[ListedFil
             no RECORD.
     """
     excluded = Patterns(source.exclude)
-    found = []
+    offered = []
     for pin in source.packages:
         distribution = _installed(pin)
         for file in _recorded_files(distribution, pin, tuple(source.suffixes)):
             if excluded.cover(file.path):
                 left_out["excluded by pattern"] += 1
             else:
-                found.append(file)
-    return found
+                offered.append(file)
+    return offered
 
 
 def _installed(pin: str) -> Distribution:
@@ -95,7 +95,7 @@ def _installed(pin: str) -> Distribution:
 
 def _recorded_files(
     distribution: Distribution, pin: str, suffixes: tuple[str, ...]
-) -> list[ListedFile]:
+) -> list[OfferedFile]:
     # Not Distribution.files: from Python 3.12 on it leaves out a file that is missing.
     record = distribution.read_text("RECORD")
     if record is None:
@@ -105,7 +105,7 @@ def _recorded_files(
         )
     license_name = _license(distribution)
     remedy = f"Reinstall it: python -m pip install --force-reinstall --no-deps {pin}"
-    found = []
+    offered = []
     for path, digest, size in csv.reader(record.splitlines()):
         file = PurePosixPath(path)
         if file.suffix not in suffixes or not digest or ".." in file.parts:
@@ -113,8 +113,8 @@ def _recorded_files(
         mode, _, value = digest.partition("=")
         if mode != "sha256":
             raise UserError(f"{pin}: RECORD gives {file} a {mode} hash, expected sha256. {remedy}")
-        found.append(
-            ListedFile(
+        offered.append(
+            OfferedFile(
                 location=Path(str(distribution.locate_file(path))),
                 path=path,
                 repo=pin,
@@ -125,7 +125,7 @@ def _recorded_files(
                 remedy=remedy,
             )
         )
-    return found
+    return offered
 
 
 def _license(distribution: Distribution) -> str | None:

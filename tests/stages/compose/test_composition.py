@@ -1,5 +1,7 @@
 import dataclasses
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,14 @@ def conf(tmp_path: Path) -> Path:
 
 def test_every_group_has_a_preset_on_disk() -> None:
     assert {preset.parent.name for preset in PRESETS} == {"source", *SECTIONS}
+
+
+def test_composing_needs_no_client_of_a_source() -> None:
+    """They take seconds to import; a wrong value is to be reported at once."""
+    heavy = ("huggingface_hub", "pyarrow", "pycurl", "requests", "torch", "numba")
+    code = f"import stages.compose.__main__, sys; print([x for x in {heavy} if x in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=str)

@@ -13,8 +13,8 @@ from stages.download.fetching import download
 from tests.tiny import runtime
 from tohum.errors import UserError
 from tohum.formats.raw import read_raw
-from tohum.sources.listed import sample
-from tohum.sources.local import LocalSource, list_files
+from tohum.sources.local import LocalSource, local_files
+from tohum.sources.offered_files import sample
 
 EVERYTHING = LocalSource(
     kind="local",
@@ -36,8 +36,8 @@ def write(root: Path, files: dict[str, str | bytes]) -> None:
 
 def listed(source: LocalSource, root: Path) -> tuple[list[str], Counter[str]]:
     left_out: Counter[str] = Counter()
-    candidates = list_files(replace(source, path=str(root)), left_out)
-    return [candidate.path for candidate in candidates], left_out
+    offered = local_files(replace(source, path=str(root)), left_out)
+    return [file.path for file in offered], left_out
 
 
 def git_lists(root: Path) -> set[str]:
@@ -187,7 +187,7 @@ def test_a_name_that_is_not_unicode_is_counted(tmp_path: Path) -> None:
 def test_a_file_comes_with_its_provenance(tmp_path: Path) -> None:
     write(tmp_path, {"project/src/a.py": "1\n"})
     source = replace(EVERYTHING, path=str(tmp_path / "project"), license="MIT")
-    (found,) = list_files(source, Counter())
+    (found,) = local_files(source, Counter())
     assert (found.repo, found.path, found.source) == ("project", "src/a.py", "local")
     assert (found.license, found.size) == ("MIT", 2)
 
@@ -198,14 +198,14 @@ def test_the_folder_is_relative_to_the_projects_root(
     write(tmp_path, {"code/a.py": "1\n", "elsewhere/b.py": "1\n"})
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.chdir(tmp_path / "elsewhere")
-    candidates = list_files(replace(EVERYTHING, path="code"), Counter())
-    assert [candidate.path for candidate in candidates] == ["a.py"]
+    offered = local_files(replace(EVERYTHING, path="code"), Counter())
+    assert [file.path for file in offered] == ["a.py"]
 
 
 def test_a_missing_folder_is_refused_by_name(tmp_path: Path) -> None:
     path = str(tmp_path / "none")
     with pytest.raises(UserError) as caught:
-        list_files(replace(EVERYTHING, path=path), Counter())
+        local_files(replace(EVERYTHING, path=path), Counter())
     assert str(caught.value) == (
         f"source.path is {path!r}, and there is no folder {path}. Give the folder of your files."
     )
@@ -219,8 +219,8 @@ def test_the_sample_is_the_same_whatever_the_order_on_disk(tmp_path: Path) -> No
     chosen = []
     for root in ("one", "two"):
         left_out: Counter[str] = Counter()
-        candidates = list_files(replace(EVERYTHING, path=str(tmp_path / root)), left_out)
-        chosen.append([item.path for item in sample(candidates, 600, left_out)])
+        offered = local_files(replace(EVERYTHING, path=str(tmp_path / root)), left_out)
+        chosen.append([item.path for item in sample(offered, 600, left_out)])
         assert len(chosen[-1]) + left_out["above max_bytes"] == 40
     assert chosen[0] == chosen[1]
     assert 5 < len(chosen[0]) < 40

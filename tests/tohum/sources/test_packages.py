@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tohum.errors import UserError
-from tohum.sources.listed import ListedFile, verified
-from tohum.sources.packages import PackagesSource, list_files
+from tohum.sources.offered_files import OfferedFile, verified
+from tohum.sources.packages import PackagesSource, package_files
 
 NAME, VERSION = "tiny-sample", "1.2"
 PIN = f"{NAME}=={VERSION}"
@@ -64,10 +64,10 @@ def listed(
     pin: str = PIN,
     suffixes: tuple[str, ...] = (".py",),
     exclude: tuple[str, ...] = (),
-) -> dict[str, ListedFile]:
+) -> dict[str, OfferedFile]:
     source = PackagesSource("packages", [pin], list(suffixes), list(exclude), 10**9)
-    found = list_files(source, Counter() if left_out is None else left_out)
-    return {candidate.path: candidate for candidate in found}
+    found = package_files(source, Counter() if left_out is None else left_out)
+    return {file.path: file for file in found}
 
 
 def refusal(pin: str = PIN) -> str:

@@ -9,7 +9,7 @@ from tohum.commands.inspect.languages import language_shares
 from tohum.commands.printing import aligned, size_of, titled
 from tohum.config.sections import read_section
 from tohum.errors import UserError
-from tohum.sources.local import LocalSource, list_files
+from tohum.sources.local import LocalSource, local_files
 from tohum.workdir import project_root
 
 PRESET = Path("conf/source/local.yaml")
@@ -28,7 +28,7 @@ def inspect_code(folder: Path, width: int) -> list[str]:
         raise UserError(f"there is no {preset}: run this in the root of the project.")
     values = {**yaml.safe_load(preset.read_text("utf-8")), "path": str(folder.resolve())}
     left_out: Counter[str] = Counter()
-    found = list_files(read_section("source", LocalSource, values), left_out)
+    found = local_files(read_section("source", LocalSource, values), left_out)
     if not found:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common())
         raise UserError(

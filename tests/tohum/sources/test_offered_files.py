@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tohum.errors import UserError
-from tohum.sources.listed import ListedFile, sample, verified
+from tohum.sources.offered_files import OfferedFile, sample, verified
 
 
-def listed(path: str, content: bytes, location: Path = Path("unused")) -> ListedFile:
-    return ListedFile(
+def offer(path: str, content: bytes, location: Path = Path("unused")) -> OfferedFile:
+    return OfferedFile(
         location=location,
         path=path,
         repo="repo",
@@ -25,50 +25,50 @@ def listed(path: str, content: bytes, location: Path = Path("unused")) -> Listed
     )
 
 
-FILES = st.dictionaries(st.text(max_size=5), st.binary(max_size=30), max_size=20).map(
-    lambda files: [listed(path, content) for path, content in files.items()]
+CANDIDATES = st.dictionaries(st.text(max_size=5), st.binary(max_size=30), max_size=20).map(
+    lambda files: [offer(path, content) for path, content in files.items()]
 )
 
 
-@given(FILES, st.integers(1, 300), st.randoms(use_true_random=False))
+@given(CANDIDATES, st.integers(1, 300), st.randoms(use_true_random=False))
 def test_the_sample_does_not_depend_on_the_order(
-    files: list[ListedFile], max_bytes: int, random: Random
+    offered: list[OfferedFile], max_bytes: int, random: Random
 ) -> None:
-    shuffled = random.sample(files, len(files))
-    assert sample(files, max_bytes, Counter()) == sample(shuffled, max_bytes, Counter())
+    shuffled = random.sample(offered, len(offered))
+    assert sample(offered, max_bytes, Counter()) == sample(shuffled, max_bytes, Counter())
 
 
-@given(FILES, st.integers(1, 300))
+@given(CANDIDATES, st.integers(1, 300))
 def test_the_sample_keeps_to_the_cap_and_counts_the_rest(
-    files: list[ListedFile], max_bytes: int
+    offered: list[OfferedFile], max_bytes: int
 ) -> None:
     left_out: Counter[str] = Counter()
-    kept = sample(files, max_bytes, left_out)
+    kept = sample(offered, max_bytes, left_out)
     assert sum(item.size for item in kept) <= max_bytes
-    assert len(kept) + left_out["above max_bytes"] == len(files)
+    assert len(kept) + left_out["above max_bytes"] == len(offered)
     assert set(left_out) <= {"above max_bytes"}
     room = max_bytes - sum(item.size for item in kept)
     paths = {item.path for item in kept}
-    assert all(item.size > room for item in files if item.path not in paths)
+    assert all(item.size > room for item in offered if item.path not in paths)
 
 
-@given(FILES)
-def test_below_the_cap_all_stay_in_the_order_of_their_paths(files: list[ListedFile]) -> None:
-    kept = sample(files, 600, Counter())
-    assert kept == sorted(files, key=lambda item: item.path)
+@given(CANDIDATES)
+def test_below_the_cap_all_stay_in_the_order_of_their_paths(offered: list[OfferedFile]) -> None:
+    kept = sample(offered, 600, Counter())
+    assert kept == sorted(offered, key=lambda item: item.path)
 
 
 def test_above_the_cap_the_smallest_hashes_stay() -> None:
-    files = [listed(f"{number}.py", b"%04d" % number) for number in range(50)]
-    kept = sample(files, 40, Counter())
-    smallest = sorted(files, key=lambda item: item.sha256)[:10]
+    offered = [offer(f"{number}.py", b"%04d" % number) for number in range(50)]
+    kept = sample(offered, 40, Counter())
+    smallest = sorted(offered, key=lambda item: item.sha256)[:10]
     assert {item.path for item in kept} == {item.path for item in smallest}
 
 
 def test_a_new_file_changes_at_most_one_place_of_the_sample() -> None:
-    files = [listed(f"{number}.py", b"%04d" % number) for number in range(50)]
-    before = {item.path for item in sample(files[:49], 40, Counter())}
-    after = {item.path for item in sample(files, 40, Counter())}
+    offered = [offer(f"{number}.py", b"%04d" % number) for number in range(50)]
+    before = {item.path for item in sample(offered[:49], 40, Counter())}
+    after = {item.path for item in sample(offered, 40, Counter())}
     assert len(before - after) <= 1
 
 
@@ -77,7 +77,7 @@ def test_a_verified_file_has_the_hashes_of_its_bytes(content: bytes) -> None:
     with TemporaryDirectory() as name:
         location = Path(name) / "a.py"
         location.write_bytes(content)
-        file, read = verified(listed("src/a.py", content, location))
+        file, read = verified(offer("src/a.py", content, location))
     assert read == content
     assert file.id == hashlib.sha1(content).hexdigest()
     assert file.sha256 == hashlib.sha256(content).hexdigest()
@@ -89,7 +89,7 @@ def test_a_changed_file_is_refused_with_both_hashes(tmp_path: Path) -> None:
     location = tmp_path / "a.py"
     location.write_bytes(b"changed")
     with pytest.raises(UserError) as caught:
-        verified(listed("a.py", b"listed", location))
+        verified(offer("a.py", b"listed", location))
     told = str(caught.value)
     assert told.startswith(f"{location} has the SHA-256 {hashlib.sha256(b'changed').hexdigest()}")
     assert f"expected {hashlib.sha256(b'listed').hexdigest()}" in told
@@ -98,7 +98,7 @@ def test_a_changed_file_is_refused_with_both_hashes(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        verified(listed("a.py", b"", tmp_path / "a.py"))
+        verified(offer("a.py", b"", tmp_path / "a.py"))
     assert str(caught.value) == (
         f"{tmp_path / 'a.py'} cannot be read (No such file or directory). Fetch it again."
     )

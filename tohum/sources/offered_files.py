@@ -1,5 +1,5 @@
-"""Files of this machine that a source lists, each a document: known by hash before they are read,
-and checked against that hash when they are.
+"""A file that a source offers: known by hash before it is read, and checked against that hash when
+it is.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class ListedFile:
+class OfferedFile:
     """A file on this machine, with the SHA-256 (hex) that its source gives for it and its size in
     bytes.
     """
@@ -32,15 +32,15 @@ class ListedFile:
     remedy: str  # what to do when the hash differs
 
 
-def sample(files: list[ListedFile], max_bytes: int, left_out: Counter[str]) -> list[ListedFile]:
+def sample(offered: list[OfferedFile], max_bytes: int, left_out: Counter[str]) -> list[OfferedFile]:
     """Returns the files in the order of their paths, at most `max_bytes` of them in all.
 
     Above the cap the files with the smallest hashes stay: a uniform sample that needs no seed and
     stays nearly the same when the source grows.
     """
-    kept: list[ListedFile] = []
+    kept: list[OfferedFile] = []
     total = 0
-    for file in sorted(files, key=lambda item: (item.sha256, item.repo, item.path)):
+    for file in sorted(offered, key=lambda item: (item.sha256, item.repo, item.path)):
         if total + file.size > max_bytes:
             left_out["above max_bytes"] += 1
             continue
@@ -49,39 +49,39 @@ def sample(files: list[ListedFile], max_bytes: int, left_out: Counter[str]) -> l
     return sorted(kept, key=lambda item: (item.repo, item.path))
 
 
-def verified(listed: ListedFile) -> tuple[RawFile, bytes]:
-    """Reads a listed.
+def verified(file: OfferedFile) -> tuple[RawFile, bytes]:
+    """Reads an offered file.
 
     Raises:
         UserError: it cannot be read, or its bytes do not have the source's SHA-256.
     """
     try:
-        content = listed.location.read_bytes()
+        content = file.location.read_bytes()
     except OSError as error:
         raise UserError(
-            f"{listed.location} cannot be read ({error.strerror}). {listed.remedy}"
+            f"{file.location} cannot be read ({error.strerror}). {file.remedy}"
         ) from None
     found = hashlib.sha256(content).hexdigest()
-    if found != listed.sha256:
+    if found != file.sha256:
         raise UserError(
-            f"{listed.location} has the SHA-256 {found}, expected {listed.sha256}: the file "
-            f"was changed. {listed.remedy}"
+            f"{file.location} has the SHA-256 {found}, expected {file.sha256}: the file "
+            f"was changed. {file.remedy}"
         )
-    file = RawFile(
-        path=listed.path,
+    raw = RawFile(
+        path=file.path,
         id=hashlib.sha1(content).hexdigest(),
         sha256=found,
         bytes=len(content),
-        source=listed.source,
-        repo=listed.repo,
-        license=listed.license,
+        source=file.source,
+        repo=file.repo,
+        license=file.license,
     )
-    return file, content
+    return raw, content
 
 
-def write_listed(
+def write_offered(
     kind: str,
-    files: list[ListedFile],
+    offered: list[OfferedFile],
     max_bytes: int,
     left_out: Counter[str],
     destination: Destination,
@@ -95,14 +95,14 @@ def write_listed(
     Raises:
         UserError: there is no file, or one is not what its source says.
     """
-    chosen = sample(files, max_bytes, left_out)
+    chosen = sample(offered, max_bytes, left_out)
     counts = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
-    told = f"; left out: {counts}" if counts else ""
+    summary = f"; left out: {counts}" if counts else ""
     if not chosen:
         raise UserError(
-            f"the source has no file to train on{told}. Check `{destination.section}` in "
+            f"the source has no file to train on{summary}. Check `{destination.section}` in "
             "params.lock.yaml."
         )
     write_raw(fresh(destination.folder), kind, map(verified, chosen), left_out)
     total = sum(file.size for file in chosen)
-    log.info("%d files, %.1f MB, each verified%s", len(chosen), total / 1e6, told)
+    log.info("%d files, %.1f MB, each verified%s", len(chosen), total / 1e6, summary)
