@@ -10,7 +10,7 @@ import numpy
 
 from tohum.kernels.arrays import Array
 from tohum.kernels.compilation import Integer, kernel
-from tohum.kernels.hashing import empty_map, put, value_of
+from tohum.kernels.hashing import index_rows, row_of, slots_for
 from tohum.kernels.heap import sift_down, sift_up
 
 SHORT = 64  # symbols; above, looking for the smallest rank again and again is slower than a heap
@@ -21,12 +21,17 @@ class Ranks(NamedTuple):
     """The merges of a tokenizer.
 
     byte_ids: the id of each byte, int64 (256,)
-    pairs: a map from a pair (the left id in the high 32 bits, the right one in the low) to its rank
+    first_id: the rank of the first merge
+    pairs: the pairs that are merged, int64 (merges, 1), the left id in the high 32 bits and the
+        right one in the low
+    slots: where to look for a pair (see tohum/kernels/hashing.py)
     byte_pairs: the rank of each pair of bytes, or ABSENT, int32 (256 * 256,)
     """
 
     byte_ids: Array
+    first_id: int
     pairs: Array
+    slots: Array
     byte_pairs: Array
 
 
@@ -34,18 +39,19 @@ def ranks_of(byte_ids: list[int], merges: Array, first_id: int) -> Ranks:
     """Returns the ranks of merges, rows of (left, right), the first of which makes `first_id`."""
     ranks = Ranks(
         numpy.array(byte_ids, numpy.int64),
-        empty_map(len(merges)),
+        first_id,
+        merges[:, :1] << 32 | merges[:, 1:],
+        slots_for(len(merges)),
         numpy.empty(1 << 16, numpy.int32),
     )
-    fill(ranks, merges, first_id)
+    index_rows(ranks.slots, ranks.pairs, len(merges))
+    rank_byte_pairs(ranks)
     return ranks
 
 
 @kernel
-def fill(ranks: Ranks, merges: Array, first_id: Integer) -> None:
-    """Puts merges in empty ranks."""
-    for index in range(len(merges)):
-        put(ranks.pairs, merges[index, 0] << 32 | merges[index, 1], first_id + index)
+def rank_byte_pairs(ranks: Ranks) -> None:
+    """Writes the ranks of all pairs of bytes."""
     for left in range(256):
         for right in range(256):
             rank = rank_of(ranks.byte_ids[left], ranks.byte_ids[right], ranks)
@@ -55,7 +61,9 @@ def fill(ranks: Ranks, merges: Array, first_id: Integer) -> None:
 @kernel
 def rank_of(left: Integer, right: Integer, ranks: Ranks) -> Integer:
     """Returns the id that a pair is merged to, or ABSENT."""
-    return value_of(ranks.pairs, numpy.int64(left) << 32 | numpy.int64(right), ABSENT)
+    key = numpy.int64(left) << 32 | numpy.int64(right)
+    row = row_of(ranks.slots, ranks.pairs, key)
+    return row + ranks.first_id if row >= 0 else ABSENT
 
 
 @kernel

@@ -29,7 +29,7 @@ def encode_text(
     eights: Array,
     classes: Array,
     pattern: Integer,
-    ranks: tuple[Array, Array, Array],
+    ranks: tuple[Array, int, Array, Array, Array],
     cache: tuple[Array, Array, Array],
     scratch: Array,
     ids: Array,

@@ -1,4 +1,4 @@
-"""Hashes of numbers and of bytes, and a hash map from numbers to numbers.
+"""Hashes of numbers and of bytes, and a hash table of rows by a number.
 
 All tables here are open-addressed, with a power of two of slots and linear probing (Knuth, TAOCP
 6.4). What differs is what a slot holds, and two of them have loops of their own for it: the cache
@@ -9,10 +9,9 @@ cache line, and the counter (stages/pretokens/counter.py) keeps its entries in t
 import numpy
 
 from tohum.kernels.arrays import Array
-from tohum.kernels.compilation import Integer, allocating, inlined, kernel
+from tohum.kernels.compilation import Integer, inlined, kernel
 
 MIX = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio (Knuth, TAOCP 6.4)
-FREE = -1  # the key of a free slot
 
 
 @kernel
@@ -57,43 +56,33 @@ def shift_of(slots: Integer) -> Integer:
     return numpy.uint64(64 - bits)
 
 
-@kernel
-def find(table: Array, key: Integer) -> Integer:
-    """Returns the slot of a key in a map, or the free one where it belongs.
+@inlined
+def slot_of_key(slots: Array, rows: Array, key: Integer) -> Integer:
+    """Returns the slot of a row by its key, its first number, or the free one where it belongs.
 
-    A map is int64 (slots, 2), rows of (key, value), FREE at first; keys are not negative.
+    A slot, int32, is 0 or the number of a row, the first of which is 1: so that a table of keys
+    most of which are looked for in vain takes a quarter of the cache lines that rows would.
     """
-    mask = numpy.uint64(len(table) - 1)
+    mask = numpy.uint64(len(slots) - 1)
     slot = hash_number(key) & mask
-    while table[slot, 0] != key and table[slot, 0] >= 0:
+    while slots[slot] and rows[slots[slot] - 1, 0] != key:
         slot = (slot + numpy.uint64(1)) & mask
     return slot
 
 
-@kernel
-def value_of(table: Array, key: Integer, absent: Integer) -> Integer:
-    """Returns the value of a key in a map, or `absent`."""
-    slot = find(table, key)
-    return table[slot, 1] if table[slot, 0] >= 0 else absent
+@inlined
+def row_of(slots: Array, rows: Array, key: Integer) -> Integer:
+    """Returns which row has a key, or -1."""
+    return numpy.int64(slots[slot_of_key(slots, rows, key)]) - 1
 
 
 @kernel
-def put(table: Array, key: Integer, value: Integer) -> None:
-    """Puts a key and its value in a map that has a free slot."""
-    slot = find(table, key)
-    table[slot, 0], table[slot, 1] = key, value
+def index_rows(slots: Array, rows: Array, used: Integer) -> None:
+    """Puts the first rows, whose keys differ, in free slots."""
+    for row in range(used):
+        slots[slot_of_key(slots, rows, rows[row, 0])] = row + 1
 
 
-@allocating
-def enlarged(table: Array) -> Array:
-    """Returns a map with twice as many slots and the same keys."""
-    larger = numpy.full((2 * len(table), 2), FREE, numpy.int64)
-    for slot in range(len(table)):
-        if table[slot, 0] >= 0:
-            put(larger, table[slot, 0], table[slot, 1])
-    return larger
-
-
-def empty_map(keys: int) -> Array:
-    """Returns a map with room for some keys, half of it free."""
-    return numpy.full((1 << (2 * keys + 1).bit_length(), 2), FREE, numpy.int64)
+def slots_for(rows: int) -> Array:
+    """Returns slots for some rows, more than half of them free."""
+    return numpy.zeros(1 << (2 * rows + 1).bit_length(), numpy.int32)
