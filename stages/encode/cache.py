@@ -92,8 +92,8 @@ def copy_ids(arena: Array, value: Integer, length: Integer, ids: Array, count: I
 def has_room(cache: Cache, length: Integer, found: Integer) -> bool:
     """Whether one more pretoken can be remembered; half of the cells stay free."""
     cells, words = cache.used
-    room: bool = (
-        2 * cells < len(cache.cells) and words + length // 8 + 1 + found <= len(cache.arena)
+    room: bool = 2 * cells < len(cache.cells) and words + length // 8 + 1 + found <= len(
+        cache.arena
     )
     return room
 

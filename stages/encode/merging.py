@@ -149,9 +149,7 @@ def merge_long(scratch: Array, length: Integer, ranks: Ranks) -> Integer:
 
 
 @kernel
-def merge_bytes(
-    text: Array, start: Integer, end: Integer, ranks: Ranks, scratch: Array
-) -> Integer:
+def merge_bytes(text: Array, start: Integer, end: Integer, ranks: Ranks, scratch: Array) -> Integer:
     """Writes the ids of one pretoken to the start of `scratch`, `encoder.SCRATCH` times as long as
     its bytes, and returns how many there are.
     """

@@ -1,5 +1,7 @@
 """Byte-pair encoding of a text: cut to pretokens, most of which are in the cache."""
 
+from typing import Any
+
 import numpy
 
 from stages.encode.cache import (
@@ -29,8 +31,8 @@ def encode_text(
     eights: Array,
     classes: Array,
     pattern: Integer,
-    ranks: tuple[Array, int, Array, Array, Array],
-    cache: tuple[Array, Array, Array],
+    ranks: tuple[Any, ...],
+    cache: tuple[Array, ...],
     scratch: Array,
     ids: Array,
 ) -> Integer:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy
 
-from tohum.formats.pretoken_table import Batch
+from tohum.formats.pretoken_table import PretokenRows
 from tohum.kernels.arrays import Array
 from tohum.kernels.compilation import Integer, inlined, kernel
 from tohum.kernels.hashing import first_slot, long_key, shift_of, short_key
@@ -63,7 +63,7 @@ class PretokenCounter:
         entries = max(max_bytes * 3 // 4 // ENTRY_BYTES, 1024)
         self.table = new_table(FIRST_SLOTS, min(entries, MOST_ENTRIES), max(max_bytes // 4, 1024))
 
-    def add(self, text: bytes) -> Iterator[Iterable[Batch]]:
+    def add(self, text: bytes) -> Iterator[Iterable[PretokenRows]]:
         """Counts the pretokens of a text; yields the sorted table whenever it is full, and empties
         it.
         """
@@ -88,7 +88,7 @@ class PretokenCounter:
             else:  # one pretoken has more pieces than the empty table has room for
                 self.table = new_table(2 * len(slots), 2 * len(entries), 2 * len(arena))
 
-    def drain(self) -> Iterator[Batch]:
+    def drain(self) -> Iterator[PretokenRows]:
         """Yields what is counted in ascending order, and empties the table."""
         slots, entries, arena, _, used = self.table
         entries = entries[: used[0]]
@@ -98,7 +98,7 @@ class PretokenCounter:
             chosen = entries[order[first : first + BATCH_ENTRIES]]
             data = numpy.empty(int(chosen[:, LENGTH].sum()), numpy.uint8)
             gather(data, chosen, arena)
-            yield Batch(
+            yield PretokenRows(
                 data, chosen[:, LENGTH].astype(numpy.int32), chosen[:, COUNT].astype(numpy.int64)
             )
         slots[:] = 0
@@ -155,7 +155,7 @@ def count_text(
     classes: Array,
     pattern: Integer,
     max_bytes: Integer,
-    table: tuple[Array, Array, Array, Array, Array],
+    table: tuple[Array, ...],
 ) -> Integer:
     """Counts the pretokens from `at` on, and returns where it stopped: the end, or the first
     pretoken for which there may be no room.

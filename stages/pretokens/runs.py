@@ -1,7 +1,7 @@
 """Sorted runs of a table on disk, and their merge: what does not fit in memory is counted in parts.
 
 A run is a file of pages, each of at most BATCH_ENTRIES rows: the number of rows and of bytes (two
-little-endian int64), then the lengths, the counts and the bytes of a Batch.
+little-endian int64), then the lengths, the counts and the bytes of a PretokenRows.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ import numpy
 
 from stages.pretokens.counter import BATCH_ENTRIES, compare
 from tohum.files import atomic_write
-from tohum.formats.pretoken_table import Batch
+from tohum.formats.pretoken_table import PretokenRows
 from tohum.kernels.arrays import Array
 from tohum.kernels.compilation import Integer, inlined, kernel
 from tohum.kernels.heap import sift_down, sift_up
@@ -23,7 +23,7 @@ HEADER = numpy.dtype("<i8")
 FULL = -1
 
 
-def write_run(path: Path, batches: Iterable[Batch]) -> None:
+def write_run(path: Path, batches: Iterable[PretokenRows]) -> None:
     """Writes batches of at most BATCH_ENTRIES rows, in ascending order, to a run."""
     with atomic_write(path) as file:
         for batch in batches:
@@ -32,17 +32,17 @@ def write_run(path: Path, batches: Iterable[Batch]) -> None:
                 file.write(array.tobytes())
 
 
-def _read_page(file: IO[bytes]) -> Batch | None:
+def _read_page(file: IO[bytes]) -> PretokenRows | None:
     header = file.read(16)
     if not header:
         return None
     rows, size = numpy.frombuffer(header, HEADER).tolist()
     lengths = numpy.frombuffer(file.read(4 * rows), numpy.int32)
     counts = numpy.frombuffer(file.read(8 * rows), numpy.int64)
-    return Batch(numpy.frombuffer(file.read(size), numpy.uint8), lengths, counts)
+    return PretokenRows(numpy.frombuffer(file.read(size), numpy.uint8), lengths, counts)
 
 
-def merge_all(paths: list[Path], folder: Path) -> Iterator[Batch]:
+def merge_all(paths: list[Path], folder: Path) -> Iterator[PretokenRows]:
     """Yields the rows of all runs in ascending order, the counts of equal pretokens added up.
 
     More than FAN_IN runs are first merged to longer ones, in `folder`, and deleted.
@@ -60,7 +60,7 @@ def merge_all(paths: list[Path], folder: Path) -> Iterator[Batch]:
     yield from merge(waiting)
 
 
-def merge(paths: list[Path]) -> Iterator[Batch]:
+def merge(paths: list[Path]) -> Iterator[PretokenRows]:
     """Yields the rows of at most FAN_IN runs in ascending order, equal pretokens added up."""
     if not paths:
         return
@@ -110,12 +110,14 @@ def new_heads(runs: int) -> Heads:
         numpy.empty((runs, 1 << 16), numpy.uint8),
         numpy.empty((runs, BATCH_ENTRIES), numpy.int32),
         numpy.empty((runs, BATCH_ENTRIES), numpy.int64),
-        *(numpy.zeros(runs, numpy.int64) for _ in range(3)),
-        numpy.zeros(runs, numpy.uint64),
+        rows=numpy.zeros(runs, numpy.int64),
+        row=numpy.zeros(runs, numpy.int64),
+        start=numpy.zeros(runs, numpy.int64),
+        prefix=numpy.zeros(runs, numpy.uint64),
     )
 
 
-def load(heads: Heads, run: int, page: Batch | None) -> tuple[Heads, bool]:
+def load(heads: Heads, run: int, page: PretokenRows | None) -> tuple[Heads, bool]:
     """Puts the next page of a run in its place; returns the heads, and whether there is a page."""
     if page is None:
         return heads, False
@@ -152,7 +154,7 @@ class _Merged:
             numpy.zeros(2, numpy.int64),
         )
 
-    def take(self) -> Batch:
+    def take(self) -> PretokenRows:
         """Returns the rows and makes room; where there is none, for a pretoken that is longer than
         all the room.
         """
@@ -161,7 +163,7 @@ class _Merged:
         if not rows:
             self.rows = self.rows._replace(data=numpy.empty(2 * len(data), numpy.uint8))
         used[:] = 0
-        return Batch(data[:size].copy(), lengths[:rows].copy(), counts[:rows].copy())
+        return PretokenRows(data[:size].copy(), lengths[:rows].copy(), counts[:rows].copy())
 
 
 @kernel

@@ -29,7 +29,7 @@ from stages.tokenizer.pairs import (
 )
 from stages.tokenizer.rounds import merge_round
 from stages.tokenizer.words import compact, read_words
-from tohum.formats.pretoken_table import Batch
+from tohum.formats.pretoken_table import PretokenRows
 from tohum.kernels.arrays import Array
 from tohum.kernels.hashing import slots_for
 
@@ -40,7 +40,7 @@ SMALL_PLACES = 1 << 32
 
 
 def train_merges(
-    table: Iterable[Batch],
+    table: Iterable[PretokenRows],
     byte_ids: list[int],
     first_id: int,
     vocab_size: int,

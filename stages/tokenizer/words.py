@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy
 
-from tohum.formats.pretoken_table import Batch
+from tohum.formats.pretoken_table import PretokenRows
 from tohum.kernels.arrays import Array
 from tohum.kernels.compilation import Integer, inlined, kernel
 
@@ -32,7 +32,7 @@ class Words(NamedTuple):
     stop: int
 
 
-def read_words(table: Iterable[Batch], byte_ids: list[int], vocab_size: int) -> Words:
+def read_words(table: Iterable[PretokenRows], byte_ids: list[int], vocab_size: int) -> Words:
     """Returns the words of a table that have two bytes or more; the id of each byte is
     `byte_ids[byte]`.
     """

@@ -9,8 +9,9 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from tohum.decoding import Sampling, as_text, sample, text_prompt, vocabulary_bytes
+from tohum.decoding import Sampling, as_text, sample, text_prompt
 from tohum.errors import UserError
+from tohum.formats.tokenizer import token_bytes
 
 NEW_TOKENS = 48
 SEPARATOR = "\n---\n"
@@ -29,7 +30,7 @@ def read_prompts(path: Path) -> list[str]:
 
 def completions_page(model: Any, tokenizer: Tokenizer, prompts: list[str]) -> str:
     """Returns the prompts and what a model, in evaluation mode, goes on with, as Markdown."""
-    vocabulary = vocabulary_bytes(tokenizer)
+    vocabulary = token_bytes(tokenizer)
     parts = [f"# The likeliest {NEW_TOKENS} tokens after each prompt\n"]
     for prompt in prompts:
         ids = sample(model, text_prompt(tokenizer, prompt), Sampling(NEW_TOKENS))

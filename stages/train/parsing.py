@@ -13,7 +13,8 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from tohum.decoding import Sampling, as_text, sample, text_prompt, vocabulary_bytes
+from tohum.decoding import Sampling, as_text, sample, text_prompt
+from tohum.formats.tokenizer import token_bytes
 from tohum.formats.tokens import TokenSplit
 
 PROMPTS = 32
@@ -40,7 +41,7 @@ def parse_share(
     prompts = python_prompts(tokenizer, split, documents)
     if not prompts:
         return None
-    vocabulary = vocabulary_bytes(tokenizer)
+    vocabulary = token_bytes(tokenizer)
     parsed = 0
     for seed, prompt in enumerate(prompts):
         sampling = Sampling(NEW_TOKENS, TEMPERATURE, seed=seed)
