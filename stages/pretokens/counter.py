@@ -67,19 +67,24 @@ class PretokenCounter:
         """Counts the pretokens of a text; yields the sorted table whenever it is full, and empties
         it.
         """
+        bytes_of_text, eights = text_arrays(text)
         at = 0
         while True:
+            slots, entries, arena, _, used = self.table
             at = count_text(
-                *text_arrays(text),
+                bytes_of_text,
+                eights,
                 at,
                 self.classes,
                 self.pattern,
                 self.max_pretoken_bytes,
-                tuple(self.table),
+                slots,
+                entries,
+                arena,
+                used,
             )
             if at == len(text):
                 return
-            slots, entries, arena, _, used = self.table
             if 4 * used[0] >= len(slots) and len(slots) < 2 * len(entries):
                 self.table = self.table._replace(slots=numpy.zeros(2 * len(slots), numpy.int32))
                 refill(self.table)
@@ -155,14 +160,17 @@ def count_text(
     classes: Array,
     pattern: Integer,
     max_bytes: Integer,
-    table: tuple[Array, ...],
+    slots: Array,
+    entries: Array,
+    arena: Array,
+    used: Array,
 ) -> Integer:
     """Counts the pretokens from `at` on, and returns where it stopped: the end, or the first
     pretoken for which there may be no room.
 
-    `table` is a Table as a plain tuple, for a call from Python (see tohum/kernels/compilation.py).
+    It is called for each text, and takes the arrays one by one: with a Table as a plain tuple,
+    counting the lines of a file as texts took 17 % longer.
     """
-    slots, entries, arena, _, used = table
     rows, arena_used = used
     shift, last_slot = shift_of(len(slots)), len(slots) - 1
     room = min(len(entries), len(slots) // 2)
