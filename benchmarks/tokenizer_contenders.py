@@ -17,7 +17,7 @@ import yaml
 
 from stages.pretokens.config import Pretokenizer
 from tohum.config.runtime import load_runtime
-from tohum.formats.records import read_records, segments, shard_paths
+from tohum.formats.records import marked_texts, read_records, shard_paths
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 
 WORKERS = 2
@@ -38,7 +38,7 @@ def pattern() -> str:
 def texts_of(jsonl: Path) -> Iterator[str]:
     """Yields the texts of all records."""
     records = chain.from_iterable(map(read_records, shard_paths(jsonl)))
-    return (segment.text for record in records for segment in segments(record))
+    return (part.text for record in records for part in marked_texts(record))
 
 
 def count_by_this_project(jsonl: Path, out: Path, max_memory: str = "2GB") -> None:

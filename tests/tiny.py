@@ -26,7 +26,7 @@ from stages.train.config import Train
 from tohum.config.runtime import Runtime, load_runtime
 from tohum.files import file_sha256, write_json
 from tohum.formats.alphabet import FIRST_ID, alphabet_order, byte_ids
-from tohum.formats.pretoken_table import batch_of, read_table
+from tohum.formats.pretoken_table import read_table, rows_of
 from tohum.formats.records import ShardWriter
 from tohum.formats.special_tokens import END_OF_TEXT_ID
 from tohum.formats.tokens import ORIGINS, SPLITS, TokenWriter, token_dtype
@@ -100,7 +100,7 @@ def table_counts(folder: Path) -> Counter[bytes]:
 
 def merges_of(words: Mapping[bytes, int], vocab_size: int, min_frequency: int = 1) -> list[Merge]:
     """The merges of a vocabulary with the special tokens in front."""
-    table = [batch_of(words.items())]
+    table = [rows_of(words.items())]
     return train_merges(table, byte_ids(), FIRST_ID, vocab_size, min_frequency)
 
 

@@ -6,7 +6,6 @@ ends one: <|endoftext|> a document or a filled middle, <|end|> an answer.
 """
 
 import codecs
-import json
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import DynamicCache
 
-from tohum.formats.alphabet import byte_characters
-from tohum.formats.records import segments
+from tohum.formats.records import marked_texts
 from tohum.formats.special_tokens import (
     END_OF_TEXT_ID,
     MIDDLE_ID,
@@ -77,8 +75,8 @@ def chat_prompt(tokenizer: Tokenizer, messages: list[dict[str, str]], room: int)
     The shortest prompt is an empty message: four special tokens, whatever the room.
     """
     listed = [
-        [*segment.before, *_ids(tokenizer, segment.text), *segment.after]
-        for segment in segments({"messages": messages})
+        [*part.before, *_ids(tokenizer, part.text), *part.after]
+        for part in marked_texts({"messages": messages})
     ]
     listed[0] = listed[0][1:]  # <|endoftext|>, which stays whatever is left out
     room -= 2  # <|endoftext|> and <|assistant|>
@@ -162,16 +160,6 @@ def draw(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator) -
     before = chances.cumsum(-1) - chances  # what the likelier ids have together
     chances[before >= sampling.top_p] = 0
     return int(ids[torch.multinomial(chances, 1, generator=generator)])
-
-
-def vocabulary_bytes(tokenizer: Tokenizer) -> list[bytes]:
-    """Returns the bytes of text that each id stands for; none for a special token."""
-    values = {character: byte for byte, character in enumerate(byte_characters())}
-    table = [b""] * tokenizer.get_vocab_size()
-    for token, id in json.loads(tokenizer.to_str())["model"]["vocab"].items():
-        if token not in SPECIAL_TOKENS:
-            table[id] = bytes(values[character] for character in token)
-    return table
 
 
 def as_text(ids: Iterable[int], vocabulary: list[bytes]) -> Iterator[str]:

@@ -18,10 +18,9 @@ from tohum.decoding import (
     middle_prompt,
     sample,
     text_prompt,
-    vocabulary_bytes,
 )
 from tohum.errors import UserError
-from tohum.formats.tokenizer import load_tokenizer
+from tohum.formats.tokenizer import load_tokenizer, token_bytes
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ class LanguageModel:
     def __init__(self, model: Any, tokenizer: Tokenizer) -> None:
         self.model = model
         self.tokenizer = tokenizer
-        self.vocabulary = vocabulary_bytes(tokenizer)
+        self.vocabulary = token_bytes(tokenizer)
         self.context = int(model.config.max_position_embeddings)
 
     def complete(self, prompt: str, sampling: Sampling, suffix: str | None = None) -> Continuation:

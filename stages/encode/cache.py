@@ -6,11 +6,13 @@ bytes and 2 ids; else the place in `arena`, an array of 8-byte words, of its byt
 more than 8, and of its ids: two in a word if there are no more, else one a word.
 """
 
+from typing import NamedTuple
+
 import numpy
 
 from tohum.kernels.arrays import Array
-from tohum.kernels.compilation import Integer, inlined, kernel
-from tohum.kernels.hashing import MIX
+from tohum.kernels.compilation import Integer, kernel
+from tohum.kernels.hashing import first_slot
 
 CACHED_BYTES = 64  # longer pretokens seldom come again
 KEY, VALUE = range(2)
@@ -20,56 +22,47 @@ ID_BITS = 24
 ID_MASK = (1 << ID_BITS) - 1
 
 
-@inlined
-def tail_of(words: Array, at: Integer, length: Integer) -> Integer:
-    """Returns the 1 to 8 bytes at `at` as a number."""
-    spare = numpy.uint64(8 * (8 - length))
-    return words[at] << spare >> spare
+class Cache(NamedTuple):
+    """`cells`, uint64 (cells, 2), a power of two of them; `arena`, uint64; and `used`, int64 (2,):
+    how many cells and words of the arena are taken.
+    """
+
+    cells: Array
+    arena: Array
+    used: Array
 
 
-@inlined
-def first_cell(key: Integer, length: Integer, shift: Integer) -> Integer:
-    """Returns the cell where the search for a pretoken begins."""
-    return numpy.int64((key ^ numpy.uint64(length)) * numpy.uint64(MIX) >> shift)
-
-
-@kernel
-def hash_of(words: Array, at: Integer, length: Integer) -> Integer:
-    """Returns a hash of more than 8 bytes."""
-    hashed = words[at] * numpy.uint64(MIX)
-    for offset in range(8, length - 7, 8):
-        hashed = (hashed ^ hashed >> numpy.uint64(32) ^ words[at + offset]) * numpy.uint64(MIX)
-    hashed = (hashed ^ hashed >> numpy.uint64(32) ^ words[at + length - 8]) * numpy.uint64(MIX)
-    return hashed ^ hashed >> numpy.uint64(32)
+def new_cache(entries: int) -> Cache:
+    """Returns an empty cache with room for some pretokens, a power of two."""
+    return Cache(
+        numpy.zeros((2 * entries, 2), numpy.uint64),
+        numpy.empty(2 * entries + 128, numpy.uint64),
+        numpy.zeros(2, numpy.int64),
+    )
 
 
 @kernel
-def is_same(arena: Array, place: Integer, words: Array, at: Integer, length: Integer) -> bool:
+def is_same(arena: Array, place: Integer, eights: Array, at: Integer, length: Integer) -> bool:
     """Whether the bytes of the arena are those of the text, more than 8 of them."""
     for offset in range(0, length - 8, 8):
-        if arena[place + offset // 8] != words[at + offset]:
+        if arena[place + offset // 8] != eights[at + offset]:
             return False
-    same: bool = arena[place + (length - 1) // 8] == words[at + length - 8]
+    same: bool = arena[place + (length - 1) // 8] == eights[at + length - 8]
     return same
 
 
 @kernel
 def find_cell(
-    cells: Array,
-    arena: Array,
-    words: Array,
-    at: Integer,
-    length: Integer,
-    key: Integer,
-    shift: Integer,
+    cache: Cache, eights: Array, at: Integer, length: Integer, key: Integer, shift: Integer
 ) -> Integer:
     """Returns the cell of a pretoken, or the free one where it belongs."""
-    cell = first_cell(key, length, shift)
+    cells = cache.cells
+    cell = first_slot(key, length, shift)
     while cells[cell, VALUE]:
         value = cells[cell, VALUE]
         if cells[cell, KEY] == key and value >> numpy.uint64(LENGTH_SHIFT) == numpy.uint64(length):
             place = numpy.int64(value & numpy.uint64(PLACE_MASK))
-            if length <= 8 or is_same(arena, place, words, at, length):
+            if length <= 8 or is_same(cache.arena, place, eights, at, length):
                 break
         cell = (cell + 1) & (len(cells) - 1)
     return cell
@@ -96,18 +89,19 @@ def copy_ids(arena: Array, value: Integer, length: Integer, ids: Array, count: I
 
 
 @kernel
-def has_room(cells: Array, arena: Array, used: Array, length: Integer, found: Integer) -> bool:
+def has_room(cache: Cache, length: Integer, found: Integer) -> bool:
     """Whether one more pretoken can be remembered; half of the cells stay free."""
-    room: bool = 2 * used[0] < len(cells) and used[1] + length // 8 + 1 + found <= len(arena)
+    cells, words = cache.used
+    room: bool = 2 * cells < len(cache.cells) and words + length // 8 + 1 + found <= len(
+        cache.arena
+    )
     return room
 
 
 @kernel
 def remember(
-    cells: Array,
-    arena: Array,
-    used: Array,
-    words: Array,
+    cache: Cache,
+    eights: Array,
     at: Integer,
     length: Integer,
     key: Integer,
@@ -115,15 +109,14 @@ def remember(
     found_ids: Array,
     found: Integer,
 ) -> None:
-    """Puts a pretoken and its ids, the first `found` of `found_ids`, into a free cell; `used` says
-    how many cells and words of the arena are taken.
-    """
+    """Puts a pretoken and its ids, the first `found` of `found_ids`, into a free cell."""
+    arena, used = cache.arena, cache.used
     end = start = used[1]
     if length > 8:
         for offset in range(0, length - 8, 8):
-            arena[end] = words[at + offset]
+            arena[end] = eights[at + offset]
             end += 1
-        arena[end] = words[at + length - 8]
+        arena[end] = eights[at + length - 8]
         end += 1
     if found > 2:
         for index in range(found):
@@ -138,8 +131,8 @@ def remember(
             start = both
     used[0] += 1
     used[1] = end
-    cells[cell, KEY] = key
-    cells[cell, VALUE] = (
+    cache.cells[cell, KEY] = key
+    cache.cells[cell, VALUE] = (
         numpy.uint64(length) << numpy.uint64(LENGTH_SHIFT)
         | numpy.uint64(found) << numpy.uint64(COUNT_SHIFT)
         | numpy.uint64(start)

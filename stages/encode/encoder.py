@@ -14,16 +14,13 @@ from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from tohum.formats.alphabet import byte_characters
 from tohum.kernels.arrays import Array
+from tohum.kernels.text import text_arrays
 from tohum.pretokenization.patterns import KNOWN_PATTERNS
 
 CACHE_ENTRIES = 1 << 18  # of each thread: with its bytes and ids some 12 MB
-PADDING = bytes(8)  # after a text, so that 8 bytes can be read at each of its own
+SCRATCH = 6  # int64 a byte of the longest pretoken: its symbols, and what merging them needs
 
 EncodeTexts = Callable[[list[str]], list[Array]]
-
-
-# Cells, arena, and how much of each is used.
-Cache = tuple[Array, Array, Array]
 
 
 @dataclass
@@ -105,15 +102,13 @@ class CompiledEncoder:
     """
 
     def __init__(self, known: ByteLevelBPE, dtype: numpy.dtype[Any]) -> None:
-        from stages.encode.segmentation import fill_ranks
+        from stages.encode.merging import ranks_of
+        from stages.encode.texts import encode_text
         from tohum.pretokenization.classes import classes
 
         self.dtype, self.pattern, self.classes = dtype, known.pattern, classes()
-        self.byte_ids = numpy.array(known.byte_ids, numpy.int64)
-        cells = 1 << (2 * len(known.merges) + 1).bit_length()
-        self.ranks = numpy.full((cells, 2), -1, numpy.int64)
-        self.byte_ranks = numpy.empty(1 << 16, numpy.int32)
-        fill_ranks(known.merges, known.first_id, self.byte_ids, self.ranks, self.byte_ranks)
+        self.ranks = tuple(ranks_of(known.byte_ids, known.merges, known.first_id))
+        self.encode_text = encode_text
         self.of_thread = threading.local()
 
     def __call__(self, texts: list[str]) -> list[Array]:
@@ -122,38 +117,21 @@ class CompiledEncoder:
 
     def encode(self, text: bytes) -> Array:
         """Returns the ids of one text in UTF-8."""
-        from stages.encode.texts import encode_text
-        from tohum.pretokenization.words import words_of
-
-        padded = numpy.frombuffer(text + PADDING, numpy.uint8)
         scratch, cache = self._of_thread(len(text))
         ids = numpy.empty(len(text) + 1, self.dtype)
-        found = encode_text(
-            padded[: len(text)],
-            words_of(padded),
-            self.classes,
-            self.pattern,
-            self.byte_ids,
-            self.ranks,
-            self.byte_ranks,
-            *cache,
-            scratch,
-            ids,
+        found = self.encode_text(
+            *text_arrays(text), self.classes, self.pattern, self.ranks, cache, scratch, ids
         )
         return ids[:found].copy()
 
-    def _of_thread(self, length: int) -> tuple[Array, Cache]:
-        """Returns this thread's scratch, for a pretoken of that many bytes, and its cache."""
-        from stages.encode.segmentation import SCRATCH
-
+    def _of_thread(self, length: int) -> tuple[Array, tuple[Array, ...]]:
+        """Returns this thread's scratch, for a text of that many bytes, and its cache."""
         own = self.of_thread
         if not hasattr(own, "cache"):
-            own.scratch = numpy.empty(SCRATCH * 1024, numpy.int64)
-            own.cache = (
-                numpy.zeros((2 * CACHE_ENTRIES, 2), numpy.uint64),
-                numpy.empty(2 * CACHE_ENTRIES + 128, numpy.uint64),
-                numpy.zeros(2, numpy.int64),
-            )
+            from stages.encode.cache import new_cache
+
+            own.cache = tuple(new_cache(CACHE_ENTRIES))
+            own.scratch = numpy.empty(0, numpy.int64)
         if len(own.scratch) < SCRATCH * length:
-            own.scratch = numpy.empty(2 * SCRATCH * length, numpy.int64)
+            own.scratch = numpy.empty(SCRATCH * max(2 * length, 1024), numpy.int64)
         return own.scratch, own.cache

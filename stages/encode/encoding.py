@@ -29,7 +29,7 @@ from stages.encode.tallies import Tallies
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import file_sha256, fresh, publish, write_json
-from tohum.formats.records import read_records, segments, shard_paths
+from tohum.formats.records import marked_texts, read_records, shard_paths
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import ORIGINS, SPLITS, VALIDATION_DOCUMENTS, TokenWriter, token_dtype
 from tohum.progress import progress_bar
@@ -164,25 +164,25 @@ def _encode_batch(
     tallies: Tallies,
     trips: RoundTrips,
 ) -> None:
-    documents = [segments(record) for record in records]
-    encoded = iter(shard.encode([segment.text for parts in documents for segment in parts]))
+    documents = [marked_texts(record) for record in records]
+    encoded = iter(shard.encode([part.text for parts in documents for part in parts]))
     for record, parts in zip(records, documents, strict=True):
         split = "val" if is_validation(record["id"], shard.validation_share) else "train"
         pieces: list[numpy.ndarray[Any, Any]] = []
         size = tokens = 0
-        for segment in parts:
+        for part in parts:
             ids = next(encoded)
             if split == "val":
-                trip = shard.tokenizer.there_and_back(segment.text, ids, record["id"])
+                trip = shard.tokenizer.there_and_back(part.text, ids, record["id"])
                 trips.add(trip)
                 if not trip.texts_back:
                     raise UserError(_not_given_back(record))
             pieces += [
-                numpy.array(segment.before, shard.dtype),
+                numpy.array(part.before, shard.dtype),
                 ids,
-                numpy.array(segment.after, shard.dtype),
+                numpy.array(part.after, shard.dtype),
             ]
-            size += len(segment.text.encode())
+            size += len(part.text.encode())
             tokens += len(ids)
         writers[split].write(numpy.concatenate(pieces), size)
         tallies.add(record, split, size, tokens)

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from stages.encode.encoder import EncodeTexts
 from tohum.formats.alphabet import byte_characters
+from tohum.formats.tokenizer import token_bytes
 from tohum.kernels.arrays import Array
 
 # Of a text that is damaged for the test: so many bytes at most, one in so many replaced.
@@ -46,9 +47,7 @@ class ByteTokenizer:
     """Encodes and decodes any bytes with a byte-level tokenizer; threads may share it."""
 
     def __init__(self, tokenizer: HuggingFaceTokenizer, encode: EncodeTexts) -> None:
-        values = {character: byte for byte, character in enumerate(byte_characters())}
-        names = [tokenizer.id_to_token(id) or "" for id in range(tokenizer.get_vocab_size())]
-        self.tokens = [bytes(values[character] for character in name) for name in names]
+        self.tokens = token_bytes(tokenizer)
         self.byte_ids = [tokenizer.token_to_id(character) for character in byte_characters()]
         self.tokenizer, self.encode_texts = tokenizer, encode
 

@@ -1,5 +1,7 @@
 """Byte-pair encoding of a text: cut to pretokens, most of which are in the cache."""
 
+from typing import Any
+
 import numpy
 
 from stages.encode.cache import (
@@ -9,52 +11,63 @@ from stages.encode.cache import (
     ID_MASK,
     KEY,
     VALUE,
+    Cache,
     copy_ids,
     find_cell,
-    first_cell,
     has_room,
-    hash_of,
     remember,
-    tail_of,
 )
-from stages.encode.segmentation import segment
+from stages.encode.merging import Ranks, merge_bytes
 from tohum.kernels.arrays import Array
-from tohum.kernels.compilation import Integer, kernel
+from tohum.kernels.compilation import Integer, inlined, kernel
+from tohum.kernels.hashing import first_slot, long_key, shift_of, short_key
+from tohum.kernels.text import Text
 from tohum.pretokenization.scanner import pretoken_end
 
 
 @kernel
 def encode_text(
     text: Array,
-    words: Array,
+    eights: Array,
     classes: Array,
     pattern: Integer,
-    byte_ids: Array,
-    ranks: Array,
-    byte_ranks: Array,
-    cells: Array,
-    arena: Array,
-    used: Array,
+    ranks: tuple[Any, ...],
+    cache: tuple[Array, ...],
     scratch: Array,
     ids: Array,
 ) -> Integer:
     """Writes the ids of a text to `ids`, which is longer than the text by one, and returns how many
     there are.
 
-    `cells`, `arena` and `used` (how much of each is) are the cache.
+    `ranks` and `cache` are Ranks and a Cache as plain tuples, for a call from Python (see
+    tohum/kernels/compilation.py).
     """
-    bits = 0
-    while 1 << bits < len(cells):
-        bits += 1
-    shift = numpy.uint64(64 - bits)
+    return encode_pretokens(
+        Text(text, eights), classes, pattern, Ranks(*ranks), Cache(*cache), scratch, ids
+    )
+
+
+@inlined
+def encode_pretokens(
+    text: Text,
+    classes: Array,
+    pattern: Integer,
+    ranks: Ranks,
+    cache: Cache,
+    scratch: Array,
+    ids: Array,
+) -> Integer:
+    """Does what `encode_text` says."""
+    cells = cache.cells
+    shift = shift_of(len(cells))
     at = 0
     count: Integer = 0
-    while at < len(text):
-        end = pretoken_end(text, at, len(text), classes, pattern)
+    while at < len(text.bytes):
+        end = pretoken_end(text.bytes, at, len(text.bytes), classes, pattern)
         length = end - at
         if length <= 8:  # nine of ten pretokens, nearly all of them in their first cell
-            key = tail_of(words, at, length)
-            cell = first_cell(key, length, shift)
+            key = short_key(text.eights, at, length)
+            cell = first_slot(key, length, shift)
             value = cells[cell, VALUE]
             found = numpy.int64(value >> numpy.uint64(COUNT_SHIFT)) - (length << 8)
             if cells[cell, KEY] == key and (found == 1 or found == 2):
@@ -63,39 +76,19 @@ def encode_text(
                 count += found
                 at = end
                 continue
-        count = encode_pretoken(
-            text,
-            words,
-            at,
-            end,
-            shift,
-            byte_ids,
-            ranks,
-            byte_ranks,
-            cells,
-            arena,
-            used,
-            scratch,
-            ids,
-            count,
-        )
+        count = encode_pretoken(text, at, end, shift, ranks, cache, scratch, ids, count)
         at = end
     return count
 
 
 @kernel
 def encode_pretoken(
-    text: Array,
-    words: Array,
+    text: Text,
     at: Integer,
     end: Integer,
     shift: Integer,
-    byte_ids: Array,
-    ranks: Array,
-    byte_ranks: Array,
-    cells: Array,
-    arena: Array,
-    used: Array,
+    ranks: Ranks,
+    cache: Cache,
     scratch: Array,
     ids: Array,
     count: Integer,
@@ -104,19 +97,19 @@ def encode_pretoken(
 
     A cache that is full is emptied.
     """
-    length = end - at
+    length, eights = end - at, text.eights
     if length > CACHED_BYTES:
-        found = segment(text, at, end, byte_ids, ranks, byte_ranks, scratch)
+        found = merge_bytes(text.bytes, at, end, ranks, scratch)
         for index in range(found):
             ids[count + index] = scratch[index]
         return count + found
-    key = tail_of(words, at, length) if length <= 8 else hash_of(words, at, length)
-    cell = find_cell(cells, arena, words, at, length, key, shift)
-    if not cells[cell, VALUE]:
-        found = segment(text, at, end, byte_ids, ranks, byte_ranks, scratch)
-        if not has_room(cells, arena, used, length, found):
-            cells[:] = 0
-            used[:] = 0
-            cell = find_cell(cells, arena, words, at, length, key, shift)
-        remember(cells, arena, used, words, at, length, key, cell, scratch, found)
-    return copy_ids(arena, cells[cell, VALUE], length, ids, count)
+    key = short_key(eights, at, length) if length <= 8 else long_key(eights, at, length)
+    cell = find_cell(cache, eights, at, length, key, shift)
+    if not cache.cells[cell, VALUE]:
+        found = merge_bytes(text.bytes, at, end, ranks, scratch)
+        if not has_room(cache, length, found):
+            cache.cells[:] = 0
+            cache.used[:] = 0
+            cell = find_cell(cache, eights, at, length, key, shift)
+        remember(cache, eights, at, length, key, cell, scratch, found)
+    return copy_ids(cache.arena, cache.cells[cell, VALUE], length, ids, count)

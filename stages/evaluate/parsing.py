@@ -14,7 +14,8 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from stages.evaluate.config import Evaluate
-from tohum.decoding import Sampling, as_text, sample, text_prompt, vocabulary_bytes
+from tohum.decoding import Sampling, as_text, sample, text_prompt
+from tohum.formats.tokenizer import token_bytes
 from tohum.formats.tokens import TokenSplit
 
 TEMPERATURE = 0.8  # the likeliest tokens alone run in circles, which parse
@@ -44,7 +45,7 @@ def parse_share(
     prompts = python_prompts(tokenizer, split, documents, config.parse_prompts)
     if not prompts:
         return None
-    vocabulary = vocabulary_bytes(tokenizer)
+    vocabulary = token_bytes(tokenizer)
     parsed = 0
     for seed, prompt in enumerate(prompts):
         sampling = Sampling(config.parse_tokens, TEMPERATURE, seed=seed)

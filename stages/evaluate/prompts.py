@@ -9,8 +9,9 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from tohum.decoding import Sampling, as_text, sample, text_prompt, vocabulary_bytes
+from tohum.decoding import Sampling, as_text, sample, text_prompt
 from tohum.errors import UserError
+from tohum.formats.tokenizer import token_bytes
 
 SEPARATOR = "\n---\n"
 
@@ -30,7 +31,7 @@ def completions_page(model: Any, tokenizer: Tokenizer, prompts: list[str], new_t
     """Returns the prompts and up to `new_tokens` tokens with which a model, in evaluation mode,
     completes each, as Markdown.
     """
-    vocabulary = vocabulary_bytes(tokenizer)
+    vocabulary = token_bytes(tokenizer)
     parts = [f"# The likeliest {new_tokens} tokens after each prompt\n"]
     for prompt in prompts:
         ids = sample(model, text_prompt(tokenizer, prompt), Sampling(new_tokens))

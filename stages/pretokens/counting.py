@@ -26,8 +26,8 @@ from stages.pretokens.config import Pretokenizer, bytes_of
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import file_sha256, fresh, publish, write_json
-from tohum.formats.pretoken_table import Batch, batch_of, write_table
-from tohum.formats.records import read_records, segments, shard_paths
+from tohum.formats.pretoken_table import PretokenRows, rows_of, write_table
+from tohum.formats.records import marked_texts, read_records, shard_paths
 from tohum.pretokenization.classes import classes
 from tohum.pretokenization.patterns import KNOWN_PATTERNS
 from tohum.process import end_with_parent
@@ -132,8 +132,8 @@ class _Sample:
             if self.share < 1 and not is_sampled(record["id"], self.share):
                 continue
             self.taken += 1
-            for segment in segments(record):
-                yield segment.text
+            for part in marked_texts(record):
+                yield part.text
 
 
 def is_sampled(id: str, share: float) -> bool:
@@ -146,7 +146,7 @@ def is_sampled(id: str, share: float) -> bool:
 
 def _count_by_kernel(
     texts: Iterable[str], config: Pretokenizer, max_bytes: int
-) -> Iterator[Iterable[Batch]]:
+) -> Iterator[Iterable[PretokenRows]]:
     """Yields sorted tables whose sum is the count."""
     from stages.pretokens.counter import PretokenCounter
 
@@ -160,7 +160,7 @@ def _count_by_kernel(
 
 def _count_by_regex(
     sample: _Sample, config: Pretokenizer, max_bytes: int
-) -> Iterator[Iterable[Batch]]:
+) -> Iterator[Iterable[PretokenRows]]:
     """Yields sorted tables whose sum is the count, for a pattern that no kernel knows."""
     split = _compile(config.pattern).findall
     counts: Counter[bytes] = Counter()
@@ -189,10 +189,10 @@ def _pieces(words: list[str], max_bytes: int) -> Iterator[bytes]:
             yield encoded[start : start + max_bytes]
 
 
-def _batches(counts: Counter[bytes]) -> Iterator[Batch]:
+def _batches(counts: Counter[bytes]) -> Iterator[PretokenRows]:
     rows = sorted(counts.items())
     for first in range(0, len(rows), WORDS_PER_BATCH):
-        yield batch_of(rows[first : first + WORDS_PER_BATCH])
+        yield rows_of(rows[first : first + WORDS_PER_BATCH])
 
 
 def _compile(pattern: str) -> "regex.Pattern[str]":

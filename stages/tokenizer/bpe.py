@@ -21,15 +21,17 @@ from stages.tokenizer.merges import Merge
 from stages.tokenizer.pairs import (
     COUNT,
     SIZE,
+    Pairs,
     frequent_pairs,
     keep_frequent,
     list_words,
     sketch_pairs,
 )
 from stages.tokenizer.rounds import merge_round
-from stages.tokenizer.words import compact, read_words, stop_of
-from tohum.formats.pretoken_table import Batch
+from stages.tokenizer.words import compact, read_words
+from tohum.formats.pretoken_table import PretokenRows
 from tohum.kernels.arrays import Array
+from tohum.kernels.hashing import slots_for
 
 SHRINK = 8  # `least` from round to round: a round of counting is cheap beside a long list of words
 SKETCH_CELLS = 1 << 20
@@ -38,7 +40,7 @@ SMALL_PLACES = 1 << 32
 
 
 def train_merges(
-    table: Iterable[Batch],
+    table: Iterable[PretokenRows],
     byte_ids: list[int],
     first_id: int,
     vocab_size: int,
@@ -56,53 +58,38 @@ def train_merges(
         forbidden: pairs of ids that are never merged.
     """
     words = read_words(table, byte_ids, vocab_size)
-    cells, large, stop = words.cells, words.large, stop_of(words.cells)
     places = numpy.uint32 if words.end < SMALL_PLACES else numpy.int64
     merges = numpy.zeros((max(vocab_size - first_id, 0), 4), numpy.int64)
     keys = numpy.array([left << 32 | right for left, right in forbidden], numpy.int64)
-    done, least, end = 0, 0, words.end
+    done, least = 0, 0
     while done < len(merges) and least != min_frequency:
-        end = compact(cells, end, stop)
+        words = words._replace(end=compact(words))
         sketch = numpy.zeros(SKETCH_CELLS, numpy.int64)
-        sketch_pairs(cells, end, large, stop, sketch)
+        sketch_pairs(words, sketch)
         last = least or int(sketch.max()) + 1
         least = max(min_frequency, last // SHRINK)
-        pairs, used = frequent_pairs(cells, end, large, stop, sketch, least)
+        rows, used = frequent_pairs(words, sketch, least)
         # Below that of the last round in any case: a forbidden pair may stay the most frequent one.
-        least = max(least, min(least_that_fits(pairs[:used]), last - 1))
-        slots = numpy.zeros(1 << (2 * used + 1).bit_length(), numpy.int32)
-        used = keep_frequent(pairs, used, least, slots)
-        listed = int(pairs[:used, SIZE].sum())
+        least = max(least, min(least_that_fits(rows[:used]), last - 1))
+        pairs = Pairs(rows, slots_for(used))
+        used = keep_frequent(pairs, used, least)
+        listed = int(rows[:used, SIZE].sum())
         lists = numpy.empty(listed + listed // 4 + 1024, places)
-        filled = list_words(cells, end, stop, slots, pairs, used, lists)
-        done = merge_round(
-            cells,
-            large,
-            stop,
-            slots,
-            pairs,
-            used,
-            lists,
-            filled,
-            least,
-            first_id,
-            keys,
-            merges,
-            done,
-        )
+        filled = list_words(words, pairs, used, lists)
+        done = merge_round(words, pairs, used, lists, filled, least, first_id, keys, merges, done)
     return [
         Merge(left, right, first_id + index, count, saved)
         for index, (left, right, count, saved) in enumerate(merges[:done].tolist())
     ]
 
 
-def least_that_fits(pairs: Array) -> int:
+def least_that_fits(rows: Array) -> int:
     """Returns the smallest count for which the words of all pairs that are as frequent are no more
     than LISTED_WORDS; for the most frequent ones there is always room.
     """
-    order = numpy.argsort(pairs[:, COUNT])[::-1]
-    counts = pairs[order, COUNT]
-    fitting = int(numpy.searchsorted(numpy.cumsum(pairs[order, SIZE]), LISTED_WORDS, "right"))
+    order = numpy.argsort(rows[:, COUNT])[::-1]
+    counts = rows[order, COUNT]
+    fitting = int(numpy.searchsorted(numpy.cumsum(rows[order, SIZE]), LISTED_WORDS, "right"))
     if fitting == len(counts):
         return 0
     return min(int(counts[fitting]) + 1, int(counts[0]))

@@ -16,10 +16,10 @@ from zipfile import BadZipFile
 
 import numpy
 
-from stages.tokenizer.merges import Merge, cut_merges, token_bytes
+from stages.tokenizer.merges import Merge, cut_merges, merged_bytes
 from tohum.files import atomic_write
 from tohum.formats.alphabet import FIRST_ID, byte_ids
-from tohum.formats.pretoken_table import META, Batch, read_table
+from tohum.formats.pretoken_table import META, PretokenRows, read_table
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 from tohum.kernels.arrays import Array
 from tohum.workdir import open_workdir, work_key
@@ -69,7 +69,7 @@ def _cut(known: MergeList, vocab_size: int, min_frequency: int) -> MergeList | N
 
 
 def train_list(
-    read: Callable[[], Iterable[Batch]], vocab_size: int, min_frequency: int
+    read: Callable[[], Iterable[PretokenRows]], vocab_size: int, min_frequency: int
 ) -> MergeList:
     """Trains on the table that `read` yields.
 
@@ -85,13 +85,13 @@ def train_list(
         counts = numpy.zeros(256, numpy.int64)
         table = _counting(read(), counts)
         merges = train_merges(table, ids, FIRST_ID, vocab_size, min_frequency, forbidden)
-        special = _special(token_bytes(ids, FIRST_ID, merges), merges)
+        special = _special(merged_bytes(ids, FIRST_ID, merges), merges)
         if special is None:
             return MergeList(merges, counts.tolist(), vocab_size, min_frequency)
         forbidden.append(special)
 
 
-def _counting(table: Iterable[Batch], counts: Array) -> Iterator[Batch]:
+def _counting(table: Iterable[PretokenRows], counts: Array) -> Iterator[PretokenRows]:
     for batch in table:
         times = numpy.repeat(batch.counts, batch.lengths)
         numpy.add.at(counts, batch.data, times)

@@ -1,4 +1,4 @@
-"""A merge of byte-pair encoding, and what a list of merges alone can tell."""
+"""A merge of byte-pair encoding, and what a list of merges alone can say."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ def cut_merges(
     return chosen
 
 
-def token_bytes(byte_ids: Sequence[int], first_id: int, merges: Sequence[Merge]) -> list[bytes]:
+def merged_bytes(byte_ids: Sequence[int], first_id: int, merges: Sequence[Merge]) -> list[bytes]:
     """Returns the bytes of every token, by id; those of special tokens are empty."""
     tokens = [b""] * first_id
     for byte, id in enumerate(byte_ids):

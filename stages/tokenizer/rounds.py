@@ -7,15 +7,17 @@ from stages.tokenizer.pairs import (
     KEY,
     SIZE,
     START,
-    find,
+    Pairs,
+    Queued,
+    enlarged,
+    is_better,
     longer,
-    refilled,
-    sift_down,
-    sift_up,
 )
-from stages.tokenizer.words import COUNT_CELLS, count_of, end_of
+from stages.tokenizer.words import COUNT_CELLS, Words, count_of, end_of
 from tohum.kernels.arrays import Array
-from tohum.kernels.compilation import Integer, allocating, kernel
+from tohum.kernels.compilation import Integer, allocating, inlined, kernel
+from tohum.kernels.hashing import row_of, slot_of_key
+from tohum.kernels.heap import sift_down, sift_up
 
 # The new pairs of a merge, by their other id: one row for the pair with that id on the left, then
 # one for each with that id on the right. A row is its count, words, last word and place in a list.
@@ -24,7 +26,7 @@ NEW_COUNT, NEW_SIZE, NEW_WORD, NEW_PLACE = range(4)
 
 @allocating
 def with_room(
-    lists: Array, end: Integer, room: Integer, pairs: Array, used: Integer, least: Integer
+    lists: Array, end: Integer, room: Integer, rows: Array, used: Integer, least: Integer
 ) -> tuple[Array, Integer]:
     """Returns the lists with room for as many more words, and where they end now.
 
@@ -35,11 +37,11 @@ def with_room(
         return lists, end
     end = numpy.int64(0)
     for pair in range(used):
-        if pairs[pair, COUNT] < least:
+        if rows[pair, COUNT] < least:
             continue
-        start = pairs[pair, START]
-        pairs[pair, START] = end
-        for place in range(start, start + pairs[pair, SIZE]):
+        start = rows[pair, START]
+        rows[pair, START] = end
+        for place in range(start, start + rows[pair, SIZE]):
             lists[end] = lists[place]
             end += 1
     if 4 * (end + room) <= 3 * len(lists):
@@ -50,26 +52,24 @@ def with_room(
     return grown, end
 
 
-@kernel
+@inlined
 def merge_word(
-    cells: Array,
+    words: Words,
     word: Integer,
-    stop: Integer,
-    weight: Integer,
-    left: Integer,
-    right: Integer,
+    key: Integer,
     new_id: Integer,
-    slots: Array,
-    pairs: Array,
+    pairs: Pairs,
     fresh: Array,
     touched: Array,
     used: Integer,
 ) -> tuple[Integer, Integer]:
-    """Merges (left, right) in one word, from the left, and corrects the counts of the pairs around.
+    """Merges a pair in one word, from the left, and corrects the counts of the pairs around.
 
     Writes (row of `fresh`, word) to `touched` from `used` on, once for each new pair of the word.
-    Returns how often the pair was merged, and the end of `touched`.
+    Returns by how many tokens this shortened the corpus, and the end of `touched`.
     """
+    cells, stop, weight = words.cells, words.stop, count_of(words, word)
+    left, right = key >> 32, key & 0xFFFFFFFF
     start = word + COUNT_CELLS
     read = write = start
     merged = 0
@@ -79,9 +79,9 @@ def merge_word(
         symbol = numpy.int64(cells[read])
         is_merged = symbol == left and cells[read + 1] == right
         if write > start and (is_merged or was_merged):
-            old = slots[find(slots, pairs, last << 32 | symbol)] - 1
+            old = row_of(pairs.slots, pairs.rows, last << 32 | symbol)
             if old >= 0:
-                pairs[old, COUNT] -= weight
+                pairs.rows[old, COUNT] -= weight
             if was_merged:
                 row = len(fresh) // 2 + (new_id if is_merged else symbol)
             else:
@@ -99,7 +99,7 @@ def merge_word(
         merged += is_merged
         was_merged = is_merged
     cells[write:read] = stop
-    return merged, used
+    return merged * weight, used
 
 
 @kernel
@@ -121,12 +121,45 @@ def is_forbidden(key: Integer, forbidden: Array) -> bool:
 
 
 @allocating
+def merge_pair(
+    words: Words,
+    listed: Array,
+    key: Integer,
+    new_id: Integer,
+    pairs: Pairs,
+    fresh: Array,
+    touched: Array,
+) -> tuple[Integer, Integer, Array]:
+    """Merges a pair in the words where it is listed; returns by how many tokens this shortened the
+    corpus, how many rows of `touched` are used, and these rows, which may be other ones.
+    """
+    news = saved = numpy.int64(0)
+    for index in range(len(listed)):
+        word = numpy.int64(listed[index])
+        most = news + 2 * (end_of(words, word) - word)
+        if most > len(touched):
+            touched = longer(touched, most)
+        merged, news = merge_word(words, word, key, new_id, pairs, fresh, touched, news)
+        saved += merged
+    return saved, news, touched
+
+
+@kernel
+def fill_heap(heap: Array, queued: Queued, used: Integer, least: Integer) -> Integer:
+    """Puts the pairs that are seen at least `least` times in an empty heap; returns its size."""
+    size = 0
+    for pair in range(used):
+        if queued.rows[pair, COUNT] >= least:
+            queued.counts[pair] = queued.rows[pair, COUNT]
+            sift_up(heap, size, pair, is_better, queued)
+            size += 1
+    return size
+
+
+@allocating
 def merge_round(
-    cells: Array,
-    large: Array,
-    stop: Integer,
-    slots: Array,
-    pairs: Array,
+    words: Words,
+    pairs: Pairs,
     used: Integer,
     lists: Array,
     end: Integer,
@@ -139,71 +172,52 @@ def merge_round(
     """Writes merges, as (left, right, count, saved), from row `done` on, and returns how many there
     are now; `used` pairs are given, and lists of words up to `end`.
     """
-    heap = numpy.empty((used + 1024, 2), numpy.int64)
-    size = numpy.int64(0)
-    for pair in range(used):
-        if pairs[pair, COUNT] >= least:
-            sift_up(heap, size, pairs, pairs[pair, COUNT], pair)
-            size += 1
+    rows, slots = pairs.rows, pairs.slots
+    counts = numpy.empty(len(rows), numpy.int64)
+    heap = numpy.empty(used + 1024, numpy.int64)
+    size = numpy.int64(fill_heap(heap, Queued(rows, counts), used, least))
     fresh = numpy.zeros((2 * (first_id + len(merges)), 4), numpy.int64)
-    for row in range(len(fresh)):
-        fresh[row, NEW_WORD] = -1
+    fresh[:, NEW_WORD] = -1
     touched = numpy.empty((1024, 2), numpy.int64)
     while done < len(merges) and size:
-        count, pair = heap[0, 0], heap[0, 1]
-        key = pairs[pair, KEY]
-        if pairs[pair, COUNT] != count and pairs[pair, COUNT] >= least:
-            sift_down(heap, size, pairs, pairs[pair, COUNT], pair)  # it has become rarer
+        pair = heap[0]
+        key, count = rows[pair, KEY], rows[pair, COUNT]
+        if counts[pair] != count and count >= least:
+            counts[pair] = count  # it has become rarer
+            sift_down(heap, size, pair, is_better, Queued(rows, counts))
             continue
         size -= 1
-        sift_down(heap, size, pairs, heap[size, 0], heap[size, 1])
-        if pairs[pair, COUNT] < least or is_forbidden(key, forbidden):
+        sift_down(heap, size, heap[size], is_better, Queued(rows, counts))
+        if count < least or is_forbidden(key, forbidden):
             continue
-        left, right, new_id = key >> 32, key & 0xFFFFFFFF, first_id + done
-        pairs[pair, COUNT] = -1
-        news = saved = numpy.int64(0)
-        for place in range(pairs[pair, START], pairs[pair, START] + pairs[pair, SIZE]):
-            word = numpy.int64(lists[place])
-            most = news + 2 * (end_of(cells, word, stop) - word)
-            if most > len(touched):
-                touched = longer(touched, most)
-            weight = count_of(cells, word, large)
-            merged, news = merge_word(
-                cells,
-                word,
-                stop,
-                weight,
-                left,
-                right,
-                new_id,
-                slots,
-                pairs,
-                fresh,
-                touched,
-                news,
-            )
-            saved += merged * weight
-        merges[done, 0], merges[done, 1] = left, right
+        new_id = first_id + done
+        rows[pair, COUNT] = -1
+        listed = lists[rows[pair, START] : rows[pair, START] + rows[pair, SIZE]]
+        saved, news, touched = merge_pair(
+            words, listed, key, new_id, Pairs(rows, slots), fresh, touched
+        )
+        merges[done, 0], merges[done, 1] = key >> 32, key & 0xFFFFFFFF
         merges[done, 2], merges[done, 3] = count, saved
         done += 1
-        lists, end = with_room(lists, end, news, pairs, used, least)
+        lists, end = with_room(lists, end, news, rows, used, least)
         for index in range(news):
             row, word = touched[index, 0], touched[index, 1]
             if fresh[row, NEW_COUNT] < least:
                 continue
             if fresh[row, NEW_SIZE] > 0:  # the first time: a new pair
-                if used == len(pairs):
-                    pairs = longer(pairs, numpy.int64(0))
+                if used == len(rows):
+                    rows = longer(rows, numpy.int64(0))
+                    counts = numpy.append(counts, numpy.empty(len(rows) - used, numpy.int64))
                 if 2 * used >= len(slots):
-                    slots = refilled(slots, pairs, used)
-                half = len(fresh) // 2
-                pairs[used, KEY] = row << 32 | new_id if row < half else new_id << 32 | (row - half)
-                pairs[used, COUNT], pairs[used, START] = fresh[row, NEW_COUNT], end
-                pairs[used, SIZE] = fresh[row, NEW_SIZE]
-                slots[find(slots, pairs, pairs[used, KEY])] = used + 1
+                    slots = enlarged(slots, rows, used)
                 if size == len(heap):
-                    heap = longer(heap, numpy.int64(0))
-                sift_up(heap, size, pairs, pairs[used, COUNT], used)
+                    heap = numpy.append(heap, numpy.empty_like(heap))
+                half = len(fresh) // 2
+                rows[used, KEY] = row << 32 | new_id if row < half else new_id << 32 | (row - half)
+                rows[used, COUNT] = counts[used] = fresh[row, NEW_COUNT]
+                rows[used, START], rows[used, SIZE] = end, fresh[row, NEW_SIZE]
+                slots[slot_of_key(slots, rows, rows[used, KEY])] = used + 1
+                sift_up(heap, size, used, is_better, Queued(rows, counts))
                 size += 1
                 used += 1
                 fresh[row, NEW_PLACE] = end

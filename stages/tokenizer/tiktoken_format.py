@@ -13,15 +13,14 @@ https://github.com/openai/tiktoken/blob/main/tiktoken/load.py
 from base64 import b64encode
 from pathlib import Path
 
-from stages.tokenizer.merges import Merge, token_bytes
 from tohum.files import atomic_write
-from tohum.formats.alphabet import FIRST_ID, byte_ids
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 
 
-def write_tiktoken(path: Path, merges: list[Merge]) -> None:
-    """Writes all tokens but the special ones, in the order of their ids."""
-    tokens = token_bytes(byte_ids(), FIRST_ID, merges)
+def write_tiktoken(path: Path, tokens: list[bytes]) -> None:
+    """Writes all tokens but the special ones, in the order of their ids; `tokens` holds the bytes
+    of each, by id.
+    """
     with atomic_write(path) as file:
         for id in range(len(SPECIAL_TOKENS), len(tokens)):
             file.write(b64encode(tokens[id]) + b" %d\n" % id)

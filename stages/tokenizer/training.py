@@ -20,6 +20,7 @@ from tohum.formats.alphabet import FIRST_ID, alphabet_order, byte_characters, by
 from tohum.formats.chat_template import write_chat_template
 from tohum.formats.pretoken_table import META, read_meta
 from tohum.formats.special_tokens import SPECIAL_TOKENS
+from tohum.formats.tokenizer import token_bytes
 from tohum.workdir import open_workdir, work_key
 
 CURVE_POINTS = 64
@@ -106,7 +107,7 @@ def write_tokenizer(folder: Path, tokenizer: HuggingFaceTokenizer, merges: list[
         rows.writerow(["id", "left", "right", "count", "saved"])
         for merge in merges:
             rows.writerow([merge.id, merge.left, merge.right, merge.count, merge.saved])
-    write_tiktoken(folder / "tokenizer.tiktoken", merges)
+    write_tiktoken(folder / "tokenizer.tiktoken", token_bytes(tokenizer))
 
 
 def bytes_per_token_curve(
@@ -161,7 +162,6 @@ def loses_no_byte(tokenizer: HuggingFaceTokenizer) -> bool:
     characters = byte_characters()
     data = bytes(range(256)) + b"\xff\xc0\xaf\xed\xa0\x80\xf5 \xe4\xb8"  # every byte; no UTF-8
     ids = [id for byte in data if (id := tokenizer.token_to_id(characters[byte])) is not None]
-    vocabulary = [tokenizer.id_to_token(id) or "" for id in ids]
-    values = {character: byte for byte, character in enumerate(characters)}
-    back = bytes(values[character] for token in vocabulary for character in token)
+    tokens = token_bytes(tokenizer)
+    back = b"".join(tokens[id] for id in ids)
     return back == data and tokenizer.decode(ids) == data.decode(errors="replace")

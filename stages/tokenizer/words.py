@@ -8,12 +8,11 @@ cache lines of it. A count of LARGE or more is kept apart: the cells then hold L
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 
-from tohum.formats.pretoken_table import Batch
+from tohum.formats.pretoken_table import PretokenRows
 from tohum.kernels.arrays import Array
 from tohum.kernels.compilation import Integer, inlined, kernel
 
@@ -24,21 +23,22 @@ COUNT_CELLS = 2
 SMALL_IDS = 1 << 16  # the last of them is STOP; it is made by the last merge, and never read
 
 
-@dataclass
-class Words:
-    """`cells`, of which `end` are used, and the large counts, int64."""
+class Words(NamedTuple):
+    """`cells`, of which `end` are used; the large counts, int64; and STOP of such cells."""
 
     cells: Array
     end: int
     large: Array
+    stop: int
 
 
-def read_words(table: Iterable[Batch], byte_ids: list[int], vocab_size: int) -> Words:
+def read_words(table: Iterable[PretokenRows], byte_ids: list[int], vocab_size: int) -> Words:
     """Returns the words of a table that have two bytes or more; the id of each byte is
     `byte_ids[byte]`.
     """
     dtype: Any = numpy.uint16 if vocab_size <= SMALL_IDS else numpy.int32
     ids = numpy.array(byte_ids, dtype)
+    stop = int(numpy.iinfo(dtype).max)
     cells, large = numpy.zeros(0, dtype), numpy.zeros(0, numpy.int64)
     end = 0
     for batch in table:
@@ -48,13 +48,8 @@ def read_words(table: Iterable[Batch], byte_ids: list[int], vocab_size: int) -> 
         large = numpy.concatenate([large, batch.counts[rows]])
         room = len(batch.data) + (COUNT_CELLS + 1) * len(batch.counts)
         cells.resize(end + room, refcheck=False)  # a long array is moved by the system, not copied
-        end = append_words(cells, end, batch.data, batch.lengths, codes, ids, stop_of(cells))
-    return Words(cells, end, large)
-
-
-def stop_of(cells: Array) -> int:
-    """Returns STOP for cells of this type."""
-    return int(numpy.iinfo(cells.dtype).max)
+        end = append_words(cells, end, batch.data, batch.lengths, codes, ids, stop)
+    return Words(cells, end, large, stop)
 
 
 @kernel
@@ -84,34 +79,35 @@ def append_words(
 
 
 @inlined
-def count_of(cells: Array, word: Integer, large: Array) -> Integer:
+def count_of(words: Words, word: Integer) -> Integer:
     """Returns how often a word stands in the corpus."""
-    code = numpy.int64(cells[word]) | numpy.int64(cells[word + 1]) << HALF_BITS
+    code = numpy.int64(words.cells[word]) | numpy.int64(words.cells[word + 1]) << HALF_BITS
     if code < LARGE:
         return code
-    return large[code - LARGE]
+    return words.large[code - LARGE]
 
 
 @inlined
-def end_of(cells: Array, word: Integer, stop: Integer) -> Integer:
+def end_of(words: Words, word: Integer) -> Integer:
     """Returns where the symbols of a word end."""
     at = word + COUNT_CELLS
-    while cells[at] != stop:
+    while words.cells[at] != words.stop:
         at += 1
     return at
 
 
 @kernel
-def compact(cells: Array, end: Integer, stop: Integer) -> Integer:
+def compact(words: Words) -> Integer:
     """Moves the words together, without those of one symbol, and returns where they end."""
+    cells = words.cells
     word = kept = 0
-    while word < end:
-        last = end_of(cells, word, stop)
+    while word < words.end:
+        last = end_of(words, word)
         if last - word > COUNT_CELLS + 1:
             for at in range(word, last + 1):
                 cells[kept] = cells[at]
                 kept += 1
         word = last
-        while word < end and cells[word] == stop:
+        while word < words.end and cells[word] == words.stop:
             word += 1
     return kept

@@ -20,7 +20,6 @@ from tohum.decoding import (
     middle_prompt,
     sample,
     text_prompt,
-    vocabulary_bytes,
 )
 from tohum.formats.special_tokens import (
     END_ID,
@@ -31,7 +30,7 @@ from tohum.formats.special_tokens import (
     SPECIAL_TOKENS,
     SUFFIX_ID,
 )
-from tohum.formats.tokenizer import load_tokenizer
+from tohum.formats.tokenizer import load_tokenizer, token_bytes
 from tohum.model.determinism import set_determinism
 
 CONTEXT = 16
@@ -228,7 +227,7 @@ def test_ids_are_drawn_as_often_as_their_probability() -> None:
 
 @given(st.text())
 def test_the_pieces_of_a_text_are_the_text(tokenizer: Tokenizer, text: str) -> None:
-    vocabulary = vocabulary_bytes(tokenizer)
+    vocabulary = token_bytes(tokenizer)
     pieces = list(as_text(tokenizer.encode(text).ids, vocabulary))
     assert "".join(pieces) == text
     assert all(pieces)
@@ -238,11 +237,11 @@ def test_the_pieces_of_a_text_are_the_text(tokenizer: Tokenizer, text: str) -> N
 def test_any_ids_are_the_text_that_the_tokenizer_makes_of_them(
     tokenizer: Tokenizer, ids: list[int]
 ) -> None:
-    text = "".join(as_text(ids, vocabulary_bytes(tokenizer)))
+    text = "".join(as_text(ids, token_bytes(tokenizer)))
     assert text == tokenizer.decode(ids, skip_special_tokens=True)
 
 
 def test_ordinary_letters_come_at_once(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode("abcdef").ids
-    counts = [len("".join(as_text(ids[:n], vocabulary_bytes(tokenizer)))) for n in range(len(ids))]
+    counts = [len("".join(as_text(ids[:n], token_bytes(tokenizer)))) for n in range(len(ids))]
     assert all(one < two for one, two in pairwise(counts))

@@ -106,7 +106,9 @@ def save(problems: Problems, path: Path) -> None:
             file,
             facts=numpy.frombuffer(json.dumps(facts).encode(), numpy.uint8),
             hashes=problems.hashes,
-            parts=problems.parts.astype(numpy.uint16),
+            parts=problems.parts.astype(
+                numpy.uint16 if len(problems.names) <= 1 << 16 else numpy.uint32
+            ),
         )
 
 

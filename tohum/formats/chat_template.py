@@ -1,9 +1,9 @@
 """The chat template: a conversation as the text that the encode stage makes ids of.
 
 chat_template.jinja, beside tokenizer.json, is where transformers looks for it; it is
-tohum.formats.records.segments in Jinja. https://huggingface.co/docs/transformers/chat_templating
+tohum.formats.records.marked_texts in Jinja. https://huggingface.co/docs/transformers/chat_templating
 
-One thing differs, and cannot be mended in a template: transformers reads the text of a special
+One thing differs, and cannot be fixed in a template: transformers reads the text of a special
 token as that token wherever it stands, so a message whose words are `<|end|>` ends there. The
 encode stage and `tohum generate` read it as the seven characters it is.
 """

@@ -1,8 +1,8 @@
 """data/pretokens: the (pretoken, count) table.
 
 pretokens.parquet   pretoken (binary, ascending), count (int64); uncompressed, in groups of
-                    GROUP_ROWS rows, so that its bytes depend on its content and the pinned pyarrow
-                    only
+                    GROUP_ROWS rows, or of fewer where the pretokens have more than GROUP_BYTES
+                    bytes, so that its bytes depend on its content and the pinned pyarrow only
 meta.json           the pattern, totals, the table's SHA-256, the hash of the jsonl manifest
 """
 
@@ -24,10 +24,11 @@ META = "meta.json"
 SCHEMA = pyarrow.schema([("pretoken", pyarrow.binary()), ("count", pyarrow.int64())])
 BATCH_ROWS = 1 << 13
 GROUP_ROWS = 1 << 20
+GROUP_BYTES = 1 << 30  # Arrow's offsets into the bytes of a group have 31 bits
 
 
 @dataclass
-class Batch:
+class PretokenRows:
     """Neighbouring rows of a table: the bytes of all pretokens, one after another, uint8; the
     length of each, int32; and its count, int64.
     """
@@ -44,27 +45,29 @@ class Batch:
             end += length
 
 
-def batch_of(rows: Iterable[tuple[bytes, int]]) -> Batch:
-    """Returns the batch of some pretokens and their counts."""
+def rows_of(rows: Iterable[tuple[bytes, int]]) -> PretokenRows:
+    """Returns some pretokens and their counts as rows."""
     pretokens, counts = zip(*rows, strict=True) if (rows := list(rows)) else ((), ())
-    return Batch(
+    return PretokenRows(
         numpy.frombuffer(b"".join(pretokens), numpy.uint8),
         numpy.array(list(map(len, pretokens)), numpy.int32),
         numpy.array(counts, numpy.int64),
     )
 
 
-def join(batches: Iterable[Batch]) -> Batch:
+def join(batches: Iterable[PretokenRows]) -> PretokenRows:
     """Returns the rows of all batches in one."""
-    parts = [batch_of([]), *batches]
-    return Batch(
+    parts = [rows_of([]), *batches]
+    return PretokenRows(
         numpy.concatenate([part.data for part in parts]),
         numpy.concatenate([part.lengths for part in parts]),
         numpy.concatenate([part.counts for part in parts]),
     )
 
 
-def write_table(folder: Path, batches: Iterable[Batch], facts: dict[str, Any]) -> dict[str, Any]:
+def write_table(
+    folder: Path, batches: Iterable[PretokenRows], facts: dict[str, Any]
+) -> dict[str, Any]:
     """Writes the table, whose rows come in ascending order, and its meta.json with `facts`; returns
     what the latter says.
     """
@@ -82,30 +85,36 @@ def write_table(folder: Path, batches: Iterable[Batch], facts: dict[str, Any]) -
     return meta
 
 
-def _groups(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Yields the same rows in batches of GROUP_ROWS; one empty batch if there is no row."""
-    held: list[Batch] = []
-    rows = groups = 0
+def _groups(batches: Iterable[PretokenRows]) -> Iterator[PretokenRows]:
+    """Yields the same rows in groups that are as large as they may be; an empty one if there is no
+    row.
+    """
+    held: list[PretokenRows] = []
+    rows = size = groups = 0
     for batch in batches:
         held.append(batch)
-        rows += len(batch.counts)
-        while rows >= GROUP_ROWS:
-            group, rest = _split(join(held), GROUP_ROWS)
+        rows, size = rows + len(batch.counts), size + len(batch.data)
+        while rows >= GROUP_ROWS or size > GROUP_BYTES:
+            group, rest = _split(join(held))
             yield group
-            held, rows, groups = [rest], len(rest.counts), groups + 1
+            held, rows, size, groups = [rest], len(rest.counts), len(rest.data), groups + 1
     if rows or not groups:
         yield join(held)
 
 
-def _split(batch: Batch, rows: int) -> tuple[Batch, Batch]:
-    size = int(batch.lengths[:rows].sum(dtype=numpy.int64))
+def _split(joined: PretokenRows) -> tuple[PretokenRows, PretokenRows]:
+    """Returns the rows of one group, at least one, and the rest."""
+    ends = numpy.cumsum(joined.lengths, dtype=numpy.int64)
+    fitting = int(numpy.searchsorted(ends, GROUP_BYTES, "right"))
+    rows = max(1, min(GROUP_ROWS, fitting))
+    size = int(ends[rows - 1])
     return (
-        Batch(batch.data[:size], batch.lengths[:rows], batch.counts[:rows]),
-        Batch(batch.data[size:], batch.lengths[rows:], batch.counts[rows:]),
+        PretokenRows(joined.data[:size], joined.lengths[:rows], joined.counts[:rows]),
+        PretokenRows(joined.data[size:], joined.lengths[rows:], joined.counts[rows:]),
     )
 
 
-def _to_arrow(batch: Batch) -> pyarrow.Table:
+def _to_arrow(batch: PretokenRows) -> pyarrow.Table:
     ends = numpy.zeros(len(batch.lengths) + 1, numpy.int32)
     numpy.cumsum(batch.lengths, out=ends[1:])
     buffers = [
@@ -117,14 +126,14 @@ def _to_arrow(batch: Batch) -> pyarrow.Table:
     return pyarrow.table([pretokens, pyarrow.array(batch.counts)], schema=SCHEMA)
 
 
-def read_table(folder: Path) -> Iterator[Batch]:
+def read_table(folder: Path) -> Iterator[PretokenRows]:
     """Yields the rows in ascending order of the pretokens, BATCH_ROWS at a time."""
     # Without these three, pyarrow takes 20 MB more of memory, whatever the size of the table.
     with pyarrow.parquet.ParquetFile(folder / TABLE, pre_buffer=False, buffer_size=1 << 20) as file:
         for rows in file.iter_batches(BATCH_ROWS, use_threads=False):
             _, ends, data = rows["pretoken"].buffers()
             bounds = numpy.frombuffer(ends, numpy.int32)[rows["pretoken"].offset :][: len(rows) + 1]
-            yield Batch(
+            yield PretokenRows(
                 numpy.frombuffer(data, numpy.uint8)[bounds[0] : bounds[-1]],
                 numpy.diff(bounds),
                 rows["count"].to_numpy(),

@@ -40,8 +40,8 @@ class ShardWriter:
     """Writes records to shards of about `shard_bytes` bytes of JSON each; None keeps all in one
     file.
 
-    A context manager; `shards` is complete when its block has ended. It goes on after the `shards`
-    that are there, and calls `completed` whenever another one is.
+    A context manager; `shards` is complete when its block has ended. It continues after the
+    `shards` that are there, and calls `completed` whenever another one is complete.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ def _is_record(record: Any) -> bool:
 
 
 @dataclass
-class Segment:
+class MarkedText:
     """A text of a document, and the ids of the special tokens that stand before and after it."""
 
     before: tuple[int, ...]
@@ -178,14 +178,14 @@ class Segment:
     after: tuple[int, ...] = ()
 
 
-def segments(record: dict[str, Any]) -> list[Segment]:
+def marked_texts(record: dict[str, Any]) -> list[MarkedText]:
     """Returns what a record is as a document: <|endoftext|> and its text, or each message between
     the token of its role and <|end|>.
     """
     if "messages" not in record:
-        return [Segment((END_OF_TEXT_ID,), record["content"])]
+        return [MarkedText((END_OF_TEXT_ID,), record["content"])]
     return [
-        Segment(
+        MarkedText(
             ((END_OF_TEXT_ID,) if not number else ()) + (ROLE_IDS[message["role"]],),
             message["content"],
             (END_ID,),

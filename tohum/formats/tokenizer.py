@@ -1,10 +1,14 @@
-"""models/tokenizer: what `tokenizers` and `transformers` load as it lies there."""
+"""models/tokenizer: what `tokenizers` and `transformers` load as it lies there, and the bytes that
+its tokens stand for.
+"""
 
 from pathlib import Path
 
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from tohum.errors import UserError
+from tohum.formats.alphabet import byte_characters
+from tohum.formats.special_tokens import SPECIAL_TOKENS
 
 
 def load_tokenizer(folder: Path) -> HuggingFaceTokenizer:
@@ -22,3 +26,13 @@ def load_tokenizer(folder: Path) -> HuggingFaceTokenizer:
     tokenizer = HuggingFaceTokenizer.from_file(str(path))
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def token_bytes(tokenizer: HuggingFaceTokenizer) -> list[bytes]:
+    """Returns the bytes of text that each id stands for; none for a special token."""
+    values = {character: byte for byte, character in enumerate(byte_characters())}
+    table = [b""] * tokenizer.get_vocab_size()
+    for token, id in tokenizer.get_vocab().items():
+        if token not in SPECIAL_TOKENS:
+            table[id] = bytes(values[character] for character in token)
+    return table

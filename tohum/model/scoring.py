@@ -1,6 +1,5 @@
 """Bits per byte on the validation documents: a figure that does not depend on the tokenizer."""
 
-import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ import numpy
 import torch
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
-from tohum.formats.special_tokens import SPECIAL_TOKENS
+from tohum.formats.tokenizer import token_bytes
 from tohum.formats.tokens import TokenSplit
 from tohum.model.loss import IGNORED
 
@@ -59,12 +58,7 @@ def token_sizes(tokenizer: HuggingFaceTokenizer) -> numpy.ndarray[Any, Any]:
     """Returns the bytes of text that each id stands for, (vocabulary,) of int64; none for a special
     token.
     """
-    sizes = numpy.zeros(tokenizer.get_vocab_size(), numpy.int64)
-    for token, id in json.loads(tokenizer.to_str())["model"]["vocab"].items():
-        sizes[id] = (
-            0 if token in SPECIAL_TOKENS else len(token)
-        )  # a character of the byte alphabet is a byte
-    return sizes
+    return numpy.array([len(token) for token in token_bytes(tokenizer)], numpy.int64)
 
 
 def bits_per_byte(

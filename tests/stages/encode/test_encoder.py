@@ -134,7 +134,7 @@ def test_a_vocabulary_without_merges_gives_bytes() -> None:
 
 def test_every_document_of_the_corpus_has_the_ids_of_tokenizers() -> None:
     from tests.tiny import PROJECT
-    from tohum.formats.records import read_records, segments, shard_paths
+    from tohum.formats.records import marked_texts, read_records, shard_paths
     from tohum.formats.tokenizer import load_tokenizer
 
     if not (PROJECT / "data/jsonl").is_dir() or not (PROJECT / "models/tokenizer").is_dir():
@@ -142,7 +142,7 @@ def test_every_document_of_the_corpus_has_the_ids_of_tokenizers() -> None:
     tokenizer = load_tokenizer(PROJECT / "models/tokenizer")
     encode = make_encoder(tokenizer, DTYPE, 2)
     for path in shard_paths(PROJECT / "data/jsonl"):
-        texts = [part.text for record in read_records(path) for part in segments(record)]
+        texts = [part.text for record in read_records(path) for part in marked_texts(record)]
         expected = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         for ids, encoding in zip(encode(texts), expected, strict=True):
             assert ids.tolist() == encoding.ids

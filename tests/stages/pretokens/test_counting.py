@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.pretokens import counting, runs
+from stages.pretokens import counter, counting, runs
 from stages.pretokens.config import Pretokenizer, bytes_of
 from stages.pretokens.counting import count_corpus, is_sampled
 from tests.tiny import (
@@ -28,6 +28,8 @@ from tests.tiny import (
 from tests.tohum.pretokenization.test_scanner import TEXTS, by_tokenizers
 from tohum.errors import UserError
 from tohum.formats.pretoken_table import read_meta
+from tohum.pretokenization.classes import classes
+from tohum.pretokenization.patterns import GPT4
 from tohum.workdir import project_root, work_key
 
 PRESETS = ("gpt4", "gpt2")
@@ -316,3 +318,18 @@ def test_a_stage_that_was_killed_gives_the_same_bytes(tmp_path: Path, stage: str
         run_stage(root, stage)
         found.append(file_bytes(root / out))
     assert found[0] == found[1]
+
+
+def test_a_counter_has_no_more_entries_than_its_slots_can_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(counter, "MOST_ENTRIES", 100)
+    limited = counter.PretokenCounter(GPT4, classes(), 256, 10**9)
+    tables = [list(table) for table in limited.add(MANY_WORDS[0].encode())]
+    tables.append(list(limited.drain()))
+    assert len(tables) > 10
+    counts: Counter[bytes] = Counter()
+    for table in tables:
+        for rows in table:
+            counts.update(dict(rows.rows()))
+    assert counts == expected([MANY_WORDS[0]], 256)

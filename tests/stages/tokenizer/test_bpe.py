@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from stages.tokenizer import bpe
 from stages.tokenizer.bpe import train_merges as train_on_table
-from stages.tokenizer.merges import Merge, cut_merges, token_bytes, token_counts
+from stages.tokenizer.merges import Merge, cut_merges, merged_bytes, token_counts
 from stages.tokenizer.pairs import COUNT, SIZE
 from stages.tokenizer.training import build_tokenizer, bytes_per_token_curve
 from tests.tiny import (
@@ -23,7 +23,7 @@ from tests.tiny import (
     pretoken_counts,
 )
 from tohum.formats.alphabet import FIRST_ID, alphabet_order, byte_characters, byte_ids
-from tohum.formats.pretoken_table import batch_of
+from tohum.formats.pretoken_table import rows_of
 
 BYTES = list(range(256))  # each byte's id is its value
 RUNS = st.tuples(st.sampled_from([b"a", b"b", b"c"]), st.integers(1, 7)).map(
@@ -43,7 +43,7 @@ def train_merges(
     min_frequency: int,
     forbidden: Sequence[tuple[int, int]] = (),
 ) -> list[Merge]:
-    table = [batch_of(words.items())]
+    table = [rows_of(words.items())]
     return train_on_table(table, ids, first_id, vocab_size, min_frequency, forbidden)
 
 
@@ -350,6 +350,6 @@ def test_counts_of_tokens_are_those_of_the_segmented_table(
 @given(TABLES)
 def test_the_bytes_of_a_token_are_those_that_are_merged(words: dict[bytes, int]) -> None:
     merges = merges_of(words, FIRST_ID + 20)
-    tokens = token_bytes(byte_ids(), FIRST_ID, merges)
+    tokens = merged_bytes(byte_ids(), FIRST_ID, merges)
     assert all(any(token in word for word in words) for token in tokens[FIRST_ID:])
     assert len(set(tokens[9:])) == len(tokens) - 9

@@ -9,7 +9,7 @@ from stages.tokenizer.merge_list import merge_list
 from stages.tokenizer.merges import Merge
 from tests.tiny import merges_of, module_sources, pretoken_counts
 from tohum.formats.alphabet import FIRST_ID
-from tohum.formats.pretoken_table import META, batch_of, write_table
+from tohum.formats.pretoken_table import META, rows_of, write_table
 from tohum.workdir import project_root
 
 WORDS = pretoken_counts(module_sources())
@@ -20,7 +20,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DVC_ROOT", raising=False)
     monkeypatch.chdir(tmp_path)
     Path("pretokens").mkdir()
-    write_table(Path("pretokens"), [batch_of(sorted(WORDS.items()))], {})
+    write_table(Path("pretokens"), [rows_of(sorted(WORDS.items()))], {})
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_longer_list_replaces_a_shorter_one(trainings: list[tuple[int, int]]) 
 
 def test_another_table_has_a_list_of_its_own(trainings: list[tuple[int, int]]) -> None:
     merges(300, 2)
-    write_table(Path("pretokens"), [batch_of([(b"ab", 7)])], {})
+    write_table(Path("pretokens"), [rows_of([(b"ab", 7)])], {})
     assert [merge.count for merge in merges(300, 2)] == [7]
     assert len(trainings) == 2
 

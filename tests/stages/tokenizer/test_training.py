@@ -24,7 +24,7 @@ from tests.tiny import (
 )
 from tohum.errors import UserError
 from tohum.formats.alphabet import FIRST_ID, alphabet_order, byte_characters
-from tohum.formats.pretoken_table import batch_of, write_table
+from tohum.formats.pretoken_table import rows_of, write_table
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 from tohum.formats.tokenizer import load_tokenizer
 
@@ -41,7 +41,7 @@ def trained(
 ) -> Path:
     """Runs the stage in a project at `root` and returns the tokenizer's folder."""
     (root / "pretokens").mkdir(parents=True, exist_ok=True)
-    write_table(root / "pretokens", [batch_of(sorted(words.items()))], {"pattern": with_pattern})
+    write_table(root / "pretokens", [rows_of(sorted(words.items()))], {"pattern": with_pattern})
     train_tokenizer(
         Tokenizer(vocab_size=vocab_size, min_frequency=min_frequency),
         pretokens=root / "pretokens",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from stages.train.batches import Windows
 from tohum.errors import UserError
-from tohum.formats.records import segments
+from tohum.formats.records import marked_texts
 from tohum.formats.special_tokens import END_ID, MIDDLE_ID, PREFIX_ID, SUFFIX_ID
 from tohum.formats.tokens import OFFSET_DTYPE, TokenSplit
 from tohum.model.loss import IGNORED
@@ -126,8 +126,8 @@ def test_of_a_conversation_only_the_answers_are_targets() -> None:
     messages = list(zip(("user", "assistant") * 2, words, strict=True))
     record = {"messages": [{"role": role, "content": ""} for role, _ in messages]}
     ids: list[int] = []
-    for segment, (_, text) in zip(segments(record), messages, strict=True):
-        ids += [*segment.before, *text, *segment.after]
+    for part, (_, text) in zip(marked_texts(record), messages, strict=True):
+        ids += [*part.before, *text, *part.after]
     stream_ids = numpy.array(ids * 9, numpy.uint16)
     offsets = numpy.arange(0, len(stream_ids) + 1, len(ids)).astype(OFFSET_DTYPE)
     windows = Windows(TokenSplit(stream_ids, offsets, 9), 7, seed=0, fim_share=0.5)

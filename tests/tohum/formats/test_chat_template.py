@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from stages.train.masks import target_mask
 from tests.tiny import write_tiny_tokenizer
 from tohum.formats.chat_template import CHAT_TEMPLATE_FILE
-from tohum.formats.records import segments
+from tohum.formats.records import marked_texts
 from tohum.formats.special_tokens import END_ID, END_OF_TEXT_ID, ROLE_IDS, SPECIAL_TOKENS
 from tohum.formats.tokenizer import load_tokenizer
 
@@ -22,8 +22,10 @@ CONVERSATION = [
     {"role": "user", "content": "{{ bos_token }} {% raw %}"},
     {"role": "assistant", "content": "def f(x):\n    return x\n"},
 ]
+# transformers reads the text of a special token as the token: see the last test but one.
+CONTENT = st.text().filter(lambda text: not any(token in text for token in SPECIAL_TOKENS))
 MESSAGES = st.lists(
-    st.fixed_dictionaries({"role": st.sampled_from(sorted(ROLE_IDS)), "content": st.text()}),
+    st.fixed_dictionaries({"role": st.sampled_from(sorted(ROLE_IDS)), "content": CONTENT}),
     min_size=1,
     max_size=4,
 )
@@ -42,12 +44,12 @@ def tokenizer(folder: Path) -> Any:
 
 
 def encoded(folder: Path, messages: list[dict[str, str]]) -> list[int]:
-    """The ids of a conversation as records.segments has them, its texts read as text."""
+    """The ids of a conversation as records.marked_texts has them, its texts read as text."""
     ours = load_tokenizer(folder)
     return [
         id
-        for segment in segments({"messages": messages})
-        for id in (*segment.before, *ours.encode(segment.text).ids, *segment.after)
+        for part in marked_texts({"messages": messages})
+        for id in (*part.before, *ours.encode(part.text).ids, *part.after)
     ]
 
 
@@ -60,7 +62,7 @@ def test_a_conversation_has_the_ids_of_the_training(folder: Path, tokenizer: Any
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(MESSAGES)
-def test_any_conversation_has_the_ids_of_the_training(
+def test_any_conversation_without_special_tokens_in_its_texts_has_the_ids_of_the_training(
     folder: Path, tokenizer: Any, messages: list[dict[str, str]]
 ) -> None:
     found = tokenizer.apply_chat_template(messages, return_dict=False)

@@ -1,3 +1,4 @@
+import itertools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,21 +14,21 @@ from tohum.formats import pretoken_table
 from tohum.formats.pretoken_table import (
     META,
     TABLE,
-    Batch,
-    batch_of,
+    PretokenRows,
     read_meta,
     read_table,
+    rows_of,
     write_table,
 )
 
 TABLES = st.dictionaries(st.binary(min_size=1, max_size=12), st.integers(1, 2**40), max_size=20)
 
 
-def batches(counts: dict[bytes, int], rows: int) -> Iterator[Batch]:
+def batches(counts: dict[bytes, int], rows: int) -> Iterator[PretokenRows]:
     """The sorted table in batches of some rows."""
     ordered = sorted(counts.items())
     for first in range(0, len(ordered), rows):
-        yield batch_of(ordered[first : first + rows])
+        yield rows_of(ordered[first : first + rows])
 
 
 @settings(deadline=None)
@@ -57,6 +58,29 @@ def test_batches_of_another_size_give_the_same_bytes(
     assert table_counts(tmp_path / "7") == counts
 
 
+def test_a_group_has_no_more_bytes_than_its_offsets_can_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretoken_table, "GROUP_ROWS", 100)
+    monkeypatch.setattr(pretoken_table, "GROUP_BYTES", 1000)
+    monkeypatch.setattr(pretoken_table, "BATCH_ROWS", 7)
+    counts = {number.to_bytes(2, "big") * (number % 40 + 1): number + 1 for number in range(300)}
+    counts[b"\xff" * 5000] = 1  # more than a group has room for: a group of its own
+    for rows in (7, 1000):
+        (tmp_path / str(rows)).mkdir()
+        write_table(tmp_path / str(rows), batches(counts, rows), {})
+        assert table_counts(tmp_path / str(rows)) == counts
+    assert (tmp_path / "7" / TABLE).read_bytes() == (tmp_path / "1000" / TABLE).read_bytes()
+    with pyarrow.parquet.ParquetFile(tmp_path / "7" / TABLE) as file:
+        groups = [
+            [len(value.as_py()) for value in file.read_row_group(number)["pretoken"]]
+            for number in range(file.num_row_groups)
+        ]
+    assert groups.pop() == [5000]
+    assert all(sum(sizes) <= 1000 for sizes in groups)
+    assert all(sum(sizes) + after[0] > 1000 for sizes, after in itertools.pairwise(groups))
+
+
 def test_an_empty_table_is_read_as_one(tmp_path: Path) -> None:
     write_table(tmp_path, [], {})
     assert table_counts(tmp_path) == {}
@@ -64,7 +88,7 @@ def test_an_empty_table_is_read_as_one(tmp_path: Path) -> None:
 
 
 def test_the_meta_holds_facts_totals_and_the_hash_of_the_table(tmp_path: Path) -> None:
-    returned = write_table(tmp_path, [batch_of([(b"abc", 2**40), (b"d", 3)])], {"pattern": "é"})
+    returned = write_table(tmp_path, [rows_of([(b"abc", 2**40), (b"d", 3)])], {"pattern": "é"})
     assert read_meta(tmp_path) == returned
     assert returned == {
         "pattern": "é",

@@ -4,7 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import PROJECT
+from tohum.kernels.compilation import QUIET_SECONDS, drop_others
 
 SEARCH = """
 from stages.pretokens.counter import prefix_of
@@ -46,3 +49,51 @@ def test_a_temporary_experiment_finds_what_the_project_has_compiled(tmp_path: Pa
     constants = experiment / "tohum/pretokenization/automaton.py"
     constants.write_text(constants.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     assert search(experiment, project)[1] == 0, "a constant of a kernel may have changed"
+
+
+def test_kernels_of_other_code_are_deleted_when_they_are_old(tmp_path: Path) -> None:
+    now = 1e9
+    for name, age in (("old", 2 * QUIET_SECONDS), ("new", 10), ("own", 3 * QUIET_SECONDS)):
+        (tmp_path / name / "inside").mkdir(parents=True)
+        (tmp_path / name / "inside" / "kernel.nbc").write_bytes(b"compiled")
+        os.utime(tmp_path / name, (now - age, now - age))
+    drop_others(tmp_path / "own", now)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "own"]
+    drop_others(tmp_path / "nowhere" / "own", now)
+
+
+def test_a_process_survives_the_loss_of_its_kernels(tmp_path: Path) -> None:
+    lose = f"import shutil; shutil.rmtree({str(tmp_path / '.work' / 'numba')!r})"
+    code = "from stages.pretokens.counter import compare, prefix_of; import numpy\n"
+    code += f"print(prefix_of(7, 8)); {lose}\n"
+    code += "a = numpy.zeros(9, numpy.uint8); print(compare(a, 0, 9, a, 0, 9))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "DVC_ROOT": str(tmp_path), "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == "0"
+
+
+@pytest.mark.parametrize(("options", "compiles"), [("UNCOUNTED", False), ("COMPILED", True)])
+def test_a_kernel_counts_no_references(tmp_path: Path, options: str, compiles: bool) -> None:
+    """With the counting on, it could make an array. In a process of its own: numba remembers what
+    it has compiled for others.
+    """
+    code = f"""
+import numba, numpy
+from tohum.kernels.compilation import {options}
+print(numba.njit(lambda size: numpy.zeros(size), **{options} | dict(cache=False))(3))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "DVC_ROOT": str(tmp_path), "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode == 0) == compiles, done.stderr
+    assert compiles or "Only accept returning of array passed" in done.stderr

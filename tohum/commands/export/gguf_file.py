@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 
-from tohum.commands.export.vocabulary import GPT4, Vocabulary, read_vocabulary
+from tohum.commands.export.vocabulary import Vocabulary, read_vocabulary
 from tohum.commands.export.weights import read_weights
 from tohum.errors import UserError
 from tohum.files import atomic_write
@@ -24,6 +24,7 @@ from tohum.formats.special_tokens import (
     PREFIX_ID,
     SUFFIX_ID,
 )
+from tohum.pretokenization.patterns import gpt4_pattern
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json", CHAT_TEMPLATE_FILE)
 
@@ -147,5 +148,5 @@ def caveats(vocabulary: Vocabulary) -> list[str]:
         "has no pattern that cuts digits in groups of one to two. All other text gives the same "
         "ids. For equal ids everywhere, train with pretokenizer=gpt2, or with this "
         "pretokenizer.pattern:",
-        GPT4 % 3,
+        gpt4_pattern(3),
     ]

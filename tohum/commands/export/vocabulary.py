@@ -12,17 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tohum.errors import UserError
+from tohum.pretokenization.patterns import GPT2_PATTERN, gpt4_pattern
 
 # Where ours has `\s*[\r\n]`, llama.cpp has `\s*[\r\n]+`: both take all whitespace up to its last
 # line break. `smaug-bpe` cuts as the better known `llama-bpe` does, but always merges: that one
 # takes a word that is an entry as it is.
-GPT4 = (
-    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,%d}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]|\s+(?!\S)|\s+"
-)
-GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-EQUAL = {GPT4 % 3: "smaug-bpe", GPT2: "gpt-2"}
-NEAREST = {GPT4 % 2: "smaug-bpe"}
+EQUAL = {gpt4_pattern(3): "smaug-bpe", GPT2_PATTERN: "gpt-2"}
+NEAREST = {gpt4_pattern(2): "smaug-bpe"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
         raise UserError(
             f"{path} cuts text by the pattern {pattern}, and llama.cpp has none like it: with a "
             "GGUF file the model would read other tokens than it was trained on. Train with "
-            f"pretokenizer=gpt2, or with pretokenizer.pattern set to {GPT4 % 3}"
+            f"pretokenizer=gpt2, or with pretokenizer.pattern set to {gpt4_pattern(3)}"
         )
     ids: dict[str, int] = described["model"]["vocab"]
     return Vocabulary(

@@ -7,12 +7,13 @@ from stages.evaluate.export import export, write_model
 from stages.tokenizer.training import build_tokenizer, write_tokenizer
 from tests.tiny import merges_of, model_and_train, module_sources, pattern, pretoken_counts
 from tohum.commands.export.gguf_file import caveats, write_gguf
-from tohum.commands.export.vocabulary import EQUAL, GPT4, NEAREST, read_vocabulary
+from tohum.commands.export.vocabulary import EQUAL, NEAREST, read_vocabulary
 from tohum.errors import UserError
 from tohum.formats.alphabet import alphabet_order
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.model.network import Network
+from tohum.pretokenization.patterns import gpt4_pattern
 
 NUMBERS = "range(1000, 20260, 123)"
 TEXTS = [
@@ -88,4 +89,4 @@ def test_a_pattern_that_llama_cpp_has_not_is_refused(tmp_path: Path) -> None:
     lm = lm_of(tmp_path, r"\w+|\W+")
     with pytest.raises(UserError, match=r"llama\.cpp has none like it"):
         write_gguf(lm, tmp_path / "lm.gguf", "float32")
-    assert GPT4 % 3 in EQUAL
+    assert gpt4_pattern(3) in EQUAL
