@@ -192,7 +192,7 @@ def fetch_rows(url: str, rows: Path, out: Path, **runtime: Any) -> int:
     """Brings the files that the rows name to archives in `out`; returns how many came."""
     from tohum.config.runtime import load_runtime
     from tohum.fetch.config import RULES, RowRules
-    from tohum.fetch.fetching import fetch_contents
+    from tohum.fetch.contents import fetch_contents
     from tohum.fetch.selection import FileRows
     from tohum.fetch.stored import Stored
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.download.fetching import download
+from stages.download.downloading import download
 from tohum.config.runtime import load_runtime
 from tohum.process import run_stage
 from tohum.sources.config import load_source

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from stages.jsonl.config import Jsonl
-from stages.jsonl.text import Undecodable, decode
+from stages.jsonl.text_decoding import Undecodable, decode
 from tohum.errors import UserError
 from tohum.fields import Fields, Mapped, compile_fields
 from tohum.formats.outcomes import BROKEN, NO_TEXT, UNDECODABLE

@@ -13,7 +13,7 @@ import orjson
 from stages.jsonl.candidates import Candidate
 from stages.jsonl.config import Jsonl
 from stages.jsonl.opt_out import OptOut
-from stages.jsonl.text import normalise
+from stages.jsonl.text_decoding import normalise
 from tohum.cleaning.documents import TextDocument
 from tohum.cleaning.rules import checks, transformations
 

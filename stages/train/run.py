@@ -10,7 +10,7 @@ import torch
 
 from stages.train.batches import Windows
 from stages.train.checkpoint import Checkpoint, RunState, load_checkpoint, save_checkpoint
-from stages.train.compilation import compile_blocks
+from stages.train.compiled_blocks import compile_blocks
 from stages.train.config import Train
 from stages.train.display import Display, operations_per_token
 from stages.train.divergence import refuse_gradient, watch_loss

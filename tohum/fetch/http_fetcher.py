@@ -12,7 +12,7 @@ from typing import Any
 from tohum.fetch.addresses import base_and_host, requested
 from tohum.fetch.answers import NotAnAddress, Response, TransportError
 from tohum.fetch.pool import Done, Task, Tasks
-from tohum.fetch.retries import Host, Lost, Network, RetryPolicy, Throttle, Tries
+from tohum.fetch.retries import Host, Hosts, Lost, RetryPolicy, Throttle, Tries
 from tohum.fetch.transfers import Limits, Transfers
 from tohum.formats.outcomes import MISSING
 
@@ -84,7 +84,7 @@ class HttpFetcher:
             UserError: no host can be reached, or the environment's proxy cannot be used.
         """
         self._done = done
-        self._network = Network()
+        self._network = Hosts()
         self._probes: dict[Host, Probe | None] = {}  # those on their way
         self._answering: dict[Host, str] = {}  # a URL that the host has answered
         self._latest: Host | None = None

@@ -102,7 +102,7 @@ class Tries:
     last: float = field(default_factory=time.monotonic)  # failure; before any, the beginning
 
 
-class Network:
+class Hosts:
     """All hosts together: when any of them last answered."""
 
     def __init__(self) -> None:
@@ -121,9 +121,7 @@ class Host:
     Not thread-safe: one thread asks.
     """
 
-    def __init__(
-        self, name: str, policy: RetryPolicy, throttle: Throttle, network: Network
-    ) -> None:
+    def __init__(self, name: str, policy: RetryPolicy, throttle: Throttle, network: Hosts) -> None:
         self.name = name
         self.policy = policy
         self.throttle = throttle

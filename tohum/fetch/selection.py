@@ -13,7 +13,7 @@ from tohum.errors import UserError
 from tohum.fetch.config import RowRules
 from tohum.fetch.pool import Segment
 from tohum.fetch.row_rules import REASONS, WANTED, RowFilter, row_keys
-from tohum.fetch.rows import read_rows
+from tohum.fetch.row_tables import read_rows
 from tohum.fetch.stored import Place, Stored
 from tohum.files import atomic_write
 from tohum.formats.outcomes import DUPLICATE

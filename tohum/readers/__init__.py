@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tohum.readers.arrays import read_array
 from tohum.readers.detection import detect, is_data_file
+from tohum.readers.json_arrays import read_array
 from tohum.readers.lines import read_lines
 from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
 from tohum.readers.tables import read_table

@@ -10,14 +10,14 @@ import pyarrow.parquet
 
 from tohum.errors import UserError
 from tohum.fetch.nested_columns import top_columns
-from tohum.sources.remote import BLOCK, Remote, RemoteReader
+from tohum.sources.remote_file import BLOCK, RemoteFile, RemoteReader
 
 BATCH_ROWS = 1024
 
 log = logging.getLogger(__name__)
 
 
-def write_first_rows(remote: Remote, path: Path, columns: list[str] | None, rows: int) -> int:
+def write_first_rows(remote: RemoteFile, path: Path, columns: list[str] | None, rows: int) -> int:
     """Writes at most `rows` rows to a parquet file of its own and returns how many.
 
     Args:
@@ -42,7 +42,7 @@ def write_first_rows(remote: Remote, path: Path, columns: list[str] | None, rows
     return rows - left
 
 
-def count_rows(remote: Remote) -> int:
+def count_rows(remote: RemoteFile) -> int:
     """Returns how many rows the file has, by its footer.
 
     Raises:
@@ -51,7 +51,7 @@ def count_rows(remote: Remote) -> int:
     return int(_open(remote).metadata.num_rows)
 
 
-def _open(remote: Remote) -> pyarrow.parquet.ParquetFile:
+def _open(remote: RemoteFile) -> pyarrow.parquet.ParquetFile:
     reader = io.BufferedReader(RemoteReader(remote), BLOCK)
     try:
         return pyarrow.parquet.ParquetFile(reader, pre_buffer=False, buffer_size=1 << 20)

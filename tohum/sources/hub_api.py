@@ -26,7 +26,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils._headers import build_hf_headers
 
 from tohum.errors import UserError
-from tohum.sources.remote import Remote
+from tohum.sources.remote_file import RemoteFile
 
 Answer = TypeVar("Answer")
 
@@ -39,7 +39,7 @@ class HubFile:
 
     path: str
     commit: str
-    remote: Remote
+    remote: RemoteFile
 
 
 def resolve(api: HfApi, repo_id: str, revision: str) -> str:
@@ -96,7 +96,7 @@ def _hub_file(repo_id: str, commit: str, file: RepoFile) -> HubFile:
         raise UserError(f"{repo_id} has a file named '{file.path}', which leaves its folder.")
     url = hf_hub_url(repo_id, file.path, repo_type="dataset", revision=commit)
     sha256 = file.lfs.sha256 if file.lfs else None
-    return HubFile(file.path, commit, Remote(url, build_hf_headers(), file.size, sha256))
+    return HubFile(file.path, commit, RemoteFile(url, build_hf_headers(), file.size, sha256))
 
 
 def read_env_file(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import HfApi
 
-from tohum.fetch.fetching import check_lost, fell_short, fetch_contents
+from tohum.fetch.contents import check_lost, fell_short, fetch_contents
 from tohum.fetch.selection import FileRows
 from tohum.fetch.stored import Stored
 from tohum.files import write_json

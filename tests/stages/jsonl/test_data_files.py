@@ -17,7 +17,7 @@ import pyarrow.parquet
 import pytest
 import xlsxwriter
 
-from stages.download.fetching import download
+from stages.download.downloading import download
 from stages.jsonl.config import Jsonl
 from stages.jsonl.conversion import convert
 from tests.tiny import file_bytes, rules, runtime, start_stage, write_project

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.train.compilation import compile_blocks
+from stages.train.compiled_blocks import compile_blocks
 from stages.train.gradients import NO_MEMORY
 from stages.train.probe import DTYPES, faster_precision, matrix_peak
 from stages.train.run import Run

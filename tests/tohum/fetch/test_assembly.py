@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from tests.tohum.fetch.test_fetching import files
+from tests.tohum.fetch.test_contents import files
 from tohum.fetch.assembly import KINDS, Assembler
 from tohum.fetch.journal import Journal
 from tohum.fetch.pool import Segment

@@ -7,8 +7,8 @@ from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
 from tohum.fetch.retries import (
     FIRST_REQUESTS,
     Host,
+    Hosts,
     Lost,
-    Network,
     RetryPolicy,
     Throttle,
     Tries,
@@ -36,8 +36,8 @@ def too_large(body: bytes) -> bytes:
     raise TooLarge("it decompresses to more than 5 bytes")
 
 
-def host(policy: RetryPolicy = POLICY, network: Network | None = None) -> Host:
-    return Host("store.example", policy, Throttle(0.02, 0.1), network or Network())
+def host(policy: RetryPolicy = POLICY, network: Hosts | None = None) -> Host:
+    return Host("store.example", policy, Throttle(0.02, 0.1), network or Hosts())
 
 
 def answer(host: Host) -> None:
@@ -168,7 +168,7 @@ def test_patience_counts_from_the_first_failure_and_not_from_idle_time() -> None
 
 def test_a_host_that_never_answers_is_given_up_while_others_do() -> None:
     """One dead host is not an outage; what it had may be there another day."""
-    network = Network()
+    network = Hosts()
     alive, dead, tries = host(network=network), host(network=network), Tries()
     for _ in range(7):
         answer(alive)
@@ -184,7 +184,7 @@ def test_a_host_that_never_answers_is_given_up_while_others_do() -> None:
 
 @pytest.mark.parametrize("failure", [Response(403, b""), Response(200, b"page")])
 def test_a_host_that_has_answered_nothing_right_loses_nothing_for_good(failure: Response) -> None:
-    network = Network()
+    network = Hosts()
     alive, other, tries = host(network=network), host(network=network), Tries()
     with pytest.raises(Lost, match=r"unreachable: .* \(3 times\)"):
         for _ in range(4):
@@ -193,7 +193,7 @@ def test_a_host_that_has_answered_nothing_right_loses_nothing_for_good(failure: 
 
 
 def test_a_host_that_falls_silent_is_given_up_after_patience_while_others_answer() -> None:
-    network = Network()
+    network = Hosts()
     alive, silent, tries = host(network=network), host(network=network), Tries()
     answer(silent)
     began = time.monotonic()

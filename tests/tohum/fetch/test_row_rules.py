@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tohum.fetch.config import RULES, RowRules
 from tohum.fetch.row_rules import REASONS, RowFilter, row_keys
-from tohum.fetch.rows import TYPES
+from tohum.fetch.row_tables import TYPES
 from tohum.repeats import KEY_BYTES
 
 OPEN = RowRules(**{rule: off for rule, (_, off) in RULES.items()})

@@ -11,9 +11,9 @@ from tests.fakes.blobs import sample_blobs
 from tests.fakes.hub import COMMIT, FakeHub
 from tests.fakes.stack_rows import parquet_bytes
 from tohum.errors import UserError
-from tohum.sources import first_rows, remote
+from tohum.sources import first_rows
 from tohum.sources.first_rows import write_first_rows
-from tohum.sources.remote import Remote
+from tohum.sources.remote_file import RemoteFile
 
 PATH = "data/a.parquet"
 BLOCK = 1 << 16
@@ -23,7 +23,7 @@ ROWS = 60_000
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "BLOCK", BLOCK)
+    monkeypatch.setattr(remote_file, "BLOCK", BLOCK)
     monkeypatch.setattr(first_rows, "BLOCK", BLOCK)
 
 
@@ -47,7 +47,7 @@ def take(hub: FakeHub, content: bytes, path: Path, columns: list[str], rows: int
     """Serves a file, takes its first rows, and returns how many these were."""
     hub.revisions[COMMIT].files[PATH] = content
     url = f"{hub.endpoint}/datasets/{hub.repo_id}/resolve/{COMMIT}/{PATH}"
-    return write_first_rows(Remote(url, {}, len(content), None), path, columns, rows)
+    return write_first_rows(RemoteFile(url, {}, len(content), None), path, columns, rows)
 
 
 def bytes_served(hub: FakeHub) -> int:

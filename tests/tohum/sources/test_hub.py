@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.compose.composition import compose, write_lock_file
-from stages.download.fetching import download
+from stages.download.downloading import download
 from stages.jsonl.conversion import convert
 from tests.fakes import stack_rows
 from tests.fakes.access import GOOD_TOKEN, INVALID_TOKEN, UNAUTHORISED_TOKEN
@@ -29,7 +29,7 @@ from tests.fakes.stack_rows import parquet_bytes
 from tests.tiny import rules, runtime
 from tohum.errors import UserError
 from tohum.formats.records import read_records, shard_paths
-from tohum.sources import remote
+from tohum.sources import remote_file
 from tohum.sources.config import MixSource
 from tohum.sources.hub import HubSource
 from tohum.sources.hub_files import divide
@@ -77,8 +77,8 @@ def out(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """data/raw of an empty project that asks the fake Hub, without a token."""
     ask(hub, monkeypatch)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setattr(remote, "TRIES", 3)
-    monkeypatch.setattr(remote, "TIMEOUT", (1, 0.5))
+    monkeypatch.setattr(remote_file, "TRIES", 3)
+    monkeypatch.setattr(remote_file, "TIMEOUT", (1, 0.5))
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "DVC_ROOT"):
         monkeypatch.setenv(name, "")  # noted, so that what the code sets is undone
         monkeypatch.delenv(name)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.download.fetching import download
+from stages.download.downloading import download
 from tests.tiny import runtime
 from tohum.errors import UserError
 from tohum.formats.raw import read_raw

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy
 
+from tohum.commands.export.tensors import read_weights
 from tohum.commands.export.vocabulary import Vocabulary, read_vocabulary
-from tohum.commands.export.weights import read_weights
 from tohum.errors import UserError
 from tohum.files import atomic_write
 from tohum.formats.chat_template import CHAT_TEMPLATE_FILE

@@ -14,7 +14,7 @@ import argparse
 from contextlib import suppress
 from pathlib import Path
 
-from tohum.commands.overrides import OPTIONS_FILE, add_keys
+from tohum.commands.arguments import OPTIONS_FILE, add_keys
 
 NOT_USED = ("port",)  # a key of `tohum serve`
 

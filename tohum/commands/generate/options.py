@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 import yaml
 
+from tohum.commands.arguments import OPTIONS_FILE
 from tohum.commands.generate.config import Generate
-from tohum.commands.overrides import OPTIONS_FILE
 from tohum.config.sections import read_section
 from tohum.errors import UserError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from tohum.commands.inspect.languages import language_shares
+from tohum.commands.inspect.natural_language import language_shares
 from tohum.commands.printing import aligned, size_of, titled
 from tohum.config.sections import read_section
 from tohum.errors import UserError

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tohum.commands.inspect.languages import language_shares
+from tohum.commands.inspect.natural_language import language_shares
 from tohum.commands.inspect.sample import Sample
 from tohum.errors import UserError
 from tohum.fields import Mapped, Proposal, as_override, compile_fields, describe

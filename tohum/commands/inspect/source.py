@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from tohum.commands.inspect.code import inspect_code
-from tohum.commands.inspect.files import data_files, inspect_files, is_data_folder
-from tohum.commands.inspect.hub import inspect_dataset, is_dataset
+from tohum.commands.inspect.data_files import data_files, inspect_files, is_data_folder
+from tohum.commands.inspect.datasets import inspect_dataset, is_dataset
 
 
 def inspect_source(source: str, rows: int, width: int) -> list[str]:

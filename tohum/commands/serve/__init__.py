@@ -11,7 +11,7 @@ import argparse
 from contextlib import suppress
 from pathlib import Path
 
-from tohum.commands.overrides import OPTIONS_FILE, add_keys
+from tohum.commands.arguments import OPTIONS_FILE, add_keys
 
 NOT_USED = ("prompt", "suffix", "chat")  # a request has them
 

@@ -21,7 +21,7 @@ import logging
 import shutil
 import time
 
-from tohum.commands.overrides import add_overrides, complete_for_hydra
+from tohum.commands.arguments import add_overrides, complete_for_hydra
 
 log = logging.getLogger("sweep")
 

@@ -20,8 +20,8 @@ from tests.fakes import stack_rows
 from tests.fakes.blobs import sample_blobs
 from tests.fakes.hub import COMMIT, FakeHub
 from tests.fakes.stack_rows import parquet_bytes
-from tests.tohum.commands.inspect.test_files import overrides, preset
-from tohum.commands.inspect.hub import PREFIX_BYTES
+from tests.tohum.commands.inspect.test_data_files import overrides, preset
+from tohum.commands.inspect.datasets import PREFIX_BYTES
 from tohum.sources.hub import HubSource
 
 PROJECT = Path(__file__).parents[4]

@@ -14,7 +14,7 @@ from tests.fakes import stack_rows
 from tests.fakes.blobs import Blob, sample_blobs
 from tests.fakes.stack_rows import parquet_bytes, released_text
 from tohum.errors import UserError
-from tohum.fetch.rows import READ_ROWS, ROWS, TYPES, read_rows
+from tohum.fetch.row_tables import READ_ROWS, ROWS, TYPES, read_rows
 from tohum.sources.hub import HubSource
 
 BLOBS = sample_blobs(150)

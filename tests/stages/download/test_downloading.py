@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stages.download.fetching import download
+from stages.download.downloading import download
 from tests.fakes import stack_rows
 from tests.fakes.blobs import contents, sample_blobs
 from tests.fakes.content_store import FakeContentStore
@@ -12,7 +12,7 @@ from tests.fakes.faults import FOREVER
 from tests.fakes.hub import FakeHub
 from tests.fakes.stack_rows import parquet_bytes
 from tests.tiny import runtime
-from tests.tohum.fetch.test_fetching import OPEN, SOURCE, Project, ask, files
+from tests.tohum.fetch.test_contents import OPEN, SOURCE, Project, ask, files
 from tohum.errors import UserError
 from tohum.formats.raw import read_raw
 from tohum.sources.config import MixSource

@@ -16,7 +16,7 @@ import pyarrow.parquet
 from huggingface_hub import HfApi, RepoFile, hf_hub_url
 from huggingface_hub.utils._headers import build_hf_headers
 
-from tohum.commands.inspect.files import describe_sample, slug
+from tohum.commands.inspect.data_files import describe_sample, slug
 from tohum.commands.inspect.proposals import Origin
 from tohum.commands.inspect.sample import Sample, schema_types, take_rows
 from tohum.commands.printing import aligned, counted, size_of, titled
@@ -27,7 +27,7 @@ from tohum.readers.detection import suffixes
 from tohum.readers.rows import Row
 from tohum.readers.workbooks import SUFFIXES as WORKBOOKS
 from tohum.sources.hub_api import ask, read_env_file, resolve
-from tohum.sources.remote import BLOCK, Remote, RemoteReader
+from tohum.sources.remote_file import BLOCK, RemoteFile, RemoteReader
 from tohum.workdir import project_root
 
 NAME = re.compile(r"[\w.-]+/[\w.-]+(/[^@]*)?(@[\w./-]+)?")
@@ -104,13 +104,13 @@ def _folders(files: list[RepoFile], width: int) -> list[str]:
 def _sample(repo_id: str, commit: str, file: RepoFile, rows: int) -> Sample:
     url = hf_hub_url(repo_id, file.path, repo_type="dataset", revision=commit)
     sha256 = file.lfs.sha256 if file.lfs else None
-    remote = Remote(url, build_hf_headers(), file.size, sha256)
+    remote = RemoteFile(url, build_hf_headers(), file.size, sha256)
     if suffixes(file.path)[0] == ".parquet":
         return _parquet(remote, file.path, rows)
     return _prefix(remote, file.path, rows)
 
 
-def _parquet(remote: Remote, name: str, rows: int) -> Sample:
+def _parquet(remote: RemoteFile, name: str, rows: int) -> Sample:
     try:
         file = pyarrow.parquet.ParquetFile(
             io.BufferedReader(RemoteReader(remote), BLOCK), pre_buffer=False, buffer_size=1 << 20
@@ -129,7 +129,7 @@ def _parquet(remote: Remote, name: str, rows: int) -> Sample:
     return sample
 
 
-def _prefix(remote: Remote, name: str, rows: int) -> Sample:
+def _prefix(remote: RemoteFile, name: str, rows: int) -> Sample:
     """Looks at the beginning of a file as if it were all of it, cut where a line ends."""
     whole = remote.size <= PREFIX_BYTES
     content = remote.read(0, min(remote.size, PREFIX_BYTES))

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.jsonl.text import Undecodable, decode, known_encoding, normalise
+from stages.jsonl.text_decoding import Undecodable, decode, known_encoding, normalise
 from tests.fakes.blobs import sample_blobs
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

@@ -20,7 +20,7 @@ from tohum.fetch.assembly import KINDS, STATE, Assembled, Assembler
 from tohum.fetch.config import RowRules
 from tohum.fetch.pool import Fetcher, Pool
 from tohum.fetch.retries import Lost
-from tohum.fetch.rows import ROWS
+from tohum.fetch.row_tables import ROWS
 from tohum.fetch.selection import FileRows, Selection, key_of, segments, select
 from tohum.fetch.store import store_fetcher, url_fetcher
 from tohum.fetch.stored import KEPT_KIND, Stored

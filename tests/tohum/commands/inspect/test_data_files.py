@@ -14,7 +14,7 @@ import yaml
 
 from stages.compose.checking import check
 from stages.compose.composition import compose
-from tohum.commands.inspect.files import slug
+from tohum.commands.inspect.data_files import slug
 from tohum.commands.inspect.source import inspect_source
 from tohum.errors import UserError
 from tohum.fields import compile_fields

@@ -24,7 +24,7 @@ TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 log = logging.getLogger(__name__)
 
 
-class Remote:
+class RemoteFile:
     """A file at a URL that names a commit, so that its bytes never change.
 
     Args:
@@ -134,9 +134,9 @@ class Remote:
 
 
 class RemoteReader(io.RawIOBase):
-    """A Remote as a seekable file; fetches blocks of BLOCK bytes and keeps the latest few."""
+    """A RemoteFile as a seekable file; fetches blocks of BLOCK bytes and keeps the latest few."""
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: RemoteFile) -> None:
         super().__init__()
         self.remote = remote
         self._position = 0

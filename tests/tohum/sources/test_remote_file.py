@@ -11,7 +11,7 @@ from tests.fakes.hub import COMMIT, FakeHub
 from tests.fakes.raw_server import RawServer, answering
 from tohum.errors import UserError
 from tohum.sources import remote as remote_module
-from tohum.sources.remote import PIECE, Remote, RemoteReader
+from tohum.sources.remote_file import PIECE, RemoteFile, RemoteReader
 
 PATH = "data/a.parquet"
 CONTENT = bytes(range(256)) * 1200
@@ -32,9 +32,9 @@ def hub() -> Iterator[FakeHub]:
 
 def remote(
     hub: FakeHub, sha256: str | None = SHA256, headers: dict[str, str] | None = None
-) -> Remote:
+) -> RemoteFile:
     url = f"{hub.endpoint}/datasets/{hub.repo_id}/resolve/{COMMIT}/{PATH}"
-    return Remote(url, headers or {}, len(CONTENT), sha256)
+    return RemoteFile(url, headers or {}, len(CONTENT), sha256)
 
 
 def ranges(hub: FakeHub) -> list[str]:
@@ -182,7 +182,7 @@ def test_a_block_is_fetched_once_while_it_is_kept(
 )
 def test_answers_that_bring_nothing_are_given_up(tmp_path: Path, head: bytes) -> None:
     with RawServer(answering(head)) as server:
-        file = Remote(server.url + "a", {}, len(CONTENT), SHA256)
+        file = RemoteFile(server.url + "a", {}, len(CONTENT), SHA256)
         with pytest.raises(UserError, match="failed 3 times in a row"):
             file.download(tmp_path / "a")
         assert len(server.asked) <= 4
