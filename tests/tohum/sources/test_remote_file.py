@@ -10,7 +10,7 @@ from tests.fakes.faults import FOREVER
 from tests.fakes.hub import COMMIT, FakeHub
 from tests.fakes.raw_server import RawServer, answering
 from tohum.errors import UserError
-from tohum.sources import remote as remote_module
+from tohum.sources import remote_file as remote_module
 from tohum.sources.remote_file import PIECE, RemoteFile, RemoteReader
 
 PATH = "data/a.parquet"
