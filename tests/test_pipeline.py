@@ -20,6 +20,8 @@ ALL_STAGES = [
 ]
 EVALUATE = "stages/evaluate"
 
+TOKENIZER_KEY = "from tohum.workdir import work_key; print(work_key('tokenizer', [], []))"
+
 
 def edit(path: Path, before: str, after: str) -> None:
     text = path.read_text()
@@ -102,6 +104,30 @@ def test_an_edit_of_the_card_runs_evaluate_alone(trained: Clone) -> None:
     assert trained.hashes()["models/weights"] == weights
     edit(trained.root / EVALUATE / "card.py", "A small model of code", "A small language model")
     assert trained.repro() == [], "DVC's run cache has the earlier card"
+
+
+def test_a_new_special_token_reruns_every_stage(trained: Clone) -> None:
+    path = trained.root / "tohum/formats/special_tokens.py"
+    edit(path, '    "<|end|>",', '    "<|end|>",\n    "<|tool|>",')
+    stale = json.loads(trained.run("dvc", "status", "--json").stdout)
+    key = trained.run(sys.executable, "-c", TOKENIZER_KEY).stdout
+    edit(path, '    "<|end|>",\n    "<|tool|>",', '    "<|end|>",')
+    assert set(stale) == set(ALL_STAGES)
+    assert key != trained.run(sys.executable, "-c", TOKENIZER_KEY).stdout, "nor are merges reused"
+
+
+def test_what_an_editor_leaves_beside_the_code_reruns_nothing(trained: Clone) -> None:
+    left = [
+        trained.root / folder / name
+        for folder in ("stages/train", "tohum/formats", "tohum/readers")
+        for name in (".DS_Store", ".run.py.swp", "run.py~", "#run.py#", "notes")
+    ]
+    for path in left:
+        path.write_text("x")
+    status = trained.run("dvc", "status").stdout
+    for path in left:
+        path.unlink()
+    assert "Data and pipelines are up to date." in status
 
 
 def test_one_worker_and_two_give_the_same_bytes(trained: Clone, clone: Clone) -> None:
