@@ -64,7 +64,7 @@ class PretokenCounter:
         self.table = new_table(FIRST_SLOTS, min(entries, MOST_ENTRIES), max(max_bytes // 4, 1024))
 
     def add(self, text: bytes) -> Iterator[Iterable[PretokenRows]]:
-        """Counts the pretokens of a text; whenever the table is full, yields it sorted and empties it."""
+        """Counts the pretokens of a text; yields the table, sorted, and empties it when full."""
         bytes_of_text, eights = text_arrays(text)
         at = 0
         while True:
