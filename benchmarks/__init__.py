@@ -1,1 +1,1 @@
-"""One runnable file for each claim of speed; contenders run in turn, in one run."""
+"""One runnable file for each claim about speed; contenders take turns in a single run."""

@@ -1,6 +1,4 @@
-"""A corpus of real code for a benchmark: the sources that are installed on this machine, as a
-data/jsonl.
-"""
+"""A corpus of real code for benchmarks: the sources installed on this machine, as data/jsonl."""
 
 import hashlib
 import os
@@ -24,10 +22,10 @@ CONSONANTS = b"bcdfghjklmnpqrstvwxz"
 
 
 def write_corpus(folder: Path, wanted: int) -> tuple[int, int]:
-    """Writes at least `wanted` bytes of code; returns how many are real and how many of copies.
+    """Writes at least `wanted` bytes of code; returns how many are real and how many are copies.
 
-    Where there is too little real code, copies of it follow whose consonants are exchanged for
-    others, another way in each copy: code still, but with identifiers that are new.
+    If there is too little real code, copies follow with their consonants exchanged, differently in
+    each copy: still code, but with new identifiers.
     """
     folder.mkdir(parents=True)
     real = copies = 0
@@ -50,8 +48,8 @@ def write_corpus(folder: Path, wanted: int) -> tuple[int, int]:
 
 
 def exchanged(content: bytes, copy: int) -> bytes:
-    """Returns the content with its consonants moved `copy` places on, small and capital ones; with
-    0 as it is.
+    """Returns the content with its consonants, lower and upper case, shifted by `copy` places; 0
+    leaves it unchanged.
     """
     turn = copy % len(CONSONANTS)
     other = CONSONANTS[turn:] + CONSONANTS[:turn]
@@ -62,8 +60,8 @@ def exchanged(content: bytes, copy: int) -> bytes:
 
 
 def installed_sources() -> Iterator[tuple[str, bytes]]:
-    """Yields path and content of each different source file; by a hash of the path, so that every
-    part has of all languages.
+    """Yields path and content of each different source file, ordered by a hash of the path, so that
+    every part contains all languages.
     """
     paths = []
     for root in dict.fromkeys(map(os.path.realpath, ROOTS)):

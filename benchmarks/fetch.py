@@ -1,13 +1,13 @@
-"""How fast files come from a content store: this project beside what people use instead.
+"""How fast files come from a content store: this project compared with what people use instead.
 
     python -m benchmarks.fetch [--blobs 12000] [--rounds 3]
     python -m benchmarks.fetch --soak 200000
 
-The store is nginx on this machine, with TLS and 40 ms to the first byte. Each contender runs in a
-process of its own, in turn, and does the whole work: fetch, gunzip, verify, and write JSON lines;
-this project writes archives and their manifest. The bare client only downloads. --soak fetches
-synthetic files from a store with 2 % of faults and checks that not one id is lost. Install the
-contenders with python -m pip install -c constraints.txt -e ".[bench]"
+The store is nginx on this machine, with TLS and 40 ms to the first byte. The contenders take turns,
+each in its own process, and do all the work: fetch, gunzip, verify, and write JSON lines; this
+project writes archives and their manifest. The bare client only downloads. --soak fetches synthetic
+files from a store with 2 % faults and checks that no id is lost. Install the contenders with
+python -m pip install -c constraints.txt -e ".[bench]"
 """
 
 import argparse
@@ -24,13 +24,13 @@ from benchmarks.fetch_contenders import CONTENDERS, this_project
 from benchmarks.memory import peak_megabytes
 from benchmarks.nginx_store import nginx_store, real_blobs
 from benchmarks.soak import soak
-from benchmarks.targets import told
+from benchmarks.targets import report
 
 MANY_ROWS = 2_000_000
 
 
 def run_contender(name: str, url: str, root: Path, rows: int = 0) -> tuple[float, float]:
-    """Runs one contender in a process of its own; returns blobs a second and its peak MB."""
+    """Runs one contender in its own process; returns blobs per second and its peak MB."""
     certificate = str(root / "certificate.pem")
     environment = {**os.environ, "SSL_CERT_FILE": certificate, "REQUESTS_CA_BUNDLE": certificate}
     command = [sys.executable, "-m", "benchmarks.fetch", "--contender", name, "--url", url]
@@ -43,7 +43,7 @@ def run_contender(name: str, url: str, root: Path, rows: int = 0) -> tuple[float
 
 
 def contend(name: str, url: str, root: Path, rows: int) -> None:
-    """What the process of a contender does: the work, timed, and one line of JSON."""
+    """What a contender's process does: the work, timed, and one line of JSON."""
     ids = sorted(path.name for path in (root / "content").iterdir())
     with tempfile.TemporaryDirectory(dir=root) as work:
         if rows:
@@ -76,13 +76,13 @@ def compare(blobs: int, rounds: int) -> bool:
         print(f"{name:42} {rate:7.0f} {peaks[name]:8.0f} {median[ours] / rate:9.2f} x as fast")
     tutorial, _, aiohttp, obstore, bare, _ = CONTENDERS
     holds = (
-        told("blobs/s", median[ours], "at least", 3000),
-        told("times the tutorial's way", median[ours] / median[tutorial], "at least", 12),
-        told("times aiohttp", median[ours] / median[aiohttp], "at least", 1),
-        told("times obstore", median[ours] / median[obstore], "at least", 1),
-        told("of the bare client", median[ours] / median[bare], "at least", 0.8),
-        told("peak MB", peaks[ours], "at most", 500),
-        told(f"peak MB with {MANY_ROWS:,} rows in one group", peak_of_many, "at most", 500),
+        report("blobs/s", median[ours], "at least", 3000),
+        report("times the tutorial's way", median[ours] / median[tutorial], "at least", 12),
+        report("times aiohttp", median[ours] / median[aiohttp], "at least", 1),
+        report("times obstore", median[ours] / median[obstore], "at least", 1),
+        report("of the bare client", median[ours] / median[bare], "at least", 0.8),
+        report("peak MB", peaks[ours], "at most", 500),
+        report(f"peak MB with {MANY_ROWS:,} rows in one group", peak_of_many, "at most", 500),
     )
     return all(holds)
 

@@ -1,7 +1,7 @@
-"""The ways to fetch many files that benchmarks/fetch.py compares, each doing the whole work.
+"""The ways to fetch many files that benchmarks/fetch.py compares, each doing all the work.
 
-Each takes the URL of the store, the ids and an empty directory, gets ready, and returns
-the work, which in turn returns how many blobs it fetched.
+Each takes the store's URL, the ids and an empty directory, gets ready, and returns a function that
+does the work and returns how many blobs it fetched.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ import pyarrow.parquet
 
 CONNECTIONS = 384  # as in conf/runtime.yaml
 THREADS = 32
-TUTORIAL_BLOBS = 1500  # of them all: it is the slowest by far
+TUTORIAL_BLOBS = 1500  # not all of them: it is by far the slowest
 SESSION_BLOBS = 4000
 CONF = Path(__file__).parent.parent / "conf"
 Get = Callable[[str], bytes]
@@ -31,7 +31,7 @@ Work = Callable[[], int]
 
 
 def finish(blob_id: str, body: bytes, lines: "deque[str]") -> None:
-    """The work on one body in the plain way: gunzip, verify, decode, make a line."""
+    """The plain work on one body: gunzip, verify, decode, make a line."""
     content = zlib.decompress(body, 31)
     assert hashlib.sha1(content).hexdigest() == blob_id
     record = {"content": content.decode(), "id": blob_id}
@@ -66,7 +66,7 @@ def run_threads(run: Callable[[], None], count: int) -> None:
 
 
 def tutorial(url: str, ids: list[str], work: Path) -> Work:
-    """One `requests.get` a blob, in threads."""
+    """One `requests.get` per blob, in threads."""
     import requests
 
     def make_get() -> Get:
@@ -87,7 +87,7 @@ def requests_sessions(url: str, ids: list[str], work: Path) -> Work:
 
 
 def aiohttp_client(url: str, ids: list[str], work: Path) -> Work:
-    """aiohttp, many requests at once."""
+    """aiohttp, with many concurrent requests."""
     import aiohttp
 
     waiting, lines = deque(ids), deque[str]()
@@ -114,7 +114,7 @@ def aiohttp_client(url: str, ids: list[str], work: Path) -> Work:
 
 
 def obstore_client(url: str, ids: list[str], work: Path) -> Work:
-    """obstore, a client in Rust, many requests at once."""
+    """obstore, a client in Rust, with many concurrent requests."""
     import obstore
     from obstore.store import HTTPStore
 
@@ -140,7 +140,7 @@ def obstore_client(url: str, ids: list[str], work: Path) -> Work:
 
 
 def bare_client(url: str, ids: list[str], work: Path) -> Work:
-    """This project's client, downloading and nothing else."""
+    """This project's client, only downloading."""
     from tohum.fetch.http_fetcher import HttpFetcher
     from tohum.fetch.pool import Segment, Task
     from tohum.fetch.retries import Lost, RetryPolicy
@@ -177,7 +177,7 @@ def bare_client(url: str, ids: list[str], work: Path) -> Work:
 
 
 def this_project(url: str, ids: list[str], work: Path, rows: int = 0) -> Work:
-    """The whole work of the stage download, from `rows` parquet rows over the ids to archives."""
+    """All the work of the stage download, from `rows` parquet rows over the ids to archives."""
     write_rows(work / "ids.parquet", ids, rows or len(ids))
 
     def start() -> int:
@@ -189,7 +189,7 @@ def this_project(url: str, ids: list[str], work: Path, rows: int = 0) -> Work:
 
 
 def fetch_rows(url: str, rows: Path, out: Path, **runtime: Any) -> int:
-    """Brings the files that the rows name to archives in `out`; returns how many came."""
+    """Fetches the files that the rows name into archives in `out`; returns how many it got."""
     from tohum.config.runtime import load_runtime
     from tohum.fetch.config import RULES, RowRules
     from tohum.fetch.contents import fetch_contents
@@ -215,7 +215,7 @@ def fetch_rows(url: str, rows: Path, out: Path, **runtime: Any) -> int:
 
 
 def write_rows(path: Path, ids: list[str], rows: int) -> None:
-    """Writes `rows` rows over the ids, in one row group, as a dataset of the Hub has them."""
+    """Writes `rows` rows over the ids, in one row group, like a dataset on the Hub."""
     repeated = pyarrow.array(ids).take(pyarrow.array([number % len(ids) for number in range(rows)]))
     paths = pyarrow.array([f"/src/{number}.py" for number in range(rows)])
     table = pyarrow.table({"blob_id": repeated, "path": paths})

@@ -1,15 +1,15 @@
-"""How fast JSONL of other names becomes JSONL records: this project beside `datasets` and pandas.
+"""How fast foreign JSONL becomes JSONL records: this project compared with `datasets` and pandas.
 
     python -m benchmarks.jsonl [--megabytes 600] [--rounds 3]
 
 The input is real code, the sources of installed packages, as lines {"code", "file", "repo"}. Every
-contender does the same: rename the columns, drop short and long documents and exact duplicates,
-write JSON lines; this project also checks the input against its hash, gives every document its
-SHA-1, and counts licences and what it drops. Each runs in a process of its own, in turn, and its
-time has its imports in it, but not what the stages before this one do: to compose the configuration
-and to copy and hash the input. Peak memory is of the process and its children; whether it is flat
-is shown by an input of a quarter of the size. The benchmark knows how many different documents its
-input has, and every one of them must be in the output, once.
+contender renames the columns, drops short and long documents and exact duplicates, and writes JSON
+lines; this project also checks the input against its hash, gives every document its SHA-1, and
+counts licences and what it drops. They take turns, each in its own process. The time includes
+imports, but not the work of the stages before this one: composing the configuration, and copying
+and hashing the input. Peak memory is that of the process and its children; a run on a quarter of
+the input shows whether it is flat. The benchmark knows how many different documents its input has,
+and each must be in the output exactly once.
 Install the contenders with python -m pip install -c constraints.txt -e ".[bench]"; one that is not
 installed is left out.
 """
@@ -33,14 +33,14 @@ from typing import Any
 import orjson
 import psutil
 
-from benchmarks.targets import quotient, taking_part, told
+from benchmarks.targets import quotient, report, taking_part
 
 MIN_BYTES, MAX_BYTES = 64, 1_000_000
 SUFFIXES = {".py", ".js", ".c", ".h", ".hpp", ".cpp", ".pyi", ".ts", ".css", ".html", ".md", ".rst"}
 
 
 def real_texts() -> Iterator[tuple[str, str]]:
-    """Yields name and text of the source files of this environment, one after another."""
+    """Yields name and text of the source files in this environment."""
     for root in (sysconfig.get_path("purelib"), sysconfig.get_path("stdlib")):
         for folder, _, names in sorted(os.walk(root)):
             for name in sorted(names):
@@ -54,9 +54,9 @@ def real_texts() -> Iterator[tuple[str, str]]:
 
 
 def write_input(path: Path, megabytes: float) -> int:
-    """Writes real documents; past their end they come again with a changed first line, and each
-    twentieth is a duplicate. Returns how many different ones within the limits there are: files
-    repeat in an installation as well.
+    """Writes real documents, repeated with a changed first line when they run out; every twentieth
+    is a duplicate. Returns how many different ones are within the limits: an installation contains
+    duplicates too.
     """
     written = lap = 0
     different: set[bytes] = set()
@@ -78,7 +78,7 @@ def write_input(path: Path, megabytes: float) -> int:
 
 
 def write_project(source: Path, work: Path) -> None:
-    """Writes what the stages before jsonl leave: the configuration, and data/raw with the hash."""
+    """Writes what the stages before jsonl leave: the configuration, and data/raw with its hash."""
     from stages.compose.composition import compose, write_lock_file
     from tohum.files import file_sha256, write_json
 
@@ -118,7 +118,7 @@ def this_project(_: Path, work: Path, workers: int) -> int:
 
 
 def with_datasets(source: Path, work: Path, workers: int) -> int:
-    """Hugging Face datasets: load, map, filter, write, over so many processes."""
+    """Hugging Face datasets: load, map, filter and write, in several processes."""
     import datasets
 
     datasets.disable_progress_bars()
@@ -144,7 +144,7 @@ def with_datasets(source: Path, work: Path, workers: int) -> int:
 
 
 def with_pandas(source: Path, work: Path, _: int) -> int:
-    """Pandas, a chunk of lines at a time so that memory holds it."""
+    """Pandas, one chunk of lines at a time so that it fits in memory."""
     import pandas
 
     seen: set[bytes] = set()
@@ -171,7 +171,7 @@ CONTENDERS: dict[str, Callable[[Path, Path, int], int]] = {
 
 
 def run_contender(name: str, source: Path) -> dict[str, float]:
-    """Runs one contender in a process of its own; returns its seconds, documents and peak MB."""
+    """Runs one contender in its own process; returns its seconds, documents and peak MB."""
     with tempfile.TemporaryDirectory(dir=source.parent) as work:
         if name == "this project":
             write_project(source, Path(work))
@@ -189,7 +189,7 @@ def run_contender(name: str, source: Path) -> dict[str, float]:
 
 
 class _Peak:
-    """Watches the memory of a process and its children, in MB that no two of them share."""
+    """Watches the unshared memory of a process and its children, in MB."""
 
     def __init__(self, pid: int) -> None:
         self.process = psutil.Process(pid)
@@ -239,13 +239,13 @@ def compare(megabytes: int, rounds: int) -> bool:
         figures = f"{rate[name]:8.1f} {peaks[name]:8.0f} {documents[name]:10,.0f}"
         print(f"{name:16} {figures} {rate[ours] / rate[name]:8.2f} x as fast")
     holds = (
-        told("MB/s", rate[ours], "at least", 100),
-        told("times datasets", quotient(rate[ours], rate.get("datasets")), "at least", 1),
-        told("times pandas", quotient(rate[ours], rate.get("pandas")), "at least", 1),
-        told("different documents left out", different - documents[ours], "at most", 0),
-        told("documents more than once", documents[ours] - different, "at most", 0),
-        told(
-            "peak memory, of that at a quarter of the size",
+        report("MB/s", rate[ours], "at least", 100),
+        report("times datasets", quotient(rate[ours], rate.get("datasets")), "at least", 1),
+        report("times pandas", quotient(rate[ours], rate.get("pandas")), "at least", 1),
+        report("different documents left out", different - documents[ours], "at most", 0),
+        report("documents more than once", documents[ours] - different, "at most", 0),
+        report(
+            "peak memory, times that at a quarter of the size",
             peaks[ours] / small_peak,
             "at most",
             1.2,

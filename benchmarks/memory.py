@@ -1,4 +1,4 @@
-"""The most memory that a process has had."""
+"""The peak memory of a process."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ MEGABYTE = 1_000_000
 
 
 def peak_megabytes() -> float:
-    """Returns the most memory that this process has had, in MB (10^6 bytes)."""
+    """Returns the peak memory of this process, in MB (10^6 bytes)."""
     status = Path("/proc/self/status")
     if status.exists():  # ru_maxrss of a child starts with its parent's on Linux
         (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]

@@ -1,14 +1,15 @@
-"""How fast near-duplicates are found: this project beside what people use instead.
+"""How fast near-duplicates are found: this project compared with what people use instead.
 
     python -m benchmarks.near_duplicates [--megabytes 12] [--rounds 3]
 
-The documents are the Python sources of the installed packages, and changed copies of some. Each
-contender does the whole work in one process and one thread, in turn: words, 5-grams, signatures,
-candidates at a Jaccard similarity of 0.7, and which documents to drop. datasketch is used as its
-documentation has it, and installs with python -m pip install -c constraints.txt -e ".[bench]".
-text-dedup 0.4.0 pins urllib3 <= 2.0 and datatrove 0.10.1 pins xxhash < 4, which do not go beside
-this project's own: they take part where they are installed, as in an environment of numpy, numba,
-datasketch and the two. datatrove's part is its signatures alone, without its files between stages.
+The documents are the Python sources of the installed packages, and changed copies of some. The
+contenders take turns, and each does all the work in one process and one thread: words, 5-grams,
+signatures, candidates at a Jaccard similarity of 0.7, and which documents to drop. datasketch is
+used as in its documentation, and installs with
+python -m pip install -c constraints.txt -e ".[bench]". text-dedup 0.4.0 pins urllib3 <= 2.0 and
+datatrove 0.10.1 pins xxhash < 4, which conflict with this project's own pins: they take part if
+they are installed, for example in an environment of numpy, numba, datasketch and the two. datatrove
+only computes its signatures, without its files between stages.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from pathlib import Path
 
 import numpy
 
-from benchmarks.targets import taking_part, told
+from benchmarks.targets import report, taking_part
 from tohum.cleaning.minhash import PERMUTATIONS, signatures
 from tohum.cleaning.near_duplicates import find
 
@@ -39,7 +40,7 @@ LONGEST = 100_000  # characters
 
 def documents(megabytes: float) -> tuple[list[str], set[int], set[int]]:
     """Returns Python sources, the same on every run, every fifth followed by a copy with lines left
-    out; and the numbers of the copies that are near-duplicates by far, and of those that are not.
+    out; and the numbers of the copies that clearly are near-duplicates, and that clearly are not.
     """
     generator = random.Random(7)
     paths = sorted(Path(sysconfig.get_path("purelib")).rglob("*.py"))
@@ -69,7 +70,7 @@ def documents(megabytes: float) -> tuple[list[str], set[int], set[int]]:
 
 
 def grams(text: str) -> set[bytes]:
-    """Returns the different 5-grams of words, as The Stack's deduplication has them."""
+    """Returns the different 5-grams of words, as in The Stack's deduplication."""
     words = list(filter(None, NOT_A_WORD.split(text)))
     return {" ".join(words[start : start + 5]).encode() for start in range(len(words) - 4)}
 
@@ -130,13 +131,13 @@ def with_text_dedup(texts: list[str]) -> set[int]:
             for number in cluster:
                 clusters.union(number, min(cluster))
     first: dict[int, int] = {}
-    for number in range(len(texts)):  # whichever of a cluster its root is
+    for number in range(len(texts)):  # whichever document is the cluster's root
         first.setdefault(clusters.find(number), number)
     return set(range(len(texts))).difference(first.values())
 
 
 def datatrove_signatures(texts: list[str]) -> set[int]:
-    """MinhashDedupSignature's shingles and signatures: 112 hashes, its default, and no more."""
+    """MinhashDedupSignature's shingles and signatures only, with 112 hashes, its default."""
     from datatrove.pipeline.dedup.minhash import MinhashDedupSignature
 
     with tempfile.TemporaryDirectory() as folder:
@@ -149,7 +150,7 @@ def datatrove_signatures(texts: list[str]) -> set[int]:
 CONTENDERS: dict[str, tuple[str, Callable[[list[str]], set[int]]]] = {
     "datasketch": ("datasketch", with_datasketch),
     "text-dedup": ("text_dedup", with_text_dedup),
-    "datatrove, signatures alone": ("datatrove", datatrove_signatures),
+    "datatrove, signatures only": ("datatrove", datatrove_signatures),
     OURS: ("stages", this_project),
 }
 
@@ -171,8 +172,9 @@ def compare(megabytes: float, rounds: int) -> bool:
             seconds[name].append(time.perf_counter() - started)
     median = {name: statistics.median(values) for name, values in seconds.items()}
     print(
-        f"{len(texts)} documents, {size:.1f} MB; {len(alike)} are copies of a similarity of at "
-        f"least {THRESHOLD + MARGIN:.2f}, {len(unlike)} of at most {THRESHOLD - MARGIN:.2f}"
+        f"{len(texts)} documents, {size:.1f} MB; {len(alike)} are copies with a similarity of at "
+        f"least {THRESHOLD + MARGIN:.2f}, {len(unlike)} with one of at most "
+        f"{THRESHOLD - MARGIN:.2f}"
     )
     print(f"{'':28} documents/s   MB/s  dropped  alike  unlike  this project is")
     for name, value in median.items():
@@ -185,17 +187,17 @@ def compare(megabytes: float, rounds: int) -> bool:
     return all(
         [
             *(_faster(name, seconds) for name in works if name != OURS),
-            told("of the copies that are alike", len(gone & alike) / len(alike), "at least", 0.98),
-            told("of those that are not", len(gone & unlike) / len(unlike), "at most", 0.02),
+            report("dropped of similar copies", len(gone & alike) / len(alike), "at least", 0.98),
+            report("dropped of the others", len(gone & unlike) / len(unlike), "at most", 0.02),
         ]
     )
 
 
 def _faster(name: str, seconds: dict[str, list[float]]) -> bool:
-    """Prints how many times as fast this project is; times are compared round by round."""
+    """Reports how many times as fast this project is; times are compared round by round."""
     pairs = zip(seconds[name], seconds[OURS], strict=True)
     ratio = statistics.median(theirs / own for theirs, own in pairs)
-    return told(f"times {name}", ratio, "at least", 1)
+    return report(f"times {name}", ratio, "at least", 1)
 
 
 def main() -> None:

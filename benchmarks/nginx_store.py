@@ -1,7 +1,7 @@
 """A far-away content store on this machine: nginx with TLS and 40 ms to the first byte.
 
-A server in Python is too slow to be measured against on the same cores. Needs Debian's packages
-nginx-light and libnginx-mod-http-lua.
+A Python server on the same cores would be too slow for this. Needs the Debian packages nginx-light
+and libnginx-mod-http-lua.
 """
 
 import datetime
@@ -46,7 +46,7 @@ http {{
 
 
 def real_blobs(count: int) -> dict[str, bytes]:
-    """Returns up to `count` different Python files of this environment in UTF-8, by SHA-1."""
+    """Returns up to `count` different UTF-8 Python files from this environment, by SHA-1."""
     blobs: dict[str, bytes] = {}
     for path in sorted(Path(sysconfig.get_path("purelib")).rglob("*.py")):
         content = path.read_bytes()
@@ -58,7 +58,7 @@ def real_blobs(count: int) -> dict[str, bytes]:
 
 
 def is_utf8(content: bytes) -> bool:
-    """Returns whether the contenders, which decode in the plain way, can decode it."""
+    """Returns whether the contenders, which simply decode UTF-8, can decode it."""
     try:
         content.decode()
     except UnicodeDecodeError:
@@ -68,9 +68,9 @@ def is_utf8(content: bytes) -> bool:
 
 @contextmanager
 def nginx_store(root: Path, blobs: dict[str, bytes], latency: float = 0.04) -> Iterator[str]:
-    """Serves the blobs, as Software Heritage stores them, and yields the URL to put before an id.
+    """Serves the blobs as Software Heritage stores them, and yields the URL to put before an id.
 
-    `root` also gets certificate.pem, for a client to trust.
+    Also writes certificate.pem to `root`, for a client to trust.
     """
     if shutil.which("nginx") is None or not (MODULES / "ngx_http_lua_module.so").is_file():
         sys.exit("this benchmark needs nginx: apt-get install nginx-light libnginx-mod-http-lua")
@@ -124,7 +124,7 @@ def free_port() -> int:
 
 
 def wait_for(port: int) -> None:
-    """Returns when something listens."""
+    """Returns once something listens."""
     for _ in range(100):
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()

@@ -1,4 +1,4 @@
-"""Projects of a benchmark's own, in a temporary folder, whose stages run as DVC runs them."""
+"""Temporary projects for a benchmark, whose stages run as DVC runs them."""
 
 import os
 import shutil
@@ -14,10 +14,10 @@ UNTIL_ENCODE = ("download", "jsonl", "pretokens", "tokenizer", "encode")
 
 
 def encoded_project(root: Path) -> Path:
-    """Makes a project of the default source, the installed packages, up to its token files; some
-    two minutes on two cores.
+    """Makes a project from the default source, the installed packages, up to its token files; takes
+    about two minutes on two cores.
     """
-    print("making a corpus, a tokenizer and token files of the installed packages ...", flush=True)
+    print("making corpus, tokenizer and token files from the installed packages ...", flush=True)
     started = time.monotonic()
     write_values(root, ["source=packages"])
     for stage in UNTIL_ENCODE:
@@ -27,20 +27,20 @@ def encoded_project(root: Path) -> Path:
 
 
 def write_values(root: Path, overrides: list[str]) -> None:
-    """Writes the values of a project, and conf/ where it is not there yet."""
+    """Writes the values of a project, and conf/ if it does not exist yet."""
     if not (root / "conf").is_dir():
         shutil.copytree(PROJECT / "conf", root / "conf")
     write_lock_file(root / "params.lock.yaml", compose(root / "conf", overrides))
 
 
 def link(root: Path, made: Path, folder: str) -> None:
-    """Gives a project the output of another one."""
+    """Links one project's output into another."""
     (root / folder).parent.mkdir(parents=True, exist_ok=True)
     (root / folder).symlink_to((made / folder).resolve(), target_is_directory=True)
 
 
 def run_stage(root: Path, stage: str) -> None:
-    """Runs a stage to its end; a failure ends the benchmark, with what the stage printed."""
+    """Runs a stage to its end; a failure ends the benchmark and shows what the stage printed."""
     process = start_stage(root, stage, subprocess.PIPE)
     _, errors = process.communicate()
     if process.returncode:
@@ -48,7 +48,7 @@ def run_stage(root: Path, stage: str) -> None:
 
 
 def start_stage(root: Path, stage: str, stderr: int) -> "subprocess.Popen[bytes]":
-    """Starts a stage's own process in a project."""
+    """Starts a stage in its own process in a project."""
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     environment.pop("DVC_ROOT", None)
     command = [sys.executable, "-m", f"stages.{stage}"]

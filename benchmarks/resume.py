@@ -1,10 +1,10 @@
-"""A training killed again and again ends in the bytes of one that never was.
+"""Training that is killed repeatedly ends in the same bytes as training that never was.
 
     python -m benchmarks.resume [--kills 10] [--steps 300]
 
-Makes token files of the installed packages and trains the laptop preset on them for some steps,
-once without a disturbance and once killed with SIGKILL at random moments, and prints the SHA-256 of
-the weights of both.
+Makes token files from the installed packages and trains the laptop preset on them for some steps,
+once undisturbed and once killed with SIGKILL at random moments, and prints the SHA-256 of both
+weights.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from benchmarks.projects import PROJECT, encoded_project, link, start_stage, write_values
-from benchmarks.targets import told
+from benchmarks.targets import report
 from tohum.files import file_sha256
 from tohum.model.weights import WEIGHTS
 
@@ -40,18 +40,18 @@ def main() -> None:
         hashes = [file_sha256(root / "models/weights" / WEIGHTS) for root in (whole, killed)]
     print(f"never killed     {hashes[0]}")
     print(f"killed {kills:3} times {hashes[1]}")
-    done = told("kills", kills, "at least", arguments.kills)
-    same = told("equal hashes", float(hashes[0] == hashes[1]), "at least", 1)
+    done = report("kills", kills, "at least", arguments.kills)
+    same = report("equal hashes", float(hashes[0] == hashes[1]), "at least", 1)
     sys.exit(0 if done and same else 1)
 
 
 def project(root: Path, made: Path, steps: int) -> Path:
-    """Makes a project whose next stage is the training, with a checkpoint each second.
+    """Makes a project ready to train, with a checkpoint every second.
 
     Args:
         root: of the project.
-        made: the project whose token files and tokenizer it has.
-        steps: of the training.
+        made: the project whose token files and tokenizer it uses.
+        steps: to train for.
     """
     shutil.copytree(PROJECT / "conf", root / "conf")
     runtime = root / "conf/runtime.yaml"
@@ -71,10 +71,10 @@ def start(root: Path) -> "subprocess.Popen[bytes]":
 
 
 def kill_often(root: Path, count: int, seconds: float) -> int:
-    """Runs the training to its end, killed up to `count` times on the way; returns how often.
+    """Trains to the end, killing the run up to `count` times; returns how often it did.
 
     Args:
-        seconds: that the training alone takes.
+        seconds: the time that training alone takes.
     """
     moments, kills = random.Random(0), 0
     while True:

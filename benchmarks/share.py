@@ -1,12 +1,12 @@
-"""What the wrapper costs: `share push` and `share pull` beside bare `dvc push` and `dvc pull`.
+"""What the wrapper costs: `share push` and `share pull` against bare `dvc push` and `dvc pull`.
 
     python -m benchmarks.share [--megabytes 1000] [--files 300] [--rounds 3]
 
 The real dvc and dvc-gdrive move one large object, and then many small ones, to and from the tests'
-Drive on this machine, over TLS: there is no network in the figures, so that the wrapper's own cost
-is all the larger. Both contenders take turns, with the same number of jobs, and each run begins
-with an empty remote or an empty cache. Needs the packages of [dev,drive]. Objects lie in memory
-(/dev/shm) where there is enough of it, because a disk's moods are larger than what is measured.
+Drive on this machine, over TLS. The figures include no network, so the wrapper's own cost weighs
+more. The contenders take turns, with the same number of jobs, and each run starts with an empty
+remote or an empty cache. Needs the packages in [dev,drive]. Objects are in memory (/dev/shm) if
+there is enough of it, because a disk's fluctuations exceed what is measured.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.targets import told
+from benchmarks.targets import report
 from tests.fakes.drive import HOSTS, Drive
 from tests.fakes.drive_files import DriveFiles
 from tests.fakes.google_accounts import user_credentials
@@ -39,7 +39,7 @@ MEMORY = Path("/dev/shm")
 
 @dataclass
 class Figures:
-    """Seconds of every run, and the requests of the last."""
+    """The seconds of every run, and the requests of the last."""
 
     seconds: list[float] = field(default_factory=list)
     requests: int = 0
@@ -52,7 +52,7 @@ class Figures:
 
 @dataclass
 class Bench:
-    """A project whose one output is shared with a Drive, in a folder of its own."""
+    """A project, in its own folder, whose one output is shared with a Drive."""
 
     root: Path
     drive: Drive
@@ -68,7 +68,7 @@ class Bench:
             sys.exit(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
 
     def timed(self, contender: str, command: str, figures: Figures) -> None:
-        """Runs push or pull, with nothing remembered of the runs before."""
+        """Runs push or pull, with no state from earlier runs."""
         shutil.rmtree(self.environment["DVC_SITE_CACHE_DIR"], ignore_errors=True)
         self.drive.requests.clear()
         started = time.monotonic()
@@ -152,23 +152,23 @@ def compare(folder: Path, sizes: list[int], rounds: int) -> dict[tuple[str, str]
 def show(title: str, sizes: list[int], figures: dict[tuple[str, str], Figures]) -> None:
     """Prints the table of one kind of input."""
     print(f"{title}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB")
-    print(f"{'':12} seconds     MB/s  files/s  requests a file")
+    print(f"{'':12} seconds     MB/s  files/s  requests per file")
     for (name, command), figure in figures.items():
         rate, files = sum(sizes) / 1e6 / figure.typical, len(sizes) / figure.typical
-        asked = figure.requests / len(sizes)
-        print(f"{name:5} {command:5} {figure.typical:8.2f} {rate:8.1f} {files:8.1f} {asked:16.2f}")
+        each = figure.requests / len(sizes)
+        print(f"{name:5} {command:5} {figure.typical:8.2f} {rate:8.1f} {files:8.1f} {each:18.2f}")
 
 
 def cost(figures: dict[tuple[str, str], Figures], command: str) -> float:
-    """Returns how much longer the wrapper takes, in percent; of each the best run is taken, since
-    what else the machine does only ever adds.
+    """Returns how much longer the wrapper takes, in percent, from the best run of each: other load
+    on the machine only ever adds time.
     """
     best = {name: min(figures[name, command].seconds) for name in CONTENDERS}
     return 100 * (best["share"] / best["dvc"] - 1)
 
 
 def main() -> None:
-    """Runs the comparison and exits with 1 where a target is missed."""
+    """Runs the comparison and exits with 1 if a target is missed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -188,7 +188,7 @@ def main() -> None:
             show(title, sizes, figures)
             for command in ("push", "pull"):
                 name = f"{title}, {command}: percent that the wrapper adds"
-                holds.append(told(name, cost(figures, command), "at most", 5))
+                holds.append(report(name, cost(figures, command), "at most", 5))
             shutil.rmtree(Path(folder, title.split()[-1]))
     sys.exit(0 if all(holds) else 1)
 

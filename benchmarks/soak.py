@@ -1,6 +1,6 @@
-"""Many synthetic files from a store with 2 % of faults: not one id may be lost or doubled.
+"""Many synthetic files from a store with 2 % faults: no id may be lost or duplicated.
 
-Run by `python -m benchmarks.fetch --soak 200000`. The store is the one of the tests.
+Run by `python -m benchmarks.fetch --soak 200000`. The store is the tests' own.
 """
 
 import hashlib
@@ -13,13 +13,13 @@ from itertools import cycle
 from pathlib import Path
 
 from benchmarks.fetch_contenders import fetch_rows, write_rows
-from benchmarks.targets import told
+from benchmarks.targets import report
 from tests.fakes.content_store import FakeContentStore, Fault
 from tests.fakes.faults import FOREVER
 from tohum.formats.raw import read_raw
 
-FAULTY = 50  # every so many ids has a fault: 2 %
-FOR_GOOD = 10  # every so many faults never heals
+FAULTY = 50  # one in so many ids has a fault: 2 %
+FOR_GOOD = 10  # one in so many faults is permanent
 
 
 def soak(count: int) -> bool:
@@ -40,14 +40,14 @@ def soak(count: int) -> bool:
         kept, dropped = read_outcomes(root / "raw")
         again = store.fetches.total() - count
     right = [blob_id for blob_id in ids if blob_id not in missing and blob_id not in corrupt]
-    print(f"{count} ids in {seconds:.0f} s, {again} requests beyond one for each")
+    print(f"{count} ids in {seconds:.0f} s, {again} extra requests")
     return all(
         (
-            told(
+            report(
                 "ids in none or several outcomes", len(ids) - len(kept) - len(dropped), "at most", 0
             ),
-            told("kept in another order or wrong", float(kept != right), "at most", 0),
-            told(
+            report("wrong content or order", float(kept != right), "at most", 0),
+            report(
                 "wrongly given up",
                 len(dropped.items() ^ ({**missing, **corrupt}).items()),
                 "at most",
@@ -58,7 +58,7 @@ def soak(count: int) -> bool:
 
 
 def set_faults(store: FakeContentStore, ids: list[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Sets a fault on each FAULTYth id; returns those that never heal: missing, corrupt."""
+    """Sets a fault on each FAULTYth id; returns the permanent ones: missing, corrupt."""
     missing, corrupt = {}, {}
     healing = cycle(fault for fault in Fault if fault is not Fault.NO_SUCH_KEY)
     for number, blob_id in enumerate(ids[::FAULTY]):
@@ -74,7 +74,7 @@ def set_faults(store: FakeContentStore, ids: list[str]) -> tuple[dict[str, str],
 
 
 def read_outcomes(folder: Path) -> tuple[list[str], dict[str, str]]:
-    """Returns the ids that were kept, in order and checked, and the dropped ones."""
+    """Returns the kept ids, in order and checked, and the dropped ones."""
     kept = []
     for file, content in read_raw(folder):
         assert hashlib.sha1(content).hexdigest() == file.id

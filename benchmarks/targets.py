@@ -1,4 +1,4 @@
-"""How a benchmark reports a target, one line each, and which contenders take part."""
+"""Reports a benchmark's targets, one line each, and says which contenders take part."""
 
 import importlib.util
 from collections.abc import Iterable, Mapping
@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 INSTALL = 'python -m pip install -c constraints.txt -e ".[bench]"'
 
 
-def told(name: str, value: float | None, relation: str, target: float) -> bool:
+def report(name: str, value: float | None, relation: str, target: float) -> bool:
     """Prints one target and returns whether it holds.
 
     Args:
         name: what is measured.
-        value: the figure; None where a contender that it needs is not installed, which misses no
-            target.
+        value: the figure; None if a contender that it needs is not installed, which does not miss
+            the target.
         relation: "at least" or "at most".
         target: the limit.
     """
@@ -29,7 +29,7 @@ def taking_part(contenders: Iterable[str], modules: Mapping[str, str]) -> list[s
 
     Args:
         contenders: their names.
-        modules: the module that a contender needs, for those that need one of their own.
+        modules: the module that a contender needs, for those that need one.
     """
     names = []
     for name in contenders:
@@ -42,5 +42,5 @@ def taking_part(contenders: Iterable[str], modules: Mapping[str, str]) -> list[s
 
 
 def quotient(value: float, other: float | None) -> float | None:
-    """Returns value / other; None where the other was not measured."""
+    """Returns value / other; None if the other was not measured."""
     return None if other is None else value / other

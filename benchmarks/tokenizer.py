@@ -1,11 +1,11 @@
-"""How fast a tokenizer is trained and text encoded: this project beside what people use instead.
+"""How fast a tokenizer trains and encodes: this project compared with what people use instead.
 
     python -m benchmarks.tokenizer [--megabytes 580] [--encode-megabytes 64] [--rounds 3]
     python -m benchmarks.tokenizer --growth 1 2 4 8
 
-The corpus is the code that is installed on this machine. Each contender runs in a process of its
-own, in turn: one training each with 32,000 entries, then rounds of encoding. --growth counts and
-trains on as many GB, with copies whose identifiers are new, under max_memory = 2GB, and prints the
+The corpus is the code installed on this machine. The contenders take turns, each in its own
+process: each trains once with 32,000 entries, then there are rounds of encoding. --growth counts
+and trains on so many GB, using copies with new identifiers, under max_memory = 2GB, and prints the
 peak memory of each. Install the contenders with
 python -m pip install -c constraints.txt -e ".[bench]"; one that is not installed is left out.
 """
@@ -27,7 +27,7 @@ import numpy
 
 from benchmarks.code_corpus import write_corpus
 from benchmarks.memory import MEGABYTE, peak_megabytes
-from benchmarks.targets import quotient, taking_part, told
+from benchmarks.targets import quotient, report, taking_part
 from benchmarks.tokenizer_contenders import (
     ENCODE,
     MODULES,
@@ -44,7 +44,7 @@ OURS = "this project"
 
 
 def in_a_process(root: Path, job: str, name: str, *values: int) -> dict[str, Any]:
-    """Runs one contender in a process of its own, in an empty folder; returns its facts, with its
+    """Runs one contender in its own process, in an empty folder; returns its facts, including its
     peak memory in MB.
     """
     work = root / "work"
@@ -69,7 +69,7 @@ def in_a_process(root: Path, job: str, name: str, *values: int) -> dict[str, Any
 
 
 def do_job(job: str, name: str, root: Path, values: list[int]) -> None:
-    """What the process of a contender does: the work, timed, and one line of JSON."""
+    """What a contender's process does: the work, timed, and one line of JSON."""
     facts = JOBS[job](name, root, *values)
     print(json.dumps({**facts, "megabytes": peak_megabytes()}))
 
@@ -125,14 +125,14 @@ JOBS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def stages_of_this_project(root: Path, corpus: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Runs the two stages that train, each in its own process as `dvc repro` does."""
+    """Runs the two training stages, each in its own process as `dvc repro` does."""
     return in_a_process(root, "count", corpus), in_a_process(root, "merge", corpus)
 
 
 def compare_training(root: Path, size: int) -> list[bool]:
     """Trains with each contender, prints the table and the targets; returns whether they hold."""
     started = time.monotonic()
-    stages_of_this_project(root, "small")  # compiles, once in a clone
+    stages_of_this_project(root, "small")  # compiles, once per clone
     print(f"compiled and warm after {time.monotonic() - started:.1f} s", flush=True)
     found = {name: in_a_process(root, "train", name) for name in taking_part(TRAIN, MODULES)}
     count, merge = stages_of_this_project(root, "jsonl")
@@ -152,10 +152,12 @@ def compare_training(root: Path, size: int) -> list[bool]:
     theirs, mine = ((root / f"{name}.merges.json").read_text() for name in ("tokenizers", OURS))
     rustbpe = found["rustbpe"]["seconds"] / ours if "rustbpe" in found else None
     return [
-        told("training, times rustbpe", rustbpe, "at least", 2),
-        told("training, times tokenizers", found["tokenizers"]["seconds"] / ours, "at least", 4.5),
-        told("training, peak MB", found[OURS]["megabytes"], "at most", 400),
-        told("merges that differ from tokenizers'", differing(mine, theirs), "at most", 0),
+        report("training, times rustbpe", rustbpe, "at least", 2),
+        report(
+            "training, times tokenizers", found["tokenizers"]["seconds"] / ours, "at least", 4.5
+        ),
+        report("training, peak MB", found[OURS]["megabytes"], "at most", 400),
+        report("merges that differ from tokenizers'", differing(mine, theirs), "at most", 0),
     ]
 
 
@@ -177,19 +179,19 @@ def compare_encoding(root: Path, megabytes: int, rounds: int) -> list[bool]:
     ours = median[OURS]
     reference, tiktoken, _, _ = ENCODE
     others = {name: documents_that_differ(root, name, reference) for name in rates}
-    print(f"\n{'encoding':30}    MB/s  documents with other ids  this project is")
+    print(f"\n{'encoding':30}    MB/s  documents that differ  this project is")
     for name, rate in median.items():
-        print(f"{name:30} {rate:7.1f} {others[name]:25} {ours / rate:9.2f} x as fast")
+        print(f"{name:30} {rate:7.1f} {others[name]:22} {ours / rate:9.2f} x as fast")
     return [
-        told("encoding, MB/s", ours, "at least", 60),
-        told("encoding, times encode_batch_fast", ours / median[reference], "at least", 15),
-        told("encoding, times tiktoken", quotient(ours, median.get(tiktoken)), "at least", 5),
-        told("documents with other ids than tokenizers'", others[OURS], "at most", 0),
+        report("encoding, MB/s", ours, "at least", 60),
+        report("encoding, times encode_batch_fast", ours / median[reference], "at least", 15),
+        report("encoding, times tiktoken", quotient(ours, median.get(tiktoken)), "at least", 5),
+        report("documents with ids unlike tokenizers'", others[OURS], "at most", 0),
     ]
 
 
 def documents_that_differ(root: Path, name: str, reference: str) -> int:
-    """Returns how many documents have other ids than those of the reference."""
+    """Returns how many documents have different ids than with the reference."""
     parts = []
     for contender in (name, reference):
         with numpy.load(root / f"{contender}.npz") as arrays:
@@ -204,8 +206,8 @@ def compare(megabytes: int, encode_megabytes: int, rounds: int) -> bool:
         root = Path(folder)
         real, copies = write_corpus(root / "jsonl", megabytes * MEGABYTE)
         write_corpus(root / "small", MEGABYTE)
-        told_copies = f" and {copies / 1e6:.0f} MB of copies with new identifiers" if copies else ""
-        print(f"{real / 1e6:.0f} MB of different installed source files{told_copies}", flush=True)
+        added = f" and {copies / 1e6:.0f} MB of copies with new identifiers" if copies else ""
+        print(f"{real / 1e6:.0f} MB of different installed source files{added}", flush=True)
         holds = compare_training(root, real + copies)
         make_tokenizer(root)
         holds += compare_encoding(root, encode_megabytes, rounds)
@@ -213,7 +215,7 @@ def compare(megabytes: int, encode_megabytes: int, rounds: int) -> bool:
 
 
 def make_tokenizer(root: Path) -> None:
-    """Writes the tokenizer that this project trained to `root`/tokenizer."""
+    """Writes the tokenizer trained by this project to `root`/tokenizer."""
     from benchmarks.tokenizer_contenders import pattern
     from stages.tokenizer.merges import Merge
     from stages.tokenizer.training import build_tokenizer, write_tokenizer
@@ -234,7 +236,7 @@ def make_tokenizer(root: Path) -> None:
 
 
 def grow(gigabytes: list[int]) -> bool:
-    """Counts and trains on ever more text, and prints the peak memory of each."""
+    """Counts and trains on increasing amounts of text, and prints the peak memory of each."""
     print("GB of text  different pretokens  counting s  peak MB  training s  peak MB", flush=True)
     peaks = []
     for size in gigabytes:
@@ -250,8 +252,8 @@ def grow(gigabytes: list[int]) -> bool:
         )
     return all(
         (
-            told("counting, peak MB", max(peaks), "at most", 2000),
-            told("counting, largest peak by smallest", max(peaks) / min(peaks), "at most", 1.5),
+            report("counting, peak MB", max(peaks), "at most", 2000),
+            report("counting, largest peak / smallest", max(peaks) / min(peaks), "at most", 1.5),
         )
     )
 

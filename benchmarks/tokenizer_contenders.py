@@ -1,7 +1,7 @@
-"""The contenders of the tokenizer benchmark: those that train, and those that encode.
+"""The contenders in the tokenizer benchmark: those that train, and those that encode.
 
-One that trains reads a data/jsonl and returns its merges, or None where they have another order of
-equal counts. One that encodes is made for a tokenizer and turns texts to (ids, lengths).
+One that trains reads a data/jsonl and returns its merges, or None if it orders equal counts
+differently. One that encodes is made for a tokenizer and turns texts into (ids, lengths).
 """
 
 import base64
@@ -30,7 +30,7 @@ EncodeAll = Callable[[list[str]], Encoded]
 
 
 def pattern() -> str:
-    """Returns the pattern of the default preset."""
+    """Returns the default preset's pattern."""
     path = PROJECT / "conf/pretokenizer/gpt4.yaml"
     return str(yaml.safe_load(path.read_text(encoding="utf-8"))["pattern"])
 
@@ -55,7 +55,7 @@ def count_by_this_project(jsonl: Path, out: Path, max_memory: str = "2GB") -> No
 
 
 def merge_by_this_project(pretokens: Path, vocab_size: int) -> Pairs:
-    """Trains as the stage tokenizer does."""
+    """Trains like the stage tokenizer."""
     from stages.tokenizer.merge_list import merge_list
     from tohum.formats.alphabet import alphabet_order, byte_characters
 
@@ -101,7 +101,7 @@ def train_tokenizers(jsonl: Path, vocab_size: int) -> Pairs:
 
 
 def encode_this_project(folder: Path) -> EncodeAll:
-    """Encodes with the encoder of the encode stage, in two threads."""
+    """Encodes with the encode stage's encoder, in two threads."""
     from stages.encode.encoder import make_encoder
     from tohum.formats.tokenizer import load_tokenizer
 

@@ -1,17 +1,17 @@
-"""What a model is worth after the same minutes: this project beside transformers' Trainer.
+"""How good a model is after the same minutes: this project compared with transformers' Trainer.
 
     python -m benchmarks.train [--minutes 2] [--preset laptop] [--peer 'NAME=COMMAND']
     python -m benchmarks.train --throughput
 
-Makes a corpus of the installed packages. Everyone gets its training documents and as many minutes,
-tokenizer and encoding included, one after another. One scorer, which knows nothing of how
-a model was trained, then measures the bits per byte of the held-out documents: every byte once,
-with at least half a context before it. A peer's COMMAND may use {documents}, {out} and {minutes};
-see benchmarks/train_contenders.py.
+Makes a corpus from the installed packages. Each contender in turn gets its training documents and
+the same minutes, including tokenizer and encoding. One scorer, which knows nothing about how a
+model was trained, then measures the bits per byte of the held-out documents: every byte once, with
+at least half a context before it. A peer's COMMAND may use {documents}, {out} and {minutes}; see
+benchmarks/train_contenders.py.
 
---throughput compares steps of training alone, of this project's network and of transformers' Llama,
-plain, compiled, and compiled in the precision that the probe chooses, with the measured peak of
-large products of float32 matrices.
+--throughput compares training steps only, of this project's network and of transformers' Llama:
+plain, compiled, and compiled in the precision that the probe chooses, against the measured peak of
+large float32 matrix products.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from typing import Any
 import torch
 
 from benchmarks.projects import PROJECT, encoded_project
-from benchmarks.targets import told
+from benchmarks.targets import report
 from benchmarks.train_contenders import contents, train_this_project
 from stages.compose.checking import check
 from stages.compose.composition import compose
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def compare(minutes: float, preset: str, peers: dict[str, str]) -> bool:
-    """Trains all, scores all, and returns whether the targets hold."""
+    """Trains and scores all contenders, and returns whether the targets hold."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         train, held_out = root / "train.jsonl", root / "held-out.jsonl"
@@ -91,17 +91,15 @@ def compare(minutes: float, preset: str, peers: dict[str, str]) -> bool:
                 subprocess.run(command, cwd=PROJECT, check=True)
             seconds = time.monotonic() - started
             found[contender] = bits_per_byte(out, list(contents(held_out)))
-            print(f"{contender:24} {found[contender]:.4f} bits per byte, {seconds:.0f} s in all")
+            print(f"{contender:24} {found[contender]:.4f} bits per byte, {seconds:.0f} s in total")
         return all(
-            told(f"bits per byte of {peer}, by ours", found[peer] / found[OURS], "at least", 1.0)
+            report(f"bits per byte of {peer} / ours", found[peer] / found[OURS], "at least", 1.0)
             for peer in commands
         )
 
 
 def divide(made: Path, train: Path, held_out: Path) -> None:
-    """Writes the documents of a project that the encode stage trains on, and those that it holds
-    out.
-    """
+    """Writes a project's training documents, and those that the encode stage holds out."""
     listed = made / "data/tokens" / VALIDATION_DOCUMENTS
     ids = {json.loads(line)["id"] for line in listed.read_text(encoding="utf-8").splitlines()}
     with train.open("w", encoding="utf-8") as taken, held_out.open("w", encoding="utf-8") as kept:
@@ -139,7 +137,7 @@ def bits_per_byte(folder: Path, texts: list[str]) -> float:
 
 
 def throughput() -> bool:
-    """Measures steps of training in turn and returns whether the targets hold."""
+    """Measures training steps in turn and returns whether the targets hold."""
     torch.set_num_threads(2)
     peak = matrix_peak(CPU, "float32")
     print(f"measured peak of float32 products: {peak / 1e9:.0f} GFLOP/s")
@@ -160,22 +158,24 @@ def throughput() -> bool:
             for step in steps.values():
                 step.take()
         operations = operations_per_token(config, vocab_size)
-        print(f"\n{preset}, {vocab_size} entries, {windows * config.context_length} tokens a step")
+        print(
+            f"\n{preset}, {vocab_size} entries, {windows * config.context_length} tokens per step"
+        )
         for name, step in steps.items():
             share = step.speed * operations / peak
             print(f"  {', '.join(name):36} {step.speed:9,.0f} tokens/s {share:6.2f} of that peak")
         for how in ways:
             ratio = steps[OURS, *how].speed / steps[TRANSFORMERS, *how].speed
-            label = f"{preset}: tokens/s by transformers', {', '.join(how) or 'not compiled'}"
-            holds &= told(label, ratio, "at least", 1.0)
+            label = f"{preset}: tokens/s / transformers', {', '.join(how) or 'not compiled'}"
+            holds &= report(label, ratio, "at least", 1.0)
         if preset == "one_hour":
             share = steps[OURS, "compiled"].speed * operations / peak
-            holds &= told(f"{preset}: share of the float32 peak", share, "at least", 0.8)
+            holds &= report(f"{preset}: share of the float32 peak", share, "at least", 0.8)
     return holds
 
 
 class Steps:
-    """Steps of one way to train, timed; `losses` is a module that returns a summed loss."""
+    """Timed steps of one way to train; `losses` is a module that returns a summed loss."""
 
     def __init__(
         self, losses: torch.nn.Module, windows: int, config: Model, precision: str = "float32"
@@ -203,7 +203,7 @@ class Steps:
 
     @property
     def speed(self) -> float:
-        """Tokens a second of the middle step."""
+        """Tokens per second of the median step."""
         return self.targets.numel() / sorted(self.seconds)[len(self.seconds) // 2]
 
 

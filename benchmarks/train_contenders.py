@@ -1,8 +1,7 @@
-"""Who trains in benchmarks/train.py: each gets the same documents and minutes, and leaves a folder
-that transformers loads.
+"""The contenders in benchmarks/train.py: same documents and minutes, a transformers model each.
 
-A contender of your own is a command (`--peer`): it reads the training documents from a JSONL file,
-one {"content": ...} a line, and writes a causal model and its tokenizer with `save_pretrained`.
+To add your own, give a command (`--peer`): it reads the training documents from a JSONL file, one
+{"content": ...} per line, and writes a causal model and its tokenizer with `save_pretrained`.
 """
 
 import json
@@ -21,8 +20,8 @@ SPECIAL = "<|endoftext|>"
 
 
 def train_this_project(made: Path, root: Path, minutes: float, overrides: list[str]) -> Path:
-    """Runs the stages from pretokens on, as `dvc repro` does, on the corpus of a project that is
-    `made`, in one of its own; returns the model's folder.
+    """Runs the stages from pretokens on, as `dvc repro` does, in a new project with the corpus of
+    the project `made`; returns the model's folder.
     """
     started = time.monotonic()
     link(root, made, "data/jsonl")
@@ -36,8 +35,8 @@ def train_this_project(made: Path, root: Path, minutes: float, overrides: list[s
 def train_with_transformers(
     documents: Path, out: Path, minutes: float, sizes: dict[str, Any]
 ) -> None:
-    """The way of transformers' run_clm.py example (a tokenizer of `tokenizers`, blocks of text, the
-    Trainer), with sizes and a learning rate for these minutes instead of GPT-2's.
+    """Trains like transformers' run_clm.py example (a tokenizer from `tokenizers`, blocks of text,
+    the Trainer), with sizes and a learning rate for these minutes instead of GPT-2's.
     """
     started = time.monotonic()
     import torch
@@ -87,7 +86,7 @@ def train_with_transformers(
     run(5)
     speed = run(MEASURED_STEPS) / MEASURED_STEPS
     model.load_state_dict(start)
-    run(max(1, int(left / speed)))  # the steps of the measurement are a present
+    run(max(1, int(left / speed)))  # the measured steps come on top
     model.save_pretrained(out)
     PreTrainedTokenizerFast(
         tokenizer_object=bpe._tokenizer, bos_token=SPECIAL, eos_token=SPECIAL

@@ -1,10 +1,10 @@
-"""What a step of training takes of memory, as the vocabulary grows.
+"""How much memory a training step takes as the vocabulary grows.
 
     python -m benchmarks.train_memory
 
-Takes steps of 4,096 tokens in float32 with the model of one_hour and ever larger vocabularies, this
-project's network and transformers' Llama, each in a process of its own, and prints the peak memory
-over what the process had before the first step.
+Takes steps of 4,096 tokens in float32 with one_hour's model and ever larger vocabularies, for this
+project's network and transformers' Llama, each in its own process, and prints the peak memory above
+what the process had before the first step.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.memory import peak_megabytes
 from benchmarks.projects import PROJECT
-from benchmarks.targets import told
+from benchmarks.targets import report
 from benchmarks.train import OURS, TRANSFORMERS, Steps, network_losses, transformers_losses
 from stages.compose.checking import check
 from stages.compose.composition import compose
@@ -42,11 +42,11 @@ def main() -> None:
         print(f"{vocabulary:6,} entries  {name:14} {megabytes:6,.0f} MB")
     last = VOCABULARIES[-1]
     ratio = taken[TRANSFORMERS, last] / taken[OURS, last]
-    sys.exit(0 if told("memory of transformers', by ours", ratio, "at least", 2.0) else 1)
+    sys.exit(0 if report("memory of transformers' / ours", ratio, "at least", 2.0) else 1)
 
 
 def measured(name: str, vocabulary: int) -> float:
-    """Returns the MB of steps in a process of their own."""
+    """Returns the MB that steps take in their own process."""
     command = [sys.executable, "-m", "benchmarks.train_memory", "--step", name, str(vocabulary)]
     done = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True)
     return float(done.stdout)

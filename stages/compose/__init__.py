@@ -1,3 +1,1 @@
-"""The first stage: from conf/ and the overrides in params.yaml to the one file that the others
-read.
-"""
+"""The first stage: conf/ and the overrides in params.yaml become the one file the others read."""

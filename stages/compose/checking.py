@@ -1,4 +1,4 @@
-"""All sections of the configuration together: which there are, and whether their values agree."""
+"""All sections of the configuration: which ones exist, and whether their values agree."""
 
 from pkgutil import resolve_name
 from types import SimpleNamespace
@@ -8,9 +8,9 @@ from tohum.config.sections import nearest, read_section
 from tohum.errors import UserError
 from tohum.sources.config import read_source
 
-# The dataclass of each section, beside the code that it configures. By name, since no stage imports
-# another; `check` is the method of those whose values must agree with each other or with another
-# section's.
+# The dataclass of each section, next to the code it configures. By name, since no stage imports
+# another. Those whose values must agree with each other or with another section's have a method
+# `check`.
 SECTIONS = {
     "jsonl": "stages.jsonl.config:Jsonl",
     "pretokenizer": "stages.pretokens.config:Pretokenizer",
@@ -23,7 +23,7 @@ SECTIONS = {
 
 
 def check(values: Any) -> SimpleNamespace:
-    """Turns plain nested values into the checked sections, by name.
+    """Returns the checked sections, by name, from plain nested values.
 
     Raises:
         UserError: an unknown or missing key, a wrong type, or a value that is not allowed; it names

@@ -1,6 +1,6 @@
-"""Hydra composes, the dataclasses check, and the result is one plain YAML file.
+"""Composes the configuration with Hydra, checks it, and writes it as one plain YAML file.
 
-DVC's own Hydra support stays off: it composes in `dvc exp run` and never in `dvc repro`.
+DVC's own Hydra support stays off: it composes in `dvc exp run` but never in `dvc repro`.
 """
 
 import re
@@ -65,13 +65,13 @@ def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
         _refuse_unrepeatable(str(path), path.read_text(encoding="utf-8"))
     for override in overrides:
         _refuse_unrepeatable(f"params.yaml: the override '{override}'", override)
-    asked = split_overrides(_parsed(overrides))
-    if isinstance(asked, SourceList):
-        values = _mixed(conf, asked)
+    split = split_overrides(_parsed(overrides))
+    if isinstance(split, SourceList):
+        values = _mixed(conf, split)
     else:
-        values = _composed(conf, asked)
+        values = _composed(conf, split)
         own = _own_rules(values.get("source"))
-        set_by_user = {key for key in own if any(_sets(item, f"jsonl.{key}") for item in asked)}
+        set_by_user = {key for key in own if any(_sets(item, f"jsonl.{key}") for item in split)}
         if isinstance(values.get("jsonl"), dict):
             values["jsonl"].update({key: own[key] for key in own if key not in set_by_user})
     check(values)
@@ -100,13 +100,12 @@ def _composed(conf: Path, overrides: list[str]) -> dict[str, Any]:
     return {str(name): section for name, section in values.items()}
 
 
-def _mixed(conf: Path, asked: SourceList) -> dict[str, Any]:
-    """Composes each source of a list by itself; its block `jsonl` goes to jsonl.sources."""
-    # Before Hydra sees it: jsonl.sources.<name> may be set only once there is such a source.
-    values = _composed(conf, asked.rest)
+def _mixed(conf: Path, listed: SourceList) -> dict[str, Any]:
+    """Composes each source of a list separately; its block `jsonl` goes to jsonl.sources."""
+    values = _composed(conf, listed.rest)
     sources, rules = {}, {}
-    for name, preset in asked.presets.items():
-        source = _composed(conf, [f"source={preset}", *asked.own[name]]).get("source")
+    for name, preset in listed.presets.items():
+        source = _composed(conf, [f"source={preset}", *listed.own[name]]).get("source")
         rules[name] = _own_rules(source)
         sources[name] = source
     values["source"] = {"kind": "mix", "sources": sources}
@@ -120,7 +119,7 @@ def _mixed(conf: Path, asked: SourceList) -> dict[str, Any]:
 
 
 def _own_rules(source: Any) -> dict[str, Any]:
-    """Takes the block `jsonl` out of a composed source: the rules that its preset asks for."""
+    """Removes the block `jsonl`, the rules its preset asks for, from a composed source."""
     if isinstance(source, dict) and isinstance(source.get("jsonl"), dict):
         own: dict[str, Any] = source.pop("jsonl")
         return own
@@ -140,8 +139,8 @@ def _refuse_unrepeatable(where: str, text: str) -> None:
 
 
 def _settable(override: str) -> str:
-    """Lets Hydra set a key of a section whether it exists or not: an unknown one then meets our own
-    check, which names the key that was probably meant, where Hydra would advise to add it.
+    """Lets Hydra set any key of a section, even an unknown one. Our own check then names the key
+    that was probably meant, where Hydra would suggest adding it.
     """
     return f"++{override}" if re.match(r"[a-z_]+\.[\w.-]+=", override) else override
 

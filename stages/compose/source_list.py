@@ -1,7 +1,7 @@
-"""The overrides that list several sources: `source=[packages,qa:files]`, and those for one of them.
+"""Overrides that list several sources, `source=[packages,qa:files]`, and those for one of them.
 
-Hydra's grammar reads them, but a list is not an override that Hydra has for a group: each source is
-composed by itself.
+Hydra's grammar reads them, but Hydra does not accept a list for a group, so each source is composed
+separately.
 """
 
 import re
@@ -17,9 +17,9 @@ SOURCE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass
 class SourceList:
-    """The presets that a list names, by the name of their source, and the overrides for each.
+    """The presets in a list, by source name, and the overrides for each.
 
-    `rest` are the overrides that are not about a source.
+    `rest` holds the overrides that do not concern a source.
     """
 
     presets: dict[str, str]
@@ -28,10 +28,10 @@ class SourceList:
 
 
 def split_overrides(overrides: list[Override]) -> SourceList | list[str]:
-    """Returns the list of sources that is asked for; without one, the overrides as text.
+    """Returns the requested list of sources, or the overrides as text if there is none.
 
-    The last `source=` counts, whether it names a preset or a list, as in Hydra. Where `source` is
-    deleted, no list counts.
+    As in Hydra, the last `source=` wins, whether it names a preset or a list. A deleted `source`
+    overrules any list.
 
     Raises:
         UserError: the list is malformed, or an override is for a source that is not in it.
@@ -64,10 +64,10 @@ def split_overrides(overrides: list[Override]) -> SourceList | list[str]:
 
 
 def _presets(override: Override) -> dict[str, str]:
-    """Returns the preset of each source by its name.
+    """Returns the preset of each source, by source name.
 
-    `source=[packages,files]` names presets; `source=[code:local,qa:files]` gives them other names,
-    so that one preset can serve twice.
+    `source=[packages,files]` names presets; `source=[code:local,qa:files]` renames them, so one
+    preset can be used twice.
     """
     written = _text(override)
     if override.is_add():
@@ -79,7 +79,7 @@ def _presets(override: Override) -> dict[str, str]:
         if not isinstance(text, str) or not SOURCE_NAME.fullmatch(name) or name in presets:
             raise UserError(
                 f"{written}: '{name}' is "
-                + ("there twice" if name in presets else "not a name of letters, digits, _ and -")
+                + ("listed twice" if name in presets else "not a name of letters, digits, _ and -")
                 + ". Name each source once: source=[packages,files] or "
                 "source=[mine:local,other:local]."
             )

@@ -1,3 +1,1 @@
-"""Fetches the raw files of a source and verifies each one; every source ends in the same form,
-`tohum.formats.raw`.
-"""
+"""Fetches and verifies the raw files of a source; every source ends up as `tohum.formats.raw`."""

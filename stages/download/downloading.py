@@ -1,6 +1,4 @@
-"""From a source to data/raw: each source writes its own folder, which is published when all are
-complete.
-"""
+"""Downloads a source to data/raw: each source writes a folder, published when all are complete."""
 
 import json
 import logging
@@ -22,12 +20,12 @@ log = logging.getLogger(__name__)
 
 
 def download(source: Source | MixSource, out: Path, runtime: Runtime) -> None:
-    """Writes the files of `source` to `out`; those of a mix to a folder for each of its sources.
+    """Writes the files of `source` to `out`; a mix gets one folder per source.
 
-    What `out` and unfinished downloads have of it is not fetched again.
+    What `out` and unfinished downloads already have is not fetched again.
 
     Raises:
-        UserError: nothing to download, or a file is not what its source says.
+        UserError: there is nothing to download, or a file is not what its source says.
     """
     key = work_key("download", [_without_tolerances(asdict(cast(Any, source)))], [])
     with open_workdir("download", key, inherit="earlier") as work:
@@ -47,7 +45,7 @@ def _without_tolerances(values: Any) -> Any:
 
 
 def _download_one(source: Source, destination: Destination) -> None:
-    """Downloads a source, unless an earlier try has done it."""
+    """Downloads a source, unless an earlier run has finished it."""
     if not (destination.folder / FACTS).is_file():
         source.download(destination)
 
@@ -68,8 +66,8 @@ def _download_mix(mix: MixSource, work: Path, out: Path, runtime: Runtime) -> No
 
 
 def _replace(finished: Path, out: Path, replaced: Path) -> None:
-    """Publishes `finished` as `out`; what was there goes aside first, whole, so that a kill leaves
-    either of the two.
+    """Publishes `finished` as `out`. The old folder is first moved aside whole, so a kill leaves
+    one of the two intact.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.exists():

@@ -1,9 +1,10 @@
-"""The pretokens that were seen before, with their ids: an open-addressing table in two arrays.
+"""The pretokens seen before, with their ids: an open-addressing table in two arrays.
 
-A cell is two numbers: the first 8 bytes of the pretoken (or a hash of it, where it is longer), and
-its length, how many ids it has, and 48 bits. These are its ids themselves, if it has at most 8
-bytes and 2 ids; else the place in `arena`, an array of 8-byte words, of its bytes, if there are
-more than 8, and of its ids: two in a word if there are no more, else one a word.
+A cell is two numbers. The first is the pretoken's first 8 bytes, or a hash of it if it is longer.
+The second packs its length, its number of ids, and 48 more bits: the ids themselves, if it has at
+most 8 bytes and 2 ids, otherwise an index into `arena`, an array of 8-byte words. There its bytes
+are stored, if there are more than 8, and then its ids: up to two in one word, more in one word
+each.
 """
 
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from tohum.kernels.arrays import Array
 from tohum.kernels.compilation import Integer, kernel
 from tohum.kernels.hashing import first_slot
 
-CACHED_BYTES = 64  # longer pretokens seldom come again
+CACHED_BYTES = 64  # longer pretokens rarely recur
 KEY, VALUE = range(2)
 LENGTH_SHIFT, COUNT_SHIFT = 56, 48
 PLACE_MASK = (1 << 48) - 1
@@ -23,8 +24,8 @@ ID_MASK = (1 << ID_BITS) - 1
 
 
 class Cache(NamedTuple):
-    """`cells`, uint64 (cells, 2), a power of two of them; `arena`, uint64; and `used`, int64 (2,):
-    how many cells and words of the arena are taken.
+    """`cells`, uint64 (cells, 2), a power of two; `arena`, uint64; and `used`, int64 (2,): how many
+    cells and words of the arena are in use.
     """
 
     cells: Array
@@ -33,7 +34,7 @@ class Cache(NamedTuple):
 
 
 def new_cache(entries: int) -> Cache:
-    """Returns an empty cache with room for some pretokens, a power of two."""
+    """Returns an empty cache with room for `entries` pretokens, a power of two."""
     return Cache(
         numpy.zeros((2 * entries, 2), numpy.uint64),
         numpy.empty(2 * entries + 128, numpy.uint64),
@@ -43,7 +44,7 @@ def new_cache(entries: int) -> Cache:
 
 @kernel
 def is_same(arena: Array, place: Integer, eights: Array, at: Integer, length: Integer) -> bool:
-    """Whether the bytes of the arena are those of the text, more than 8 of them."""
+    """Whether the bytes in the arena equal those in the text; there are more than 8."""
     for offset in range(0, length - 8, 8):
         if arena[place + offset // 8] != eights[at + offset]:
             return False
@@ -55,7 +56,7 @@ def is_same(arena: Array, place: Integer, eights: Array, at: Integer, length: In
 def find_cell(
     cache: Cache, eights: Array, at: Integer, length: Integer, key: Integer, shift: Integer
 ) -> Integer:
-    """Returns the cell of a pretoken, or the free one where it belongs."""
+    """Returns the cell of a pretoken, or the free cell where it belongs."""
     cells = cache.cells
     cell = first_slot(key, length, shift)
     while cells[cell, VALUE]:
@@ -90,7 +91,7 @@ def copy_ids(arena: Array, value: Integer, length: Integer, ids: Array, count: I
 
 @kernel
 def has_room(cache: Cache, length: Integer, found: Integer) -> bool:
-    """Whether one more pretoken can be remembered; half of the cells stay free."""
+    """Whether one more pretoken can be remembered; half the cells stay free."""
     cells, words = cache.used
     room: bool = 2 * cells < len(cache.cells) and words + length // 8 + 1 + found <= len(
         cache.arena

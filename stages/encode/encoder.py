@@ -1,5 +1,6 @@
-"""Turns texts into ids: compiled where the tokenizer is one that this project makes with a pattern
-it knows, by `tokenizers` where it is another. The ids are the same.
+"""Turns texts into ids, with compiled code for a tokenizer that it knows, else with `tokenizers`.
+
+It knows the tokenizers that this project makes with a known pattern. The ids are the same.
 """
 
 import json
@@ -17,8 +18,8 @@ from tohum.kernels.arrays import Array
 from tohum.kernels.text import text_arrays
 from tohum.pretokenization.patterns import KNOWN_PATTERNS
 
-CACHE_ENTRIES = 1 << 18  # of each thread: with its bytes and ids some 12 MB
-SCRATCH = 6  # int64 a byte of the longest pretoken: its symbols, and what merging them needs
+CACHE_ENTRIES = 1 << 18  # per thread: about 12 MB with bytes and ids
+SCRATCH = 6  # int64 per byte of the longest pretoken: its symbols, and what merging them needs
 
 EncodeTexts = Callable[[list[str]], list[Array]]
 
@@ -38,9 +39,7 @@ class ByteLevelBPE:
 def make_encoder(
     tokenizer: HuggingFaceTokenizer, dtype: numpy.dtype[Any], workers: int
 ) -> EncodeTexts:
-    """Returns a function from texts to the ids of each, as arrays of `dtype`; threads may share
-    it.
-    """
+    """Returns a function from texts to the ids of each, as arrays of `dtype`; it is thread-safe."""
     known = read_byte_level_bpe(json.loads(tokenizer.to_str()))
     if known:
         return CompiledEncoder(known, dtype)
@@ -55,7 +54,7 @@ def make_encoder(
 
 
 def read_byte_level_bpe(described: dict[str, Any]) -> ByteLevelBPE | None:
-    """Returns what a tokenizer is, or None if it is none that the compiled encoder knows."""
+    """Returns the parts of a tokenizer, or None if the compiled encoder does not know its kind."""
     model, steps = described["model"], (described["pre_tokenizer"] or {}).get("pretokenizers", [])
     if described["normalizer"] or model["type"] != "BPE" or len(steps) != 2:
         return None
@@ -81,7 +80,7 @@ def read_byte_level_bpe(described: dict[str, Any]) -> ByteLevelBPE | None:
 
 
 def _read_merges(model: dict[str, Any], pattern: int) -> ByteLevelBPE | None:
-    """Reads the model's tables; None if ids are not given in the order of the merges."""
+    """Reads the model's tables; None if the ids are not in the order of the merges."""
     vocabulary = model["vocab"]
     try:
         byte_ids = [vocabulary[character] for character in byte_characters()]
@@ -97,9 +96,7 @@ def _read_merges(model: dict[str, Any], pattern: int) -> ByteLevelBPE | None:
 
 
 class CompiledEncoder:
-    """Encodes with the compiled scanner and BPE; each thread has a cache of pretokens of its
-    own.
-    """
+    """Encodes with the compiled scanner and BPE; each thread has its own cache of pretokens."""
 
     def __init__(self, known: ByteLevelBPE, dtype: numpy.dtype[Any]) -> None:
         from stages.encode.merging import ranks_of

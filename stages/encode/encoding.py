@@ -1,9 +1,8 @@
-"""Encodes in input order, holds validation documents out by the hash of their id, and proves the
-round trip.
+"""Encodes the corpus in order, holds out validation documents by hash, and checks the round trip.
 
-Work in progress, in the work directory: `<shard>/`, token files of its own, with `facts.json` when
-they are complete. A run that was killed goes on after the shards that are encoded; in the end they
-are written one after another.
+The work directory holds `<shard>/` with the shard's token files, and `facts.json` once they are
+complete. A stage that was killed resumes after the shards already encoded; finally all shards are
+joined in order.
 """
 
 import hashlib
@@ -43,7 +42,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ShardEncoder:
-    """All that the encoding of a shard needs, whichever shard it is."""
+    """What encoding any shard needs."""
 
     tokenizer: ByteTokenizer
     encode: EncodeTexts
@@ -59,7 +58,7 @@ def encode_corpus(
     """Writes the token files of all documents in `jsonl` to `out`, and the counts to `metrics`.
 
     Raises:
-        UserError: a split has no document, or a validation document is not the same after a round
+        UserError: a split has no documents, or a validation document does not survive the round
             trip.
     """
     tokenizer = load_tokenizer(tokenizer_folder)
@@ -91,8 +90,8 @@ def encode_corpus(
         trips = RoundTrips()
         for of_shard in facts:
             trips.add(RoundTrips(**of_shard["round_trips"]))
-        told = {**_counts(writers), **tallies.metrics(), "round_trip": trips.metrics()}
-        write_json(metrics, told)
+        counts = {**_counts(writers), **tallies.metrics(), "round_trip": trips.metrics()}
+        write_json(metrics, counts)
     for split, writer in writers.items():
         log.info(
             "%s: %d documents, %.1f MB, %d tokens",
@@ -104,7 +103,7 @@ def encode_corpus(
 
 
 def _encode_shards(shard: ShardEncoder, paths: list[Path], workers: int) -> list[dict[str, Any]]:
-    """Encodes the shards that aren't encoded yet; returns the facts of all, in order."""
+    """Encodes the shards not encoded yet; returns the facts of all, in order."""
     executor = ThreadPoolExecutor(min(workers, len(paths)))
     try:
         return list(executor.map(partial(encode_shard, shard), paths))
@@ -113,7 +112,7 @@ def _encode_shards(shard: ShardEncoder, paths: list[Path], workers: int) -> list
 
 
 def encode_shard(shard: ShardEncoder, path: Path) -> dict[str, Any]:
-    """Writes the token files of one shard; returns its bytes of text by split, and its tallies."""
+    """Writes the token files of one shard; returns its bytes of text by split and its tallies."""
     folder = shard.work / path.name
     if (folder / FACTS).exists():
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
@@ -141,13 +140,13 @@ def encode_shard(shard: ShardEncoder, path: Path) -> dict[str, Any]:
 
 
 def _is_held_out_copy(shard: ShardEncoder, record: dict[str, Any]) -> bool:
-    """Whether a weight has repeated a document that is held out: it is measured once."""
+    """Whether this is a held-out document repeated by a weight: it is only measured once."""
     return "copy" in record and is_validation(record["id"], shard.validation_share)
 
 
 def _described(record: dict[str, Any]) -> bytes:
-    told = {key: record.get(key) for key in ("id", "source", "path")}
-    line = {**told, "language": language_of(record)}
+    provenance = {key: record.get(key) for key in ("id", "source", "path")}
+    line = {**provenance, "language": language_of(record)}
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -190,15 +189,15 @@ def _encode_batch(
 
 
 def is_validation(id: str, share: float) -> bool:
-    """Whether the document with this id is held out: by a hash of the id, so whatever its place in
-    the corpus.
+    """Whether the document with this id is held out: decided by a hash of the id, so its place in
+    the corpus does not matter.
     """
     return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "big") < share * 2**64
 
 
 def _not_given_back(record: dict[str, Any]) -> str:
     return (
-        f"the tokenizer does not give back {record['repo']}/{record['path']} as it was. A "
+        f"the tokenizer does not give back {record['repo']}/{record['path']} unchanged. A "
         "byte-level tokenizer loses nothing: run `dvc repro --force --single-item tokenizer`, "
         "then `dvc repro`."
     )
@@ -208,8 +207,8 @@ def _empty_split(split: str, writers: dict[str, TokenWriter], config: Encode) ->
     documents = sum(writer.documents for writer in writers.values())
     name, advice = ("validation", "raise") if split == "val" else ("training", "lower")
     return (
-        f"of {documents} documents none is for {name} with encode.validation_share = "
-        f"{config.validation_share}: {advice} the share, or bring more documents."
+        f"none of {documents} documents is used for {name} with encode.validation_share = "
+        f"{config.validation_share}: {advice} the share, or add more documents."
     )
 
 

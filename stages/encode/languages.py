@@ -1,4 +1,4 @@
-"""The language of a document, by the suffix of its path: for a table, not for a decision."""
+"""The language of a document, by the suffix of its path; only used in tables."""
 
 from pathlib import PurePosixPath
 from typing import Any

@@ -1,7 +1,7 @@
 """Byte-pair encoding of one pretoken.
 
-A merge's rank is the id of the token it makes: ids are given in the order of the merges. The pair
-of the smallest rank is merged first, the leftmost one of equals, as `tokenizers` does.
+A merge's rank is the id of the token it makes: ids are assigned in the order of the merges. The
+pair with the smallest rank is merged first, the leftmost among equals, as in `tokenizers`.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from tohum.kernels.compilation import Integer, kernel
 from tohum.kernels.hashing import index_rows, row_of, slots_for
 from tohum.kernels.heap import sift_down, sift_up
 
-SHORT = 64  # symbols; above, looking for the smallest rank again and again is slower than a heap
+SHORT = 64  # symbols; beyond it, repeatedly searching for the smallest rank is slower than a heap
 ABSENT = (1 << 31) - 1  # a rank above all others
 
 
@@ -23,7 +23,7 @@ class Ranks(NamedTuple):
     byte_ids: the id of each byte, int64 (256,)
     first_id: the rank of the first merge
     pairs: the pairs that are merged, int64 (merges, 1), the left id in the high 32 bits and the
-        right one in the low
+        right id in the low
     slots: where to look for a pair (see tohum/kernels/hashing.py)
     byte_pairs: the rank of each pair of bytes, or ABSENT, int32 (256 * 256,)
     """
@@ -60,7 +60,7 @@ def rank_byte_pairs(ranks: Ranks) -> None:
 
 @kernel
 def rank_of(left: Integer, right: Integer, ranks: Ranks) -> Integer:
-    """Returns the id that a pair is merged to, or ABSENT."""
+    """Returns the id that a pair is merged into, or ABSENT."""
     key = numpy.int64(left) << 32 | numpy.int64(right)
     row = row_of(ranks.slots, ranks.pairs, key)
     return row + ranks.first_id if row >= 0 else ABSENT
@@ -68,8 +68,8 @@ def rank_of(left: Integer, right: Integer, ranks: Ranks) -> Integer:
 
 @kernel
 def merge_short(symbols: Array, around: Array, length: Integer, ranks: Ranks) -> Integer:
-    """Merges the first `length` symbols in place and returns how many are left; `around` has the
-    ids that each and the one after it are merged to.
+    """Merges the first `length` symbols in place and returns how many are left; `around` has the id
+    that each symbol and the next one are merged into.
     """
     while length > 1:
         best, rank = 0, numpy.int64(ABSENT)
@@ -94,7 +94,7 @@ def merge_short(symbols: Array, around: Array, length: Integer, ranks: Ranks) ->
 
 @kernel
 def is_smaller(item: Integer, other: Integer, _: Integer) -> bool:
-    """Whether one item of the heap of `merge_long`, (rank, place), is merged before another."""
+    """Whether one item (rank, place) of `merge_long`'s heap is merged before another."""
     return bool(item < other)
 
 
@@ -114,8 +114,8 @@ def push_pair(
 
 @kernel
 def merge_long(scratch: Array, length: Integer, ranks: Ranks) -> Integer:
-    """Merges the first `length` symbols in place and returns how many are left, in a time that
-    grows little faster than the length; `scratch` is `encoder.SCRATCH` times as long.
+    """Merges the first `length` symbols in place and returns how many are left; takes time slightly
+    more than linear in the length. `scratch` is `encoder.SCRATCH` times as long.
     """
     symbols, after = scratch[:length], scratch[length : 2 * length]
     before, heap = scratch[2 * length : 3 * length], scratch[3 * length : 6 * length]
@@ -132,7 +132,7 @@ def merge_long(scratch: Array, length: Integer, ranks: Ranks) -> Integer:
         if symbols[at] < 0 or other == length:
             continue
         if rank_of(symbols[at], symbols[other], ranks) != rank:
-            continue  # one of the two was merged with another
+            continue  # one of the two was merged with another symbol
         symbols[at], symbols[other] = rank, -1
         after[at] = after[other]
         if after[at] < length:

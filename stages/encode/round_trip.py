@@ -1,7 +1,7 @@
-"""Whether texts, and bytes that are no text, come back from their ids.
+"""Checks that texts, and bytes that are not text, come back from their ids.
 
-A text goes through `tokenizers`, as its users decode. Bytes that are not UTF-8 can't: what is valid
-in them is encoded as text, every other byte is its own token, and each token stands for its bytes.
+A text is decoded with `tokenizers`, as users decode. Bytes that are not UTF-8 can't be: their valid
+parts are encoded as text, every other byte is its own token, and each token stands for its bytes.
 """
 
 import hashlib
@@ -15,9 +15,9 @@ from tohum.formats.alphabet import byte_characters
 from tohum.formats.tokenizer import token_bytes
 from tohum.kernels.arrays import Array
 
-# Of a text that is damaged for the test: so many bytes at most, one in so many replaced.
+# How much of a text is damaged for the test: at most so many bytes, one in so many replaced.
 DAMAGED_BYTES, DAMAGED_STEP = 1024, 16
-INVALID = re.compile("([\udc80-\udcff]+)")  # bytes that are no UTF-8, by surrogateescape (PEP 383)
+INVALID = re.compile("([\udc80-\udcff]+)")  # bytes that are not UTF-8, by surrogateescape (PEP 383)
 
 
 @dataclass
@@ -35,7 +35,7 @@ class RoundTrips:
         self.texts, self.texts_back, self.invalid, self.invalid_back = sums
 
     def metrics(self) -> dict[str, int | float]:
-        """Returns how many texts were tried, and the shares that came back."""
+        """Returns how many texts were tried, and what shares came back."""
         return {
             "texts": self.texts,
             "texts_back": round(self.texts_back / max(self.texts, 1), 6),
@@ -59,7 +59,9 @@ class ByteTokenizer:
             ids += of_text.tolist()
             invalid = "".join(pieces[2 * number + 1 : 2 * number + 2])
             found = [self.byte_ids[byte] for byte in invalid.encode(errors="surrogateescape")]
-            ids += [id for id in found if id is not None]  # one without a token is lost, and told
+            ids += [
+                id for id in found if id is not None
+            ]  # a byte without a token is lost, which the metrics show
         return ids
 
     def decode(self, ids: list[int]) -> bytes:
@@ -74,7 +76,7 @@ class ByteTokenizer:
 
 
 def damaged(text: str, seed: str) -> bytes:
-    """Returns the beginning of a text with some bytes replaced, so that it is no valid UTF-8."""
+    """Returns the beginning of a text with some bytes replaced, so it is not valid UTF-8."""
     data = bytearray(text.encode()[:DAMAGED_BYTES])
     noise = hashlib.sha256(seed.encode()).digest()
     for number, at in enumerate(range(0, len(data), DAMAGED_STEP)):

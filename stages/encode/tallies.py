@@ -1,6 +1,6 @@
-"""Bytes and tokens of text by language and by source, of all documents and of those held out.
+"""Bytes and tokens of text by language and source, for all documents and those held out.
 
-Special tokens are not counted: they stand for no byte.
+Special tokens are not counted: they stand for no bytes.
 """
 
 from collections.abc import Iterable
@@ -38,8 +38,8 @@ class Tallies:
         tally[1] += tokens
 
     def metrics(self) -> dict[str, Any]:
-        """Returns bytes per token of all text, and by language and source; `val` is the same for
-        the documents held out.
+        """Returns bytes per token for all text, and by language and source; `val` is for the
+        documents held out.
         """
         found: dict[str, Any] = {"bytes_per_token": self._ratio("all", "train", "val")}
         for kind in ("language", "source"):

@@ -1,4 +1,4 @@
-"""Byte-pair encoding of a text: cut to pretokens, most of which are in the cache."""
+"""Byte-pair encoding of a text: cut into pretokens, most of which are in the cache."""
 
 from typing import Any
 
@@ -36,10 +36,10 @@ def encode_text(
     scratch: Array,
     ids: Array,
 ) -> Integer:
-    """Writes the ids of a text to `ids`, which is longer than the text by one, and returns how many
+    """Writes the ids of a text to `ids`, which is one longer than the text, and returns how many
     there are.
 
-    `ranks` and `cache` are Ranks and a Cache as plain tuples, for a call from Python (see
+    `ranks` and `cache` are Ranks and a Cache as plain tuples, to be called from Python (see
     tohum/kernels/compilation.py).
     """
     return encode_pretokens(
@@ -57,7 +57,7 @@ def encode_pretokens(
     scratch: Array,
     ids: Array,
 ) -> Integer:
-    """Does what `encode_text` says."""
+    """Does the work of `encode_text`."""
     cells = cache.cells
     shift = shift_of(len(cells))
     at = 0
@@ -65,7 +65,7 @@ def encode_pretokens(
     while at < len(text.bytes):
         end = pretoken_end(text.bytes, at, len(text.bytes), classes, pattern)
         length = end - at
-        if length <= 8:  # nine of ten pretokens, nearly all of them in their first cell
+        if length <= 8:  # nine in ten pretokens, nearly all in their first cell
             key = short_key(text.eights, at, length)
             cell = first_slot(key, length, shift)
             value = cells[cell, VALUE]
@@ -95,7 +95,7 @@ def encode_pretoken(
 ) -> Integer:
     """Writes the ids of one pretoken to `ids`, from `count` on, and returns where they end.
 
-    A cache that is full is emptied.
+    A full cache is emptied.
     """
     length, eights = end - at, text.eights
     if length > CACHED_BYTES:

@@ -1,1 +1,1 @@
-"""Measures the trained weights and writes them as a model of transformers, with its card."""
+"""Measures the trained weights and writes them as a transformers model, with its card."""

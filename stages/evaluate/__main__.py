@@ -16,7 +16,7 @@ def main() -> None:
     share_processor()
     from stages.evaluate.evaluation import (
         evaluate,
-    )  # torch takes seconds to import: a mistake in the values shows first
+    )  # torch takes seconds to import; report wrong values first
 
     evaluate(
         config,

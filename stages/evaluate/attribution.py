@@ -1,10 +1,9 @@
-"""Where a model's data came from: ATTRIBUTION.md, provenance.json and origins.jsonl beside the
-weights.
+"""Writes where a model's data came from: ATTRIBUTION.md, provenance.json and origins.jsonl.
 
-provenance.json chains the hashes: of the tokens that the model saw, of the corpus that they encode,
-and of the raw files that it was made from. origins.jsonl has a line for each repository, with its
-licence as the source states it and as an SPDX expression, documents and bytes; ATTRIBUTION.md says
-the same to people, licences grouped by their expressions.
+provenance.json chains the hashes of the tokens that the model saw, the corpus they encode, and the
+raw files it was made from. origins.jsonl has a line for each repository, with its licence as the
+source states it and as an SPDX expression, documents and bytes. ATTRIBUTION.md is the same for
+people, with licences grouped by expression.
 """
 
 import json
@@ -22,7 +21,7 @@ MOST_ORIGINS = 2000  # in ATTRIBUTION.md; origins.jsonl has all
 
 
 def write_attribution(folder: Path, tokens: Path, meta: dict[str, Any]) -> None:
-    """Writes the three files to a model's folder from what the token files say of their data."""
+    """Writes the three files to a model's folder from what the token files say about their data."""
     provenance = meta["provenance"]
     shutil.copyfile(tokens / ORIGINS, folder / ORIGINS)
     hashes = {
@@ -52,7 +51,7 @@ def _lines(provenance: dict[str, Any], origins: Path) -> Iterator[str]:
     yield ""
     yield "## Licences"
     yield ""
-    yield "SPDX expressions, where what the sources state stands for one."
+    yield "As SPDX expressions, where the licences that the sources state have one."
     yield ""
     yield "| licence | stated as | documents | bytes |"
     yield "|---|---|---:|---:|"

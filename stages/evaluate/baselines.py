@@ -1,6 +1,4 @@
-"""What general-purpose compressors make of the validation documents: the figures that a language
-model has to beat.
-"""
+"""How well compressors do on the validation documents: figures that a language model must beat."""
 
 import lzma
 import zlib
@@ -23,9 +21,9 @@ def baselines(split: TokenSplit, tokenizer: Tokenizer) -> dict[str, float]:
 
 
 def texts(split: TokenSplit, tokenizer: Tokenizer) -> list[bytes]:
-    """Returns the text of each document, of a conversation that of its messages, one after another:
-    the bytes by which the model's bits are divided. The encode stage has proved that the tokens
-    give it back.
+    """Returns the text of each document; for a conversation, that of its messages, joined. These
+    are the bytes by which the model's bits are divided. The encode stage has checked that the
+    tokens give the text back.
     """
     ids = [split.document(number).tolist() for number in range(len(split.offsets) - 1)]
     return [text.encode() for text in tokenizer.decode_batch(ids, skip_special_tokens=True)]
@@ -42,16 +40,16 @@ def xz_bits_per_byte(documents: list[bytes]) -> float:
 
 
 def gzip_size(document: bytes) -> int:
-    """Returns the size in bytes of a document as zlib leaves it, within 1 % of `gzip -9n`."""
+    """Returns the size in bytes of a document compressed by zlib, within 1 % of `gzip -9n`."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     return len(deflate.compress(document)) + len(deflate.flush()) + GZIP_HEADER_AND_TRAILER
 
 
 def xz_size(document: bytes) -> int:
-    """Returns the size in bytes of a document as `xz -9e` leaves it.
+    """Returns the size in bytes of a document compressed by `xz -9e`.
 
-    The dictionary is cut to the document's size: it can't reach further back anyway, and clearing
-    the full 64 MiB for every document takes longer than to compress it.
+    The dictionary is limited to the document's size: it can't reach further back anyway, and
+    clearing the full 64 MiB for every document takes longer than compressing it.
     """
     dictionary = max(XZ_SMALLEST_DICTIONARY, len(document))
     filters = [

@@ -1,8 +1,8 @@
-"""Bits per byte of each validation document, and of those of one source or one language.
+"""Bits per byte of each validation document, and by source and language.
 
-data/tokens/val.documents.jsonl says what the validation documents are: one JSON object a line, in
-the order of the split, with id, source, path and language. Where it is missing, there is only the
-figure over all of them.
+data/tokens/val.documents.jsonl describes the validation documents: one JSON object per line, in the
+order of the split, with id, source, path and language. Without it, there is only the figure for all
+of them.
 """
 
 import math
@@ -20,7 +20,7 @@ from tohum.model.scoring import document_windows, window_nats
 
 
 def read_documents(tokens: Path, count: int) -> list[dict[str, Any]] | None:
-    """Returns what is known of each validation document, or None where nothing is.
+    """Returns what is known about each validation document, or None without the file.
 
     Raises:
         UserError: there are more or fewer lines than documents.
@@ -43,9 +43,9 @@ def document_bits(
     """Returns the bits that the network needs for each document, (documents,) of float64.
 
     Args:
-        network: on the device that is to compute.
+        network: on the device that computes.
         split: the documents.
-        batch_tokens: that are computed at once; a whole window at least.
+        batch_tokens: tokens computed at once; at least one whole window.
     """
     length = network.config.context_length
     windows = [
@@ -59,11 +59,11 @@ def document_bits(
 
 
 def document_bytes(split: TokenSplit, sizes: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
-    """Returns the bytes of text of each document, (documents,) of int64.
+    """Returns the bytes of text in each document, (documents,) of int64.
 
     Args:
         split: the documents.
-        sizes: the bytes that each id stands for, of `token_sizes`.
+        sizes: the bytes that each id stands for, from `token_sizes`.
     """
     documents = range(len(split.offsets) - 1)
     return numpy.array([sizes[split.document(number)].sum() for number in documents], numpy.int64)
@@ -72,10 +72,10 @@ def document_bytes(split: TokenSplit, sizes: numpy.ndarray[Any, Any]) -> numpy.n
 def by_name(
     names: Iterable[str | None], bits: numpy.ndarray[Any, Any], size: numpy.ndarray[Any, Any]
 ) -> dict[str, float]:
-    """Returns the bits per byte of the documents of each name, in the order of the names.
+    """Returns the bits per byte of the documents under each name, in the order of the names.
 
     Args:
-        names: of each document; one without a name counts as "other".
+        names: the name of each document; without one, it counts as "other".
         bits: of each document, (documents,).
         size: bytes of each document, (documents,).
     """

@@ -1,7 +1,7 @@
-"""The model card: README.md beside the weights, from the figures and the facts of the training.
+"""The model card: README.md next to the weights, from the figures and facts of the training.
 
-The front matter is what the Hugging Face Hub reads (https://huggingface.co/docs/hub/model-cards): a
-license when all documents have the same one, and the datasets that the Hub has.
+The Hugging Face Hub reads the front matter (https://huggingface.co/docs/hub/model-cards): a license
+if all documents have the same one, and the datasets that are on the Hub.
 """
 
 from typing import Any
@@ -29,15 +29,15 @@ ids = tokenizer("<|endoftext|>def ", return_tensors="pt")
 print(tokenizer.decode(model.generate(**ids, max_new_tokens=50)[0]))
 ```
 
-Every document of the training began with `<|endoftext|>`, so a prompt should too.
+Every training document began with `<|endoftext|>`, so a prompt should too.
 
-A prompt, by what it is for; the text or answer ends at the token in brackets:
+Prompts by purpose, with the token that ends the text or answer in brackets:
 
-- to write (`<|endoftext|>`): `<|endoftext|>` and the text.
-- to fill in (`<|endoftext|>`): `<|endoftext|><|fim_prefix|>`, what stands before, `<|fim_suffix|>`,
-  what stands after, `<|fim_middle|>`. Only a model trained with a share of such text can.
-- to talk (`<|end|>`): `tokenizer.apply_chat_template(messages, add_generation_prompt=True)`. Only a
-  model trained on conversations can.
+- to continue a text (`<|endoftext|>`): `<|endoftext|>` and the text.
+- to fill in (`<|endoftext|>`): `<|endoftext|><|fim_prefix|>`, the text before, `<|fim_suffix|>`,
+  the text after, `<|fim_middle|>`. Only a model trained with a share of such text can do this.
+- to chat (`<|end|>`): `tokenizer.apply_chat_template(messages, add_generation_prompt=True)`. Only a
+  model trained on conversations can do this.
 
 """
 
@@ -85,7 +85,7 @@ def front_matter(provenance: dict[str, Any]) -> dict[str, Any]:
 
 
 def _hub_license(name: str) -> str | None:
-    """Returns the Hub's name of an SPDX expression: it knows no "only" and no "or later"."""
+    """Returns the Hub's name for an SPDX expression; the Hub has no "only" or "or later"."""
     found = name.lower().removesuffix("-only").removesuffix("-or-later")
     return found if found in HUB_LICENSES else None
 
@@ -138,11 +138,11 @@ def _data(provenance: dict[str, Any], meta: dict[str, Any]) -> str:
 def _limits(context_length: int) -> str:
     return f"""## Limits
 
-- It sees {context_length} tokens at once, and knows no more than its training data.
-- It is small: what it writes looks like code, and is often wrong. Nothing it writes was checked.
-- It was not trained to follow instructions, unless its data has conversations, nor to refuse any.
-- It may repeat passages of its training data, whose licenses then hold.
-- transformers reads the text of a special token in a prompt or a message as that token.
+- It sees {context_length} tokens at once, and knows nothing beyond its training data.
+- It is small: what it writes looks like code but is often wrong. Nobody has checked its output.
+- It was not trained to refuse instructions, nor to follow them unless its data has conversations.
+- It may repeat passages of its training data; their licenses then apply.
+- transformers reads the text of a special token in a prompt or message as that token.
 
 """
 
@@ -157,7 +157,7 @@ def _configuration(facts: dict[str, Any]) -> str:
         "## Configuration\n\n"
         + _table("key", "value", rows)
         + "The whole configuration is in params.lock.yaml, and the hash of every input and "
-        "output in\ndvc.lock, at the commit that made this model.\n"
+        "output is in\ndvc.lock, at the commit that made this model.\n"
     )
 
 

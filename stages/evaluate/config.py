@@ -7,7 +7,7 @@ from tohum.config.sections import limits
 
 @dataclass
 class Evaluate:
-    """What is measured of the trained model; a change of it trains nothing again."""
+    """How the trained model is measured; a change here does not retrain it."""
 
     batch_tokens: int = limits(minimum=1)
     completion_tokens: int = limits(minimum=1, maximum=2**20)

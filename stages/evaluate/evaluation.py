@@ -1,8 +1,7 @@
-"""One evaluation, from the trained weights to their figures and a model that `from_pretrained`
-loads.
+"""Evaluates the trained weights and writes a model that `from_pretrained` loads.
 
-It takes seconds and runs in one process, however many trained, on the device that trained where
-that is there, and on the CPU elsewhere; always in float32.
+It takes seconds and runs in one process, however many trained: on the device that trained if it is
+available, otherwise on the CPU, and always in float32.
 """
 
 import logging
@@ -65,30 +64,30 @@ def evaluate(
 
 
 def device_of(name: str) -> torch.device:
-    """Returns the device that trained where this machine has it, and else the CPU.
+    """Returns the device that trained if this machine has it, otherwise the CPU.
 
     Args:
         name: of the device as torch writes it, for example "cuda:0".
     """
     kind = torch.device(name).type
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if kind != "cpu" and not there.get(kind, False):
-        log.info("trained on %s, which is not here: measuring on the CPU", kind)
-    return torch.device(kind if there.get(kind, False) else "cpu")
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind != "cpu" and not available.get(kind, False):
+        log.info("trained on %s, which is not available here: measuring on the CPU", kind)
+    return torch.device(kind if available.get(kind, False) else "cpu")
 
 
 def facts_of_training(
     facts: dict[str, Any], model: PreTrainedModel, meta: dict[str, Any], device: torch.device
 ) -> dict[str, Any]:
-    """Returns the facts that stand beside the measured figures.
+    """Returns the facts written next to the measured figures.
 
-    Nothing in them differs between two runs on one kind of machine.
+    Nothing in them differs between two runs on the same kind of machine.
 
     Args:
-        facts: of models/weights.
-        model: of transformers, with these weights.
+        facts: models/weights/facts.json.
+        model: a transformers model with these weights.
         meta: data/tokens/meta.json.
-        device: that measured.
+        device: the device that measured.
     """
     kept = ("steps", "tokens", "epochs", "threads", "processes", "precision", "processor")
     return {

@@ -1,4 +1,4 @@
-"""What is measured of a trained model: bits per byte, and whether what it writes parses."""
+"""What is measured on a trained model: bits per byte, and whether what it writes parses."""
 
 import logging
 from pathlib import Path
@@ -25,16 +25,16 @@ def examine(
     tokens: Path,
     tokenizer: Tokenizer,
 ) -> dict[str, Any]:
-    """Returns the figures of the validation documents.
+    """Returns the figures for the validation documents.
 
-    bits_per_byte is over all of them, every byte once, in float32; baselines has that of
-    compressors. by_source, by_language and
-    parse_share are there when the encode stage said what the documents are.
+    bits_per_byte covers all of them, every byte once, in float32; baselines has the same for
+    compressors. by_source, by_language and parse_share exist if the encode stage described the
+    documents.
 
     Args:
         network: with the trained weights, on the device that measures.
-        model: of transformers, with the same weights, in evaluation mode.
-        config: of the configuration.
+        model: a transformers model with the same weights, in evaluation mode.
+        config: the section `evaluate`.
         tokens: data/tokens.
         tokenizer: of the tokens.
     """

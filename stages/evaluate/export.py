@@ -1,7 +1,7 @@
-"""The trained weights as a model of transformers, which is what models/lm holds.
+"""Exports the trained weights as the transformers model in models/lm.
 
-The modules of `tohum.model.architectures` say which model of transformers computes what a network
-does, and how its weights are named there; the logits are equal.
+The modules in `tohum.model.architectures` say which transformers model computes the same as a
+network, and what its weights are called there; the logits are equal.
 """
 
 import shutil
@@ -18,17 +18,17 @@ from tohum.model.config import Model
 
 
 def transformers_model(config: Model, vocab_size: int) -> PreTrainedModel:
-    """Returns a model of transformers with random weights, in float32, and without dropout."""
+    """Returns a transformers model with random weights, in float32, without dropout."""
     configuration = load_architecture(config.architecture).transformers_config(config, vocab_size)
     model = AutoModelForCausalLM.from_config(configuration, attn_implementation="sdpa")
     assert isinstance(model, PreTrainedModel)
-    # transformers' own `generate` and server then end an answer too
+    # so that transformers' own `generate` and server end an answer too
     model.generation_config.eos_token_id = [END_OF_TEXT_ID, END_ID]
     return model
 
 
 def export(weights: dict[str, Tensor], config: Model) -> PreTrainedModel:
-    """Returns the model of transformers, in evaluation mode, that computes what a network does.
+    """Returns the transformers model, in evaluation mode, that computes the same as a network.
 
     Args:
         weights: the network's, by name.
@@ -38,7 +38,7 @@ def export(weights: dict[str, Tensor], config: Model) -> PreTrainedModel:
     renamed = load_architecture(config.architecture).transformers_weights(weights, config)
     left: Any = model.load_state_dict(renamed, strict=False)
     missing = [name for name in left.missing_keys if not name.endswith("norm.weight")]
-    assert not left.unexpected_keys and missing in ([], ["lm_head.weight"])  # which is tied
+    assert not left.unexpected_keys and missing in ([], ["lm_head.weight"])  # it is tied
     model.eval()
     return model
 

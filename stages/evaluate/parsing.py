@@ -1,8 +1,8 @@
 """The share of the model's completions that are still Python.
 
-Each prompt is a validation document of Python up to its first `def` or `class`. The model
-completes it, and prompt and completion are parsed together, as far as there are whole lines; that
-they stop in the middle of something is not an error.
+Each prompt is a Python validation document up to its first `def` or `class`. The model completes
+it, and the whole lines of prompt and completion are parsed together. Stopping in the middle of
+something is not an error.
 """
 
 import ast
@@ -18,7 +18,7 @@ from tohum.decoding import Sampling, as_text, sample, text_prompt
 from tohum.formats.tokenizer import token_bytes
 from tohum.formats.tokens import TokenSplit
 
-TEMPERATURE = 0.8  # the likeliest tokens alone run in circles, which parse
+TEMPERATURE = 0.8  # greedy completions loop, and loops parse
 FIRST_BLOCK = re.compile(r"^(?:async +)?(?:def|class)\b.*\n", re.MULTILINE)
 UNFINISHED_IS_NO_ERROR = (
     codeop.PyCF_ALLOW_INCOMPLETE_INPUT  # type: ignore[attr-defined]  # unknown to typeshed
@@ -33,13 +33,13 @@ def parse_share(
     documents: list[dict[str, Any]],
     config: Evaluate,
 ) -> float | None:
-    """Returns the share of the completions that parse, or None without a document to start from.
+    """Returns the share of completions that parse, or None without a document to start from.
 
     Args:
         model: in evaluation mode.
         tokenizer: of the model.
         split: the validation documents.
-        documents: what is known of each, of `read_documents`.
+        documents: what is known about each, from `read_documents`.
         config: how many prompts, and how many tokens after each.
     """
     prompts = python_prompts(tokenizer, split, documents, config.parse_prompts)
@@ -57,7 +57,7 @@ def parse_share(
 def python_prompts(
     tokenizer: Tokenizer, split: TokenSplit, documents: list[dict[str, Any]], most: int
 ) -> list[str]:
-    """Returns the starts of up to `most` documents, spread evenly over those of Python."""
+    """Returns the openings of up to `most` documents, spread evenly over those in Python."""
     found = []
     for number, document in enumerate(documents):
         if document.get("language") != "Python":
@@ -71,10 +71,10 @@ def python_prompts(
 
 
 def parses(text: str) -> bool:
-    """Whether the whole lines of a text are Python, be they the start of a longer one."""
+    """Whether the whole lines of a text are Python, or the start of a longer Python text."""
     lines = text[: text.rfind("\n") + 1]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an odd escape in a string is not an error
+        warnings.simplefilter("ignore")  # an unknown escape in a string is not an error
         try:
             compile(lines, "<completion>", "exec", UNFINISHED_IS_NO_ERROR, dont_inherit=True)
         except SyntaxError as error:

@@ -1,6 +1,6 @@
-"""Fixed prompts and their likeliest completions, as a page to compare between two models.
+"""Fixed prompts and their likeliest completions, on a page for comparing two models.
 
-conf/prompts.txt has the prompts: one after another, separated by lines of `---`.
+conf/prompts.txt has the prompts, separated by lines of `---`.
 """
 
 import re
@@ -17,7 +17,7 @@ SEPARATOR = "\n---\n"
 
 
 def read_prompts(path: Path) -> list[str]:
-    """Returns the prompts, as they stand between the separators.
+    """Returns the prompts, exactly as they are between the separators.
 
     Raises:
         UserError: the file is missing.
@@ -28,8 +28,8 @@ def read_prompts(path: Path) -> list[str]:
 
 
 def completions_page(model: Any, tokenizer: Tokenizer, prompts: list[str], new_tokens: int) -> str:
-    """Returns the prompts and up to `new_tokens` tokens with which a model, in evaluation mode,
-    completes each, as Markdown.
+    """Returns, as Markdown, the prompts and up to `new_tokens` tokens with which a model in
+    evaluation mode completes each.
     """
     vocabulary = token_bytes(tokenizer)
     parts = [f"# The likeliest {new_tokens} tokens after each prompt\n"]

@@ -1,1 +1,1 @@
-"""From raw files of any kind to clean JSONL records with their provenance."""
+"""Turns raw files of any kind into clean JSONL records with their provenance."""

@@ -9,7 +9,7 @@ from tohum.process import run_stage
 
 
 def main() -> None:
-    # Worker processes import this module as well, and need neither pyarrow nor the rest of it.
+    # Worker processes import this module too, but need neither pyarrow nor the rest.
     from stages.jsonl.config import Jsonl
     from stages.jsonl.conversion import convert
     from tohum.config.loading import load

@@ -1,8 +1,7 @@
-"""Candidates: documents as their source has them, in units that a worker process can read by
-itself.
+"""Candidates: documents as their source has them, in units that a worker process reads alone.
 
-Where a unit begins and ends depends on the input only, so that the number of workers changes
-nothing, and what an earlier process has done of a source is known by the numbers of its units.
+Where a unit begins and ends depends only on the input. So the number of workers changes nothing,
+and the numbers of the units show what an earlier process has done.
 """
 
 import hashlib
@@ -30,9 +29,9 @@ log = logging.getLogger(__name__)
 class Candidate:
     """A document before any rule: its record, or why there is none.
 
-    `record` has content or messages, and the provenance of a record; its id is None where the
-    source has none that is a hash of its bytes. `file_name` tells the language of a text; it is
-    empty for a row that says nothing of it.
+    `record` has content or messages, and the provenance of a record; its id is None if the source
+    gives no id that is a hash of its bytes. `file_name` shows the language of a text; it is empty
+    for a row that does not name a file.
     """
 
     record: dict[str, Any]
@@ -50,7 +49,7 @@ class Unit(Protocol):
 
 @dataclass
 class FilesUnit:
-    """Files in the archives of data/raw; each is a document."""
+    """Files from the archives of data/raw; each is a document."""
 
     raw: Path
     files: list[RawFile]
@@ -76,7 +75,7 @@ class FilesUnit:
 
 @dataclass
 class RowsUnit:
-    """A block of a data file; its rows are brought to records by the configured fields."""
+    """A block of a data file; the configured fields turn its rows into records."""
 
     block: RowBlock
     fields: Fields
@@ -86,7 +85,7 @@ class RowsUnit:
     license: str | None
 
     def candidates(self) -> Iterator[Candidate]:
-        """Yields a record for each row, or for each element of the list that the fields expand."""
+        """Yields a record for each row, or each element of the list that the fields expand."""
         for row in self.block.rows():
             place = f"{self.file}#{row.number}"
             if isinstance(row, Broken):
@@ -109,7 +108,7 @@ class RowsUnit:
         """Returns what the fields make of a row.
 
         Raises:
-            UserError: its columns can be read in several ways; the message names the file first.
+            UserError: its columns can be read in several ways; the message starts with the file.
         """
         try:
             return self.fields.records(row.values)
@@ -128,7 +127,7 @@ class RowsUnit:
 
 
 def file_units(raw: Path, source: str | None) -> Iterator[FilesUnit]:
-    """Yields the files of data/raw's archives, about UNIT_BYTES at a time."""
+    """Yields the files in data/raw's archives, about UNIT_BYTES at a time."""
     files: list[RawFile] = []
     size = 0
     for file in read_manifest(raw):
@@ -144,14 +143,14 @@ def file_units(raw: Path, source: str | None) -> Iterator[FilesUnit]:
 def row_units(
     raw: Path, rules: Jsonl, source: str | None, where: str, read: Counter[tuple[str, str]]
 ) -> Iterator[RowsUnit]:
-    """Yields the blocks of the data files in `raw`, each file checked against its SHA-256 first.
+    """Yields the blocks of the data files in `raw`; each file's SHA-256 is checked first.
 
     Args:
         where: the key of the section with the rules, for messages.
-        read: counts what each file was read as: its format, its encoding, its delimiter.
+        read: counts how each file was read: its format, encoding and delimiter.
 
     Raises:
-        UserError: a file is damaged or of no known format, or its columns fit no record.
+        UserError: a file is damaged, its format is unknown, or its columns fit no record.
     """
     facts = json.loads((raw / "source.json").read_text(encoding="utf-8"))
     dataset = facts.get("repo_id")
@@ -176,9 +175,9 @@ def row_units(
 
 
 def _decided(fields: Fields, path: Path) -> tuple[Fields, set[tuple[str, ...]] | None]:
-    """Returns the mapping of a parquet file, whose rows all have its columns, and the paths that
-    it needs; None is all of them.
+    """Returns the mapping for a parquet file, whose rows all have the same columns, and the paths
+    that it needs (None: all of them).
     """
-    from tohum.readers.parquet import column_names  # pyarrow, which workers seldom need
+    from tohum.readers.parquet import column_names  # imports pyarrow, which workers rarely need
 
     return fields.decide(column_names(path)) or (fields, None)

@@ -1,4 +1,4 @@
-"""Whether what came out may pass: some documents, and few enough lost."""
+"""Checks the result: some documents must be left, and few enough lost."""
 
 from collections import Counter
 from collections.abc import Container
@@ -9,9 +9,7 @@ import orjson
 from tohum.errors import UserError
 from tohum.formats.outcomes import BROKEN, LOST, Totals
 
-INSPECT = (
-    " `tohum inspect PATH` tells what is in a data file, and proposes the jsonl.fields for it."
-)
+INSPECT = " `tohum inspect PATH` shows what is in a data file and proposes jsonl.fields for it."
 
 
 def check_not_empty(totals: Totals, dropped: Path) -> None:
@@ -23,9 +21,10 @@ def check_not_empty(totals: Totals, dropped: Path) -> None:
     if totals.documents:
         return
     raise UserError(
-        f"the corpus is empty: of {totals.files} documents none made a record "
-        f"({_told(totals.dropped) or 'there were none'}).{_example(dropped, totals.dropped)} Check "
-        f"the source, and the rules of the section jsonl.{INSPECT if _rows(totals) else ''}"
+        f"the corpus is empty: none of {totals.files} documents made a record "
+        f"({_listed(totals.dropped) or 'there were none'}).{_example(dropped, totals.dropped)} "
+        "Check the source, and the rules in the section jsonl."
+        f"{INSPECT if _rows(totals) else ''}"
     )
 
 
@@ -33,29 +32,29 @@ def check_lost(source: str, lost: Totals, documents: int, share: float, dropped:
     """Raises a UserError when more of a source is lost than is tolerated.
 
     Args:
-        lost: what was dropped of the source.
-        documents: what was kept of it.
-        share: how much of both may be lost.
+        lost: what was dropped from the source.
+        documents: how many documents were kept.
+        share: how much of the two together may be lost.
         dropped: dropped.jsonl, for an example.
     """
     wanted = documents + lost.lost
     if lost.lost <= share * wanted:
         return
-    told = _told(Counter({reason: lost.dropped[reason] for reason in LOST}))
+    reasons = _listed(Counter({reason: lost.dropped[reason] for reason in LOST}))
     raise UserError(
-        f"{lost.lost} of {wanted} documents of '{source}' are lost ({told}), more than "
+        f"{lost.lost} of {wanted} documents of '{source}' are lost ({reasons}), more than "
         f"jsonl.max_lost_share ({share:.1%}) allows.{_example(dropped, LOST)} {dropped} lists them "
-        f"all.{INSPECT if _rows(lost) else ''} Raise the share to continue without them: what "
-        "has been done is kept."
+        f"all.{INSPECT if _rows(lost) else ''} Raise the share to continue without them; finished "
+        "work is kept."
     )
 
 
-def _told(counts: Counter[str]) -> str:
+def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in counts.most_common() if count)
 
 
 def _rows(totals: Totals) -> bool:
-    """Whether rows of data files are among what was dropped, which jsonl.fields could mend."""
+    """Whether rows of data files were dropped, which jsonl.fields could fix."""
     return totals.dropped[BROKEN] > 0
 
 

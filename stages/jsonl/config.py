@@ -15,7 +15,7 @@ SHARED_BY_SOURCES = ("sources", "shard_bytes", "compression", "near_duplicates")
 class Jsonl(Rules):
     """How raw files become JSONL records: the keys of the stage, and those of the cleaning rules.
 
-    `sources` holds what is another value for one source of a mix, by the name of the source.
+    `sources` holds the values that differ for one source of a mix, by source name.
     """
 
     fields: dict[str, str]
@@ -28,27 +28,27 @@ class Jsonl(Rules):
     max_lost_share: float = limits(minimum=0, maximum=1)
 
     def check(self, config: Any) -> None:
-        """Checks the rules of all sources, and those of each that has its own.
+        """Checks the rules for all sources, and those of each source with its own.
 
         Raises:
-            UserError: two values contradict each other, or a source is not one of this run.
+            UserError: two values contradict each other, or a source is not in this run.
         """
         names = list(getattr(config.source, "sources", {}))
         for name in self.sources:
             if name not in names:
                 raise UserError(
                     f"jsonl.sources has '{name}', which is not a source of this run."
-                    f"{nearest(name, names) if names else ' It is for a list of sources only.'}"
+                    f"{nearest(name, names) if names else ' It is only for a list of sources.'}"
                 )
             rules_of(self, name)
         _check_rules("jsonl", self)
 
 
 def rules_of(jsonl: Jsonl, name: str) -> Jsonl:
-    """Returns the rules for one source: those of all, with what `jsonl.sources` says of it.
+    """Returns the rules for one source: the shared ones, with its own from `jsonl.sources`.
 
     Raises:
-        UserError: a value is not allowed, or is one for all sources together.
+        UserError: a value is not allowed, or can only be set for all sources together.
     """
     own = jsonl.sources.get(name, {})
     if isinstance(own, dict):

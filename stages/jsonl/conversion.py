@@ -1,7 +1,7 @@
-"""From raw files of any kind to records: the work, the checks on its outcome, and the outputs.
+"""Converts raw files of any kind to records: the work, the checks on its result, and the outputs.
 
-In two passes. The first one judges every document by the rules, in parallel, and leaves what became
-of it in the work directory; the second one finds duplicates, mixes the sources and writes.
+There are two passes. The first applies the rules to every document, in parallel, and keeps the
+outcome in the work directory; the second finds duplicates, mixes the sources and writes.
 """
 
 import csv
@@ -40,13 +40,12 @@ def convert(
     plot: Path,
     opt_out: Path,
 ) -> None:
-    """Writes the records of `raw` to `out`, the counts to `metrics`, and those of the rules to
-    `plot`.
+    """Writes the records of `raw` to `out`, the counts to `metrics`, and those by rule to `plot`.
 
     Raises:
         UserError: no record is left, or too many documents of a source are lost.
     """
-    # What has been judged stays good when only the tolerated share is changed.
+    # Finished work stays valid when only the tolerated share changes.
     tolerant = replace(config, max_lost_share=1)
     inputs = [raw / MANIFEST, raw / FACTS]
     inputs += filter(Path.is_file, (raw / DROPPED, opt_out))
@@ -60,9 +59,12 @@ def convert(
         publish(finished, out)
         write_json(metrics, totals.metrics())
         _write_rules(plot, totals)
-    told = ", ".join(f"{count} {reason}" for reason, count in sorted(totals.dropped.items()))
+    dropped = ", ".join(f"{count} {reason}" for reason, count in sorted(totals.dropped.items()))
     log.info(
-        "%d documents, %.1f MB; left out: %s", totals.documents, totals.bytes / 1e6, told or "none"
+        "%d documents, %.1f MB; left out: %s",
+        totals.documents,
+        totals.bytes / 1e6,
+        dropped or "none",
     )
 
 
@@ -134,8 +136,8 @@ def _manifest(raw: Path, raws: list[RawMember], totals: Totals, origins: Origins
 
 
 def _write_rules(path: Path, totals: Totals) -> None:
-    """Writes the table of rules: the documents that each dropped, and the bytes of their texts
-    where these are known (a file that was never fetched counts none).
+    """Writes the table of rules: how many documents each dropped, and the bytes of their texts (0
+    for a file that was never fetched).
     """
     with atomic_write(path, "w") as file:
         rows = csv.writer(file, lineterminator="\n")

@@ -1,7 +1,8 @@
-"""Which documents came before: equal ones by the SHA-1 of their text, near copies by MinHash.
+"""Finds duplicate documents: equal ones by the SHA-1 of their text, near copies by MinHash.
 
-Only documents that are taken count: what a source's weight leaves out makes nothing a duplicate.
-The first one in the order of the sources stays. Memory is some bytes a document, whatever its size.
+Only documents that are taken count: one that a source's weight leaves out makes no other a
+duplicate. The first in the order of the sources stays. A document takes a few bytes of memory,
+whatever its size.
 """
 
 from collections.abc import Iterator
@@ -23,8 +24,8 @@ class Duplicates:
 
     Attributes:
         again: (documents,) of bool: an equal one came before.
-        near: (documents that are taken and not `again`,): the number, among these, of the first
-            document of its cluster; None where near copies are not looked for.
+        near: (documents taken and not `again`,): the number, among these, of the first document of
+            its cluster; None if near copies are not looked for.
         firsts: the numbers of the clusters' first documents, ascending, ...
         first_keys: ... and their keys.
     """
@@ -40,8 +41,8 @@ class Duplicates:
 
 
 def find_duplicates(members: list[Member], similarity: float | None, work: Path) -> Duplicates:
-    """Finds the duplicates among the documents that are taken; near copies from a Jaccard
-    `similarity` on.
+    """Finds the duplicates among the documents taken; near copies have a Jaccard similarity of at
+    least `similarity`.
     """
     finder = DuplicateFinder(work)
     for member, unit in _units(members):
@@ -80,7 +81,7 @@ def _units(members: list[Member]) -> Iterator[tuple[Member, Prepared]]:
 def _first_documents(
     members: list[Member], again: numpy.ndarray[Any, Any]
 ) -> Iterator[tuple[Prepared, numpy.ndarray[Any, Any]]]:
-    """Yields each unit, and which of its documents are taken and the first of their kind."""
+    """Yields each unit, and which of its documents are taken and not seen before."""
     row = 0
     for member, unit in _units(members):
         taken = member.taken(unit)

@@ -1,7 +1,7 @@
-"""The rules on a document: from a candidate to a record, or to the reason for which it is dropped.
+"""Applies the rules to a candidate: it becomes a record, or is dropped for a reason.
 
-What the opt-out list covers is dropped first; then the cleaning rules are tried in their order
-(tohum/cleaning/rules), and the first that applies is the reason.
+What the opt-out list covers is dropped first. Then the cleaning rules (tohum/cleaning/rules) are
+applied in order; the first that matches is the reason.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ from tohum.cleaning.rules import checks, transformations
 
 @dataclass
 class Judged:
-    """What became of a candidate: the line of its record, or of dropped.jsonl.
+    """The outcome of a candidate: the line of its record, or of dropped.jsonl.
 
-    `size` is the bytes of its text in UTF-8, `key` the SHA-1 of it (empty for a dropped one), and
-    `text` what near copies are looked for in.
+    `size` is the bytes of its text in UTF-8, `key` its SHA-1 (empty for a dropped one), and `text`
+    the text compared for near copies.
     """
 
     reason: str
@@ -62,8 +62,8 @@ class Judge:
         return Judged("", line, size, key, self._origin(record), text, redacted)
 
     def _texts(self, record: dict[str, Any]) -> tuple[list[str], int]:
-        """Brings the texts of a record to their final form, in place; returns them and how much was
-        redacted.
+        """Puts the texts of a record into their final form, in place; returns them and the number
+        of redactions.
         """
         holders = record.get("messages") or [record]
         texts, redacted = [], 0
@@ -77,7 +77,7 @@ class Judge:
         return texts, redacted
 
     def _key(self, record: dict[str, Any], encoded: bytes) -> bytes:
-        """The SHA-1 that equal documents share: of the text, or of messages with their roles."""
+        """The SHA-1 that equal documents share: of the text, or the messages with their roles."""
         if "messages" in record:
             encoded = orjson.dumps(record["messages"])
         return hashlib.sha1(encoded).digest()

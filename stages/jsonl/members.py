@@ -19,8 +19,8 @@ class Member:
 
     def taken(self, unit: Prepared, copy: int = 1) -> numpy.ndarray[Any, Any]:
         """Returns which documents of one of its units are taken the `copy`-th time, (documents,) of
-        bool: those that no rule dropped, and of a broken part of the weight those with the smallest
-        keys.
+        bool: those that no rule dropped and, for a fractional part of the weight, only those with
+        the smallest keys.
         """
         kept: numpy.ndarray[Any, Any] = unit.documents["reason"] == KEPT
         share = self.weight - (copy - 1)

@@ -1,7 +1,7 @@
-"""The second pass: the documents of all sources, without those that came before, in one order.
+"""The second pass: puts the documents of all sources in one order, without duplicates.
 
-Each source is spread evenly over the corpus. A weight takes each of its documents so many times;
-the second time on, a record says which `copy` it is.
+Each source is spread evenly over the corpus. A weight is how many times each of its documents is
+taken; from the second time on, a record says which `copy` it is.
 """
 
 import heapq
@@ -21,7 +21,7 @@ from tohum.formats.outcomes import DUPLICATE, NEAR_DUPLICATE, NOT_SAMPLED
 
 
 class Document(NamedTuple):
-    """A document in its final place: a line of a shard, or of dropped.jsonl where it has a reason.
+    """A document in its final place: a line of a shard, or of dropped.jsonl if it has a reason.
 
     `size` is the bytes of its text; `copy` counts from 1.
     """
@@ -37,7 +37,7 @@ class Document(NamedTuple):
 
 @dataclass
 class _Stream:
-    """One time that a member's documents are taken.
+    """One pass over a member's documents.
 
     `row` and `number` are the first document's places in the arrays of Duplicates.
     """
@@ -50,8 +50,8 @@ class _Stream:
     bytes: int = 0
 
     def verdicts(self) -> Iterator[tuple[Prepared, list[str], numpy.ndarray[Any, Any]]]:
-        """Yields each unit with the reason against each document (empty: none) and, of its near
-        copies, the number of the first.
+        """Yields each unit, the reason against each of its documents (empty: none), and the number
+        of the first of each one's near copies.
         """
         row, number = self.row, self.number
         for path in self.member.units:
@@ -77,7 +77,7 @@ class _Stream:
         return listed
 
     def documents(self) -> Iterator[Document]:
-        """Yields every document, in order; of a later copy only those that are taken."""
+        """Yields every document, in order; for a later copy, only those taken."""
         name = self.member.name
         for unit, reasons, firsts in self.verdicts():
             table = unit.documents
@@ -103,7 +103,7 @@ class _Stream:
                 yield Document(name, reason, line, size, unit.origins[origin], redacted, self.copy)
 
     def measure(self) -> None:
-        """Counts the bytes that the stream is to add."""
+        """Counts the bytes that the stream will add."""
         self.bytes = sum(
             int(unit.documents["line"][numpy.array(reasons, object) == ""].sum())
             for unit, reasons, _ in self.verdicts()
@@ -111,7 +111,7 @@ class _Stream:
 
 
 def mixed(members: list[Member], duplicates: Duplicates) -> Iterator[Document]:
-    """Yields the documents of all members, each where its source has come as far as the others."""
+    """Yields the documents of all members, interleaved so that every source advances evenly."""
     streams = list(_streams(members, duplicates))
     if len(streams) == 1:
         yield from streams[0].documents()

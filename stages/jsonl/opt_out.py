@@ -1,7 +1,7 @@
 """conf/opt_out.txt: what its owners do not want in a model.
 
-One line each: `repo owner/name`, `path pattern` (as in a .gitignore, on repo/path and on path), or
-`id sha1` (of a file's bytes: the id of its blob in Software Heritage). `#` starts a comment.
+One entry per line: `repo owner/name`, `path pattern` (as in a .gitignore, for repo/path and path),
+or `id sha1` (of a file's bytes: its blob's id in Software Heritage). `#` starts a comment.
 """
 
 import re
@@ -19,7 +19,7 @@ SHA1 = re.compile("[0-9a-f]{40}")
 
 @dataclass
 class OptOut:
-    """The list, ready to be asked."""
+    """The parsed list."""
 
     repos: frozenset[str]
     ids: frozenset[str]
@@ -31,7 +31,7 @@ class OptOut:
         return not (self.repos or self.ids or self.paths)
 
     def check(self, document: TextDocument) -> Reason | None:
-        """Returns the reason to drop what the list covers."""
+        """Returns the reason to drop a document that the list covers."""
         return Reason(OPTED_OUT) if self.covers(document.record) else None
 
     def covers(self, record: dict[str, Any]) -> bool:
@@ -47,10 +47,10 @@ class OptOut:
 
 
 def read_opt_out(path: Path) -> OptOut:
-    """Reads the list; a file that is not there is an empty one.
+    """Reads the list; a missing file is an empty list.
 
     Raises:
-        UserError: a line says something else; it names the line.
+        UserError: a line is not an entry; the message names it.
     """
     found: dict[str, list[str]] = {"repo": [], "id": [], "path": []}
     lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
@@ -63,7 +63,7 @@ def read_opt_out(path: Path) -> OptOut:
         if kind not in found or not value:
             raise UserError(
                 f"{path}, line {number}: '{stripped}' is not one of `repo owner/name`, "
-                "`path pattern` and `id sha1`."
+                "`path pattern` or `id sha1`."
             )
         if kind == "id" and not SHA1.fullmatch(value.lower()):
             raise UserError(

@@ -1,9 +1,9 @@
-"""Judged documents of one unit, on disk until it is decided which of them are written.
+"""Judged documents of one unit, kept on disk until it is decided which of them are written.
 
 <number>.jsonl       a line for each document: of its record, or of dropped.jsonl
-<number>.npy         (documents,) of DOCUMENT: what became of each
-<number>.sig.npy     (kept documents, permutations) of uint32, where near copies are looked for
-<number>.json        the reasons and origins that the numbers in the array stand for; written last
+<number>.npy         (documents,) of DOCUMENT: the outcome of each
+<number>.sig.npy     (kept documents, permutations) of uint32, if near copies are looked for
+<number>.json        the reasons and origins that the numbers in the array refer to; written last
 """
 
 import io
@@ -22,8 +22,8 @@ KEPT = 0
 KEY = numpy.dtype("V20")
 DOCUMENT = numpy.dtype(
     [
-        ("reason", "<u2"),  # a place in `reasons`; KEPT: none
-        ("origin", "<u4"),  # a place in `origins`
+        ("reason", "<u2"),  # index in `reasons`; KEPT: none
+        ("origin", "<u4"),  # index in `origins`
         ("redacted", "<u4"),  # replacements in it
         ("size", "<u8"),  # bytes of its text
         ("line", "<u8"),  # bytes of its line
@@ -35,7 +35,7 @@ Origin = tuple[str | None, str | None]
 
 @dataclass
 class Prepared:
-    """A prepared unit, read back: what became of its documents, and where their lines are."""
+    """A prepared unit, read back: the outcomes of its documents, and where their lines are."""
 
     path: Path
     documents: numpy.ndarray[Any, Any]
@@ -44,7 +44,7 @@ class Prepared:
 
     @classmethod
     def read(cls, path: Path) -> "Prepared":
-        """Reads back what `write_prepared` wrote, but for the lines."""
+        """Reads back what `write_prepared` wrote, except the lines."""
         facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         documents = numpy.load(path.with_suffix(".npy"))
         return cls(path, documents, facts["reasons"], [tuple(pair) for pair in facts["origins"]])
@@ -67,7 +67,7 @@ def is_prepared(path: Path) -> bool:
 
 
 def write_prepared(path: Path, judged: Iterable[Judged], with_signatures: bool) -> None:
-    """Writes a unit's documents as they come; the file that says so is the last."""
+    """Writes a unit's documents as they come; the file that marks it complete is written last."""
     reasons: dict[str, int] = {"": 0}
     origins: dict[Origin, int] = {}
     rows: list[tuple[int, int, int, int, int, bytes]] = []

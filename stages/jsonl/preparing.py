@@ -1,4 +1,4 @@
-"""Judges the units of a source in worker processes; those that are on disk are passed over."""
+"""Judges the units of a source in worker processes; units already on disk are skipped."""
 
 import multiprocessing
 import os
@@ -20,12 +20,12 @@ from tohum.errors import UserError
 from tohum.process import end_with_parent
 from tohum.progress import progress_bar
 
-INLINE_UNITS = 4  # as few are judged before worker processes have started: 0.3 s
+INLINE_UNITS = 4  # so few are done before worker processes have started: 0.3 s
 
 
 @dataclass
 class Rulebook:
-    """The rules of one source, as a worker process gets them."""
+    """The rules of one source, as passed to a worker process."""
 
     rules: Jsonl
     opt_out: OptOut
@@ -33,14 +33,14 @@ class Rulebook:
 
 
 class Preparer:
-    """Judges units and writes what became of them."""
+    """Judges units and writes the outcomes."""
 
     def __init__(self, book: Rulebook) -> None:
         self.judge = Judge(book.rules, book.opt_out)
         self.with_signatures = book.with_signatures
 
     def prepare(self, path: Path, unit: Unit) -> None:
-        """Writes the unit to the files of `path`, unless they are there."""
+        """Writes the unit to the files of `path`, unless they exist."""
         if not is_prepared(path):
             judged = map(self.judge.judge, unit.candidates())
             write_prepared(path, judged, self.with_signatures)
@@ -51,7 +51,7 @@ def prepare(
 ) -> list[Path]:
     """Writes every unit to `folder` and returns their paths, in order.
 
-    Memory holds two units a worker, whatever the size of the source.
+    Memory holds two units per worker, whatever the size of the source.
     """
     folder.mkdir(parents=True, exist_ok=True)
     numbered = ((folder / f"{number:06d}", unit) for number, unit in enumerate(units))
@@ -88,8 +88,8 @@ def _in_order(
                 yield _finished(*pending.popleft())
     except BrokenProcessPool:
         raise UserError(
-            "a worker process died, most likely for want of memory. Lower `workers` in "
-            "conf/runtime.yaml and run `dvc repro` again; what is done is kept."
+            "a worker process died, most likely for lack of memory. Lower `workers` in "
+            "conf/runtime.yaml and run `dvc repro` again; finished work is kept."
         ) from None
 
 

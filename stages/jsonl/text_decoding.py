@@ -1,4 +1,4 @@
-"""From a file's bytes to the text a model learns from: decode without losing a letter."""
+"""Decodes a file's bytes to the text a model learns from, without losing a letter."""
 
 import codecs
 import io
@@ -12,16 +12,16 @@ ALIASES = {"windows-874": "cp874"}
 
 
 class Undecodable(Exception):
-    """No encoding that the file can be said to have decodes it."""
+    """No encoding that the file plausibly has decodes it."""
 
 
 def decode(content: bytes, encoding: str | None, path: str) -> str:
-    """Decodes strictly: in the encoding that its source names, in UTF-8 (a BOM is dropped), or in
-    the one that a Python file declares (PEP 263). When its source names an encoding and none of
-    these fits, up to 1 % of the characters may be replaced.
+    """Decodes strictly: in the encoding its source names, in UTF-8 (a BOM is dropped), or in the
+    one a Python file declares (PEP 263). If its source names an encoding and none of these fits, up
+    to 1 % of the characters may be replaced.
 
     Raises:
-        Undecodable: none of these holds.
+        Undecodable: none of these works.
     """
     named = known_encoding(encoding)
     for candidate in _candidates(content, named, path):
@@ -42,7 +42,7 @@ def decode(content: bytes, encoding: str | None, path: str) -> str:
 
 
 def _candidates(content: bytes, named: str | None, path: str) -> Iterator[str]:
-    """Yields the encodings to try; what a file declares is looked for only when it is needed."""
+    """Yields the encodings to try; a file's declaration is looked up only when needed."""
     if named is not None:
         yield named
     yield UTF_8
@@ -54,7 +54,7 @@ def _whole(text: str, encoding: str) -> str:
     """Returns the text without its BOM.
 
     Raises:
-        UnicodeError: it has lone surrogates, as of unicode_escape, which UTF-8 cannot hold.
+        UnicodeError: it has lone surrogates (from unicode_escape, say), which UTF-8 cannot encode.
     """
     if encoding != UTF_8:
         text.encode()
@@ -62,12 +62,12 @@ def _whole(text: str, encoding: str) -> str:
 
 
 def known_encoding(name: str | None) -> str | None:
-    """Returns Python's name of an encoding, or None where Python has none of text by that name."""
+    """Returns Python's name for an encoding, or None if Python has no such text encoding."""
     if not name:
         return None
     try:
         found = codecs.lookup(ALIASES.get(name.lower(), name)).name
-        "a".encode(found)  # hex and the like are codecs, but not of text
+        "a".encode(found)  # hex, for example, is a codec but not a text encoding
         return found
     except (LookupError, ValueError):
         return None
@@ -82,5 +82,5 @@ def declared_encoding(content: bytes) -> str | None:
 
 
 def normalise(text: str) -> str:
-    """Returns the text with line ends as a line feed; nothing else changes."""
+    """Returns the text with line feeds as its only line ends; nothing else changes."""
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

@@ -1,4 +1,4 @@
-"""Writes the corpus: shards, dropped.jsonl, the counts, and where its documents came from."""
+"""Writes the corpus: shards, dropped.jsonl, the counts, and where its documents come from."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from tohum.licenses import UNKNOWN, spdx
 class Origins:
     """How many documents and bytes came from which repository, under which licence.
 
-    In memory there is an entry for each repository, none for each document.
+    Memory grows with the number of repositories, not of documents.
     """
 
     def __init__(self) -> None:
@@ -32,8 +32,8 @@ class Origins:
         self.bytes[member, origin] += size
 
     def licenses(self) -> dict[str, dict[str, Any]]:
-        """Returns the documents and bytes by licence as the sources state it, most bytes first, and
-        its SPDX expression, None where it has none; "unknown" where nothing is stated.
+        """Returns the documents and bytes by licence as the sources state it ("unknown" if they
+        don't), most bytes first, with its SPDX expression or None.
         """
         documents: Counter[str] = Counter()
         sizes: Counter[str] = Counter()
@@ -70,11 +70,11 @@ def _order(item: tuple[str, Origin]) -> tuple[str, str, str]:
 def write_corpus(
     documents: Iterable[Document], config: Jsonl, out: Path, earlier: Iterable[Path]
 ) -> tuple[Totals, Origins, dict[str, Counter[str]]]:
-    """Writes all documents to `out` and returns the totals, the origins, and what was dropped by
+    """Writes all documents to `out` and returns the totals, the origins, and the drop counts by
     source.
 
     Args:
-        earlier: files of lines for dropped.jsonl that come first: of rows whose files never came.
+        earlier: files whose lines go first in dropped.jsonl: rows whose files were never fetched.
     """
     totals, origins = Totals(), Origins()
     dropped_of: dict[str, Counter[str]] = {}

@@ -1,3 +1,1 @@
-"""Cuts every document into pretokens and counts them: all that a tokenizer's training needs to
-know.
-"""
+"""Cuts every document into pretokens and counts them: all that tokenizer training needs."""

@@ -18,15 +18,15 @@ class Pretokenizer:
     sample_share: float = limits(minimum=1e-6, maximum=1)
 
     def check(self, _: Any) -> None:
-        """Raises a UserError where max_memory is no size."""
+        """Raises a UserError if max_memory is not a size."""
         bytes_of(self.max_memory)
 
 
 def bytes_of(size: str) -> int:
-    """Returns the bytes of a size such as 2GB, 500MB or 1.5 GB (powers of 1,000).
+    """Returns a size such as 2GB, 500MB or 1.5 GB (powers of 1,000) in bytes.
 
     Raises:
-        UserError: it is none, or below a megabyte.
+        UserError: it is not a size, or is below a megabyte.
     """
     matched = re.fullmatch(r"(\d+(?:\.\d+)?) ?([MGT])B", size)
     found = (

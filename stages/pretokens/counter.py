@@ -1,8 +1,8 @@
 """Counts pretokens in an open-addressing table over an arena of bytes.
 
-An entry is four numbers side by side, one cache line at most: the first 8 bytes of the pretoken as
-a big-endian number (so numbers are in the order of the bytes), where its bytes are in the arena,
-its length, and its count. Nearly every comparison is one of two pairs of integers.
+An entry is four adjacent numbers, at most one cache line: the first 8 bytes of the pretoken as a
+big-endian number (so numbers sort as the bytes do), where its bytes are in the arena, its length,
+and its count. Nearly every comparison is between two pairs of integers.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,9 +25,9 @@ BATCH_ENTRIES = 4096
 
 
 class Table(NamedTuple):
-    """`slots`, int32, each 0 or the number of an entry, the first of which is 1; `entries`, uint64
-    (entries, 4); `arena` and `eights`, the bytes of the pretokens as those of a Text; and `used`,
-    int64 (2,): how many entries and bytes of the arena are taken.
+    """`slots`, int32, each 0 or the number of an entry, counted from 1; `entries`, uint64
+    (entries, 4); `arena` and `eights`, the bytes of the pretokens, as in a Text; and `used`,
+    int64 (2,): how many entries and bytes of the arena are in use.
     """
 
     slots: Array
@@ -40,8 +40,8 @@ class Table(NamedTuple):
 def new_table(slots: int, entries: int, arena: int) -> Table:
     """Returns an empty table with that many slots, a power of two, and room for entries and bytes.
 
-    Its arrays are as large as they may become from the start: the system gives memory to pages that
-    are written only.
+    Its arrays have their final size from the start: the system only gives memory to pages that are
+    written.
     """
     padded = numpy.empty(arena + len(PADDING), numpy.uint8)
     return Table(
@@ -54,7 +54,7 @@ def new_table(slots: int, entries: int, arena: int) -> Table:
 
 
 class PretokenCounter:
-    """A table of at most about `max_bytes` bytes of memory."""
+    """A table that takes about `max_bytes` bytes of memory at most."""
 
     def __init__(
         self, pattern: int, classes: Array, max_pretoken_bytes: int, max_bytes: int
@@ -64,9 +64,7 @@ class PretokenCounter:
         self.table = new_table(FIRST_SLOTS, min(entries, MOST_ENTRIES), max(max_bytes // 4, 1024))
 
     def add(self, text: bytes) -> Iterator[Iterable[PretokenRows]]:
-        """Counts the pretokens of a text; yields the sorted table whenever it is full, and empties
-        it.
-        """
+        """Counts the pretokens of a text; yields the table, sorted, and empties it when full."""
         bytes_of_text, eights = text_arrays(text)
         at = 0
         while True:
@@ -94,7 +92,7 @@ class PretokenCounter:
                 self.table = new_table(2 * len(slots), 2 * len(entries), 2 * len(arena))
 
     def drain(self) -> Iterator[PretokenRows]:
-        """Yields what is counted in ascending order, and empties the table."""
+        """Yields the counts in ascending order, and empties the table."""
         slots, entries, arena, _, used = self.table
         entries = entries[: used[0]]
         order = numpy.argsort(entries[:, PREFIX])
@@ -112,8 +110,8 @@ class PretokenCounter:
 
 @kernel
 def prefix_of(word: Integer, length: Integer) -> Integer:
-    """Returns the first 8 bytes of a pretoken as a big-endian number, padded with zeros, from the
-    8 bytes that start where it does.
+    """Returns the first 8 bytes of a pretoken as a big-endian number, padded with zeros, given the
+    8 bytes from its start.
     """
     swapped = (word & numpy.uint64(0x00FF00FF00FF00FF)) << numpy.uint64(8)
     swapped |= word >> numpy.uint64(8) & numpy.uint64(0x00FF00FF00FF00FF)
@@ -166,9 +164,9 @@ def count_text(
     used: Array,
 ) -> Integer:
     """Counts the pretokens from `at` on, and returns where it stopped: the end, or the first
-    pretoken for which there may be no room.
+    pretoken that may not fit.
 
-    It is called for each text, and takes the arrays one by one: with a Table as a plain tuple,
+    It is called for each text, so it takes the arrays one by one: with a Table as a plain tuple,
     counting the lines of a file as texts took 17 % longer.
     """
     rows, arena_used = used
@@ -219,7 +217,7 @@ def refill(table: Table) -> None:
 
 @kernel
 def comes_before(entries: Array, arena: Array, one: Integer, other: Integer) -> bool:
-    """Whether an entry comes before another whose first 8 bytes are the same."""
+    """Whether an entry comes before another with the same first 8 bytes."""
     start, length = numpy.int64(entries[one, START]), numpy.int64(entries[one, LENGTH])
     other_start, other_length = entries[other, START], numpy.int64(entries[other, LENGTH])
     order = compare(arena, start, length, arena, numpy.int64(other_start), other_length)
@@ -228,7 +226,7 @@ def comes_before(entries: Array, arena: Array, one: Integer, other: Integer) -> 
 
 @kernel
 def sort_ties(order: Array, scratch: Array, entries: Array, arena: Array) -> None:
-    """Sorts the entries, in ascending order of their prefixes already, by all of their bytes;
+    """Sorts entries that are already in ascending order of their prefixes by all of their bytes;
     `scratch` is as long as `order`.
     """
     first = 0
@@ -237,7 +235,7 @@ def sort_ties(order: Array, scratch: Array, entries: Array, arena: Array) -> Non
         while last < len(order) and entries[order[last], PREFIX] == entries[order[first], PREFIX]:
             last += 1
         width = 1
-        while width < last - first:  # a merge sort from below, of this group of equal prefixes
+        while width < last - first:  # a bottom-up merge sort of this group of equal prefixes
             for low in range(first, last, 2 * width):
                 middle, high = min(low + width, last), min(low + 2 * width, last)
                 left, right = low, middle

@@ -1,9 +1,8 @@
-"""Counts the pretokens of each shard, spills them to disk in sorted runs, and merges the runs to
-one sorted table.
+"""Counts the pretokens of each shard into sorted runs on disk, and merges them into one table.
 
-Work in progress, in the work directory: `<shard>.<n>.run`, and `<shard>.json` when all runs of the
-shard are there. A run that was killed goes on after the shards that are counted. The table is the
-same for every number of workers, order of shards and `max_memory`.
+The work directory holds `<shard>.<n>.run`, and `<shard>.json` once all runs of the shard exist. A
+stage that was killed resumes after the shards already counted. The table is the same for any number
+of workers, order of shards and `max_memory`.
 """
 
 import json
@@ -40,8 +39,7 @@ log = logging.getLogger(__name__)
 
 
 def count_corpus(config: Pretokenizer, runtime: Runtime, jsonl: Path, out: Path) -> None:
-    """Writes the (pretoken, count) table of all documents in `jsonl`, or of a share of them, to
-    `out`.
+    """Writes the (pretoken, count) table of the documents in `jsonl`, or a share of them, to `out`.
 
     Raises:
         UserError: the pattern is not a regular expression, or does not match every character.
@@ -77,7 +75,7 @@ def _sample_facts(config: Pretokenizer, shards: list[dict[str, Any]]) -> dict[st
 def _count_shards(
     paths: list[Path], config: Pretokenizer, workers: int, work: Path
 ) -> list[dict[str, Any]]:
-    """Counts the shards that aren't counted yet; returns the facts of all, in order."""
+    """Counts the shards not counted yet; returns the facts of all, in order."""
     workers = min(workers, len(paths))
     count = partial(
         count_shard, config=config, work=work, max_bytes=bytes_of(config.max_memory) // workers
@@ -97,7 +95,7 @@ def _count_shards(
 
 def count_shard(path: Path, config: Pretokenizer, work: Path, max_bytes: int) -> dict[str, Any]:
     """Counts the pretokens of a shard in about `max_bytes` bytes of memory; returns the names of
-    its runs in `work`, and how many documents it has and were taken.
+    its runs in `work`, how many documents it has, and how many were taken.
     """
     from stages.pretokens.runs import write_run
 
@@ -118,8 +116,8 @@ def count_shard(path: Path, config: Pretokenizer, work: Path, max_bytes: int) ->
 
 
 class _Sample:
-    """The texts of the documents of a shard whose id's hash is below the share, which does not
-    depend on the order of documents.
+    """The texts of those documents of a shard whose hashed id is below the share, whatever the
+    order of the documents.
     """
 
     def __init__(self, path: Path, share: float) -> None:
@@ -137,8 +135,8 @@ class _Sample:
 
 
 def is_sampled(id: str, share: float) -> bool:
-    """Whether the document with this id is in a sample; not the hash that holds out validation
-    documents, so that a sample has its part of both.
+    """Whether the document with this id is in a sample. The hash is not the one that holds out
+    validation documents, so a sample contains its share of both splits.
     """
     digest = sha256(b"pretokens\0" + id.encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
@@ -147,7 +145,7 @@ def is_sampled(id: str, share: float) -> bool:
 def _count_by_kernel(
     texts: Iterable[str], config: Pretokenizer, max_bytes: int
 ) -> Iterator[Iterable[PretokenRows]]:
-    """Yields sorted tables whose sum is the count."""
+    """Yields sorted tables that add up to the count."""
     from stages.pretokens.counter import PretokenCounter
 
     counter = PretokenCounter(
@@ -161,7 +159,7 @@ def _count_by_kernel(
 def _count_by_regex(
     sample: _Sample, config: Pretokenizer, max_bytes: int
 ) -> Iterator[Iterable[PretokenRows]]:
-    """Yields sorted tables whose sum is the count, for a pattern that no kernel knows."""
+    """Yields sorted tables that add up to the count, for a pattern no kernel knows."""
     split = _compile(config.pattern).findall
     counts: Counter[bytes] = Counter()
     characters = matched = 0
@@ -172,7 +170,7 @@ def _count_by_regex(
         if matched != characters:
             raise UserError(
                 f"pretokenizer.pattern matches {matched} of the {characters} characters of "
-                f"{sample.path} up to its document {sample.taken}; every one must belong to a "
+                f"{sample.path} up to document {sample.taken}; every one must belong to a "
                 "pretoken. Add an alternative for the rest, such as |\\s+ at the end."
             )
         counts.update(_pieces(words, config.max_pretoken_bytes))
@@ -202,13 +200,13 @@ def _compile(pattern: str) -> "regex.Pattern[str]":
         raise UserError(f"pretokenizer.pattern is not a regular expression: {error}") from None
     try:
         Regex(pattern)
-    except Exception as error:  # tokenizers raises no class of its own
+    except Exception as error:  # tokenizers has no exception class of its own
         raise UserError(
-            f"pretokenizer.pattern is not one that tokenizers can read ({error}): write it "
-            "without what Oniguruma, its engine, doesn't know."
+            f"tokenizers can't read pretokenizer.pattern ({error}): write it without what its "
+            "engine, Oniguruma, doesn't support."
         ) from None
     if compiled.groups:
         raise UserError(
-            "pretokenizer.pattern has capturing groups: write (?:...) in place of (...)."
+            "pretokenizer.pattern has capturing groups: write (?:...) instead of (...)."
         )
     return compiled

@@ -1,7 +1,7 @@
-"""Sorted runs of a table on disk, and their merge: what does not fit in memory is counted in parts.
+"""Sorted runs of a table on disk, and their merge, for counts that do not fit in memory.
 
-A run is a file of pages, each of at most BATCH_ENTRIES rows: the number of rows and of bytes (two
-little-endian int64), then the lengths, the counts and the bytes of a PretokenRows.
+A run is a file of pages of at most BATCH_ENTRIES rows: the number of rows and bytes (two
+little-endian int64), then the lengths, counts and bytes of a PretokenRows.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from tohum.kernels.arrays import Array
 from tohum.kernels.compilation import Integer, inlined, kernel
 from tohum.kernels.heap import sift_down, sift_up
 
-FAN_IN = 128  # runs merged at once: with pages of 4,096 rows some 15 MB of buffers
+FAN_IN = 128  # runs merged at once: about 15 MB of buffers with pages of 4,096 rows
 HEADER = numpy.dtype("<i8")
 FULL = -1
 
@@ -43,9 +43,9 @@ def _read_page(file: IO[bytes]) -> PretokenRows | None:
 
 
 def merge_all(paths: list[Path], folder: Path) -> Iterator[PretokenRows]:
-    """Yields the rows of all runs in ascending order, the counts of equal pretokens added up.
+    """Yields the rows of all runs in ascending order, with the counts of equal pretokens added up.
 
-    More than FAN_IN runs are first merged to longer ones, in `folder`, and deleted.
+    More than FAN_IN runs are first merged into longer ones in `folder`, deleted once merged.
     """
     waiting, level = list(paths), 0
     while len(waiting) > FAN_IN:
@@ -61,7 +61,7 @@ def merge_all(paths: list[Path], folder: Path) -> Iterator[PretokenRows]:
 
 
 def merge(paths: list[Path]) -> Iterator[PretokenRows]:
-    """Yields the rows of at most FAN_IN runs in ascending order, equal pretokens added up."""
+    """Yields the rows of at most FAN_IN runs in ascending order, with equal pretokens added up."""
     if not paths:
         return
     with ExitStack() as stack:
@@ -69,8 +69,8 @@ def merge(paths: list[Path]) -> Iterator[PretokenRows]:
         heads, heap, merged = new_heads(len(files)), numpy.zeros(len(files), numpy.int64), _Merged()
         size = 0
         for run, file in enumerate(files):
-            heads, is_there = load(heads, run, _read_page(file))
-            if is_there:
+            heads, loaded = load(heads, run, _read_page(file))
+            if loaded:
                 push(heap, size, run, heads)
                 size += 1
         while size:
@@ -78,21 +78,21 @@ def merge(paths: list[Path]) -> Iterator[PretokenRows]:
             if run == FULL:
                 yield merged.take()
                 continue
-            heads, is_there = load(heads, run, _read_page(files[run]))
-            if is_there:
+            heads, loaded = load(heads, run, _read_page(files[run]))
+            if loaded:
                 push(heap, size, run, heads)
                 size += 1
         yield merged.take()
 
 
 class Heads(NamedTuple):
-    """The page in hand of each run, and the row it stands at.
+    """The current page of each run, and the current row in it.
 
     data: the bytes of the pages, uint8 (runs, bytes)
-    lengths, counts: those of their rows, int32 and int64 (runs, BATCH_ENTRIES)
-    rows: how many rows the page has, int64 (runs,), as the three that follow
-    row, start: the row at hand, and where its bytes are in `data`
-    prefix: the first 8 bytes of that row as a number, uint64
+    lengths, counts: of their rows, int32 and int64 (runs, BATCH_ENTRIES)
+    rows: how many rows the page has, int64 (runs,), as are the next two
+    row, start: the current row, and where its bytes are in `data`
+    prefix: the first 8 bytes of that row as a number, uint64 (runs,)
     """
 
     data: Array
@@ -105,7 +105,7 @@ class Heads(NamedTuple):
 
 
 def new_heads(runs: int) -> Heads:
-    """Returns the heads of runs of which no page has been read."""
+    """Returns the heads of runs before any page has been read."""
     return Heads(
         numpy.empty((runs, 1 << 16), numpy.uint8),
         numpy.empty((runs, BATCH_ENTRIES), numpy.int32),
@@ -118,7 +118,7 @@ def new_heads(runs: int) -> Heads:
 
 
 def load(heads: Heads, run: int, page: PretokenRows | None) -> tuple[Heads, bool]:
-    """Puts the next page of a run in its place; returns the heads, and whether there is a page."""
+    """Makes the next page of a run the current one; returns the heads, and whether there is one."""
     if page is None:
         return heads, False
     rows, size = len(page.counts), len(page.data)
@@ -135,7 +135,7 @@ def load(heads: Heads, run: int, page: PretokenRows | None) -> tuple[Heads, bool
 
 
 class MergedRows(NamedTuple):
-    """Arrays as those of a table's rows, and `used`, int64 (2,): how many rows and bytes."""
+    """Arrays like those of a table's rows, and `used`, int64 (2,): how many rows and bytes."""
 
     data: Array
     lengths: Array
@@ -144,7 +144,7 @@ class MergedRows(NamedTuple):
 
 
 class _Merged:
-    """Rows that are merged and not yet taken."""
+    """Rows that are merged but not yet taken."""
 
     def __init__(self) -> None:
         self.rows = MergedRows(
@@ -155,8 +155,8 @@ class _Merged:
         )
 
     def take(self) -> PretokenRows:
-        """Returns the rows and makes room; where there is none, for a pretoken that is longer than
-        all the room.
+        """Returns the rows and makes room; with no rows to return, the room was too small for one
+        pretoken, and doubles.
         """
         data, lengths, counts, used = self.rows
         rows, size = used.tolist()
@@ -178,7 +178,7 @@ def prefix_at(data: Array, start: Integer, length: Integer) -> Integer:
 
 @inlined
 def comes_before(one: Integer, other: Integer, heads: Heads) -> bool:
-    """Whether the row of one run comes before that of another, or is equal and its run does."""
+    """Whether one run's row comes before another's; the earlier run wins among equal rows."""
     if heads.prefix[one] != heads.prefix[other]:
         return bool(heads.prefix[one] < heads.prefix[other])
     order = compare(
@@ -194,14 +194,14 @@ def comes_before(one: Integer, other: Integer, heads: Heads) -> bool:
 
 @kernel
 def push(heap: Array, size: Integer, run: Integer, heads: Heads) -> None:
-    """Adds a run to a heap of `size` runs, whose first one has the first row."""
+    """Adds a run to a heap of `size` runs; the run at the top has the first row."""
     sift_up(heap, size, run, comes_before, heads)
 
 
 @inlined
 def add_row(heads: Heads, run: Integer, last_prefix: Integer, merged: MergedRows) -> bool:
-    """Adds the row at hand of a run, to the count of the last row if the pretoken is the same;
-    returns whether there was room.
+    """Adds a run's current row, or just its count if the last row has the same pretoken; returns
+    whether there was room.
     """
     rows, end = merged.used
     row, at = heads.row[run], heads.start[run]
@@ -224,8 +224,8 @@ def add_row(heads: Heads, run: Integer, last_prefix: Integer, merged: MergedRows
 def merge_pages(
     heap: Array, size: Integer, heads: Heads, merged: MergedRows
 ) -> tuple[Integer, Integer]:
-    """Merges until a run's page has ended (returns the run, which has left the heap), or there is
-    no room for another row (returns FULL); the second number is the heap's size.
+    """Merges until a run's page ends (returns the run, which has left the heap) or there is no room
+    for another row (returns FULL); the second number is the heap's size.
     """
     rows, end = merged.used
     last_prefix = numpy.uint64(0)

@@ -1,16 +1,15 @@
-"""Byte-pair encoding on a (pretoken, count) table: exact, deterministic, every merge with its
-counts.
+"""Byte-pair encoding on a (pretoken, count) table: exact and deterministic, with merge counts.
 
 Sennrich et al. 2016 (https://arxiv.org/abs/1508.07909), on bytes. The most frequent pair of
-neighbours is merged first, and among equally frequent pairs the one with the smaller ids, as
-`tokenizers` does; the counts have 64 bits, where those of `tokenizers` have 32 and wrap at about
-12 GB of code.
+neighbours is merged first; among equally frequent pairs, the one with the smaller ids, as in
+`tokenizers`. The counts have 64 bits; those of `tokenizers` have 32 and wrap at about 12 GB of
+code.
 
-The work is done in rounds. A round counts all pairs, keeps those that are seen at least `least`
-times, each with the list of the words it occurs in, and merges until none is left; the next one has
-a smaller `least`. A pair's count grows only while the merge that makes its later part is applied,
-so what is then rarer than `least` can be left out. Few pairs are ever frequent enough to be merged,
-and only these few cost memory.
+The work is done in rounds. A round counts all pairs, keeps those seen at least `least` times, each
+with the list of words it occurs in, and merges until none is left; the next round has a smaller
+`least`. A pair's count grows only while the merge that makes its later part is applied, so pairs
+rarer than `least` at that point can be ignored. Few pairs are ever frequent enough to be merged,
+and only those cost memory.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,9 +32,9 @@ from tohum.formats.pretoken_table import PretokenRows
 from tohum.kernels.arrays import Array
 from tohum.kernels.hashing import slots_for
 
-SHRINK = 8  # `least` from round to round: a round of counting is cheap beside a long list of words
+SHRINK = 8  # of `least` per round: counting again is cheap compared with a long list of words
 SKETCH_CELLS = 1 << 20
-LISTED_WORDS = 1 << 23  # in the lists of a round as it begins: 32 MB
+LISTED_WORDS = 1 << 23  # in the lists at the start of a round: 32 MB
 SMALL_PLACES = 1 << 32
 
 
@@ -50,11 +49,10 @@ def train_merges(
     """Returns the merges in order; new tokens have the ids `first_id`, `first_id + 1`, ...
 
     Args:
-        table: the pretokens and their counts; the sum of pretoken bytes times count must be below
-            2^63.
+        table: the pretokens and their counts; the sum of bytes times count must be below 2^63.
         byte_ids: the id of each byte, by byte value; all below `first_id`.
-        vocab_size: the number of ids that ends the training; so does the first pair that is
-            seen less than `min_frequency` times.
+        vocab_size: training ends at this number of ids, or earlier, when no pair is seen
+            `min_frequency` times.
         forbidden: pairs of ids that are never merged.
     """
     words = read_words(table, byte_ids, vocab_size)
@@ -69,7 +67,7 @@ def train_merges(
         last = least or int(sketch.max()) + 1
         least = max(min_frequency, last // SHRINK)
         rows, used = frequent_pairs(words, sketch, least)
-        # Below that of the last round in any case: a forbidden pair may stay the most frequent one.
+        # Always below the last round's: a forbidden pair may stay the most frequent one.
         least = max(least, min(least_that_fits(rows[:used]), last - 1))
         pairs = Pairs(rows, slots_for(used))
         used = keep_frequent(pairs, used, least)
@@ -84,8 +82,8 @@ def train_merges(
 
 
 def least_that_fits(rows: Array) -> int:
-    """Returns the smallest count for which the words of all pairs that are as frequent are no more
-    than LISTED_WORDS; for the most frequent ones there is always room.
+    """Returns the smallest count such that the pairs at least as frequent list at most LISTED_WORDS
+    words in all; the most frequent pairs always fit.
     """
     order = numpy.argsort(rows[:, COUNT])[::-1]
     counts = rows[order, COUNT]

@@ -1,10 +1,10 @@
-"""The longest list of merges that was trained on a table so far, kept in `.work/merges/<key>/`.
+"""The longest list of merges trained on a table so far, kept in `.work/merges/<key>/`.
 
-The merges of every vocab_size and min_frequency are the first ones of one list. So the list is
-kept, and a run that asks for fewer of them trains nothing: a sweep trains once.
+The merges for any vocab_size and min_frequency are the first ones of a single list. So the list is
+kept, and a run that needs fewer of them trains nothing: a sweep trains once.
 
 merges.npz   merges (n, 4) int64: left, right, count, saved; bytes (256,) int64: how often each byte
-             stands in the corpus; asked (2,): the vocab_size and min_frequency it was trained for
+             occurs in the corpus; asked (2,): the vocab_size and min_frequency it was trained for
 """
 
 import logging
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 @dataclass
 class MergeList:
     """Merges, with the vocab_size and min_frequency they were trained for, and how often each byte
-    stands in the corpus, by byte value.
+    occurs in the corpus, by byte value.
     """
 
     merges: list[Merge]
@@ -40,17 +40,17 @@ class MergeList:
 
 
 def merge_list(pretokens: Path, vocab_size: int, min_frequency: int) -> MergeList:
-    """Returns the merges of the table in `pretokens`: those of the kept list if it is long enough;
-    else it trains, and keeps the list.
+    """Returns the merges for the table in `pretokens`: from the kept list if it is long enough,
+    otherwise newly trained and kept.
 
-    Several processes may ask at once: the first one trains, the others wait for it.
+    Several processes may call this at once: the first one trains, the others wait for it.
     """
     key = work_key("tokenizer", [], [pretokens / META])
     with open_workdir("merges", key, keep=True, wait=-1) as folder:
         path = folder / "merges.npz"
         known = _read(path)
         if known and (cut := _cut(known, vocab_size, min_frequency)):
-            log.info("%d merges of %d that were trained before", len(cut.merges), len(known.merges))
+            log.info("using %d of %d merges trained before", len(cut.merges), len(known.merges))
             return cut
         trained = train_list(partial(read_table, pretokens), vocab_size, min_frequency)
         _write(path, trained)
@@ -58,7 +58,7 @@ def merge_list(pretokens: Path, vocab_size: int, min_frequency: int) -> MergeLis
 
 
 def _cut(known: MergeList, vocab_size: int, min_frequency: int) -> MergeList | None:
-    """Returns the list for other values, or None if `known` may end too early for them."""
+    """Returns the list for other values, or None if `known` may be too short for them."""
     merges = cut_merges(known.merges, FIRST_ID, vocab_size, min_frequency)
     if len(merges) == len(known.merges):
         ended = FIRST_ID + len(merges) < known.vocab_size  # by its min_frequency
@@ -73,9 +73,9 @@ def train_list(
 ) -> MergeList:
     """Trains on the table that `read` yields.
 
-    No merge makes the text of a special token: that id is the pipeline's alone. `tokenizers` would
-    give it to the text, so this is the one difference to its merges; the patterns of the presets
-    never keep such a text in one pretoken.
+    No merge may produce the text of a special token: its id is reserved for the pipeline.
+    `tokenizers` would give that id to the text, so this is the one difference from its merges; the
+    presets' patterns never leave such a text in one pretoken.
     """
     from stages.tokenizer.bpe import train_merges
 
@@ -113,7 +113,7 @@ def _read(path: Path) -> MergeList | None:
         with numpy.load(path) as arrays:
             rows, counts, asked = arrays["merges"], arrays["bytes"], arrays["asked"]
     except (BadZipFile, KeyError, ValueError):
-        log.warning("%s can't be read: training anew", path)
+        log.warning("%s can't be read: training again", path)
         return None
     merges = [
         Merge(left, right, FIRST_ID + index, count, saved)

@@ -1,4 +1,4 @@
-"""A merge of byte-pair encoding, and what a list of merges alone can say."""
+"""A merge of byte-pair encoding, and what can be computed from a list of merges alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 @dataclass
 class Merge:
-    """One merge: its parts' ids, the id of the token it makes, how often the pair stood in the
-    corpus, and by how many tokens it shortened it.
+    """One merge: the ids of its parts, the id of the token it makes, how often the pair occurred in
+    the corpus, and how many tokens it saved.
 
-    The last two differ where a pair overlaps itself: `aaa` holds (a, a) twice and is shortened by
-    one.
+    The last two differ when a pair overlaps itself: `aaa` contains (a, a) twice, but saves one
+    token.
     """
 
     left: int
@@ -23,10 +23,10 @@ class Merge:
 def cut_merges(
     merges: Sequence[Merge], first_id: int, vocab_size: int, min_frequency: int
 ) -> list[Merge]:
-    """Returns the merges that a training with these smaller values ends with.
+    """Returns the merges that training with these smaller values would give.
 
-    The count of the pair that is merged never increases: a new pair is seen at most as often as the
-    merge that made it was, and all others become rarer. So they are the first ones.
+    They are the first ones, because the count of the merged pair never increases: a new pair is
+    seen at most as often as the merge that made it, and all others become rarer.
     """
     chosen = []
     for merge in merges[: max(vocab_size - first_id, 0)]:
@@ -49,9 +49,9 @@ def merged_bytes(byte_ids: Sequence[int], first_id: int, merges: Sequence[Merge]
 def token_counts(
     byte_ids: Sequence[int], byte_counts: Sequence[int], first_id: int, merges: Sequence[Merge]
 ) -> list[int]:
-    """Returns how often every token stands in the corpus after all merges, by id.
+    """Returns how often every token occurs in the corpus after all merges, by id.
 
-    Each time that a merge is applied it makes one token and takes one of each of its parts.
+    Each time a merge is applied, it makes one token and uses up one of each of its parts.
     """
     counts = [0] * first_id
     for byte, id in enumerate(byte_ids):

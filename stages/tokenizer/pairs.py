@@ -1,7 +1,7 @@
-"""The pairs of a round of byte-pair encoding, and the words that each occurs in.
+"""The pairs in a round of byte-pair encoding, and the words that each occurs in.
 
-A pair is a row of int64 (pairs, 4): its key (the left id in the high 32 bits, the right one in the
-low), its count, and where in `lists` the words it occurs in are listed, and how many these are.
+A pair is a row of int64 (pairs, 4): its key (the left id in the high 32 bits, the right id in the
+low), its count, where in `lists` the words it occurs in are listed, and how many there are.
 """
 
 from typing import NamedTuple
@@ -17,15 +17,15 @@ KEY, COUNT, START, SIZE = range(4)
 
 
 class Pairs(NamedTuple):
-    """`rows`, and the slots where to look for one by its key (see tohum/kernels/hashing.py)."""
+    """`rows`, and the slots for looking one up by its key (see tohum/kernels/hashing.py)."""
 
     rows: Array
     slots: Array
 
 
 class Queued(NamedTuple):
-    """`rows`, and the count of each by which the heap of a round is in order, int64 (pairs,): that
-    of some merges ago.
+    """`rows`, and the count of each by which a round's heap is ordered, int64 (pairs,); it may be a
+    few merges old.
     """
 
     rows: Array
@@ -34,7 +34,7 @@ class Queued(NamedTuple):
 
 @allocating
 def longer(rows: Array, least: Integer) -> Array:
-    """Returns a copy of `rows` with half as many more, and with `least` at the least."""
+    """Returns a copy of `rows` with room for half as many more, and for at least `least`."""
     grown = numpy.empty((max(len(rows) * 3 // 2, least), rows.shape[1]), rows.dtype)
     for row in range(len(rows)):
         for column in range(rows.shape[1]):
@@ -44,7 +44,7 @@ def longer(rows: Array, least: Integer) -> Array:
 
 @allocating
 def enlarged(slots: Array, rows: Array, used: Integer) -> Array:
-    """Returns twice as many slots, with the first rows in them."""
+    """Returns twice as many slots, with the first `used` rows in them."""
     larger = numpy.zeros(2 * len(slots), numpy.int32)
     index_rows(larger, rows, used)
     return larger
@@ -61,7 +61,7 @@ def is_better(pair: Integer, other: Integer, queued: Queued) -> bool:
 
 @kernel
 def sketch_pairs(words: Words, sketch: Array) -> None:
-    """Adds up the counts of pairs by their hash: no pair is more frequent than its cell says."""
+    """Adds up the counts of pairs by their hash: a cell is an upper bound for each of its pairs."""
     cells, mask = words.cells, numpy.uint64(len(sketch) - 1)
     word = 0
     while word < words.end:
@@ -76,7 +76,7 @@ def sketch_pairs(words: Words, sketch: Array) -> None:
 
 @allocating
 def frequent_pairs(words: Words, sketch: Array, least: Integer) -> tuple[Array, Integer]:
-    """Counts the pairs whose cell of the sketch is at least `least`, and the words of each; returns
+    """Counts the pairs whose cell in the sketch is at least `least`, and the words of each; returns
     the rows of the pairs and their number.
     """
     cells, mask = words.cells, numpy.uint64(len(sketch) - 1)
@@ -114,8 +114,8 @@ def frequent_pairs(words: Words, sketch: Array, least: Integer) -> tuple[Array, 
 
 @kernel
 def keep_frequent(pairs: Pairs, used: Integer, least: Integer) -> Integer:
-    """Moves the first `used` pairs that are seen at least `least` times together, puts them in the
-    slots, empty ones, and returns how many they are.
+    """Keeps those of the first `used` pairs that are seen at least `least` times, puts them in the
+    slots, which must be empty, and returns how many there are.
     """
     rows = pairs.rows
     kept = 0
@@ -130,7 +130,7 @@ def keep_frequent(pairs: Pairs, used: Integer, least: Integer) -> Integer:
 
 @kernel
 def list_words(words: Words, pairs: Pairs, used: Integer, lists: Array) -> Integer:
-    """Lists the words of each pair in `lists`, and returns how much of them is used."""
+    """Lists the words of each pair in `lists`, and returns how many entries are used."""
     cells, rows = words.cells, pairs.rows
     filled: Integer = 0
     for pair in range(used):

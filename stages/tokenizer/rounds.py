@@ -1,4 +1,4 @@
-"""One round of byte-pair encoding: merges pairs until none is seen `least` times any more."""
+"""One round of byte-pair encoding: merges pairs until none is seen `least` times."""
 
 import numpy
 
@@ -19,8 +19,8 @@ from tohum.kernels.compilation import Integer, allocating, inlined, kernel
 from tohum.kernels.hashing import row_of, slot_of_key
 from tohum.kernels.heap import sift_down, sift_up
 
-# The new pairs of a merge, by their other id: one row for the pair with that id on the left, then
-# one for each with that id on the right. A row is its count, words, last word and place in a list.
+# The new pairs of a merge, by their other id: first the rows of the pairs with that id on the left,
+# then those with it on the right. A row is its count, words, last word and place in a list.
 NEW_COUNT, NEW_SIZE, NEW_WORD, NEW_PLACE = range(4)
 
 
@@ -28,10 +28,10 @@ NEW_COUNT, NEW_SIZE, NEW_WORD, NEW_PLACE = range(4)
 def with_room(
     lists: Array, end: Integer, room: Integer, rows: Array, used: Integer, least: Integer
 ) -> tuple[Array, Integer]:
-    """Returns the lists with room for as many more words, and where they end now.
+    """Returns the lists with room for `room` more words, and where they end now.
 
-    The lists of pairs that will not be merged any more make room first: their order is that of the
-    pairs, so the others can be moved down one by one.
+    The lists of pairs that can no longer be merged are dropped first. The lists are in the order of
+    the pairs, so the others can be moved down one by one.
     """
     if end + room <= len(lists):
         return lists, end
@@ -63,10 +63,10 @@ def merge_word(
     touched: Array,
     used: Integer,
 ) -> tuple[Integer, Integer]:
-    """Merges a pair in one word, from the left, and corrects the counts of the pairs around.
+    """Merges a pair in one word, from the left, and corrects the counts of the pairs around it.
 
     Writes (row of `fresh`, word) to `touched` from `used` on, once for each new pair of the word.
-    Returns by how many tokens this shortened the corpus, and the end of `touched`.
+    Returns how many tokens this saved in the corpus, and the end of `touched`.
     """
     cells, stop, weight = words.cells, words.stop, count_of(words, word)
     left, right = key >> 32, key & 0xFFFFFFFF
@@ -104,7 +104,7 @@ def merge_word(
 
 @kernel
 def clear(fresh: Array, touched: Array, used: Integer) -> None:
-    """Makes the rows of the new pairs empty again."""
+    """Empties the rows of the new pairs."""
     for index in range(used):
         row = touched[index, 0]
         fresh[row, NEW_COUNT] = fresh[row, NEW_SIZE] = 0
@@ -130,8 +130,8 @@ def merge_pair(
     fresh: Array,
     touched: Array,
 ) -> tuple[Integer, Integer, Array]:
-    """Merges a pair in the words where it is listed; returns by how many tokens this shortened the
-    corpus, how many rows of `touched` are used, and these rows, which may be other ones.
+    """Merges a pair in the words listed for it; returns how many tokens this saved in the corpus,
+    how many rows of `touched` are used, and `touched`, which may be a new array.
     """
     news = saved = numpy.int64(0)
     for index in range(len(listed)):
@@ -146,7 +146,7 @@ def merge_pair(
 
 @kernel
 def fill_heap(heap: Array, queued: Queued, used: Integer, least: Integer) -> Integer:
-    """Puts the pairs that are seen at least `least` times in an empty heap; returns its size."""
+    """Puts the pairs seen at least `least` times into an empty heap; returns its size."""
     size = 0
     for pair in range(used):
         if queued.rows[pair, COUNT] >= least:
@@ -170,7 +170,7 @@ def merge_round(
     done: Integer,
 ) -> Integer:
     """Writes merges, as (left, right, count, saved), from row `done` on, and returns how many there
-    are now; `used` pairs are given, and lists of words up to `end`.
+    are now. `used` pairs are given, and their lists of words end at `end`.
     """
     rows, slots = pairs.rows, pairs.slots
     counts = numpy.empty(len(rows), numpy.int64)
@@ -204,7 +204,7 @@ def merge_round(
             row, word = touched[index, 0], touched[index, 1]
             if fresh[row, NEW_COUNT] < least:
                 continue
-            if fresh[row, NEW_SIZE] > 0:  # the first time: a new pair
+            if fresh[row, NEW_SIZE] > 0:  # seen for the first time: a new pair
                 if used == len(rows):
                     rows = longer(rows, numpy.int64(0))
                     counts = numpy.append(counts, numpy.empty(len(rows) - used, numpy.int64))

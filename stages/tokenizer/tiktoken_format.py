@@ -1,7 +1,7 @@
-"""tokenizer.tiktoken: the tokens as tiktoken reads them, a line each of base64 and rank.
+"""tokenizer.tiktoken: the tokens as tiktoken reads them, one line of base64 and rank for each.
 
-A token's rank is its id, so ids are the same everywhere. tiktoken wants the pattern and the special
-tokens beside the file:
+A token's rank is its id, so ids are the same everywhere. tiktoken needs the pattern and the special
+tokens in addition to the file:
 
     from tiktoken.load import load_tiktoken_bpe
     ranks = load_tiktoken_bpe("models/tokenizer/tokenizer.tiktoken")
@@ -18,8 +18,8 @@ from tohum.formats.special_tokens import SPECIAL_TOKENS
 
 
 def write_tiktoken(path: Path, tokens: list[bytes]) -> None:
-    """Writes all tokens but the special ones, in the order of their ids; `tokens` holds the bytes
-    of each, by id.
+    """Writes all tokens except the special ones, in the order of their ids; `tokens` holds the
+    bytes of each, by id.
     """
     with atomic_write(path) as file:
         for id in range(len(SPECIAL_TOKENS), len(tokens)):

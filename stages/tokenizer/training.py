@@ -1,6 +1,4 @@
-"""From the table to a tokenizer directory that `tokenizers` and `transformers` load as it lies
-there.
-"""
+"""Trains a tokenizer directory that `tokenizers` and `transformers` load as is."""
 
 import csv
 import logging
@@ -38,7 +36,7 @@ def train_tokenizer(
     """
     meta = read_meta(pretokens)
     if not meta["different_pretokens"]:
-        raise UserError(f"{pretokens} holds no pretoken: the corpus is empty.")
+        raise UserError(f"{pretokens} holds no pretokens: the corpus is empty.")
     with open_workdir("tokenizer", work_key("tokenizer", [config], [pretokens / META])) as work:
         trained = merge_list(pretokens, config.vocab_size, config.min_frequency)
         finished = fresh(work / "tokenizer")
@@ -50,7 +48,7 @@ def train_tokenizer(
         write_json(metrics, _metrics(config, meta, curve, trained, tokenizer))
     if curve[-1][0] < config.vocab_size:
         log.info(
-            "%d entries, fewer than vocab_size %d: no other pair is seen min_frequency (%d) times",
+            "%d entries, fewer than vocab_size %d: no more pairs are seen min_frequency (%d) times",
             curve[-1][0],
             config.vocab_size,
             config.min_frequency,
@@ -86,8 +84,8 @@ def build_tokenizer(order: list[int], merges: list[Merge], pattern: str) -> Hugg
 
 
 def write_tokenizer(folder: Path, tokenizer: HuggingFaceTokenizer, merges: list[Merge]) -> None:
-    """Writes tokenizer.json, what AutoTokenizer needs beside it, merges.csv (each merge with its
-    counts), and tokenizer.tiktoken.
+    """Writes tokenizer.json, what else AutoTokenizer needs, merges.csv (each merge with its counts)
+    and tokenizer.tiktoken.
     """
     with atomic_write(folder / "tokenizer.json", "w") as file:
         file.write(tokenizer.to_str(pretty=True))
@@ -113,10 +111,9 @@ def write_tokenizer(folder: Path, tokenizer: HuggingFaceTokenizer, merges: list[
 def bytes_per_token_curve(
     total_bytes: int, first_id: int, merges: list[Merge]
 ) -> list[tuple[int, float]]:
-    """Returns (vocabulary entries, bytes per token on the training corpus), from no merge to all of
-    them.
+    """Returns (vocabulary entries, bytes per token on the training corpus), from no merge to all.
 
-    No corpus is encoded: a merge that saves `n` tokens shortens the corpus by just so many.
+    Nothing is encoded: a merge that saves `n` tokens shortens the corpus by exactly `n`.
     """
     tokens = total_bytes
     curve = [(first_id, 1.0)]
@@ -158,9 +155,9 @@ def _metrics(
 
 
 def loses_no_byte(tokenizer: HuggingFaceTokenizer) -> bool:
-    """Whether any bytes, valid UTF-8 or not, come back from the ids of their own tokens."""
+    """Whether any bytes, valid UTF-8 or not, survive a round trip through their own tokens."""
     characters = byte_characters()
-    data = bytes(range(256)) + b"\xff\xc0\xaf\xed\xa0\x80\xf5 \xe4\xb8"  # every byte; no UTF-8
+    data = bytes(range(256)) + b"\xff\xc0\xaf\xed\xa0\x80\xf5 \xe4\xb8"  # every byte; not UTF-8
     ids = [id for byte in data if (id := tokenizer.token_to_id(characters[byte])) is not None]
     tokens = token_bytes(tokenizer)
     back = b"".join(tokens[id] for id in ids)

@@ -1,10 +1,10 @@
-"""The corpus as BPE sees it: each different pretoken as a word, in one array of small integers.
+"""The corpus as BPE sees it: each different pretoken is a word, in one array of small integers.
 
 A word is its count (two cells of 15 bits), the ids of its symbols, and STOP, the largest number
-that a cell can hold; where merges have made it shorter, STOP is repeated. Its name is the place of
-its first cell. So a word of n bytes takes 2 * n + 6 bytes of memory, and one merge reads one or two
-cache lines of it. A count of LARGE or more is kept apart: the cells then hold LARGE + its place in
-`large`.
+that a cell can hold. Where merges have made it shorter, STOP is repeated. A word is identified by
+the index of its first cell. A word of n bytes takes 2 * n + 6 bytes of memory, and a merge reads
+one or two cache lines of it. A count of LARGE or more is stored separately: the cells then hold
+LARGE + its index in `large`.
 """
 
 from collections.abc import Iterable
@@ -16,15 +16,15 @@ from tohum.formats.pretoken_table import PretokenRows
 from tohum.kernels.arrays import Array
 from tohum.kernels.compilation import Integer, inlined, kernel
 
-HALF_BITS = 15  # one less than a cell has: a half of a count is never STOP
+HALF_BITS = 15  # one less than a cell has, so half a count is never STOP
 HALF_MASK = (1 << HALF_BITS) - 1
 LARGE = 1 << 29
 COUNT_CELLS = 2
-SMALL_IDS = 1 << 16  # the last of them is STOP; it is made by the last merge, and never read
+SMALL_IDS = 1 << 16  # the last one is STOP; only the last merge makes it, and it is never read
 
 
 class Words(NamedTuple):
-    """`cells`, of which `end` are used; the large counts, int64; and STOP of such cells."""
+    """`cells`, of which `end` are used; the large counts, int64; and STOP for this cell type."""
 
     cells: Array
     end: int
@@ -33,9 +33,7 @@ class Words(NamedTuple):
 
 
 def read_words(table: Iterable[PretokenRows], byte_ids: list[int], vocab_size: int) -> Words:
-    """Returns the words of a table that have two bytes or more; the id of each byte is
-    `byte_ids[byte]`.
-    """
+    """Returns the words of two or more bytes in a table; the id of a byte is `byte_ids[byte]`."""
     dtype: Any = numpy.uint16 if vocab_size <= SMALL_IDS else numpy.int32
     ids = numpy.array(byte_ids, dtype)
     stop = int(numpy.iinfo(dtype).max)
@@ -47,7 +45,7 @@ def read_words(table: Iterable[PretokenRows], byte_ids: list[int], vocab_size: i
         codes[rows] = numpy.arange(LARGE + len(large), LARGE + len(large) + len(rows))
         large = numpy.concatenate([large, batch.counts[rows]])
         room = len(batch.data) + (COUNT_CELLS + 1) * len(batch.counts)
-        cells.resize(end + room, refcheck=False)  # a long array is moved by the system, not copied
+        cells.resize(end + room, refcheck=False)  # the system moves a long array without copying it
         end = append_words(cells, end, batch.data, batch.lengths, codes, ids, stop)
     return Words(cells, end, large, stop)
 
@@ -80,7 +78,7 @@ def append_words(
 
 @inlined
 def count_of(words: Words, word: Integer) -> Integer:
-    """Returns how often a word stands in the corpus."""
+    """Returns how often a word occurs in the corpus."""
     code = numpy.int64(words.cells[word]) | numpy.int64(words.cells[word + 1]) << HALF_BITS
     if code < LARGE:
         return code
@@ -98,7 +96,7 @@ def end_of(words: Words, word: Integer) -> Integer:
 
 @kernel
 def compact(words: Words) -> Integer:
-    """Moves the words together, without those of one symbol, and returns where they end."""
+    """Closes the gaps, drops words of one symbol, and returns where the words end."""
     cells = words.cells
     word = kept = 0
     while word < words.end:

@@ -1,1 +1,1 @@
-"""Trains the language model, up to its weights."""
+"""Trains the language model and writes its weights."""

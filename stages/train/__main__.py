@@ -20,7 +20,7 @@ def main() -> None:
         train_in_processes(config.processes)
     from stages.train.pretraining import (
         train,
-    )  # torch takes seconds to import: a mistake in the values shows first
+    )  # torch takes seconds to import; report wrong values first
 
     train(
         model,

@@ -1,8 +1,7 @@
-"""Training windows: the batch of a step is a pure function of (seed, step), so there is no loader
-state to keep.
+"""Training windows: a step's batch is a pure function of (seed, step), so the loader has no state.
 
-A share of the text of a window is put into the order of fill-in-the-middle, and what the model is
-not to learn to say (the user's words, the marks of a format) is not a target.
+A share of a window's text is reordered for fill-in-the-middle. What the model should not learn to
+say (the user's words, the format's marks) is not a target.
 """
 
 from functools import lru_cache
@@ -19,16 +18,16 @@ from tohum.model.loss import IGNORED
 
 
 class Windows:
-    """Windows of `length` + 1 neighbouring ids, each epoch in another order and from another
-    offset.
+    """Windows of `length` + 1 neighbouring ids, in a new order and from a new offset each epoch.
 
-    Every epoch cuts the stream anew, so that a token is not always at the same place in its window.
+    Every epoch cuts the stream differently, so a token is not always at the same place in its
+    window.
 
     Args:
         split: the token stream and where its documents start.
-        length: ids of the model's context.
-        seed: of the order, the offsets and the cuts of fill-in-the-middle.
-        fim_share: of the pieces of text that are reordered.
+        length: ids in the model's context.
+        seed: for the order, the offsets and the cuts of fill-in-the-middle.
+        fim_share: share of the pieces of text that are reordered.
 
     Raises:
         UserError: the split is too small for one window.
@@ -42,17 +41,17 @@ class Windows:
         self.seed = seed
         self.fim_share = fim_share
         self.is_masked = fim_share > 0 or has_conversations(ids, split.offsets)
-        self.per_epoch = (len(ids) - length) // length  # any offset below `length` leaves as many
+        self.per_epoch = (len(ids) - length) // length  # any offset below `length` leaves this many
         if self.per_epoch < 1:
             raise UserError(
                 f"the training split has {len(ids)} tokens, too few for one window of "
-                f"model.context_length + 1 ({length + 1}) at any offset: bring more data, or "
+                f"model.context_length + 1 ({length + 1}) at any offset: add more data, or "
                 f"lower model.context_length to {len(ids) // 2} or less."
             )
         self._epoch = lru_cache(maxsize=2)(self._shuffled)
 
     def batch(self, first: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns inputs and targets, each (count, length) of int64, of the windows numbered from
+        """Returns inputs and targets, each (count, length) of int64, of `count` windows from number
         `first` on; a target that does not count is IGNORED.
         """
         rows = numpy.zeros((count, self.length + 1), numpy.int64)

@@ -1,8 +1,8 @@
-"""Checkpoints: everything that a run needs to resume as if it had never stopped.
+"""Checkpoints: everything a run needs to resume as if it had never stopped.
 
-`checkpoint-<step>.pt` in the work directory, the last two of them. The batch of a step follows from
-its number, so where the data is needs no state; weights and optimisers are kept whole, so that
-another number of processes can resume from them.
+The work directory holds the last two, as `checkpoint-<step>.pt`. A step's batch follows from its
+number, so the place in the data needs no state. Weights and optimiser states are saved whole, so a
+different number of processes can resume from them.
 """
 
 import logging
@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 @dataclass
 class RunState:
     """Where a run is: steps done, seconds spent, the rows of plots/train.csv, the losses since the
-    last row, the smoothed loss, now and at its lowest, the precision, once it is chosen, and the
-    scale of the loss in float16 with the steps since it changed.
+    last row, the smoothed loss and its lowest value, the precision once it is chosen, and the loss
+    scale in float16 with the steps since it changed.
     """
 
     step: int = 0
@@ -41,7 +41,7 @@ class RunState:
 
 @dataclass
 class Checkpoint:
-    """What a checkpoint holds: weights by name, the state of each optimiser, and of the run."""
+    """What a checkpoint holds: weights by name, and the states of each optimiser and of the run."""
 
     weights: dict[str, torch.Tensor]
     optimizers: list[dict[str, Any]]
@@ -55,7 +55,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint, whole and on disk before an older one goes."""
+    """Writes a checkpoint; it is complete and on disk before an older one is deleted."""
     values = {
         "weights": checkpoint.weights,
         "optimizers": checkpoint.optimizers,
@@ -69,9 +69,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """Returns the newest checkpoint that can be read, or None; torch's generator is set to where it
-    was.
-    """
+    """Returns the newest checkpoint that can be read, or None, and restores torch's generator."""
     for path in checkpoints(folder) if folder.is_dir() else []:
         try:
             values = torch.load(path, map_location="cpu", weights_only=True)

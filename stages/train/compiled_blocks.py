@@ -1,4 +1,4 @@
-"""torch.compile where a compiler is found; where none is, a note, and PyTorch's own kernels."""
+"""Uses torch.compile if a compiler is found; otherwise logs a note and uses PyTorch's kernels."""
 
 import logging
 from collections.abc import Callable
@@ -9,10 +9,10 @@ log = logging.getLogger(__name__)
 
 
 def compile_blocks(network: Network, attempt: Callable[[], None]) -> bool:
-    """Compiles the blocks, which all share their code, as an attempt at a micro-batch runs them.
+    """Compiles the blocks, which all share their code, by running a micro-batch.
 
     Args:
-        attempt: runs the network forward and backward; RuntimeError when that can't be compiled.
+        attempt: runs the network forward and backward; raises RuntimeError if it can't be compiled.
 
     Returns:
         Whether they run compiled.
@@ -22,7 +22,7 @@ def compile_blocks(network: Network, attempt: Callable[[], None]) -> bool:
     log.info("compiling the model; this takes a while the first time")
     try:
         attempt()
-    except RuntimeError as error:  # a compiler that is missing or too old, or no headers of Python
+    except RuntimeError as error:  # no compiler, one that is too old, or no Python headers
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         log.warning("torch.compile can't be used here, so training is slower: %s", reason)
         for block in network.blocks:

@@ -38,12 +38,12 @@ class Train:
     threads: int = limits(minimum=1, maximum=4096)
 
     def check(self, config: Any) -> None:
-        """Raises a UserError where the values contradict each other, or those of the model."""
+        """Raises a UserError if the values contradict each other or those of the model."""
         context_length = config.model.context_length
         if (self.steps is None) == (self.minutes is None):
             raise UserError(
                 f"train.steps is {self.steps} and train.minutes is {self.minutes}: set one of them "
-                "and make the other null (steps give the same model again; minutes fit the time "
+                "and make the other null (steps reproduce the same model; minutes fit the time "
                 "you have)."
             )
         for key, value in (

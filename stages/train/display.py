@@ -1,5 +1,4 @@
-"""What a run shows while it goes: progress, loss, tokens a second, the share of the device's peak,
-and the time left.
+"""What a run shows: progress, loss, tokens per second, share of the device's peak, and time left.
 
 plots/speed.csv has the speed over the run, for `dvc plots show`. It is not an output of the stage:
 two runs that give equal bytes never have equal speeds.
@@ -16,14 +15,14 @@ from tohum.model.config import Model
 from tohum.progress import progress_bar
 
 SHOWN_SECONDS = 10.0  # between two rows of plots/speed.csv
-SECONDS_BAR = "{l_bar}{bar}| {n_fmt} of {total_fmt} s{postfix}"  # a rate of seconds says nothing
+SECONDS_BAR = "{l_bar}{bar}| {n_fmt} of {total_fmt} s{postfix}"  # a rate in seconds means nothing
 
 
 def operations_per_token(config: Model, vocab_size: int) -> float:
-    """Returns the floating-point operations of training on one token, forward and backward.
+    """Returns the floating-point operations for training on one token, forward and backward.
 
-    6 for each weight of a matrix (https://arxiv.org/abs/2001.08361), the output's included, and for
-    the attention of half of the context, which is what a causal one needs.
+    6 for each weight of a matrix (https://arxiv.org/abs/2001.08361), the output's included, plus
+    attention over half the context, which is what causal attention needs.
     """
     width, heads = config.hidden_size, config.num_heads + 2 * config.num_key_value_heads
     attention = width * (heads * width // config.num_heads + width)
@@ -36,12 +35,12 @@ class Display:
     """The progress bar and the speeds of one run.
 
     Args:
-        config: says whether steps or minutes end the run.
+        config: whether steps or minutes end the run.
         step: where it starts.
         seconds: what it has taken so far.
         operations: of training on one token.
-        peak: operations a second of which the device is capable.
-        speeds: the CSV file of speeds; None writes none.
+        peak: the device's peak, in operations per second.
+        speeds: the CSV file for speeds; None writes none.
         shown: whether there is a progress bar.
     """
 

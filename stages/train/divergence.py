@@ -1,4 +1,4 @@
-"""Notices a training that has gone wrong, before it overwrites what was good."""
+"""Detects a training run that diverges, before it overwrites good checkpoints."""
 
 import math
 from typing import NoReturn
@@ -7,16 +7,16 @@ from stages.train.checkpoint import RunState
 from stages.train.config import Train
 from tohum.errors import UserError
 
-MEMORY = 0.98  # of the smoothed loss, for each step: half of it is of the last 34
-SETTLED = 50  # steps after which it is more than the noise of the first batches
+MEMORY = 0.98  # of the smoothed loss, per step: half of it comes from the last 34
+SETTLED = 50  # steps until it is more than the noise of the first batches
 RISE = 1.0  # nats above its lowest: noise and the end of a warm-up stay far below
 
 
 def watch_loss(state: RunState, loss: float, config: Train) -> None:
-    """Takes the loss of a step, in nats, into the smoothed one.
+    """Adds a step's loss, in nats, to the smoothed loss.
 
     Raises:
-        UserError: it is not finite, or has risen by more than a nat above its lowest.
+        UserError: the loss is not finite, or has risen more than a nat above its lowest.
     """
     if not math.isfinite(loss):
         raise UserError(f"the loss at step {state.step} is {loss}: {_remedy(config)}")
@@ -35,7 +35,7 @@ def watch_loss(state: RunState, loss: float, config: Train) -> None:
 
 
 def refuse_gradient(state: RunState, config: Train) -> NoReturn:
-    """Stops a run whose gradient is not finite, before that gets into the weights.
+    """Stops a run whose gradient is not finite, before it reaches the weights.
 
     Raises:
         UserError: always.

@@ -1,4 +1,4 @@
-"""The gradients of one step: its windows, shared among the processes, a micro-batch at a time."""
+"""The gradients of one step: windows shared among processes, computed in micro-batches."""
 
 import logging
 from typing import Any
@@ -13,7 +13,7 @@ from tohum.errors import UserError
 from tohum.model.loss import IGNORED
 from tohum.model.network import Network
 
-NO_MEMORY = "can't allocate memory"  # of PyTorch's allocator for the CPU
+NO_MEMORY = "can't allocate memory"  # from PyTorch's CPU allocator
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +22,11 @@ class Gradients:
     """Computes the gradients of a network's weights for the windows of a step.
 
     Args:
-        network: as the processes train it, of `spread`.
+        network: as the processes train it, from `spread`.
         windows: of the training text.
         config: how many tokens make a step and a micro-batch.
         peers: the processes that share a step.
-        precision: of the products of matrices, one of DTYPES.
+        precision: of the matrix products, one of DTYPES.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class Gradients:
         return torch.autocast(self.peers.device.type, dtype, enabled=dtype != torch.float32)
 
     def try_out(self, network: Network) -> None:
-        """Computes a micro-batch for nothing, so that what can't be compiled shows, and all
-        processes find a micro-batch that fits the memory of each before one waits for another.
+        """Computes a micro-batch as a trial. It shows whether the network can be compiled, and all
+        processes find a micro-batch that fits in memory before one waits for another.
 
         Args:
-            network: that of this process, which sums no gradients with others.
+            network: this process's own, which does not sum gradients with others.
 
         Raises:
             RuntimeError: it can't be compiled.
@@ -73,12 +73,12 @@ class Gradients:
             network(ids, ids).backward()
 
     def compute(self, step: int, scale: float = 1.0) -> float:
-        """Adds the gradients of a step to the weights' and returns the mean loss, in nats, of the
-        targets that count.
+        """Adds a step's gradients to those of the weights and returns the mean loss, in nats, of
+        the targets that count.
 
         Args:
             step: its number.
-            scale: of the loss on its way back, and divided out of the gradients; a power of two.
+            scale: of the loss in the backward pass, divided out of the gradients; a power of two.
 
         Raises:
             UserError: not even one window fits into the memory.
@@ -87,7 +87,7 @@ class Gradients:
             try:
                 loss = self._computed(step, scale)
             except RuntimeError as error:
-                self._halve(error, self.peers.count == 1)  # others would wait for ever
+                self._halve(error, self.peers.count == 1)  # others would wait forever
                 continue
             for weight in self.network.parameters() if scale != 1 else ():
                 weight.grad.div_(scale)
@@ -106,20 +106,20 @@ class Gradients:
             is_last = number == len(batches) - 1
             with without_sum(self.network, not is_last), self.cast():
                 summed = self.network(ids.to(self.peers.device), targets.to(self.peers.device))
-                # several processes average their gradients: their count makes it a sum again
+                # several processes average their gradients: their count restores the sum
                 (summed * (scale * self.peers.count / counted)).backward()
             total += float(summed.detach())
         return self.peers.total(total) / counted
 
     def _halve(self, error: RuntimeError, possible: bool) -> None:
-        """Makes the micro-batch smaller when the memory was too little; the windows of a step stay
-        the same.
+        """Makes the micro-batch smaller after running out of memory; the windows of a step stay the
+        same.
 
         Args:
-            possible: whether this process may try again by itself.
+            possible: whether this process may retry alone.
 
         Raises:
-            RuntimeError: the error is another one.
+            RuntimeError: the error is a different one.
             UserError: it can't be smaller.
         """
         if not (isinstance(error, torch.OutOfMemoryError) or NO_MEMORY in str(error)):
@@ -127,7 +127,7 @@ class Gradients:
         device, tokens = self.peers.device, self.micro_batch * self.windows.length
         if self.micro_batch == 1 or not possible:
             raise UserError(
-                f"the memory of {device} is too little for a micro-batch of {tokens} tokens. Lower "
+                f"{device} has too little memory for a micro-batch of {tokens} tokens. Lower "
                 "train.micro_batch_tokens, model.context_length or the model's sizes."
             ) from error
         self.micro_batch = (self.micro_batch + 1) // 2
@@ -135,7 +135,7 @@ class Gradients:
         if device.type == "cuda":
             torch.cuda.empty_cache()
         log.warning(
-            "the memory of %s is too little: continuing with micro-batches of %d tokens, the same "
+            "%s has too little memory: continuing with micro-batches of %d tokens, the same "
             "steps up to rounding",
             device,
             self.micro_batch * self.windows.length,

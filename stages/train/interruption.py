@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a model trains: the step at hand is finished and saved first."""
+"""Ctrl-C and SIGTERM during training: the current step is finished and saved first."""
 
 import signal
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ class Interruption:
 
     @contextmanager
     def watch(self) -> Iterator["Interruption"]:
-        """Notes the first SIGINT or SIGTERM instead of ending the process; a second one ends it."""
+        """Records the first SIGINT or SIGTERM instead of stopping; a second ends the process."""
         signals = (signal.SIGINT, signal.SIGTERM)
         before = [signal.signal(number, self._note) for number in signals]
         try:

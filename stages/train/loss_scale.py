@@ -1,28 +1,28 @@
-"""The scale of the loss in float16, in which small gradients would be zero.
+"""The loss scale for float16, in which small gradients would become zero.
 
 The loss is multiplied before the backward pass and the gradients are divided after it
-(https://arxiv.org/abs/1710.03740). A step whose gradients overflow is left out and halves the
-scale. torch.amp.GradScaler judges the gradients of each optimiser alone; here their norm, which
-clipping needs anyway, judges the whole step, and so for all processes alike.
+(https://arxiv.org/abs/1710.03740). A step whose gradients overflow is skipped and halves the scale.
+torch.amp.GradScaler checks each optimiser's gradients separately. Here their norm, which clipping
+needs anyway, decides for the whole step, and so alike in all processes.
 """
 
 import logging
 
 from stages.train.checkpoint import RunState
 
-GROWTH_STEPS = 2000  # without an overflow, after which the scale doubles
+GROWTH_STEPS = 2000  # without an overflow; then the scale doubles
 HIGHEST = 2.0**24
 
 log = logging.getLogger(__name__)
 
 
 def current_scale(state: RunState) -> float:
-    """Returns the scale of the next step: one in a precision that needs none."""
+    """Returns the next step's scale: one for a precision that needs none."""
     return state.loss_scale if state.precision == "float16" else 1.0
 
 
 def grow(state: RunState) -> None:
-    """Notes a step without an overflow."""
+    """Records a step without an overflow."""
     if state.precision != "float16":
         return
     state.steps_in_scale += 1
@@ -32,10 +32,10 @@ def grow(state: RunState) -> None:
 
 
 def shrink(state: RunState) -> bool:
-    """Notes a step that overflowed, and returns whether a smaller scale may help."""
+    """Records a step that overflowed, and returns whether a smaller scale may help."""
     if current_scale(state) <= 1:
         return False
     state.loss_scale /= 2
     state.steps_in_scale = 0
-    log.info("step %d overflowed: the loss scale is %g now", state.step, state.loss_scale)
+    log.info("step %d overflowed: the loss scale is now %g", state.step, state.loss_scale)
     return True

@@ -1,21 +1,20 @@
 """Which targets of a training window count in the loss.
 
-In a text document every token counts, and so does the <|endoftext|> behind it, which is how the
-model learns to end. In a conversation the assistant's words and their <|end|> count. Role tokens
-and the tokens of fill-in-the-middle never do: whoever asks the model puts them.
+In a text document every token counts, and so does the <|endoftext|> after it, which teaches the
+model to stop. In a conversation the assistant's words and their <|end|> count. Role tokens and
+fill-in-the-middle tokens never do: whoever prompts the model writes them.
 
 What a token belongs to follows from the last *control token* before it: <|endoftext|>, a role, or
-<|end|>. The content of a document never has one, because the encode stage reads special tokens in a
-text as the characters they are. So a window needs one thing from outside, the control token before
-its first id, and the loader keeps no state:
+<|end|>. A document's content never has one, because the encode stage reads special tokens in a text
+as plain characters. So a window needs one thing from outside, the control token before its first
+id, and the loader keeps no state:
 
     window = ids[start : start + length + 1]
     counted = target_mask(window, control_before(ids, offsets, start))  # (length,) of window[1:]
     targets = numpy.where(counted, window[1:], -100)
 
-A window that stages.train.middles has reordered is masked in the same way, with the same control
-token. `has_conversations` says whether a stream needs masks at all when its text is in reading
-order.
+A window reordered by stages.train.middles is masked the same way, with the same control token.
+`has_conversations` says whether a stream needs masks at all when its text is in reading order.
 """
 
 from typing import Any
@@ -54,11 +53,11 @@ def target_mask(window: Ids, before: int) -> numpy.ndarray[Any, Any]:
 
     Args:
         window: neighbouring ids of the stream, (n,).
-        before: the last control token before the window, of `control_before`.
+        before: the last control token before the window, from `control_before`.
     """
-    kinds = numpy.minimum(window, len(SPECIAL_TOKENS))  # all ordinary ids are one kind
+    kinds = numpy.minimum(window, len(SPECIAL_TOKENS))  # all ordinary ids are of one kind
     places = numpy.where(IS_CONTROL[kinds], numpy.arange(len(window)), -1)
-    last = numpy.maximum.accumulate(places)[:-1]  # of each target: the control token before it
+    last = numpy.maximum.accumulate(places)[:-1]  # for each target: the control token before it
     control = numpy.where(last >= 0, kinds[last], before)
     answer = (control == ASSISTANT_ID) & (kinds[1:] != END_OF_TEXT_ID)
     counted: numpy.ndarray[Any, Any] = ((control == END_OF_TEXT_ID) | answer) & ~IS_GIVEN[kinds[1:]]
@@ -66,14 +65,14 @@ def target_mask(window: Ids, before: int) -> numpy.ndarray[Any, Any]:
 
 
 def control_before(ids: Ids, offsets: Ids, place: int) -> int:
-    """Returns the last control token before a place of the stream.
+    """Returns the last control token before a place in the stream.
 
-    Only a conversation is searched, and no further back than its start.
+    Only a conversation is searched, and only back to its start.
 
     Args:
         ids: the stream, (tokens,).
         offsets: where each document starts, and the total: (documents + 1,).
-        place: of the window's first id; at the stream's start the answer is <|endoftext|>.
+        place: of the window's first id; the result at the start of the stream is <|endoftext|>.
     """
     if place == 0:
         return END_OF_TEXT_ID
@@ -86,7 +85,7 @@ def control_before(ids: Ids, offsets: Ids, place: int) -> int:
 
 
 def document_at(offsets: Ids, place: int) -> int:
-    """Returns the number of the document that holds a place of the stream."""
+    """Returns the number of the document that contains a place in the stream."""
     return int(numpy.searchsorted(offsets, place, side="right")) - 1
 
 
@@ -97,6 +96,6 @@ def is_conversation(ids: Ids, offsets: Ids, document: int) -> bool:
 
 
 def has_conversations(ids: Ids, offsets: Ids) -> bool:
-    """Whether any document of the stream is a conversation."""
+    """Whether any document in the stream is a conversation."""
     firsts = offsets[:-1][numpy.diff(offsets) > 1] + offsets.dtype.type(1)
     return bool(numpy.isin(ids[firsts], ROLES).any())

@@ -1,20 +1,20 @@
-"""Fill in the middle: some of the text is put into the order prefix, suffix, middle.
+"""Fill-in-the-middle: some of the text is put into the order prefix, suffix, middle.
 
 Bavarian et al. 2022 (https://arxiv.org/abs/2207.14255): a model that sees a share of its text as
 <|fim_prefix|> prefix <|fim_suffix|> suffix <|fim_middle|> middle <|endoftext|> learns to fill in,
-at little or no cost to writing from left to right. Two of its choices are taken over: all three
-parts are of one window ("context-level": of a document of thousands of tokens, reordered whole, a
-context of 256 would hardly ever hold all three), and the two cuts are uniform. One is not:
-the cuts fall between tokens, not between characters, because the stream holds tokens.
+at little or no cost to writing from left to right. Two of the paper's choices are kept: all three
+parts come from one window ("context-level": if a document of thousands of tokens were reordered
+whole, a context of 256 would hardly ever hold all three), and the two cuts are uniform. One is not:
+the cuts fall between tokens, not characters, because the stream holds tokens.
 
-The loader stays stateless: what happens to a piece of text is decided by a hash of the seed, the
-epoch and the piece's place in the stream, which stands for the document too.
+The loader stays stateless: a hash of the seed, the epoch and the piece's place in the stream, which
+also identifies the document, decides what happens to a piece of text.
 
     window = middle_window(ids, offsets, start, length + 1, seed, epoch, share)  # always length + 1
 
-The tokens that mark the parts take room, so that the last few ids of the window (4 for each
-reordered piece at the most) are left out; another epoch, cut at another offset, has them.
-Conversations stay as they are. `reading_order` is the inverse.
+The tokens that mark the parts take room, so the last few ids of the window (at most 4 for each
+reordered piece) are left out; another epoch, cut at another offset, has them. Conversations stay
+unchanged. `reading_order` is the inverse.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from tohum.formats.special_tokens import END_OF_TEXT_ID, MIDDLE_ID, PREFIX_ID, S
 Ids = numpy.ndarray[Any, Any]
 
 MARKS = 4  # the three parts' tokens, and the <|endoftext|> that may have to end the middle
-SHORTEST = 8  # ids of a piece of text; there is nothing to fill in a shorter one
+SHORTEST = 8  # ids in a piece of text; a shorter one has nothing to fill in
 
 
 def middle_window(
@@ -44,8 +44,8 @@ def middle_window(
         start: where the window begins; start + size is at most the stream's length.
         size: the length of the result, (size,) of the stream's dtype.
         seed: of the run.
-        epoch: which time the stream is read.
-        share: of the pieces of text that are reordered, in [0, 1].
+        epoch: number of the pass over the stream.
+        share: share of the pieces of text that are reordered, in [0, 1].
     """
     window = ids[start : start + size]
     if share <= 0:
@@ -70,7 +70,7 @@ def middle_window(
 
 
 def middle_order(ids: Ids, first: int, second: int) -> Ids:
-    """Returns a text's ids as prefix, suffix and middle, with the token of each part before it.
+    """Returns a text's ids as prefix, suffix and middle, each part after its token.
 
     <|endoftext|> at the text's start stays there.
 
@@ -87,10 +87,10 @@ def middle_order(ids: Ids, first: int, second: int) -> Ids:
 
 
 def reading_order(ids: Ids) -> Ids:
-    """Returns the ids of texts, one after another, as they stood before `middle_order`.
+    """Returns the ids of consecutive texts as they were before `middle_order`.
 
-    An <|endoftext|> that ends a filled middle at the very end is left out: `middle_window` put it,
-    or it starts a document of which nothing else is there.
+    An <|endoftext|> that ends a filled middle at the very end is left out: `middle_window` added
+    it, or it starts a document of which nothing else is present.
     """
     starts = [0, *numpy.flatnonzero(ids == END_OF_TEXT_ID).tolist(), len(ids)]
     parts, filled = [], False
@@ -111,9 +111,7 @@ def reading_order(ids: Ids) -> Ids:
 
 
 def _pieces(offsets: Ids, start: int, stop: int) -> list[tuple[int, int, int]]:
-    """Returns the number of each document between two places, and where its part there begins and
-    ends.
-    """
+    """Returns each document's number between two places, and where its part begins and ends."""
     first, last = document_at(offsets, start), document_at(offsets, stop - 1)
     return [
         (document, max(start, int(offsets[document])), min(stop, int(offsets[document + 1])))
@@ -128,7 +126,7 @@ def _cut_in_three(piece: Ids, one: int, two: int) -> Ids:
 
 
 def _draws(seed: int, epoch: int, place: int) -> tuple[int, int, int]:
-    """Returns three numbers below 2**64 that depend on nothing but the arguments."""
+    """Returns three numbers below 2**64 that depend only on the arguments."""
     digest = hashlib.blake2b(struct.pack("<3Q", seed, epoch, place), digest_size=24).digest()
     one, two, three = struct.unpack("<3Q", digest)
     return one, two, three

@@ -1,4 +1,4 @@
-"""One training, from the token files to the weights of the network."""
+"""One training run, from the token files to the network's weights."""
 
 import csv
 import logging
@@ -34,17 +34,17 @@ def train(
     """Trains on data/tokens and writes the weights with their facts, and the curve.
 
     Raises:
-        UserError: too little data, a device that is not there, or a loss that is not finite.
+        UserError: too little data, a missing device, or a loss that is not finite.
     """
     meta = read_meta(tokens)
     if meta["tokenizer_sha256"] != file_sha256(tokenizer_folder / "tokenizer.json"):
         raise UserError(
-            f"{tokens} was encoded with another tokenizer than {tokenizer_folder}. Run `dvc repro "
+            f"{tokens} was not encoded with the tokenizer {tokenizer_folder}. Run `dvc repro "
             "encode`."
         )
     set_determinism(config.seed, config.threads)
     run = Run(model_config, config, runtime, tokens, tokenizer_folder)
-    # any number of processes computes the same steps, so another number may resume
+    # any number of processes computes the same steps, so a different number may resume
     key = work_key("train", [model_config, replace(config, processes=1)], [tokens / "meta.json"])
     if not run.peers.is_first:
         run.train(workdir_path("train", key))
@@ -59,7 +59,7 @@ def train(
 
 
 def facts_of(run: Run, tokens: Path, meta: dict[str, Any]) -> dict[str, Any]:
-    """Returns the facts of a finished run: nothing in them differs between two runs on one kind of
+    """Returns the facts of a finished run, which are equal for two runs on the same kind of
     machine.
     """
     seen = run.state.step * run.config.tokens_per_step
@@ -79,9 +79,7 @@ def facts_of(run: Run, tokens: Path, meta: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes the curve as CSV; a step without a look at the validation documents leaves that column
-    empty.
-    """
+    """Writes the curve as CSV; the validation column is empty for a step without a measurement."""
     with atomic_write(path, "w") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()

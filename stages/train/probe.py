@@ -1,8 +1,8 @@
-"""What a device really does, found by multiplying matrices for a moment instead of by its name.
+"""Measures what a device can do by briefly multiplying matrices, not by looking at its name.
 
-A processor with matrix units computes bfloat16 ten times as fast as float32; most emulate it, more
-slowly, and so do the GPUs that are fast in float16 alone. The names of models don't say which, and
-neither do `is_bf16_supported` and the like.
+A processor with matrix units computes bfloat16 ten times as fast as float32. Most emulate it, more
+slowly, and so do GPUs that are only fast in float16. Model names don't say which, and neither do
+functions such as `is_bf16_supported`.
 """
 
 import time
@@ -13,30 +13,30 @@ from tohum.model.config import Model
 
 SIDE = 1024  # of the square matrices that measure the peak
 PROBE_SECONDS = 0.2  # of each measurement
-WORTH = 1.3  # times as fast: less is lost again in converting between two precisions
+WORTH = 1.3  # times as fast: a smaller gain is lost in converting between two precisions
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def matrix_peak(device: torch.device, precision: str) -> float:
-    """Returns floating-point operations a second of large products of matrices."""
+    """Returns the floating-point operations per second of large matrix products."""
     return _speed(device, DTYPES[precision], SIDE, SIDE, SIDE)
 
 
 def faster_precision(device: torch.device, model: Model, tokens: int) -> str:
     """Returns the precision in which products of the model's own sizes are fastest.
 
-    bfloat16 has to be much faster than float32, and float16, whose range needs a scaled loss, much
-    faster than the better of them.
+    bfloat16 must be much faster than float32, and float16, whose range needs a scaled loss, much
+    faster than the better of the two.
 
     Args:
-        tokens: of a micro-batch.
+        tokens: in a micro-batch.
     """
     sizes = (tokens, model.hidden_size, 2 * model.intermediate_size)
     chosen, fastest = "float32", 0.0
     for name, dtype in DTYPES.items():
         try:
             speed = _speed(device, dtype, *sizes)
-        except (RuntimeError, TypeError):  # the device has no such numbers
+        except (RuntimeError, TypeError):  # the device does not have this type
             continue
         if speed > WORTH * fastest:
             chosen, fastest = name, speed
@@ -44,14 +44,14 @@ def faster_precision(device: torch.device, model: Model, tokens: int) -> str:
 
 
 def allow_tf32() -> None:
-    """Lets a GPU that has TF32 multiply float32 matrices in it; others compute as before."""
+    """Lets a GPU with TF32 multiply float32 matrices in it; others compute as before."""
     torch.backends.cuda.matmul.fp32_precision = "tf32"
 
 
 def _speed(device: torch.device, dtype: torch.dtype, rows: int, inner: int, columns: int) -> float:
     one = torch.ones(rows, inner, dtype=dtype, device=device)
     two = torch.ones(inner, columns, dtype=dtype, device=device)
-    one @ two  # kernels are chosen and memory is taken at the first product
+    one @ two  # the first product chooses kernels and allocates memory
     _wait(device)
     best, until = float("inf"), time.perf_counter() + PROBE_SECONDS
     while (started := time.perf_counter()) < until:

@@ -1,7 +1,7 @@
-"""Several processes that train one model: who is who, and how the network is spread over them.
+"""Several processes that train one model: their ranks, and how the network is spread over them.
 
-The same windows make a step whatever their number: each process computes its share, and the
-gradients are summed.
+The same windows make a step for any number of processes: each computes its share, and the gradients
+are summed.
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
 class Peers:
-    """This process among those that train together; alone, nothing is sent anywhere.
+    """This process among those that train together; a single process sends nothing.
 
     Raises:
-        UserError: the device is not there, or the step can't be shared among the processes.
+        UserError: the device is missing, or the step can't be shared among the processes.
     """
 
     def __init__(self, config: Train) -> None:
@@ -49,11 +49,11 @@ class Peers:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes: it is the only one, or the first of several."""
+        """Whether this process writes files: it is the only one, or the first of several."""
         return self.index == 0
 
     def wait(self) -> None:
-        """Waits until all processes are here."""
+        """Waits until all processes get here."""
         self.accelerator.wait_for_everyone()
 
     def largest(self, *values: float) -> list[float]:
@@ -101,15 +101,13 @@ def spread(network: Network, config: Train, peers: Peers) -> Any:
 
 
 def is_sharded(network: torch.nn.Module) -> bool:
-    """Returns whether `spread` cut the network up, so that even its forward pass needs all
-    processes.
-    """
+    """Returns whether `spread` sharded the network: then its forward pass needs all processes."""
     return isinstance(network, FSDPModule)
 
 
 def without_sum(network: torch.nn.Module, wanted: bool) -> AbstractContextManager[Any]:
-    """Returns a context in which a copied network keeps its gradients to itself until the last
-    micro-batch of a step, which saves their sums.
+    """Returns a context in which a copied network does not share its gradients until the last
+    micro-batch of a step, so they are summed only once.
     """
     if wanted and isinstance(network, DistributedDataParallel):
         return network.no_sync()
@@ -117,12 +115,12 @@ def without_sum(network: torch.nn.Module, wanted: bool) -> AbstractContextManage
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:
-    """Returns a tensor itself, or all of one that is cut up; all processes have to ask together."""
+    """Returns a tensor, gathered whole if it is sharded; all processes must call this together."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def whole_weights(network: Network) -> dict[str, torch.Tensor]:
-    """Returns all weights on the CPU, on every process of a copied network, and on the first of a
+    """Returns all weights on the CPU: in every process of a copied network, in the first of a
     sharded one.
     """
     weights: Any = get_model_state_dict(network, options=WHOLE)
@@ -130,7 +128,7 @@ def whole_weights(network: Network) -> dict[str, torch.Tensor]:
 
 
 def whole_states(network: Network, optimizers: list[Any]) -> list[dict[str, Any]]:
-    """Returns the states of the optimisers, as `whole_weights` does."""
+    """Returns the states of the optimisers, in the same processes as `whole_weights`."""
     return [get_optimizer_state_dict(network, optimizer, options=WHOLE) for optimizer in optimizers]
 
 
@@ -140,8 +138,8 @@ def put_back(
     weights: dict[str, torch.Tensor],
     states: list[dict[str, Any]],
 ) -> None:
-    """Gives network and optimisers what `whole_weights` and `whole_states` returned, however the
-    network is spread now.
+    """Loads what `whole_weights` and `whole_states` returned into network and optimisers, however
+    the network is spread now.
     """
     set_model_state_dict(network, dict(weights), options=WHOLE)
     for optimizer, state in zip(optimizers, states, strict=True):

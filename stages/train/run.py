@@ -1,4 +1,4 @@
-"""The training loop: compact, deterministic on a CPU, and it resumes from its last checkpoint."""
+"""The training loop: deterministic on a CPU, and resumable from its last checkpoint."""
 
 import logging
 import math
@@ -41,8 +41,7 @@ class Run:
     """One training run: the network, its optimisers, its data, and where it is.
 
     Raises:
-        UserError: a device that is not there, a step that the processes can't share, or too little
-            data.
+        UserError: a missing device, a step that the processes can't share, or too little data.
     """
 
     def __init__(
@@ -74,11 +73,11 @@ class Run:
 
         Args:
             folder: of the checkpoints.
-            speeds: the CSV file of how fast it went; None writes none.
+            speeds: the CSV file for the speed; None writes none.
 
         Raises:
-            UserError: the loss is not finite, or rises; or the memory is too little.
-            KeyboardInterrupt: the process was asked to stop; what it had is in a checkpoint.
+            UserError: the loss is not finite, or rises; or there is too little memory.
+            KeyboardInterrupt: the process was asked to stop; its state is in a checkpoint.
         """
         started = time.monotonic()
         self._restore(folder)
@@ -92,8 +91,8 @@ class Run:
             display.close()
 
     def _try_out(self) -> None:
-        """Compiles the network if it is to be, and agrees with the other processes on a micro-batch
-        that fits the memory; a process alone finds that in its first step.
+        """Compiles the network if configured, and agrees with the other processes on a micro-batch
+        that fits in memory; a single process finds that in its first step.
         """
 
         def attempt() -> None:
@@ -106,16 +105,16 @@ class Run:
     def _loop(
         self, folder: Path, display: Display, interruption: Interruption, started: float
     ) -> None:
-        """Takes steps until all is done; `started` is on the monotonic clock, in seconds."""
+        """Takes steps until the run is done; `started` is on the monotonic clock, in seconds."""
         state, first, saved = self.state, self.state.step, time.monotonic()
         while True:
             state.seconds = time.monotonic() - started
             due = time.monotonic() - saved > self.runtime.checkpoint_seconds
-            # the clocks of processes differ, and a signal may reach one of them first
-            done, asked, due_somewhere = self.peers.largest(
+            # the processes' clocks differ, and a signal may reach one of them first
+            done, interrupted, due_somewhere = self.peers.largest(
                 self._share_done(), interruption.asked, due
             )
-            ended = done >= 1 or asked > 0
+            ended = done >= 1 or interrupted > 0
             if (due_somewhere or ended) and state.step > first:
                 self._save(folder)
                 saved = time.monotonic()
@@ -160,7 +159,7 @@ class Run:
         return self.state.seconds / (60 * self.config.minutes)
 
     def _restore(self, folder: Path) -> None:
-        self.peers.wait()  # until the first process holds the folder
+        self.peers.wait()  # until the first process has locked the folder
         checkpoint = load_checkpoint(folder)
         if checkpoint is None:
             return
@@ -175,8 +174,8 @@ class Run:
             save_checkpoint(folder, Checkpoint(weights, states, self.state))
 
     def _precision(self) -> str:
-        """Returns the configured precision, or the one that a moment's probe finds faster; a run
-        that resumes keeps its own.
+        """Returns the configured precision, or the fastest that a short probe finds; a resumed run
+        keeps its own.
         """
         state, config = self.state, self.config
         if not state.precision and config.precision == "auto":
@@ -233,10 +232,10 @@ class Run:
             )
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """Returns all weights on the CPU, by name; all processes have to ask together."""
+        """Returns all weights on the CPU, by name; all processes must call this together."""
         return whole_weights(self.network)
 
     @property
     def evaluation_batch(self) -> int:
-        """Windows of a batch without gradients."""
+        """Number of windows in a batch computed without gradients."""
         return 2 * self.gradients.micro_batch

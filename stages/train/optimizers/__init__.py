@@ -1,8 +1,8 @@
-"""The optimisers: each module of this folder is one, and its name is a value of `train.optimizer`.
+"""The optimisers: each module in this folder is one, and its name is a value of `train.optimizer`.
 
-A module has a function `build`. Adding one here is all: the choices of the section `train` are the
-names of the modules. They import torch, so that one is loaded when it is used, and not to check a
-value.
+A module has a function `build`. To add an optimiser, add a module here: the choices in the section
+`train` are the module names. A module is only loaded when used, not to check a value, because it
+imports torch.
 """
 
 from importlib import import_module
@@ -19,7 +19,7 @@ NAMES = tuple(sorted(module.name for module in iter_modules(__path__)))
 
 
 class OptimizerModule(Protocol):
-    """What a module of this folder has."""
+    """What a module in this folder has."""
 
     def build(self, network: "Network", config: "Train") -> "list[Optimizer]":
         """Returns the optimisers of all parameters; the learning rate is set before each step."""

@@ -12,7 +12,7 @@ def build(network: Network, config: Train) -> list[torch.optim.Optimizer]:
 
 
 def adamw(parameters: list[torch.nn.Parameter], config: Train) -> torch.optim.AdamW:
-    """Returns AdamW for some parameters."""
+    """Returns AdamW for the given parameters."""
     return torch.optim.AdamW(
         parameters,
         lr=config.learning_rate,

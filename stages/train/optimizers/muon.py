@@ -1,15 +1,14 @@
-"""Muon: momentum whose steps are made orthogonal, for the matrices between embedding and output,
-and AdamW for the embedding.
+"""Muon, momentum with orthogonalised steps, for the inner matrices, and AdamW for the embedding.
 
 Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/): five Newton-Schulz iterations
 bring all singular values of the momentum near one. The step is then scaled to the size of AdamW's
-(Moonshot 2025, https://arxiv.org/abs/2502.16982), so that one learning rate and one weight decay
-serve both.
+(Moonshot 2025, https://arxiv.org/abs/2502.16982), so one learning rate and one weight decay serve
+both.
 
 torch.optim.Muon takes one matrix at a time and computes in bfloat16, which some processors emulate.
-Here all matrices of one shape are one batch, their products are in the precision of the autocast
-around them, or else in that of the weights, and a matrix that holds several (queries, keys and
-values; gate and up) is made orthogonal part by part.
+Here all matrices of the same shape are one batch, and their products use the surrounding autocast's
+precision, or else that of the weights. A matrix that stacks several (queries, keys and values; gate
+and up) is orthogonalised part by part.
 """
 
 from collections import defaultdict
@@ -44,14 +43,14 @@ def build(network: Network, config: Train) -> list[torch.optim.Optimizer]:
 class Muon(torch.optim.Optimizer):
     """Steps of Muon, with Nesterov momentum and decoupled weight decay.
 
-    A matrix that is cut up among processes is put together for its step, by each of them, and one
-    at a time, so that none holds more than one whole matrix.
+    Each process gathers a sharded matrix whole for its step, one at a time, so none holds more than
+    one whole matrix.
 
     Args:
-        parameters: of each matrix, the sizes of its parts along the first axis, which add up to it.
+        parameters: for each matrix, the sizes of its parts, which add up to its first axis.
         lr: learning rate.
-        momentum: how much of the last steps' momentum stays.
-        weight_decay: share of a weight that a step takes off, in learning rates.
+        momentum: how much of the previous steps' momentum stays.
+        weight_decay: share of a weight that a step removes, times the learning rate.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class Muon(torch.optim.Optimizer):
                 self._step_together([(parameter, sizes)], group)
 
     def _step_together(self, pairs: list[tuple[Tensor, list[int]]], group: dict[str, Any]) -> None:
-        """Takes the steps of some parameters, all matrices of one shape at once."""
+        """Takes the steps of the given parameters, all matrices of one shape at once."""
         by_shape: defaultdict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = defaultdict(list)
         gathered = [(parameter, whole(parameter)) for parameter, _ in pairs]
         for (parameter, weights), (_, sizes) in zip(gathered, pairs, strict=True):
@@ -106,7 +105,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Returns (count, rows, columns) of which every singular value is near one (0.7 to 1.2)."""
+    """Returns (count, rows, columns) whose singular values are all near one (0.7 to 1.2)."""
     tall = matrices.shape[1] > matrices.shape[2]
     values = matrices.mT if tall else matrices
     values = values / values.flatten(1).norm(dim=1).clamp(min=1e-7)[:, None, None]

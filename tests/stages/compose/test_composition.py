@@ -408,7 +408,7 @@ def test_an_override_beats_what_a_source_preset_says_of_jsonl() -> None:
     [
         (["source=[packages,qa:files]"], "source.qa.paths has no value"),
         (["source=[packages,nothing]"], "conf/ and the overrides"),
-        (["source=[packages,packages]"], "source=[packages,packages]: 'packages' is there twice"),
+        (["source=[packages,packages]"], "source=[packages,packages]: 'packages' is listed twice"),
         (["source=[a b:local]"], "source=[a b:local]: 'a b' is not a name"),
         (["source=[]"], "the source is a list of none"),
         (["source=[tiny]", "source.tyni.kind=hub"], "the override 'source.tyni.kind=hub' is for a"),

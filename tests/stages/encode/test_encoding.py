@@ -182,8 +182,8 @@ def test_ids_above_the_16_bits_take_32() -> None:
 @pytest.mark.parametrize(
     ("share", "message"),
     [
-        (1e-6, r"of 42 documents none is for validation with .* = 1e-06: raise the share"),
-        (1.0, r"of 42 documents none is for training with .* = 1\.0: lower the share"),
+        (1e-6, r"none of 42 documents is used for validation with .* = 1e-06: raise the share"),
+        (1.0, r"none of 42 documents is used for training with .* = 1\.0: lower the share"),
     ],
 )
 def test_an_empty_split_is_refused(share: float, message: str) -> None:
@@ -197,7 +197,7 @@ def test_a_tokenizer_that_loses_text_is_refused() -> None:
     broken: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     broken["normalizer"] = {"type": "Lowercase"}
     path.write_text(json.dumps(broken), encoding="utf-8")
-    with pytest.raises(UserError, match=r"does not give back tiny/\w+\.py as it was.*`dvc repro"):
+    with pytest.raises(UserError, match=r"does not give back tiny/\w+\.py unchanged.*`dvc repro"):
         encoded(["ABC def " * number for number in range(1, 20)])
 
 

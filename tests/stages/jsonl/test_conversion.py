@@ -229,8 +229,8 @@ def test_too_many_undecodable_files_are_refused(project: Project) -> None:
 @pytest.mark.parametrize("files", [[], [("a.py", b"short\n")]])
 def test_an_empty_corpus_is_refused_with_what_to_check(project: Project, files: Files) -> None:
     told = project.refusal(files, replace(CONFIG, min_bytes=50))
-    assert told.startswith(f"the corpus is empty: of {len(files)} documents none made a record")
-    assert "the rules of the section jsonl" in told
+    assert told.startswith(f"the corpus is empty: none of {len(files)} documents made a record")
+    assert "the rules in the section jsonl" in told
     assert not project.out.exists()
 
 

@@ -229,7 +229,7 @@ def test_an_ambiguity_names_the_file(project: Project) -> None:
 def test_a_corpus_that_is_empty_says_why_and_how_to_find_the_fields(project: Project) -> None:
     project.write("in/a.jsonl", lines({"files": [{"content": "x"}]}, {"files": []}))
 
-    with pytest.raises(UserError, match=r"none made a record \(2 broken\)") as caught:
+    with pytest.raises(UserError, match=r"documents made a record \(2 broken\)") as caught:
         project.convert()
     assert "The first: a.jsonl#1: no known column among files." in str(caught.value)
     assert "`tohum inspect PATH`" in str(caught.value)

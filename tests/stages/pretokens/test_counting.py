@@ -146,7 +146,7 @@ def test_a_pattern_that_tokenizers_cannot_read_is_refused() -> None:
 
 def test_a_pattern_with_capturing_groups_is_refused() -> None:
     config = settings_of(pattern=r"(a)|[^a]")
-    with pytest.raises(UserError, match=r"capturing groups: write \(\?:\.\.\.\) in place"):
+    with pytest.raises(UserError, match=r"capturing groups: write \(\?:\.\.\.\) instead"):
         count_corpus(config, runtime(), Path("jsonl"), Path("out"))
 
 

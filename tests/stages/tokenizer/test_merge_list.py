@@ -91,7 +91,7 @@ def test_a_list_that_cannot_be_read_is_trained_anew(
     kept.write_bytes(kept.read_bytes()[:100])
     with caplog.at_level(logging.WARNING):
         assert merges(400, 2) == found
-    assert "training anew" in caplog.text
+    assert "training again" in caplog.text
     assert len(trainings) == 2
 
 

@@ -235,7 +235,7 @@ def test_training_again_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_an_empty_table_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no pretoken: the corpus is empty"):
+    with pytest.raises(UserError, match="holds no pretokens: the corpus is empty"):
         trained(tmp_path, Counter())
 
 

@@ -161,7 +161,7 @@ def test_too_little_memory_halves_the_micro_batch_and_keeps_the_step(tmp_path: P
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert "the memory of cpu is too little: continuing with micro-batches of" in run.stderr
+    assert "cpu has too little memory: continuing with micro-batches of" in run.stderr
     loss, windows = (float(line.split()[1]) for line in run.stdout.splitlines())
     assert 1 <= windows < 128
     assert 5 < loss < 7

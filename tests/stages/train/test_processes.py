@@ -125,7 +125,7 @@ def test_processes_agree_on_a_micro_batch_that_fits_the_memory_of_each(
     one = run(inputs, tmp_path / "one")
     code, errors = run_short_of_memory(inputs, tmp_path / "two", "train.evaluate_every=1000")
     assert code == 0, errors
-    assert "is too little: continuing with micro-batches of 16 tokens" in errors
+    assert "has too little memory: continuing with micro-batches of 16 tokens" in errors
     assert close(one, tmp_path / "two")
 
 
