@@ -118,7 +118,7 @@ def test_a_run_that_is_asked_to_stop_saves_and_tells_how_to_go_on(
         process.kill()
         raise
     assert process.returncode == 130
-    assert "run `dvc repro` to go on" in errors
+    assert "run `dvc repro` to resume" in errors
     saved = last_step(tmp_path)
     assert f"saved at step {saved}" in errors
     assert saved > before

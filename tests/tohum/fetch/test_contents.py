@@ -52,11 +52,11 @@ from stages.download.__main__ import main
 from tohum.fetch import row_tables
 from tohum.formats import raw
 from tohum.process import run_stage
-rows.READ_ROWS = {False: 60, True: 5}
+row_tables.READ_ROWS = {False: 60, True: 5}
 raw.ARCHIVE_BYTES = 40_000
 if len(sys.argv) > 1:
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]),) * 2)
-    rows.READ_ROWS = {False: 5}
+    row_tables.READ_ROWS = {False: 5}
     raw.ARCHIVE_BYTES = 1 << 30
 run_stage("download", main)
 """
