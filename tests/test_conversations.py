@@ -31,12 +31,12 @@ OVERRIDES = (
     "model.intermediate_size=192",
     "model.context_length=64",
     "train=tiny",
-    "train.steps=700",
-    "train.tokens_per_step=512",
-    "train.micro_batch_tokens=512",
-    "train.learning_rate=0.004",
+    "train.steps=400",
+    "train.tokens_per_step=384",
+    "train.micro_batch_tokens=384",
+    "train.learning_rate=0.006",
     "train.log_every=100",
-    "train.evaluate_every=700",
+    "train.evaluate_every=400",
 )
 
 
