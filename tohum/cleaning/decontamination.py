@@ -85,8 +85,7 @@ def load(name_or_path: str | Path) -> Problems:
     make_one = "Make one with `python -m tohum.cleaning.decontamination PROBLEMS.jsonl --out FILE`."
     if not path.is_file():
         raise UserError(
-            f"{name_or_path} is not a test set: expected {', '.join(KNOWN)} or a file. "
-            + make_one
+            f"{name_or_path} is not a test set: expected {', '.join(KNOWN)} or a file. " + make_one
         )
     try:
         with numpy.load(path) as saved:

@@ -43,8 +43,7 @@ def redact_ip_addresses(text: str, data: NDArray[numpy.uint8]) -> tuple[str, int
 
 @kernel
 def _holds(data: Any, bytes_: Any, kind: int, least: int, separator: int) -> bool:
-    """Returns whether a run of an address's bytes has the three separators that an address needs.
-    """
+    """Returns whether a run of an address's bytes has the three separators of an address."""
     end = 0
     while end < len(data):
         index, end = run(data, bytes_, kind, end, least)

@@ -2,8 +2,7 @@
 
 
 def replaced(text: str, spans: list[tuple[int, int]], tag: str) -> str:
-    """Returns the text with the tag in place of each span; the spans are sorted and don't overlap.
-    """
+    """Returns the text with the tag in place of each span; spans are sorted and don't overlap."""
     pieces, start = [], 0
     for begin, end in spans:
         pieces += [text[start:begin], tag]
