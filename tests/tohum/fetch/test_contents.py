@@ -584,7 +584,7 @@ def test_columns_that_were_wrong_are_put_right_without_a_fetch(project: Project)
 
 
 def test_no_file_at_all_is_an_error(project: Project) -> None:
-    with pytest.raises(UserError, match=r"'a/b' has no file to train on: none of its 700 rows"):
+    with pytest.raises(UserError, match=r"'a/b' has no files to train on: none of its 700 rows"):
         project.download(replace(SOURCE, languages=["COBOL"]))
     assert project.store.requests == []
 

@@ -11,7 +11,7 @@ from tests.fakes.blobs import sample_blobs
 from tests.fakes.hub import COMMIT, FakeHub
 from tests.fakes.stack_rows import parquet_bytes
 from tohum.errors import UserError
-from tohum.sources import first_rows
+from tohum.sources import first_rows, remote_file
 from tohum.sources.first_rows import write_first_rows
 from tohum.sources.remote_file import RemoteFile
 

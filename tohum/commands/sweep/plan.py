@@ -102,15 +102,15 @@ def _planned(
     if several and not multirun:
         names = ", ".join(item.key_or_group for item in several)
         raise UserError(f"{names} has several values: add -m to sweep over them.")
-    told = several if multirun else own  # what the table and the names tell
-    axes = {item.key_or_group: swept_values(item) for item in told}
+    shown = several if multirun else own  # in the table and the names
+    axes = {item.key_or_group: swept_values(item) for item in shown}
     base = without(read_overrides(root / "params.yaml"), [item.key_or_group for item in own])
-    fixed = [*base, *(_text(item) for item in own if item not in told)]
+    fixed = [*base, *(_text(item) for item in own if item not in shown)]
     refused, corner = _check(folder / "conf", fixed, axes, of_hydra)
     hydra = [
         *(["--multirun"] if multirun else []),
         *(text for text in fixed if "." not in text.partition("=")[0]),
-        *(_text(item) for item in [*told, *of_hydra]),
+        *(_text(item) for item in [*shown, *of_hydra]),
         *_search(of_hydra, sweep.until),
         *(_launcher(of_hydra, sweep.at_once) if multirun else []),
     ]

@@ -98,18 +98,18 @@ def _run_alone(plan: Plan, lead: Experiment) -> None:
     run at once would count the corpus twice.
     """
     with FileLock(plan.folder / "lead.lock"):
-        if not _told(plan, lead).exists() and not has_ref(plan.root, lead.ref):
+        if not _record_path(plan, lead).exists() and not has_ref(plan.root, lead.ref):
             _run(plan, lead)
 
 
 def _outcome(plan: Plan, experiment: Experiment, swept: dict[str, str]) -> Outcome:
     """Runs the point's experiment, or finds it done, and reads its metrics."""
     outcome = Outcome(swept, experiment.name, "found")
-    told = _told(plan, experiment)
-    if not told.exists() and not has_ref(plan.root, experiment.ref):
+    record = _record_path(plan, experiment)
+    if not record.exists() and not has_ref(plan.root, experiment.ref):
         _run(plan, experiment)
-    if told.exists():
-        outcome.seconds, outcome.error = json.loads(told.read_text(encoding="utf-8"))
+    if record.exists():
+        outcome.seconds, outcome.error = json.loads(record.read_text(encoding="utf-8"))
         outcome.state = "failed" if outcome.error else "ran"
     if outcome.error is None:
         try:
@@ -128,7 +128,7 @@ def _read_measures(plan: Plan, experiment: Experiment, outcome: Outcome) -> None
         outcome.bits_per_byte = figures["bits_per_byte"]
 
 
-def _told(plan: Plan, experiment: Experiment) -> Path:
+def _record_path(plan: Plan, experiment: Experiment) -> Path:
     """Returns the file that has the seconds and the error of what this sweep ran."""
     return plan.logs / f"{experiment.name}.json"
 
@@ -137,7 +137,7 @@ def _run(plan: Plan, experiment: Experiment) -> None:
     log.info("runs %s", experiment.name)
     began = time.monotonic()
     error = _start(plan, experiment)
-    write_json(_told(plan, experiment), [round(time.monotonic() - began, 1), error])
+    write_json(_record_path(plan, experiment), [round(time.monotonic() - began, 1), error])
 
 
 def _start(plan: Plan, experiment: Experiment) -> str | None:
@@ -183,9 +183,9 @@ def _interrupt(process: "subprocess.Popen[bytes]") -> None:
 def _reason(output: str) -> str:
     """Returns what an experiment's output says of its failure: a stage's error or the last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    told = [line for line in lines if re.match(r"\w+: error: ", line)]
-    if told:
-        return told[-1].partition(": error: ")[2]
+    errors = [line for line in lines if re.match(r"\w+: error: ", line)]
+    if errors:
+        return errors[-1].partition(": error: ")[2]
     return lines[-1] if lines else "it ended without a word"
 
 
