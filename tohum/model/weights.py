@@ -1,7 +1,7 @@
 """models/weights: what the stage train writes and the stage evaluate reads.
 
-weights.safetensors   the weights of the network, by their names in `tohum.model.network` facts.json
-how they were made: the sections model and train, steps, tokens, epochs,
+weights.safetensors   the weights of the network, by their names in `tohum.model.network`
+facts.json            how they were made: the sections model and train, steps, tokens, epochs,
                       precision, processor, device, threads, processes, and the hash of the tokens
 """
 

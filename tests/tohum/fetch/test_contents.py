@@ -52,11 +52,11 @@ from stages.download.__main__ import main
 from tohum.fetch import row_tables
 from tohum.formats import raw
 from tohum.process import run_stage
-rows.READ_ROWS = {False: 60, True: 5}
+row_tables.READ_ROWS = {False: 60, True: 5}
 raw.ARCHIVE_BYTES = 40_000
 if len(sys.argv) > 1:
     resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]),) * 2)
-    rows.READ_ROWS = {False: 5}
+    row_tables.READ_ROWS = {False: 5}
     raw.ARCHIVE_BYTES = 1 << 30
 run_stage("download", main)
 """
@@ -643,7 +643,7 @@ def test_a_damaged_archive_is_not_taken_for_its_contents(project: Project) -> No
     damaged = bytearray(archive.read_bytes())
     damaged[600] ^= 1
     archive.write_bytes(damaged)
-    with pytest.raises(UserError, match=r"part-00000\.tar was damaged.*Delete it"):
+    with pytest.raises(UserError, match=r"part-00000\.tar is damaged.*Delete it"):
         project.download()
     archive.unlink()
     project.store.fetches.clear()
