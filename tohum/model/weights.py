@@ -31,7 +31,7 @@ def read_facts(folder: Path, tokens: Path) -> dict[str, Any]:
     """Returns the facts of a training run, which must have used the tokens in `tokens`.
 
     Raises:
-        UserError: there is no trained model, or it was trained on other tokens.
+        UserError: there is no trained model, or it was not trained on these tokens.
     """
     for name in (WEIGHTS, FACTS):
         if not (folder / name).is_file():

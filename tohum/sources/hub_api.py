@@ -83,10 +83,10 @@ def matching(api: HfApi, repo_id: str, commit: str, pattern: str) -> list[HubFil
     files = [entry for entry in tree if isinstance(entry, RepoFile)]
     found = [file for file in files if fnmatch.fnmatchcase(file.path, pattern)]
     if not found:
-        beside = ", ".join(sorted(entry.path for entry in tree)[:20])
+        siblings = ", ".join(sorted(entry.path for entry in tree)[:20])
         raise UserError(
             f"source.paths: no file of {repo_id} matches '{pattern}'. In "
-            f"{folder or 'its root'}: {beside or 'nothing'}."
+            f"{folder or 'its root'}: {siblings or 'nothing'}."
         )
     return [_hub_file(repo_id, commit, file) for file in sorted(found, key=lambda file: file.path)]
 

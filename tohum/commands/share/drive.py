@@ -129,7 +129,7 @@ def make_folder(service: Any, title: str, parent: str) -> str:
 
 
 def space_left(service: Any) -> int | None:
-    """Returns the free bytes of the account's own Drive, or None where there is no limit."""
+    """Returns the free bytes of the account's own Drive, or None if there is no limit."""
     fields = "quotaBytesTotal,quotaBytesUsedAggregate,quotaType"
     about = service.about().get(fields=fields).execute()
     if about.get("quotaType") == "UNLIMITED":

@@ -54,7 +54,7 @@ def read_remote(root: Path, name: str | None) -> Remote:
     name = name or conf.get("core", {}).get("remote")
     remotes = conf.get("remote", {})
     if not name or name not in remotes:
-        asked = f"there is no remote '{name}'" if name else "no remote is the default one"
+        asked = f"there is no remote '{name}'" if name else "no default remote is set"
         known = ", ".join(remotes) or "none"
         raise UserError(
             f"{asked} in .dvc/config (there: {known}). Run `tohum share setup` for "

@@ -134,7 +134,7 @@ def _record_path(plan: Plan, experiment: Experiment) -> Path:
 
 
 def _run(plan: Plan, experiment: Experiment) -> None:
-    log.info("runs %s", experiment.name)
+    log.info("running %s", experiment.name)
     began = time.monotonic()
     error = _start(plan, experiment)
     write_json(_record_path(plan, experiment), [round(time.monotonic() - began, 1), error])

@@ -236,7 +236,7 @@ def test_a_folder_of_files_that_are_alike_is_one_preset(tmp_path: Path) -> None:
     [
         ("a.xlsx", b"PK\x03\x04", "not a readable workbook"),
         ("a.jsonl", b"", "is empty"),
-        ("a.parquet", b"nothing", "not a data file|not a parquet file"),
+        ("a.parquet", b"nothing", "not a known kind of data file|not a parquet file"),
     ],
 )
 def test_what_cannot_be_read_is_an_error(
