@@ -186,7 +186,7 @@ def test_an_unknown_key_stops_before_any_stage(clone: Clone) -> None:
     [
         (
             ["source=local", "source.path=nowhere"],
-            "source.path is 'nowhere', and there is no folder",
+            "source.path is 'nowhere', but there is no folder",
         ),
         (["source.packages=['no-such-package==1.0']"], "'no-such-package' is not installed"),
         (["jsonl.min_bytes=10000000", "jsonl.max_bytes=20000000"], "the corpus is empty"),

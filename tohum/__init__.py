@@ -1,1 +1,1 @@
-"""Everything around the stages: file formats, libraries that several of them use, and commands."""
+"""Everything around the stages: file formats, shared libraries, and commands."""

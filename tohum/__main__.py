@@ -1,4 +1,4 @@
-"""`python -m tohum`: the console script `tohum` where it is not on the PATH."""
+"""`python -m tohum`: the console script `tohum` for when it is not on the PATH."""
 
 import sys
 

@@ -1,8 +1,8 @@
 """The console script `tohum`: one command line for everything around the pipeline.
 
-A command is a module of tohum.commands: its docstring is its help, `add_arguments` names its
-arguments, and `run` does the work and returns the exit code, None for 0. It imports what takes time
-(torch, DVC, Hydra) in `run`, so that `--help` and a completion in the shell come at once.
+A command is a module of tohum.commands: its docstring is its help, `add_arguments` defines its
+arguments, and `run` does the work and returns the exit code, or None for 0. Slow imports (torch,
+DVC, Hydra) belong in `run`, so that `--help` and shell completion are instant.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from tohum.errors import UserError
 from tohum.process import exit_code
 
 COMMANDS = ("inspect", "generate", "serve", "export", "share", "sweep", "report", "completion")
-# inspect reads what it is given, share finds its project by .dvc, from any folder of it
+# inspect reads what it is given; share finds its project by .dvc, from any of its folders
 WITHOUT_PROJECT = ("completion", "inspect", "share")
 
 
@@ -30,7 +30,7 @@ class Command(Protocol):
     __doc__: str | None
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Adds the arguments of the command, and to its help what the docstring leaves open."""
+        """Adds the command's arguments, and to its help what the docstring leaves open."""
 
     def run(self, arguments: argparse.Namespace) -> int | None:
         """Does the work and returns the exit code."""
@@ -43,11 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     130: interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    for stream in (sys.stdout, sys.stderr):  # a console of Turkish Windows lacks some letters
+    for stream in (sys.stdout, sys.stderr):  # a Turkish Windows console lacks some letters
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     parser = build_parser()
-    if "_ARGCOMPLETE" in os.environ:  # the shell asks what may come next
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
         import argcomplete
 
         argcomplete.autocomplete(parser, always_complete_options="long")
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Returns the parser of the whole command line."""
+    """Returns the parser of the complete command line."""
     modules = {
         name: cast(Command, importlib.import_module(f"tohum.commands.{name}")) for name in COMMANDS
     }
@@ -84,7 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="\n".join(
             ["The commands around the pipeline, which `dvc repro` runs:", "", *listed]
         ),
-        epilog="`tohum COMMAND --help` has the arguments of a command, with examples.",
+        epilog="`tohum COMMAND --help` lists a command's arguments, with examples.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
@@ -133,11 +133,11 @@ def require_project(folder: Path) -> None:
 
 
 def refuse_other_code(folder: Path) -> None:
-    """Checks that this is the code of the project in a folder, as `dvc repro` runs it; an installed
-    `tohum` is that of the clone it was installed from.
+    """Checks that the code running is that of the project in `folder`, which `dvc repro` runs; an
+    installed `tohum` runs the code of the clone that it was installed from.
 
     Raises:
-        UserError: the folder has code of its own.
+        UserError: the folder has its own code.
     """
     theirs = folder.resolve() / "tohum" / "cli.py"
     if theirs.is_file() and not theirs.samefile(__file__):

@@ -1,8 +1,8 @@
-"""Prompts as ids, and the ids with which a model continues them, one by one.
+"""Turns prompts into ids, and samples the ids with which a model continues them.
 
-A prompt's text is always read as text: only the functions here put special tokens, in the places
-where the training had them. A special token that the model writes is never part of a text, so it
-ends one: <|endoftext|> a document or a filled middle, <|end|> an answer.
+A prompt's text is always read as text: only the functions here insert special tokens, in the same
+places as in training. A special token that the model generates is never part of a text, so it ends
+one: <|endoftext|> a document or a filled middle, <|end|> an answer.
 """
 
 import codecs
@@ -27,7 +27,7 @@ from tohum.formats.special_tokens import (
 
 @dataclass
 class Sampling:
-    """How ids are drawn; `temperature` 0 takes the likeliest, `top_k` 0 and `top_p` 1 take all."""
+    """How ids are drawn; `temperature` 0 takes the likeliest, `top_k` 0 and `top_p` 1 keep all."""
 
     max_new_tokens: int
     temperature: float = 0.0
@@ -38,8 +38,8 @@ class Sampling:
 
 @dataclass
 class Prompt:
-    """What the model continues. A text may outgrow the context; what is inside a pair of marks
-    may not, for the marks would be lost.
+    """What the model continues. A text may outgrow the context; what is between a pair of marks may
+    not, because the marks would be lost.
     """
 
     ids: list[int]
@@ -47,15 +47,15 @@ class Prompt:
 
 
 def text_prompt(tokenizer: Tokenizer, text: str) -> Prompt:
-    """Returns a document's start: <|endoftext|> and the text, however long."""
+    """Returns the start of a document: <|endoftext|> and the text, however long."""
     return Prompt([END_OF_TEXT_ID, *_ids(tokenizer, text)], may_outgrow=True)
 
 
 def middle_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, room: int) -> Prompt:
     """Returns a prefix and a suffix in the order in which stages.train.middles trains them.
 
-    Of what does not fit into `room` ids, that farthest from the middle is left out; a long suffix
-    gets half of the room at the most. The four special tokens are always there.
+    What does not fit into `room` ids is cut where it is farthest from the middle; a long suffix
+    gets at most half the room. The four special tokens are always present.
     """
     room = max(0, room - 4)
     before, after = _ids(tokenizer, prefix), _ids(tokenizer, suffix)
@@ -66,11 +66,11 @@ def middle_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, room: int) -> 
 
 
 def chat_prompt(tokenizer: Tokenizer, messages: list[dict[str, str]], room: int) -> Prompt:
-    """Returns a conversation up to where the assistant's next words begin.
+    """Returns a conversation up to the start of the assistant's next words.
 
-    Of a conversation longer than `room` ids, the oldest messages are left out, but not one of the
-    system at the start, which gets half of the room or what the last message leaves, and is cut at
-    its end. The last message always stays; of one that does not fit, the first words are cut.
+    A conversation longer than `room` ids loses its oldest messages. A system message at the start
+    stays: it gets half the room or what the last message leaves, and is cut at its end. The last
+    message always stays; if it does not fit, its first words are cut.
 
     The shortest prompt is an empty message: four special tokens, whatever the room.
     """
@@ -78,7 +78,7 @@ def chat_prompt(tokenizer: Tokenizer, messages: list[dict[str, str]], room: int)
         [*part.before, *_ids(tokenizer, part.text), *part.after]
         for part in marked_texts({"messages": messages})
     ]
-    listed[0] = listed[0][1:]  # <|endoftext|>, which stays whatever is left out
+    listed[0] = listed[0][1:]  # <|endoftext|>, which always stays
     room -= 2  # <|endoftext|> and <|assistant|>
     head: list[int] = []
     if messages[0]["role"] == "system" and len(messages) > 1:
@@ -94,16 +94,14 @@ def chat_prompt(tokenizer: Tokenizer, messages: list[dict[str, str]], room: int)
 
 
 def _cut_end(message: list[int], room: int) -> list[int]:
-    """Returns a message without what does not fit of its end, or none where only its two marks
-    would.
-    """
+    """Returns a message cut at its end to fit, or nothing if only its two marks would remain."""
     if len(message) <= room:
         return message
     return [*message[: room - 1], message[-1]] if room > 2 else []
 
 
 def _cut_start(message: list[int], room: int) -> list[int]:
-    """Returns a message without what does not fit of its first words; its two marks stay."""
+    """Returns a message cut at its start to fit; its two marks stay."""
     return [message[0], *message[max(1, len(message) - max(room, 2) + 1) :]]
 
 
@@ -114,11 +112,11 @@ def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
 
 
 def sample(model: Any, prompt: Prompt, sampling: Sampling) -> Generator[int, None, bool]:
-    """Yields the ids with which the model continues, up to a special token, which is left out;
+    """Yields the ids with which the model continues, up to a special token, which is not yielded;
     returns whether one came.
 
     When the context (the model's max_position_embeddings) is full, a text continues from its last
-    half, read anew behind <|endoftext|>; anything else ends.
+    half, read again after <|endoftext|>; anything else ends.
     """
     context = int(model.config.max_position_embeddings)
     generator = torch.Generator().manual_seed(sampling.seed)
@@ -149,21 +147,21 @@ def sample(model: Any, prompt: Prompt, sampling: Sampling) -> Generator[int, Non
 def draw(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> int:
     """Returns an id drawn from logits, (vocabulary,) of float32.
 
-    top_p keeps the fewest likeliest ids that together have that probability (Holtzman et al. 2019,
-    https://arxiv.org/abs/1904.09751), among those that top_k has left.
+    top_p keeps the fewest likeliest ids that together have at least that probability (Holtzman et
+    al. 2019, https://arxiv.org/abs/1904.09751), among those that top_k has left.
     """
     if sampling.temperature == 0:
         return int(logits.argmax())
     count = min(sampling.top_k or len(logits), len(logits))
     values, ids = torch.topk(logits / sampling.temperature, count)
     chances = torch.softmax(values, dim=-1)
-    before = chances.cumsum(-1) - chances  # what the likelier ids have together
+    before = chances.cumsum(-1) - chances  # the total of the likelier ids
     chances[before >= sampling.top_p] = 0
     return int(ids[torch.multinomial(chances, 1, generator=generator)])
 
 
 def as_text(ids: Iterable[int], vocabulary: list[bytes]) -> Iterator[str]:
-    """Yields the text of ids as it comes: a character when its last byte is there."""
+    """Yields the text of ids as it comes: a character once its last byte has arrived."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for id in ids:
         if piece := decoder.decode(vocabulary[id]):

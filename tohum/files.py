@@ -1,4 +1,4 @@
-"""Files and folders that appear whole, or not at all."""
+"""Writes files and folders that appear complete or not at all."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ def fresh(path: Path) -> Path:
 
 @contextmanager
 def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Opens a file that appears at `path` whole and on disk, or not at all."""
+    """Opens a file that appears at `path` complete and synced to disk, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
@@ -48,7 +48,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def publish(finished: Path, out: Path) -> None:
-    """Renames a finished directory to a stage's declared output, in place of what is there."""
+    """Renames a finished directory to a stage's declared output, replacing what is there."""
     if out.exists():
         shutil.rmtree(out)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,11 @@
-"""A .gitignore as git reads it: `verdict` for a walk from the top down that enters no ignored
-folder, and Patterns for paths alone.
+"""Reads a .gitignore as git does.
 
-pathspec asks whether a pattern covers a path or a folder above it: by `!src/` it takes back what
-`*.key` ignores anywhere below src, and by `data/**` it never reaches the files that `!data/keep.py`
-keeps. git asks for every path alone which pattern comes last. pathspec 1.1.1 takes 8 microseconds
-for a path of an installation and six patterns, Patterns 4.
-The rules: https://git-scm.com/docs/gitignore and wildmatch.c in git's source.
+`verdict` is for a walk from the top down that enters no ignored folder, Patterns for single paths.
+pathspec asks whether a pattern covers a path or a folder above it: with `!src/` it takes back what
+`*.key` ignores anywhere below src, and with `data/**` it never sees the files that `!data/keep.py`
+keeps. git asks for each path which pattern matches last. For a path of an installed package and six
+patterns, pathspec 1.1.1 takes 8 microseconds, Patterns 4. The rules:
+https://git-scm.com/docs/gitignore and wildmatch.c in git's source.
 """
 
 import re
@@ -23,12 +23,12 @@ CLASSES = {
     "xdigit": "0-9a-fA-F",
 }
 NOTHING = "(?!)"
-MOST_FOLDERS = 65_536  # whose verdicts are kept: some 10 MB
+MOST_FOLDERS = 65_536  # whose verdicts are kept: about 10 MB
 
 
 @dataclass
 class Pattern:
-    """One line: what it says (`ignores` is False after a `!`) and about which paths."""
+    """One line: its effect (`ignores` is False after a `!`) and the paths that it matches."""
 
     ignores: bool
     only_folders: bool
@@ -37,7 +37,7 @@ class Pattern:
 
 
 def parse(lines: list[str]) -> list[Pattern]:
-    """Reads the lines of a .gitignore, without their line ends."""
+    """Parses the lines of a .gitignore, given without their line ends."""
     patterns = []
     for line in lines:
         text = re.sub(r"(?<!\\) +$", "", line)
@@ -55,7 +55,8 @@ def parse(lines: list[str]) -> list[Pattern]:
 def verdict(patterns: list[Pattern], path: str, is_folder: bool) -> bool | None:
     """Whether the last pattern that matches the path ignores it; None when none matches.
 
-    `path` is relative to the folder of the .gitignore, with forward slashes and none at its end.
+    `path` is relative to the folder of the .gitignore, with forward slashes, without one at the
+    end.
     """
     name = path.rpartition("/")[2]
     for pattern in reversed(patterns):
@@ -67,18 +68,18 @@ def verdict(patterns: list[Pattern], path: str, is_folder: bool) -> bool | None:
 
 
 class Patterns:
-    """The lines of a .gitignore at the root of the paths that it is asked about."""
+    """The patterns of a .gitignore at the root of the paths that are checked."""
 
     def __init__(self, lines: list[str]) -> None:
         self._patterns = parse(lines)
         self._folders: dict[str, bool] = {}
 
     def cover(self, path: str) -> bool:
-        """Returns whether a file is ignored, or lies in an ignored folder, in which no pattern can
-        take anything back.
+        """Returns whether a file is ignored or is in an ignored folder, where no pattern can
+        re-include anything.
 
         Args:
-            path: with forward slashes; one at its start does not count.
+            path: with forward slashes; a leading one does not count.
         """
         path = path.lstrip("/")
         if not path:
@@ -98,7 +99,7 @@ class Patterns:
 
 
 def _translate(text: str) -> str:
-    """Returns the regular expression of a pattern; of a malformed one, one that matches nothing."""
+    """Returns the regular expression of a pattern; for a malformed one, it matches nothing."""
     regex, at = "", 0
     while at < len(text):
         if text[at] == "*":
@@ -128,7 +129,7 @@ def _translate(text: str) -> str:
 
 
 def _bracket(text: str, negated: bool) -> str:
-    """Returns the regular expression of what stands between brackets; it never matches a slash."""
+    """Returns the regular expression of what is between brackets; it never matches a slash."""
     items = ""
     for part in re.finditer(r"\[:(\w+):\]|(\\?.)-(\\?.)|\\?(.)", text, re.DOTALL):
         if part[1]:

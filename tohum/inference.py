@@ -1,4 +1,4 @@
-"""The trained model, ready to write: what follows a text, what fills a gap, an answer."""
+"""The trained model, ready for use: it continues a text, fills a gap, or answers."""
 
 import logging
 from collections.abc import Generator, Iterator
@@ -26,9 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Continuation:
-    """The pieces of a text as they come; `ended` says, after the last, whether the model ended it
-    itself.
-    """
+    """The pieces of a text as they come; then `ended` says whether the model ended it."""
 
     def __init__(self, ids: Generator[int, None, bool], vocabulary: list[bytes]) -> None:
         self.ended = False
@@ -64,11 +62,11 @@ class LanguageModel:
         return self._write(chat_prompt(self.tokenizer, messages, room), sampling)
 
     def _room(self, sampling: Sampling) -> int:
-        """How many ids a prompt may have, so that there is room to write."""
+        """The number of ids a prompt may have so that there is room for the continuation."""
         return self.context - min(sampling.max_new_tokens, self.context // 2)
 
     def _write(self, prompt: Prompt, sampling: Sampling) -> Continuation:
-        room = self.context + 1 - len(prompt.ids)  # the last id needs no place in the context
+        room = self.context + 1 - len(prompt.ids)  # the last id takes no place in the context
         if not prompt.may_outgrow and room < sampling.max_new_tokens:
             log.info(
                 "at most %d of the %d tokens: the model's context ends there",
@@ -79,13 +77,13 @@ class LanguageModel:
 
 
 def load_language_model(folder: Path) -> LanguageModel:
-    """Returns the trained model, on the GPU where there is one.
+    """Returns the trained model, on the GPU if there is one.
 
     Raises:
         UserError: there is no trained model.
     """
     if not (folder / "model.safetensors").is_file():
-        raise UserError(f"{folder} holds no trained model. Run `dvc repro` first.")
+        raise UserError(f"{folder} has no trained model. Run `dvc repro` first.")
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     model: Any = AutoModelForCausalLM.from_pretrained(folder)

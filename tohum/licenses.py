@@ -1,11 +1,10 @@
-"""Licences as SPDX expressions (https://spdx.github.io/spdx-spec/v2.3/SPDX-license-expressions/),
-whatever words a source has for them.
+"""Normalises the licence names of sources to SPDX expressions.
 
-license-expression reads expressions and knows the identifiers. NAMES has what else people write:
-PyPI's classifiers and common names. A name that stands for several licences is not in it, such as
-"BSD License" (of two, three or four clauses), nor is "Public Domain". "Apache Software License" is
-taken for its version 2.0, of 2004. Without a version the GPL and LGPL are of any version, as their
-own texts say.
+The format: https://spdx.github.io/spdx-spec/v2.3/SPDX-license-expressions/. license-expression
+parses expressions and knows the identifiers. NAMES covers what else people write: PyPI's
+classifiers and common names. A name that may mean several licences is not in it, such as "BSD
+License" (with two, three or four clauses), nor is "Public Domain". "Apache Software License" means
+version 2.0, of 2004. Without a version, GPL and LGPL mean any version, as their own texts say.
 """
 
 import re
@@ -14,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any
 
-LONGEST = 500  # characters of what may be an expression; anything longer is a licence's text
+LONGEST = 500  # characters of an expression; anything longer is the text of a licence
 UNKNOWN = "unknown"
-# In the form that `_canonical` gives: small letters, no "license", "software" or "the", no ".0".
+# In the form of `_canonical`: lower case, without "license", "software", "the" and ".0".
 NAMES = {
     "MIT": ("mit", "expat", "mit expat", "mit x11"),
     "MIT-0": ("mit no attribution", "mit 0"),
@@ -83,18 +82,18 @@ FILLER = re.compile(r"\b(?:the|licen[sc]e[sd]?|li[sş]ans[ıi]?|software)\b")
 
 @cache
 def _licensing() -> Any:
-    from license_expression import get_spdx_licensing  # 0.1 s, where there is a licence to read
+    from license_expression import get_spdx_licensing  # 0.1 s, only if there is a licence to read
 
     return get_spdx_licensing()
 
 
 @lru_cache(4096)
 def spdx(stated: str | None) -> str | None:
-    """Returns the SPDX expression of what a source says of a licence; None where it says nothing,
+    """Returns the SPDX expression for a licence as a source states it; None if it states none,
     something else, or a name of several licences.
 
-    Several licences between semicolons, as a source's list or a package's classifiers, are an
-    expression with AND: who obeys all of them is right, whatever was meant.
+    Several licences separated by semicolons, from a source's list or a package's classifiers,
+    become an expression with AND: obeying all of them is safe, whatever was meant.
     """
     parts = [part.strip() for part in (stated or "").split(";")]
     found = [_one(part) for part in parts if part]
@@ -104,8 +103,8 @@ def spdx(stated: str | None) -> str | None:
 
 
 def expression(text: str) -> str | None:
-    """Returns an SPDX expression in its one form: identifiers as SPDX writes them, each once, in
-    order, and those it has replaced by their successors. None for a text that is not one.
+    """Returns an SPDX expression in canonical form: identifiers spelled as in SPDX, each once, in
+    order, deprecated ones replaced by their successors. None for a text that is not one.
     """
     if not text.strip():
         return None
@@ -132,7 +131,7 @@ def _one(stated: str) -> str | None:
 
 
 def _either(stated: str) -> str | None:
-    """Returns what Cargo meant by a slash: one or the other."""
+    """Returns the expression for Cargo's slash, which means one or the other."""
     found = [_one(part.strip()) for part in stated.split("/")]
     return None if None in found else expression(" OR ".join(f"({part})" for part in found))
 
@@ -152,7 +151,7 @@ def _canonical(stated: str) -> str:
 
 @dataclass
 class Licensed:
-    """What is under one licence: the names that sources have for it, documents, and bytes."""
+    """What is under one licence: the names that sources give it, documents, and bytes."""
 
     names: list[str] = field(default_factory=list)
     documents: int = 0
@@ -160,8 +159,8 @@ class Licensed:
 
 
 def by_expression(licenses: Mapping[str, Mapping[str, Any]]) -> dict[str, Licensed]:
-    """Groups what data/jsonl's manifest says of each stated licence by its SPDX expression, or by
-    its name where it has none; most bytes first.
+    """Groups data/jsonl's manifest entries for stated licences by SPDX expression, or by name if
+    there is none; most bytes first.
     """
     groups: dict[str, Licensed] = {}
     for name, count in licenses.items():

@@ -1,8 +1,7 @@
-"""What the process of a stage or a command does around its work: log, end with its parent, and fail
-in plain words.
+"""Runs a stage or command as a process: it logs, ends with its parent, and fails in plain words.
 
-A killed `dvc` leaves its child running, and that orphan would go on writing while the next run
-starts. So a stage ends with its parent: by the kernel's own signal on Linux, by watching the parent
+A killed `dvc` leaves its child running, and that orphan would keep writing while the next run
+starts. So a stage ends with its parent: by the kernel's signal on Linux, by watching the parent
 elsewhere.
 """
 
@@ -22,7 +21,7 @@ from tohum.errors import UserError
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PARENT_POLL_SECONDS = 1.0
-SPINS = "10000"  # some 0.03 ms
+SPINS = "10000"  # about 0.03 ms
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +33,13 @@ def run_stage(name: str, work: Callable[[], None]) -> None:
 
 
 def exit_code(name: str, work: Callable[[], int | None], resume: str) -> int:
-    """Runs `work` and returns the exit code: its own, or 0 for none; 1 after a user's error, 130
-    when it was interrupted.
+    """Runs `work` and returns the exit code: its own, or 0 for None; 1 after a UserError, 130 if it
+    was interrupted.
 
-    A full disk counts as a user's error. Anything else keeps its traceback, for it is a defect.
+    A full disk counts as a UserError. Anything else is a defect and keeps its traceback.
 
     Args:
-        name: what each line of the log begins with.
+        name: the start of each line of the log.
         work: what to run.
         resume: the command that resumes the work, for messages.
     """
@@ -69,10 +68,10 @@ def exit_code(name: str, work: Callable[[], int | None], resume: str) -> int:
 
 
 def end_with_parent(started_by: int | None = None) -> None:
-    """Makes this process end when the one that started it does, however that ended.
+    """Makes this process end when the one that started it does, however that happens.
 
-    A process that takes a while until it comes here gets the id of the one that `started_by` right:
-    it may have another parent by now.
+    A process that takes a while to get here should pass `started_by`, the id of the process that
+    started it: it may have another parent by now.
     """
     parent = os.getppid() if started_by is None else started_by
     if sys.platform == "linux":
@@ -93,9 +92,9 @@ def _watch(parent: psutil.Process | None) -> None:
 
 
 def share_processor() -> None:
-    """Lets a thread of PyTorch that waits for another one give its core to other programs soon.
+    """Makes PyTorch's threads yield their core soon when they wait for one another.
 
-    GNU's OpenMP turns 300,000 times first. Alone that is 3 % faster, but beside one other busy
-    program on two cores it is three times as slow. Has to come before torch is loaded.
+    GNU's OpenMP spins 300,000 times first. That is 3 % faster on an idle machine, but three times
+    as slow with one other busy program on two cores. Must be called before torch is loaded.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)

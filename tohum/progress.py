@@ -1,4 +1,4 @@
-"""Progress bars: redrawn each second on a terminal, and a line now and then in a log."""
+"""Progress bars: redrawn every second on a terminal, an occasional line in a log."""
 
 import sys
 from typing import Any
@@ -9,7 +9,7 @@ TERMINAL_SECONDS, LOG_SECONDS = 1.0, 30.0
 
 
 def progress_bar(description: str, unit: str, shown: bool, **values: Any) -> "tqdm[Any]":
-    """Returns a bar of tqdm on standard error, which takes the other values."""
+    """Returns a tqdm bar on standard error; `values` are passed on to tqdm."""
     seconds = TERMINAL_SECONDS if sys.stderr.isatty() else LOG_SECONDS
     return tqdm(
         desc=description,

@@ -1,4 +1,4 @@
-"""Keys by the millions, sorted in memory that hardly grows with their number: which came before?"""
+"""Finds repeats among millions of keys, in memory that hardly grows with their number."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ Entries = numpy.ndarray[Any, Any]
 
 
 class Buckets:
-    """Entries whose first field is a `key`, in files by its first byte; each is sorted alone."""
+    """Entries whose first field is a `key`, in files by its first byte, each sorted alone."""
 
     def __init__(self, folder: Path, dtype: numpy.dtype[Any]) -> None:
         self.dtype = dtype
@@ -30,7 +30,9 @@ class Buckets:
             file.write(entries[order[ends[number] : ends[number + 1]]].tobytes())
 
     def sorted(self) -> Iterator[Entries]:
-        """Yields the entries by key, a bucket at a time; equal keys as they were added."""
+        """Yields the entries sorted by key, a bucket at a time; equal keys in the order they were
+        added.
+        """
         for file in self._files:
             file.close()
         for file in self._files:
@@ -40,7 +42,7 @@ class Buckets:
 
 
 class DuplicateFinder:
-    """Finds the rows whose key came before. A bit a row stays in memory."""
+    """Finds the rows whose key came before. Memory holds one bit per row."""
 
     def __init__(self, folder: Path) -> None:
         self._buckets = Buckets(folder, KEY)

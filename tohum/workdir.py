@@ -1,10 +1,9 @@
-"""Unfinished work, kept apart from finished outputs.
+"""Keeps unfinished work apart from finished outputs.
 
-DVC deletes a stage's outputs before it runs the stage. What a stage has so far therefore lies in
+DVC deletes a stage's outputs before it runs the stage. So a stage keeps what it has so far in
 `.work/<stage>/<key>/` under the project's root, where the key is a hash of everything that its
-bytes depend on, and is renamed into the outputs only when it is complete. A temporary DVC
-experiment has a root of its own but shares the parent project's `.work`, which DVC names in
-`DVC_ROOT`.
+output depends on, and renames it to the outputs when it is complete. A temporary DVC experiment has
+its own root but shares the `.work` of the parent project, whose root is in `DVC_ROOT`.
 """
 
 import hashlib
@@ -28,18 +27,18 @@ LOCK_SECONDS = 20.0  # an orphan of a killed run ends within about a second
 
 
 def project_root() -> Path:
-    """The root that owns `.work`: in a temporary experiment, that of the parent project."""
+    """The root that owns `.work`: in a temporary experiment, the parent project's."""
     return Path(os.environ.get("DVC_ROOT") or Path.cwd())
 
 
 def work_key(stage: str, params: Iterable[Any], inputs: Iterable[Path]) -> str:
-    """Returns the hash of all that a stage's bytes depend on: its code, params and inputs.
+    """Returns the hash of everything that a stage's output depends on: its code, params and inputs.
 
     Args:
-        stage: as dvc.yaml calls it, which has the list of its code.
+        stage: its name in dvc.yaml, which lists its code.
         params: configuration dataclasses, or dictionaries of values.
-        inputs: small files that stand for the inputs: the manifest of an output holds the hashes of
-            its data.
+        inputs: small files that represent the inputs: an output's manifest has the hashes of its
+            data.
     """
     facts = {
         "params": [section if isinstance(section, dict) else asdict(section) for section in params],
@@ -64,17 +63,16 @@ def open_workdir(
     wait: float = LOCK_SECONDS,
     inherit: str | None = None,
 ) -> Iterator[Path]:
-    """Yields the stage's work directory for `key`, held by this process alone, with what it had so
-    far.
+    """Yields the stage's work directory for `key` with its contents so far, locked by this process.
 
-    It is deleted when the block ends well, unless it is to be kept, and kept when it doesn't.
-    Directories of other keys go, unless a process holds them: what they have was for another
+    It is deleted when the block succeeds, unless it is to be kept, and kept when the block fails.
+    Directories of other keys are deleted unless a process holds them: they belong to another
     configuration, input or code.
 
     Args:
-        wait: seconds to wait for another process that holds it; -1 waits for as long as it takes.
-        inherit: a folder in it to which they are moved instead, by their keys, for a stage that can
-            use what was made for another key.
+        wait: seconds to wait for another process that holds it; -1 waits as long as it takes.
+        inherit: a folder in it to which the others are moved instead, by their keys, for a stage
+            that can use work done for another key.
 
     Raises:
         UserError: another process still holds it.
@@ -105,8 +103,8 @@ def _lock_path(path: Path) -> Path:
 
 
 def _drop_others(kept: Path, inherit: str | None) -> None:
-    """Deletes the work directories beside `kept` that no process holds, and their locks; or moves
-    them into it, those that they have inherited beside them.
+    """Deletes the work directories next to `kept` that no process holds, and their locks; or moves
+    them into it, next to those that they inherited themselves.
     """
     for path in kept.parent.iterdir():
         if path == kept or not path.is_dir():
@@ -121,5 +119,5 @@ def _drop_others(kept: Path, inherit: str | None) -> None:
                     shutil.rmtree(target, ignore_errors=True)
                     folder.replace(target)
             shutil.rmtree(path, ignore_errors=True)
-            if sys.platform != "win32":  # where a file that is open can't be deleted
+            if sys.platform != "win32":  # where an open file can't be deleted
                 _lock_path(path).unlink(missing_ok=True)

@@ -55,7 +55,7 @@ def test_a_help_has_each_key_with_its_default_and_comment(
     monkeypatch.chdir(PROJECT)
     with pytest.raises(SystemExit):
         main([name, "--help"])
-    lines = capsys.readouterr().out.partition("conf/generate.yaml has them:\n")[2].splitlines()
+    lines = capsys.readouterr().out.partition("keys, as in conf/generate.yaml:\n")[2].splitlines()
     keys = yaml.safe_load((PROJECT / "conf/generate.yaml").read_text()).keys() - left_out
     assert {line.split(":")[0].strip() for line in lines} == keys
     assert all(" # " in line for line in lines)

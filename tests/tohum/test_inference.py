@@ -154,5 +154,5 @@ def assert_writes(continuation: Any) -> None:
 
 
 def test_a_missing_model_names_the_command_to_run(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"holds no trained model\. Run `dvc repro` first"):
+    with pytest.raises(UserError, match=r"has no trained model\. Run `dvc repro` first"):
         load_language_model(tmp_path)

@@ -1,1 +1,1 @@
-"""What makes a corpus fit to learn from: rules on a text, redaction, near-duplicates, test sets."""
+"""What makes a corpus fit for training: rules, redaction, near-duplicates, test sets."""

@@ -1,4 +1,4 @@
-"""Counts the characters of a text by their kind."""
+"""Counts the characters of a text by kind."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tohum.kernels.compilation import kernel
 
 @kernel
 def letters_and_digits(data: Any) -> Any:
-    """Returns how many ASCII letters and digits are in bytes, an array of uint8."""
+    """Returns the numbers of ASCII letters and digits in bytes, an array of uint8."""
     letters, digits = numpy.int64(0), numpy.int64(0)
     for byte in data:
         letters += numpy.uint8((byte | 32) - ord("a")) < 26

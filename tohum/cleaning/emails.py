@@ -1,4 +1,4 @@
-"""E-mail addresses in a text; examples, SSH remotes, decorators and SSH algorithms stay."""
+"""Redacts e-mail addresses; examples, SSH remotes, decorators and SSH algorithms stay."""
 
 import re
 
@@ -9,7 +9,7 @@ from tohum.cleaning.tagging import replaced
 
 EMAIL_TAG = "<EMAIL>"
 
-# From the @ on, since most have no address before them: decorators, scopes of packages.
+# The search starts at the @, since most have no address before them: decorators, package scopes.
 AFTER_AT = re.compile(
     r"@(?<=[A-Za-z0-9_+-]@)((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,5})"
     r"([a-z]{2,12}|[A-Z]{2,12})(?![\w@(\[-]|\.\w|:[\w/~.]|/\w)"
@@ -31,9 +31,10 @@ GENERIC_DOMAINS = {
     "app",
     "eu",
 } | {"asia", "email", "online", "site", "tech", "xyz"}
-# Two letters are a country (ISO 3166); these are oftener the suffix of a file or a keyword.
+# Two letters are a country (ISO 3166); these are more often a file's suffix or a keyword.
 NO_COUNTRIES = frozenset({"py", "sh", "so", "cc", "md", "ps", "js", "ts", "rb", "hs", "id", "as"})
-# RFC 2606 keeps example.com, .org and .net for documentation; .test and the like are not countries.
+# RFC 2606 keeps example.com, .org and .net for documentation; .test and others like it are not
+# countries.
 EXAMPLE = re.compile(r"(?:^|\.)example\.$", re.IGNORECASE)
 NO_USERS = frozenset({"git", "hg", "svn"})
 NO_HOSTS = (

@@ -1,4 +1,4 @@
-"""Data encoded as text inside of a file: base64, hexadecimal bytes, Unicode escapes.
+"""Finds files that are mostly encoded data: base64, hexadecimal bytes, Unicode escapes.
 
 The patterns are those of The Stack v2 (Lozhkov et al. 2024, arXiv 2402.19173, section 2.1):
 
@@ -6,8 +6,8 @@ The patterns are those of The Stack v2 (Lozhkov et al. 2024, arXiv 2402.19173, s
     bytes    (?:\\b(?:0x|\\\\x)?[0-9a-fA-F]{2}(?:,|\\b\\s*)){8,}
     escapes  (?:\\\\u[0-9a-fA-F]{4}){8,}
 
-One pass here finds what they match: re reads 20 to 60 MB/s of the second, which is most of what all
-rules take. tests/tohum/cleaning/test_encoded.py holds the two against each other.
+A single pass finds their matches: re reads 20 to 60 MB/s with the second one, which would be most
+of the time of all rules. tests/tohum/cleaning/test_encoded.py checks the pass against re.
 """
 
 from typing import Any
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from tohum.cleaning.scanning import run
 from tohum.kernels.compilation import kernel
 
-RUN = 1024  # bytes; a longer match is data, wherever it is
-SHARE = 0.5  # of a file's bytes; more of them in matches of one pattern, and the file is data
+RUN = 1024  # bytes; a file with a longer match is data
+SHARE = 0.5  # of a file's bytes; with more in matches of one pattern, it is data
 HEX_ITEMS = 8
 BASE64_BYTES, HEX_BYTES, ESCAPE_BYTES = 64, 3 * HEX_ITEMS - 1, 8 * 6  # of the shortest match
 
@@ -39,8 +39,8 @@ BACKSLASH, COMMA, ZERO, X, U = b"\\,0xu"
 
 
 def is_encoded(data: NDArray[numpy.uint8]) -> bool:
-    """Returns whether encoded data of one kind are more than SHARE of a file's bytes, (bytes,), or
-    in a run of more than RUN bytes.
+    """Returns whether encoded data of one kind makes up more than SHARE of a file's bytes,
+    (bytes,), or a run of more than RUN bytes.
     """
     limit = int(SHARE * len(data))
     return any(holds(data, KINDS, limit) for holds in (_base64, _hex, _escapes))
@@ -79,12 +79,12 @@ def _hex(data: Any, kinds: Any, limit: int) -> bool:
 
 @kernel
 def _hex_item(data: Any, kinds: Any, start: int) -> int:
-    """Returns where the item that begins at `start` ends; `start`, where none does."""
+    """Returns where the item that begins at `start` ends, or `start` if none begins there."""
     index, size = start, len(data)
     if index + 1 >= size:
         return start
     word = kinds[data[index]] & WORD
-    if word == (kinds[data[index - 1]] & WORD if index else 0):  # no boundary
+    if word == (kinds[data[index - 1]] & WORD if index else 0):  # not a boundary
         return start
     if data[index + 1] == X and (data[index] == ZERO or (not word and data[index] == BACKSLASH)):
         index += 2

@@ -1,4 +1,4 @@
-"""Addresses of machines on the Internet in a text. Versions and object identifiers stay."""
+"""Redacts the addresses of machines on the Internet; versions and object identifiers stay."""
 
 import ipaddress
 import re
@@ -21,7 +21,7 @@ IDENTIFIERS = ([1, 3], [2, 5])  # arcs of ISO's organisations and of the directo
 IPV6 = re.compile(r"(?<![\w:.-])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{6,34}(?![\w:.]*\w)", re.ASCII)
 
 IPV4_BYTE, IPV6_BYTE = 1, 2
-IPV4_BYTES, IPV6_BYTES = len("1.1.1.1"), len("2001:db8::1")  # of the shortest
+IPV4_BYTES, IPV6_BYTES = len("1.1.1.1"), len("2001:db8::1")  # the shortest
 BYTES = numpy.zeros(256, numpy.uint8)
 BYTES[list(b"0123456789")] = IPV4_BYTE | IPV6_BYTE
 BYTES[list(b".")] = IPV4_BYTE
@@ -43,7 +43,7 @@ def redact_ip_addresses(text: str, data: NDArray[numpy.uint8]) -> tuple[str, int
 
 @kernel
 def _holds(data: Any, bytes_: Any, kind: int, least: int, separator: int) -> bool:
-    """Returns whether a run of bytes of an address has as many separators as one needs, three."""
+    """Returns whether a run of an address's bytes has the three separators of an address."""
     end = 0
     while end < len(data):
         index, end = run(data, bytes_, kind, end, least)

@@ -1,12 +1,12 @@
-"""Near-duplicates by locality-sensitive hashing of MinHash signatures, in memory that is nearly
-flat in the number of documents: 8 bytes for each, and what SORTED_AT_ONCE keys take.
+"""Finds near-duplicates by locality-sensitive hashing of MinHash signatures.
 
-A signature is cut into bands of rows. Documents that agree in all rows of a band are candidates
+Memory hardly grows with the number of documents: 8 bytes for each, plus SORTED_AT_ONCE keys. A
+signature is cut into bands of rows. Documents that agree in all rows of a band are candidates
 (Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, section 3.4); they are near-duplicates
-where their whole signatures estimate a similarity of at least the threshold. Near-duplicates of
-near-duplicates form a cluster, of which the first document stays. The Stack was cleaned in this way
-(Kocetkov et al. 2022, arXiv 2211.15533), its second version with 5-grams and a threshold of 0.7
-(Lozhkov et al. 2024, arXiv 2402.19173, section 3.1).
+if their whole signatures estimate a similarity of at least the threshold. Near-duplicates of
+near-duplicates form a cluster, whose first document stays. The Stack was cleaned this way (Kocetkov
+et al. 2022, arXiv 2211.15533), its second version with 5-grams and a threshold of 0.7 (Lozhkov et
+al. 2024, arXiv 2402.19173, section 3.1).
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,10 +24,10 @@ from tohum.config.sections import limits
 Numbers = NDArray[numpy.int64]
 Keys = NDArray[numpy.uint64]
 
-SORTED_AT_ONCE = 4_000_000  # keys: some 150 MB
+SORTED_AT_ONCE = 4_000_000  # keys: about 150 MB
 PAIRS_AT_ONCE = 4096  # signatures of 1 kB, two a pair
-LEADERS = 200  # of one group: bounds the work where very many agree in a band and in nothing else
-CANDIDATE_WEIGHT = 0.05  # of a needless candidate, beside 1 of a missed one
+LEADERS = 200  # of one group: bounds the work where very many agree in a single band
+CANDIDATE_WEIGHT = 0.05  # of a needless candidate; a missed one weighs 1
 ODD = numpy.uint64(0x9E3779B97F4A7C15)
 
 
@@ -40,14 +40,14 @@ class NearDuplicates:
 
 @cache
 def bands_and_rows(threshold: float, permutations: int) -> tuple[int, int]:
-    """Returns the bands and the rows of each that do best at the threshold: 36 and 7 at 0.7.
+    """Returns the best numbers of bands and of rows in each for the threshold: 36 and 7 at 0.7.
 
-    A pair of similarity s becomes a candidate with probability 1 - (1 - s^rows)^bands. As
-    datasketch and BigCode have it, the choice is that of the least integral of that below the
-    threshold plus integral of the rest above it. They give both the same weight, which makes 25
-    bands of 10 rows at 0.7 and finds half of the pairs there. Here candidates are checked, and a
-    needless one costs two reads, so it weighs CANDIDATE_WEIGHT: of 997 near-duplicates among 15,526
-    Python files 25 bands find 950 and 36 find 995.
+    A pair of similarity s becomes a candidate with probability 1 - (1 - s^rows)^bands. As in
+    datasketch and BigCode, the choice minimises the integral of that below the threshold plus the
+    integral of its complement above. They weigh both alike, which gives 25 bands of 10 rows at 0.7
+    and finds half the pairs there. Here candidates are checked and a needless one costs only two
+    reads, so it weighs CANDIDATE_WEIGHT: of 997 near-duplicates among 15,526 Python files, 25 bands
+    find 950 and 36 find 995.
     """
     steps = 1000
     similarity = (numpy.arange(steps) + 0.5) / steps
@@ -71,14 +71,14 @@ def find(
 ) -> NDArray[numpy.int64]:
     """Returns for each document the number of the first document of its cluster, (documents,).
 
-    A document stays when that is its own number; else it is a near-duplicate of that one, which
-    came before it. How the documents are cut into batches changes nothing.
+    A document stays if that is its own number; otherwise it is a near-duplicate of that earlier
+    one. The result does not depend on how the documents are cut into batches.
 
     Args:
         batches: the signatures of all documents, (documents, permutations), in input order.
-        threshold: the Jaccard similarity of the sets of shingles from which on two documents are
+        threshold: the Jaccard similarity of their sets of shingles at which two documents are
             near-duplicates.
-        work: a directory for files that are gone at the end: 1.3 kB a document.
+        work: a directory for temporary files, 1.3 kB per document; they are deleted at the end.
     """
     store = work / "signatures.bin"
     paths = _write(iter(batches), threshold, store, work)
@@ -99,9 +99,9 @@ def find(
 def _write(
     batches: Iterator[NDArray[numpy.uint32]], threshold: float, store: Path, work: Path
 ) -> list[Path]:
-    """Writes the signatures to one file and the keys of each band to one; returns the latter.
+    """Writes the signatures to one file and each band's keys to its own; returns the latter.
 
-    The whole signature is a band too, the first: equal documents are found whatever else is there.
+    The whole signature is the first band, so that equal documents are always found.
     """
     batch = next(batches, None)
     if batch is None:
@@ -122,7 +122,7 @@ def _write(
 
 
 def _keys(rows: NDArray[numpy.uint32]) -> Keys:
-    """Returns 64 bits for each document that stand for its rows of a band."""
+    """Returns 64 bits for each document that represent its rows of a band."""
     keys = numpy.zeros(len(rows), numpy.uint64)
     for row in rows.T:
         keys = (keys ^ row) * ODD
@@ -131,8 +131,8 @@ def _keys(rows: NDArray[numpy.uint32]) -> Keys:
 
 
 def _shared(path: Path, documents: int) -> Iterator[tuple[Keys, Numbers]]:
-    """Yields the keys of a band that several documents have, sorted, and the documents' numbers,
-    some of the keys at a time.
+    """Yields the keys of a band that several documents share, sorted, and the documents' numbers, a
+    part of the keys at a time.
     """
     parts = -(-documents // SORTED_AT_ONCE)
     for part in range(parts):
@@ -151,7 +151,7 @@ def _shared(path: Path, documents: int) -> Iterator[tuple[Keys, Numbers]]:
 
 
 def _of_several(keys: Keys, numbers: Numbers) -> tuple[Keys, Numbers]:
-    """Returns what belongs to keys that occur more than once; the keys are sorted."""
+    """Returns the entries whose keys occur more than once; the keys must be sorted."""
     same = keys[1:] == keys[:-1]
     several = numpy.zeros(len(keys), bool)
     several[1:] |= same
@@ -162,7 +162,7 @@ def _of_several(keys: Keys, numbers: Numbers) -> tuple[Keys, Numbers]:
 def _join(keys: Keys, numbers: Numbers, similar: "Similarity", clusters: "Clusters") -> None:
     """Unites the near-duplicates among the documents that share a key.
 
-    The first of each group leads: those that are like it join it. The rest is a group again.
+    The first of each group leads, and those similar to it join it. The rest form a group again.
     """
     for _ in range(LEADERS):
         if not len(keys):
@@ -177,7 +177,7 @@ def _join(keys: Keys, numbers: Numbers, similar: "Similarity", clusters: "Cluste
 
 
 class Similarity:
-    """Tells which pairs of documents are near-duplicates, from the file of signatures."""
+    """Decides which pairs of documents are near-duplicates, from the file of signatures."""
 
     def __init__(self, file: FileIO, size: int, threshold: float) -> None:
         self.file = file
@@ -230,11 +230,11 @@ class Clusters:
             left, right = left[apart], right[apart]
             if not len(left):
                 return
-            # Of several new parents one root takes the least; the next round unites the others.
+            # A root takes the least of several new parents; the next round unites the others.
             numpy.minimum.at(self.parents, numpy.maximum(left, right), numpy.minimum(left, right))
 
     def first(self) -> Numbers:
-        """Returns the root of every number, and is of no use after that."""
+        """Returns the root of every number. Don't use the object after that."""
         for start in range(0, len(self.parents), SORTED_AT_ONCE):
             end = min(start + SORTED_AT_ONCE, len(self.parents))
             self.roots(numpy.arange(start, end))

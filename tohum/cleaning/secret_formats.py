@@ -1,7 +1,6 @@
-"""Keys and tokens of known formats: the one table of them, for what is redacted from a corpus and
-for what must not be in git.
+"""The formats of known keys and tokens, for redacting a corpus and for keeping them out of git.
 
-The formats are those that their issuers document, most of them for secret scanning:
+Their issuers document these formats, most of them for secret scanning:
 
 - private keys: RFC 7468 (PEM), RFC 4880 section 6.2 (OpenPGP)
 - AWS access key ids: AWS IAM user guide, "IAM identifiers", unique ids
@@ -23,9 +22,9 @@ NO_WORD = r"(?![A-Za-z0-9_])"
 class Format(NamedTuple):
     """A kind of secret.
 
-    `needle` is a string that must be in the text; `pattern` is tried where it is. What its group
-    `key` matches is the secret, where it does not begin inside of a word. A pattern that begins
-    with its needle is searched for as fast as the needle.
+    `needle` is a string that must be in the text for `pattern` to be tried. The pattern's group
+    `key` is the secret, unless it begins inside a word. A pattern that begins with its needle is
+    searched for as fast as the needle.
     """
 
     needle: str
@@ -34,7 +33,7 @@ class Format(NamedTuple):
 
 
 class Secret(NamedTuple):
-    """Where a secret is in a text, and of which kind; never itself."""
+    """A secret's place in a text and its kind; never the secret itself."""
 
     kind: str
     begin: int
@@ -51,7 +50,7 @@ FORMATS = tuple(
             r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
             r"(?P<key>[A-Za-z0-9+/=\s\\\"',:.()-]{64,20000}?"
             r"(?=-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY)"
-            # Cut off before its end: lines of at least 60 characters, which PEM's have.
+            # Cut off before its end: lines of at least 60 characters, as in PEM.
             r"|(?:(?:\s|\\[nr]){0,8}[A-Za-z0-9+/=]{60,})+)",
         ),
         ("AKIA", "an AWS access key", rf"(?P<key>AKIA[A-Z2-7]{{16}}){NO_WORD}"),
@@ -111,8 +110,7 @@ def find_secrets(text: str, needles: Collection[str] = NEEDLES) -> Iterator[Secr
     """Yields the secrets of known formats in a text, format by format.
 
     Args:
-        text: any text.
-        needles: those of FORMATS that can be in the text, where that is known already.
+        text: any text. needles: the needles that can be in the text, if that is known already.
     """
     for needle, kind, pattern in FORMATS:
         if needle in needles and needle in text:
@@ -127,7 +125,7 @@ def _begins_word(text: str, start: int) -> bool:
 
 
 def _is_random(key: str, needle: str) -> bool:
-    """Returns whether a key of a known format is one, and not a pattern for one or an example."""
+    """Returns whether a match of a known format is a real key, not a pattern or an example."""
     if needle == PRIVATE_KEY:
         return len(set(key)) >= PEM_LEAST_DIFFERENT
     different = len(set(key.removeprefix(needle)))

@@ -1,6 +1,4 @@
-"""Replaces the secrets in a text: keys and tokens of known formats, and passwords that look like
-one.
-"""
+"""Redacts secrets: keys and tokens of known formats, and assigned passwords that look random."""
 
 import math
 import re
@@ -22,7 +20,7 @@ ASSIGNMENT = re.compile(
     re.ASCII,
 )
 NEEDLES = Needles([*secret_formats.NEEDLES, *NAMES])
-LEAST_ENTROPY = 3.5  # bits a character; English words have about 3, random letters and digits 4
+LEAST_ENTROPY = 3.5  # bits per character; English words have about 3, random text 4
 PLACEHOLDER = re.compile(
     r"example|sample|test|dummy|fake|your|change|placeholder|xxx|abc|123456|secret|passw|token|key|"
     r"todo|redacted|default|invalid",
@@ -31,7 +29,7 @@ PLACEHOLDER = re.compile(
 
 
 def redact_secrets(text: str, data: NDArray[numpy.uint8]) -> tuple[str, int]:
-    """Returns the text, whose UTF-8 is `data`, with <KEY> for every secret, and their number."""
+    """Returns the text, whose UTF-8 is `data`, with <KEY> for each secret, and their number."""
     needed = NEEDLES.found(data)
     if not needed:
         return text, 0
@@ -41,8 +39,8 @@ def redact_secrets(text: str, data: NDArray[numpy.uint8]) -> tuple[str, int]:
 
 
 def _apart(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Returns the spans in order without those that begin inside of an earlier one; of those that
-    begin together the longest stays.
+    """Returns the spans in order, without those that begin inside an earlier one; of those that
+    begin at the same place, the longest stays.
     """
     kept: list[tuple[int, int]] = []
     for begin, end in sorted(spans, key=lambda span: (span[0], -span[1])):
@@ -52,11 +50,11 @@ def _apart(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _assigned(text: str, needed: set[str]) -> list[tuple[int, int]]:
-    """Returns the spans of random values that are assigned to the name of a secret."""
+    """Returns the spans of random values that are assigned to a secret's name."""
     names = needed.intersection(NAMES)
     if not names:
         return []
-    # The only letter whose lower case is longer: without it, places in both are the same.
+    # The only letter whose lower case is longer: without it, positions in both are the same.
     lower = text.replace("\u0130", "I").lower()
     spans = []
     for name in sorted(names):
@@ -70,7 +68,7 @@ def _assigned(text: str, needed: set[str]) -> list[tuple[int, int]]:
 
 
 def _is_password(value: str) -> bool:
-    """Returns whether a value has letters and digits and its characters are as good as random."""
+    """Returns whether a value has letters and digits and its characters look random."""
     return (
         any(map(str.isdigit, value))
         and any(map(str.isalpha, value))
@@ -80,6 +78,6 @@ def _is_password(value: str) -> bool:
 
 
 def entropy(value: str) -> float:
-    """Returns the Shannon entropy of a text's characters, in bits a character."""
+    """Returns the Shannon entropy of a text's characters, in bits per character."""
     shares = [count / len(value) for count in Counter(value).values()]
     return -sum(share * math.log2(share) for share in shares)

@@ -1,10 +1,10 @@
-"""The 5-grams of words of a text, as 64-bit hashes: what near-duplicates and test sets share.
+"""The 5-grams of a text's words as 64-bit hashes, for near-duplicates and test sets.
 
 A word is a run of `[A-Za-z0-9_]`, as in BigCode's deduplication of The Stack (Kocetkov et al. 2022,
-arXiv 2211.15533), or of bytes of UTF-8 that are not ASCII, so that words of other alphabets stay
-whole; theirs cuts at those. What stands between words does not count: neither does layout.
+arXiv 2211.15533), or of non-ASCII bytes of UTF-8, so that words of other alphabets stay whole;
+BigCode's cuts there. Whatever is between words does not count, so neither does layout.
 
-The hashes are the same on every machine. A change to them invalidates tohum/cleaning/*.npz.
+The hashes are the same on every machine. Changing them invalidates tohum/cleaning/*.npz.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tohum.kernels.compilation import kernel
 
-WORDS = 5  # of a shingle
+WORDS = 5  # per shingle
 IS_WORD = numpy.array(
     [byte > 127 or byte == ord("_") or chr(byte).isalnum() for byte in range(256)]
 )
@@ -37,8 +37,8 @@ def mix(value: Any) -> Any:
 
 @kernel
 def _hash(data: Any, ends: Any, is_word: Any, found: Any, offsets: Any) -> None:
-    """Writes the shingles of the documents that end at `ends` to `found`, those of document n from
-    offsets[n] on. Words are hashed by FNV-1a.
+    """Writes the shingles of the documents that end at `ends` to `found`, starting at offsets[n]
+    for document n. Words are hashed with FNV-1a.
     """
     place, start = 0, 0
     for document in range(len(ends)):
@@ -46,7 +46,7 @@ def _hash(data: Any, ends: Any, is_word: Any, found: Any, offsets: Any) -> None:
         first = second = third = fourth = fifth = U64(0)
         words, inside, word = 0, False, SEED
         for index in range(start, end + 1):
-            byte = data[index]  # after the last document there is a byte of no word
+            byte = data[index]  # a byte that is not in a word follows the last document
             if index < end and is_word[byte]:
                 word = (word ^ U64(byte)) * PRIME
                 inside = True
@@ -76,8 +76,8 @@ def shingles(texts: Sequence[str]) -> tuple[NDArray[numpy.uint64], NDArray[numpy
     """Returns the shingles of all texts, with repetitions, and offsets: those of text n are
     `found[offsets[n] : offsets[n + 1]]`.
 
-    A text has at least one: where it has fewer than WORDS words, that is all its words, and where
-    it has none, all its bytes.
+    A text has at least one shingle: all its words if it has fewer than WORDS, and all its bytes if
+    it has none.
     """
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     ends = numpy.cumsum([len(data) for data in encoded], dtype=numpy.int64)

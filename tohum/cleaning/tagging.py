@@ -1,8 +1,8 @@
-"""Puts a tag in the place of parts of a text."""
+"""Replaces parts of a text with a tag."""
 
 
 def replaced(text: str, spans: list[tuple[int, int]], tag: str) -> str:
-    """Returns the text with the tag in place of each span; they are sorted and apart."""
+    """Returns the text with the tag in place of each span; spans are sorted and don't overlap."""
     pieces, start = [], 0
     for begin, end in spans:
         pieces += [text[start:begin], tag]

@@ -1,1 +1,1 @@
-"""The commands of `tohum`: each a module or a package that tohum.cli lists."""
+"""The commands of `tohum`, each a module or package that tohum.cli lists."""

@@ -1,6 +1,4 @@
-"""Arguments of the form key=value: their help, which is the commented file that has the defaults,
-and what a shell offers for them.
-"""
+"""Arguments of the form key=value: their help, from the commented defaults, and completion."""
 
 import argparse
 import contextlib
@@ -11,7 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-OPTIONS_FILE = Path("conf/generate.yaml")  # of generate and serve
+OPTIONS_FILE = Path("conf/generate.yaml")  # for generate and serve
 
 
 def add_overrides(
@@ -26,7 +24,7 @@ def add_keys(parser: argparse.ArgumentParser, path: Path, not_used: Collection[s
     """Adds the keys of a file of values, with its comments as their help."""
     keys = commented_keys(path, not_used)
     if keys:
-        parser.epilog = "\n".join([f"keys, as {path.as_posix()} has them:", *keys.values()])
+        parser.epilog = "\n".join([f"keys, as in {path.as_posix()}:", *keys.values()])
 
     def complete(prefix: str, **_: Any) -> list[str]:
         return [f"{key}=" for key in keys if key.startswith(prefix)]
@@ -35,8 +33,8 @@ def add_keys(parser: argparse.ArgumentParser, path: Path, not_used: Collection[s
 
 
 def commented_keys(path: Path, not_used: Collection[str] = ()) -> dict[str, str]:
-    """Returns the line of each key at the top level of a YAML file, which ends in its comment; none
-    where the file is missing. It does not parse the file: a help has to come at once.
+    """Returns the line of each top-level key of a YAML file, which ends in its comment; nothing if
+    the file is missing. It does not parse the file, because help has to be instant.
     """
     if not path.is_file():
         return {}
@@ -46,7 +44,7 @@ def commented_keys(path: Path, not_used: Collection[str] = ()) -> dict[str, str]
 
 
 def complete_for_hydra(prefix: str, **_: Any) -> list[str]:
-    """Returns what Hydra's own completion offers for conf/sweep.yaml, asked as a shell asks it."""
+    """Returns what Hydra's own completion offers for conf/sweep.yaml, asked as a shell would."""
     import hydra
 
     os.environ["COMP_LINE"] = f"tohum {prefix}"

@@ -4,14 +4,14 @@
     eval "$(tohum completion zsh)"      in ~/.zshrc, below compinit
 
 It completes commands, options, files, the keys of generate and serve, and after `tohum sweep` what
-Hydra itself offers: groups, presets and keys.
+Hydra offers: groups, presets and keys.
 """
 
 import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the shell."""
+    """Adds the argument for the shell."""
     parser.add_argument("shell", choices=("bash", "zsh"))
 
 

@@ -7,7 +7,7 @@ UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def size_of(count: float) -> str:
-    """Returns a number of bytes as people say it: 1.2 MB."""
+    """Returns a number of bytes in readable form: 1.2 MB."""
     power = 0
     while count >= 1000 and power < len(UNITS) - 1:
         count, power = count / 1000, power + 1
@@ -15,14 +15,12 @@ def size_of(count: float) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Returns a number of things: 1 data file, 2 data files."""
+    """Returns a number with its noun: 1 data file, 2 data files."""
     return f"{count:,} {noun}" + ("s" if count != 1 else "")
 
 
 def visible(text: str) -> str:
-    """Returns a text whose letters that are none on screen, an escape sequence for example, are
-    shown as their codes.
-    """
+    """Returns a text with unprintable characters, such as escapes, shown as their codes."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
@@ -41,8 +39,8 @@ def cut(text: str, width: int) -> str:
 
 
 def aligned(rows: Iterable[Sequence[str]], width: int, numbers: Sequence[int] = ()) -> list[str]:
-    """Returns the rows as lines, each column as wide as its longest cell; those in `numbers` to the
-    right.
+    """Returns the rows as lines, each column as wide as its longest cell; those in `numbers` are
+    right-aligned.
     """
     table = [list(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
@@ -57,6 +55,8 @@ def aligned(rows: Iterable[Sequence[str]], width: int, numbers: Sequence[int] = 
 
 
 def titled(title: str, lines: Iterable[str]) -> list[str]:
-    """Returns the lines of a section, under its title and after an empty line; none without any."""
+    """Returns the lines of a section, under its title and after an empty line; nothing for no
+    lines.
+    """
     lines = list(lines)
     return ["", title, *lines] if lines else []

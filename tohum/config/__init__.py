@@ -1,1 +1,1 @@
-"""The typed configuration: sections of plain values, turned into checked dataclasses."""
+"""The typed configuration: reads sections of plain values into checked dataclasses."""

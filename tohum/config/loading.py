@@ -1,8 +1,8 @@
-"""The one way to read the configuration.
+"""Reads the configuration that the compose stage wrote.
 
-`params.lock.yaml` holds the values (the compose stage writes it from conf/ and params.yaml), conf/
-explains every key, and the dataclass of a section, beside the code that it configures, says what is
-allowed. A stage calls `load` for its own section and deals in that object only.
+`params.lock.yaml` has the values (the compose stage writes it from conf/ and params.yaml), conf/
+explains every key, and the dataclass of a section, next to the code that it configures, says what
+is allowed. A stage calls `load` for its own section and uses only that object.
 """
 
 from pathlib import Path
@@ -43,7 +43,7 @@ def read_yaml(path: Path, remedy: str) -> Any:
     """Reads a YAML file.
 
     Args:
-        remedy: what to do where it is missing or broken, for messages.
+        remedy: what to do if it is missing or broken, for messages.
 
     Raises:
         UserError: it is missing, or not YAML.

@@ -1,4 +1,4 @@
-"""Values that cannot change an output byte; no stage lists them as params."""
+"""Values that can't change an output byte, so no stage lists them as params."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ RUNTIME_FILE = Path("conf/runtime.yaml")
 
 @dataclass
 class Runtime:
-    """Values that cannot change an output byte; no stage lists them as params."""
+    """Values that can't change an output byte, so no stage lists them as params."""
 
     progress: bool
     content_url: str
@@ -24,7 +24,7 @@ class Runtime:
 
 
 def load_runtime(path: Path = RUNTIME_FILE) -> Runtime:
-    """Reads the values that change no output byte.
+    """Reads the values that can't change an output byte.
 
     Raises:
         UserError: the file is missing, or a value in it is not allowed.

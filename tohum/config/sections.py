@@ -1,6 +1,6 @@
-"""One section of the configuration: from plain values to a dataclass, each value checked.
+"""Turns the plain values of one section into its dataclass, checking each value.
 
-An error names the key, the value that was found and what is allowed.
+An error names the key, the value found and what is allowed.
 """
 
 import dataclasses
@@ -19,8 +19,8 @@ Section = TypeVar("Section")
 def limits(
     minimum: float | None = None, maximum: float | None = None, choices: tuple[str, ...] = ()
 ) -> Any:
-    """A required dataclass field whose value lies in [minimum, maximum] or among `choices`, as do
-    all items of a list.
+    """A required dataclass field whose value is in [minimum, maximum] or one of `choices`; for a
+    list, each item is.
     """
     return field(metadata={"minimum": minimum, "maximum": maximum, "choices": choices})
 
@@ -79,7 +79,7 @@ def _check_limits(key: str, value: Any, metadata: Any) -> None:
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """Returns a sentence that names the known name that was probably meant, or all of them."""
+    """Returns a sentence with the known name that was probably meant, or with all of them."""
     close = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
 

@@ -1,1 +1,1 @@
-"""Fetches many small files from a store: fast, verified, resumable, and in input order."""
+"""Fetches many small files from a store: fast, verified, resumable and in input order."""

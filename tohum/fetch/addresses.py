@@ -1,4 +1,4 @@
-"""Addresses of contents: the URL of a store with a name below it, and the URLs of rows."""
+"""Addresses of contents: URLs below a store's address, and URLs of rows."""
 
 import re
 from urllib.parse import SplitResult, quote, urlsplit
@@ -7,7 +7,7 @@ from tohum.errors import UserError
 from tohum.fetch.answers import NotAnAddress
 
 HTTP_URL = re.compile(r"(https?://[^/?#\\]+)(?:[/?#][!-~]*)?", re.IGNORECASE | re.ASCII)
-PATH_SAFE = "%/:@!$&'()*+,;=~"  # RFC 3986, section 3.3; what is quoted already stays so
+PATH_SAFE = "%/:@!$&'()*+,;=~"  # RFC 3986, section 3.3; what is already quoted stays so
 QUERY_SAFE = PATH_SAFE + "?"
 
 
@@ -22,9 +22,9 @@ def without_secrets(url: str) -> str:
 
 
 def base_and_host(url: str) -> tuple[str, str]:
-    """Returns what a URL's requests have in common, scheme and authority, and the host's name.
+    """Returns a URL's scheme and authority as one text, and the host's name.
 
-    The first may hold a password: it is a key, not for display.
+    The first may contain a password: it is a key, not for display.
 
     Raises:
         NotAnAddress: it is not an http or https URL.
@@ -38,7 +38,7 @@ def base_and_host(url: str) -> tuple[str, str]:
 
 
 def requested(url: str) -> str:
-    """Returns a row's URL as it can be sent: names in other scripts, spaces and the like encoded.
+    """Returns a row's URL ready to be sent: names in other scripts, spaces and so on are encoded.
 
     Raises:
         NotAnAddress: it is not an http or https URL.
@@ -80,7 +80,7 @@ def _split(url: str) -> SplitResult:
 
 
 class StoreAddress:
-    """Where a store is: `https://host/path/`, perhaps with a user, a password and a query.
+    """The address of a store: `https://host/path/`, optionally with user, password and query.
 
     Raises:
         UserError: it is not an http or https URL.
@@ -101,6 +101,6 @@ class StoreAddress:
         self._end = f"?{parts.query}" if parts.query else ""
 
     def url(self, name: str) -> str:
-        """Returns the URL of a name below the path, with the query of the address."""
+        """Returns the URL of a name below the path, with the address's query."""
         quoted = name if name.isalnum() and name.isascii() else quote(name, safe="")
         return f"{self._start}{quoted}{self._end}"

@@ -1,22 +1,22 @@
-"""What a request to a server can end in."""
+"""The possible outcomes of a request to a server."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Status and whole body, after redirects."""
+    """Status and complete body, after redirects."""
 
     status: int
     body: bytes
 
 
 class TransportError(Exception):
-    """No whole answer came; another try may do better."""
+    """No complete answer came; another try may succeed."""
 
 
 class NotConnected(TransportError):
-    """No connection could be opened or used, which says nothing of what was to be asked for."""
+    """No connection could be opened or used, which says nothing about the requested content."""
 
 
 class TooLarge(TransportError):
@@ -24,4 +24,4 @@ class TooLarge(TransportError):
 
 
 class NotAnAddress(Exception):
-    """Nothing can be asked, for the address is not an http or https URL."""
+    """Nothing can be requested because the address is not an http or https URL."""

@@ -1,4 +1,4 @@
-"""From contents to archives, row by row in input order; a killed run resumes where it was."""
+"""Writes contents to archives, row by row in input order; a killed run resumes where it was."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from tohum.formats.outcomes import KEPT, LOST
 from tohum.formats.raw import RawFile, RawWriter, Written
 from tohum.repeats import KEY_BYTES
 
-KINDS = (KEPT, *LOST)  # in a journal, by place
+KINDS = (KEPT, *LOST)  # their numbers in a journal are their places here
 STATE = "assembled.json"
 
 
@@ -30,7 +30,7 @@ class Assembled:
 
     @classmethod
     def read(cls, path: Path) -> "Assembled":
-        """Returns what an earlier process had assembled; nothing, when there is no file."""
+        """Returns what an earlier process had assembled; nothing if there is no file."""
         if not path.is_file():
             return cls()
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -40,9 +40,8 @@ class Assembled:
 class Assembler:
     """Writes contents to archives and losses to dropped.jsonl, row by row, in input order.
 
-    A context manager. After each archive it notes how far it is; a process that starts anew
-    continues there, out of the journals, and a journal is deleted only when the archives no longer
-    need it.
+    A context manager. After each archive it records its progress; a restarted process continues
+    there from the journals, and a journal is deleted only when the archives no longer need it.
     """
 
     def __init__(self, work: Path, out: Path, rows: FileRows, stored: Stored) -> None:
@@ -109,7 +108,7 @@ class Assembler:
         self.writer.add(file, content, row_keys([name]).hex())
 
     def _note(self, written: Written) -> None:
-        """Called when an archive is complete, before the row at hand is written."""
+        """Called when an archive is complete, before the current row is written."""
         self.state.segment, self.state.place = self._here
         self.state.written = written
         write_json(self._state_path, asdict(self.state))
@@ -119,5 +118,5 @@ class Assembler:
 
     @property
     def lost(self) -> int:
-        """The files that were wanted and could not be had, so far."""
+        """The number of wanted files that could not be fetched so far."""
         return sum(self.writer.dropped[reason] for reason in LOST)

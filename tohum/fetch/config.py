@@ -1,4 +1,4 @@
-"""The part of a source's section that says which of its rows are fetched."""
+"""The part of a source's section that selects the rows to fetch."""
 
 import json
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from tohum.config.sections import limits
 from tohum.errors import UserError
 
-# The column of ours that each rule looks at, and its value when it is off.
+# Our column that each rule looks at, and the rule's value when it is off.
 RULES: dict[str, tuple[str, Any]] = {
     "license_types": ("license_type", []),
     "languages": ("language", []),
@@ -22,7 +22,7 @@ RULES: dict[str, tuple[str, Any]] = {
 
 @dataclass(kw_only=True)
 class RowRules:
-    """The rules on what the rows of a source say of the files that they name."""
+    """The rules on what a source's rows say about the files that they name."""
 
     license_types: list[str]
     languages: list[str]
@@ -34,7 +34,7 @@ class RowRules:
     max_file_bytes: int | None = limits(minimum=1)
 
     def check_columns(self, section: str, columns: dict[str, str]) -> None:
-        """Refuses a rule on a column that the source doesn't have: it could only pass everything.
+        """Refuses a rule on a column that the source doesn't have: it would pass everything.
 
         Args:
             section: the section's name, for the message.
@@ -48,6 +48,6 @@ class RowRules:
             if value != off and column not in columns:
                 raise UserError(
                     f"{section}.{rule} is {value!r}, but {section}.columns names no column for "
-                    f"'{column}', so the rule can't hold. Name the dataset's column, or turn the "
+                    f"'{column}', so the rule can't apply. Name the dataset's column, or turn the "
                     f"rule off: {section}.{rule}={json.dumps(off)}."
                 )

@@ -1,9 +1,8 @@
-"""From rows that name files to archives: select, fetch, verify, and write in input order.
+"""Turns rows that name files into archives: selects, fetches, verifies, writes in input order.
 
-What is left in the work directory by a run that was killed, for the next to resume: `selection.npz`
-(the first pass over the rows), the journals of the segments in hand, finished archives, and
-`assembled.json`, which says up to which row the archives go. Nothing in it depends on the order in
-which files arrived.
+A killed run leaves this in the work directory for the next to resume: `selection.npz` (the first
+pass over the rows), the journals of the current segments, finished archives, and `assembled.json`,
+which says how far the archives go. None of it depends on the order in which files arrived.
 """
 
 import hashlib
@@ -36,7 +35,7 @@ def fetch_contents(
 ) -> Written:
     """Writes the files that the rows name to `out` as archives, resuming where it was.
 
-    Contents that are `stored` already are not asked for. `out` and `work` keep what there is when
+    Contents that are already `stored` are not requested. `out` and `work` keep what they have if
     the process ends early.
 
     Raises:
@@ -72,7 +71,7 @@ def fetch_contents(
 def _progress(
     selection: Selection, pool: Pool, assembler: Assembler, runtime: Runtime
 ) -> Iterator[Callable[[], None]]:
-    """Shows files and megabytes a second, lost files and the time left."""
+    """Shows files and megabytes per second, lost files and the time left."""
     with progress_bar("fetch", "file", runtime.progress, total=selection.wanted) as bar:
 
         def show() -> None:
@@ -86,14 +85,14 @@ def _progress(
 
 
 def _fetcher(rows: FileRows, runtime: Runtime) -> Fetcher:
-    """Returns what turns rows into results, from where their contents are."""
+    """Returns the fetcher for the place where the rows' contents are."""
     if rows.content == "url":
         return url_fetcher(runtime, _check_url, _result)
     return store_fetcher(runtime, _result)
 
 
 def _check_url(row: dict[str, Any], body: bytes) -> bytes:
-    """Returns the body; where the row has an id, that is the SHA-1 of it."""
+    """Returns the body; if the row has an id, its SHA-1 must be that."""
     found = hashlib.sha1(body).hexdigest()
     if row.get("id") not in (None, found):
         raise ValueError(f"SHA-1 {found}")
@@ -101,23 +100,23 @@ def _check_url(row: dict[str, Any], body: bytes) -> bytes:
 
 
 def _result(row: dict[str, Any], content: bytes | Lost) -> tuple[int, bytes]:
-    """Returns the kind and payload of one row, for the journal: its key and its content."""
+    """Returns the kind and payload of one row for the journal: its key and its content."""
     if isinstance(content, Lost):
         return KINDS.index(content.outcome), content.detail.encode()
     return KEPT_KIND, key_of(row) + content
 
 
 def is_short(written: Written, share: float) -> bool:
-    """Whether more than a share of the wanted files are lost."""
+    """Whether more than that share of the wanted files is lost."""
     lost = sum(written.dropped.get(reason, 0) for reason in LOST)
     return lost > share * (written.files + lost)
 
 
 def check_lost(dataset: str, written: Written, share: float, section: str, out: Path) -> None:
-    """Raises a UserError when no file came, or more of them are lost than is tolerated.
+    """Raises a UserError if no file came, or if more are lost than is tolerated.
 
     Args:
-        share: how many of the wanted files may be lost.
+        share: the share of the wanted files that may be lost.
         section: the name of the source's section, for messages.
         out: the folder with dropped.jsonl.
     """
@@ -128,13 +127,13 @@ def check_lost(dataset: str, written: Written, share: float, section: str, out: 
         raise UserError(
             f"{lost} of {written.files + lost} files of '{dataset}' are lost ({counts}), more than "
             f"{section}.max_lost_share ({share:.1%}) allows.{_first_lost(out / DROPPED)} "
-            f"{out / DROPPED} lists them. Run `dvc repro` again to ask for them once more, or "
+            f"{out / DROPPED} lists them. Run `dvc repro` again to request them once more, or "
             "raise the share to continue without them: what has been fetched is kept."
         )
     if not written.files:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
         raise UserError(
-            f"'{dataset}' has no file to train on: none of its {sum(dropped.values())} rows gives "
+            f"'{dataset}' has no files to train on: none of its {sum(dropped.values())} rows gives "
             f"one ({counts or 'there are none'}). Check the rules and the columns of {section}."
         )
 
@@ -148,6 +147,6 @@ def _first_lost(path: Path) -> str:
 
 
 def fell_short(work: Path, share: float) -> bool:
-    """Whether an earlier process came to the end and had lost more than a share."""
+    """Whether an earlier process finished but lost more than that share."""
     state = Assembled.read(work / STATE)
     return state.complete and is_short(state.written, share)

@@ -1,6 +1,6 @@
-"""What the environment says of the network: proxies, and certificates to trust.
+"""The network settings of the environment: proxies, and certificates to trust.
 
-Reads `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, in small or capital letters, and
+Reads `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, in lower or upper case, and
 `SSL_CERT_FILE` or `REQUESTS_CA_BUNDLE`.
 """
 
@@ -21,14 +21,14 @@ CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 @dataclass(frozen=True)
 class Proxies:
-    """The proxy of each scheme, empty for none, and the hosts that are asked without one."""
+    """The proxy of each scheme, empty for none, and the hosts that are reached without one."""
 
     by_scheme: dict[str, str]
     exceptions: str
 
     @classmethod
     def read(cls) -> "Proxies":
-        """Reads the environment; on macOS and Windows the system's settings as well.
+        """Reads the environment, and on macOS and Windows also the system's settings.
 
         Raises:
             UserError: a proxy's address cannot be parsed.
@@ -43,7 +43,7 @@ class Proxies:
 
 
 def _check_proxy(name: str, address: str) -> None:
-    """Raises UserError, without the address, which may hold a password."""
+    """Raises a UserError without the address, which may contain a password."""
     try:
         parts = urlsplit(address if "://" in address else f"http://{address}")
         parts.port  # noqa: B018 - reading it checks it
@@ -58,7 +58,7 @@ def _check_proxy(name: str, address: str) -> None:
 
 
 def _variable(name: str) -> str:
-    """The variable that sets a proxy, as it is spelled in the environment."""
+    """The variable that sets a proxy, as spelled in the environment."""
     wanted = f"{name}_proxy"
     return next((each for each in sorted(os.environ)[::-1] if each.lower() == wanted), wanted)
 
@@ -67,7 +67,7 @@ def certificates() -> str:
     """Returns the path of the certificates to trust, in PEM.
 
     Raises:
-        UserError: the user's own file is not there.
+        UserError: the user's own file doesn't exist.
     """
     for name in CERTIFICATE_VARIABLES:
         if path := os.environ.get(name):

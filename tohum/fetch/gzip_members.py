@@ -1,4 +1,4 @@
-"""Gzip bodies as servers send them: one member or several, cut off, damaged, or a bomb."""
+"""Decompresses gzip as servers send it: one member or several, cut off, damaged, or a bomb."""
 
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
@@ -7,16 +7,16 @@ from tohum.fetch.answers import TooLarge
 
 MAGIC = b"\x1f\x8b"
 WBITS = 31  # zlib: a gzip member with a 32 KiB window
-FIRST_BLOCK = 1 << 12  # what follows a member is copied, so that many small ones get small blocks
+FIRST_BLOCK = 1 << 12  # what follows a member is copied, so small members get small blocks
 
 
 def gunzip(body: bytes, largest: int) -> tuple[bytes, int]:
-    """Returns the content of all members, joined, and how many bytes of garbage follow the last.
+    """Returns the joined content of all members, and the number of bytes of garbage after the last.
 
-    Garbage is what RFC 1952 does not allow there: zeros, or anything but a whole member.
+    Garbage is what RFC 1952 does not allow there: zeros, or anything but a complete member.
 
     Raises:
-        TooLarge: there is more than `largest` bytes of it; no more has been decompressed.
+        TooLarge: there are more than `largest` bytes of it; no more are decompressed.
         ValueError: the first member is damaged or cut off.
     """
     content, end = _member(body, 0, largest, largest)

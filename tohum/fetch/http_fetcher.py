@@ -16,8 +16,8 @@ from tohum.fetch.retries import Host, Hosts, Lost, RetryPolicy, Throttle, Tries
 from tohum.fetch.transfers import Limits, Transfers
 from tohum.formats.outcomes import MISSING
 
-LONGEST_WAIT = 0.02  # seconds; new work and retries are looked for in between
-# libcurl looks at all its transfers each time, 0.1 ms for 384: so let some answers gather.
+LONGEST_WAIT = 0.02  # seconds; new work and retries are checked in between
+# libcurl checks all its transfers each time, 0.1 ms for 384, so let some answers accumulate.
 GATHER_SECONDS = 0.001
 MANY = 32
 
@@ -26,7 +26,7 @@ Answer = Response | TransportError
 
 @dataclass(frozen=True)
 class Probe:
-    """What shows that a host answers: a URL, and what makes sure that it is the host's answer."""
+    """A test of whether a host answers: a URL, and a check that the answer is the host's."""
 
     url: str
     check: Callable[[bytes], bytes]
@@ -34,7 +34,7 @@ class Probe:
 
 @dataclass(eq=False, slots=True)
 class Fetch:
-    """A task and what has happened to it; or, without a task, a probe."""
+    """A task and its history; without a task, a probe."""
 
     host: Host
     url: str
@@ -47,11 +47,11 @@ class HttpFetcher:
 
     Args:
         url: returns a row's URL.
-        check: returns the wanted bytes of a row's body. ValueError: it is a wrong body.
-        work: makes the result of a row, its kind and payload, of its bytes or of why it is lost.
-        compressed: ask for compressed answers; see Transfers.
-        probe: of the one host that all rows are on. Without one, what a host has answered before
-            shows whether it still answers, and before that its start page.
+        check: returns the wanted bytes of a row's body. ValueError: it is the wrong body.
+        work: makes a row's result, its kind and payload, from its bytes or from why it is lost.
+        compressed: request compressed answers; see Transfers.
+        probe: for the one host that all rows are on. Without it, a URL that a host has answered
+            before, or else its start page, shows whether it still answers.
     """
 
     runners = 1
@@ -81,15 +81,15 @@ class HttpFetcher:
         """Works until None comes among the tasks, and calls `done` with each result.
 
         Raises:
-            UserError: no host can be reached, or the environment's proxy cannot be used.
+            UserError: no host can be reached, or the environment's proxy can't be used.
         """
         self._done = done
         self._network = Hosts()
-        self._probes: dict[Host, Probe | None] = {}  # those on their way
+        self._probes: dict[Host, Probe | None] = {}  # those in flight
         self._answering: dict[Host, str] = {}  # a URL that the host has answered
         self._latest: Host | None = None
         self._ready: deque[Fetch] = deque()
-        self._held: dict[Host, deque[Fetch]] = {}  # for hosts that are not to be asked now
+        self._held: dict[Host, deque[Fetch]] = {}  # for hosts that must not be asked now
         self._later: list[tuple[float, int, Fetch]] = []
         self._order = itertools.count()
         with Transfers[Fetch](self.limits, self.compressed) as self._transfers:
@@ -105,8 +105,8 @@ class HttpFetcher:
                     time.sleep(GATHER_SECONDS)
 
     def _take(self, tasks: Tasks) -> bool:
-        """Takes what is new and what is due; returns whether there is more to come."""
-        while True:  # all of them, for the None at their end is not to wait for a slow host
+        """Takes what is new and what is due; returns whether more is to come."""
+        while True:  # all of them, so that the None at the end need not wait for a slow host
             try:
                 task = tasks.get_nowait()
             except queue.Empty:
@@ -120,13 +120,11 @@ class HttpFetcher:
                 self._finish(task, Lost(MISSING, str(error)))
         now = time.monotonic()
         while self._later and self._later[0][0] <= now:
-            self._ready.append(
-                heapq.heappop(self._later)[2]
-            )  # the last: a dead host is in no hurry
+            self._ready.append(heapq.heappop(self._later)[2])  # last: a dead host can wait
         return True
 
     def _host(self, url: str) -> Host:
-        """Returns what is known of the host of a URL."""
+        """Returns what is known about a URL's host."""
         base = url[: url.find("/", len("https://"))]
         if base not in self.hosts:
             base, name = base_and_host(url)
@@ -135,7 +133,7 @@ class HttpFetcher:
         return self.hosts[base]
 
     def _start(self) -> None:
-        """Starts what can be started."""
+        """Starts all requests that can be started."""
         for fetch in self._startable():
             try:
                 if fetch.task is not None:
@@ -161,7 +159,7 @@ class HttpFetcher:
                 self._held.setdefault(fetch.host, deque()).append(fetch)
 
     def _settle(self, fetch: Fetch, answer: Answer) -> None:
-        """Hands a result over, or puts the fetch off."""
+        """Hands a result over, or postpones the fetch."""
         host, task = fetch.host, fetch.task
         if task is None:
             probe = self._probes.pop(host)
@@ -186,8 +184,8 @@ class HttpFetcher:
         self._done(task, *self.work(task[2], outcome))
 
     def _probe(self, host: Host, url: str) -> None:
-        """Asks a host for what it has answered before, or its start page; and where it has never
-        answered, another one too, to see whether the network does.
+        """Asks a host for what it has answered before, or its start page; if it has never answered,
+        another host too, to see whether the network works.
         """
         host.wants_probe = False
         start_page = base_and_host(url)[0] + "/"

@@ -1,9 +1,8 @@
-"""An append-only file of results as they arrive, in any order, which a kill at any moment leaves
-usable.
+"""An append-only file of results in order of arrival, usable after a kill at any moment.
 
 Each result is one write: a header (index, kind and length, little-endian, and the CRC-32 of these
-and the payload) and the payload. What the operating system has taken survives the process. A record
-that is cut off or damaged ends the file: it and all after it count as not there.
+and the payload) and the payload. What the operating system has accepted survives the process. A
+truncated or damaged record ends the file: it and everything after it are ignored.
 """
 
 import mmap
@@ -22,8 +21,8 @@ HEADER_BYTES = FIELDS.size + CHECKSUM.size
 class Journal:
     """The results of one segment: kind (a small number) and payload by index.
 
-    Opening an existing file finds what it has; `append` may be called from any thread,
-    `read` from one.
+    Opening an existing file reads its index; `append` may be called from any thread, `read` from
+    one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,11 +45,11 @@ class Journal:
         return len(self._places)
 
     def places(self, without: Collection[int] = ()) -> set[int]:
-        """Returns the indices that have a result, of any kind but those of `without`."""
+        """Returns the indices that have a result of any kind except those in `without`."""
         return {index for index, place in self._places.items() if place[0] not in without}
 
     def append(self, index: int, kind: int, payload: bytes) -> None:
-        """Writes one result; a later one of the same index replaces it."""
+        """Writes one result; a later one for the same index replaces it."""
         record = _header(index, kind, payload) + payload
         with self._lock:
             written = 0
@@ -60,7 +59,7 @@ class Journal:
             self._end += len(record)
 
     def read(self, index: int) -> tuple[int, bytes]:
-        """Returns kind and payload of a result."""
+        """Returns the kind and payload of a result."""
         kind, start, length = self._places[index]
         mapped = self._map
         if mapped is None or len(mapped) < start + length:
@@ -75,7 +74,7 @@ class Journal:
 
 
 def scan(path: Path) -> Iterator[tuple[int, int, int, int]]:
-    """Yields index, kind, start and length of each whole record of a journal."""
+    """Yields index, kind, start and length of each complete record of a journal."""
     with path.open("rb") as file:
         while len(head := file.read(HEADER_BYTES)) == HEADER_BYTES:
             index, kind, length = FIELDS.unpack_from(head)

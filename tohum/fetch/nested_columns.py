@@ -1,4 +1,4 @@
-"""A dataset's columns, as `source.columns` names them: `blob_id`, or `files.blob_id` in a list."""
+"""Finds a dataset's columns as `source.columns` names them: `blob_id`, or `files.blob_id`."""
 
 from collections.abc import Iterable
 
@@ -8,10 +8,10 @@ from tohum.errors import UserError
 
 
 def top_columns(columns: Iterable[str], schema: pyarrow.Schema, name: str) -> list[str]:
-    """Returns the top-level columns that hold the named ones, by name.
+    """Returns the top-level columns that contain the named ones, by name.
 
     Args:
-        name: of the file, for the message.
+        name: the file's name, for the message.
 
     Raises:
         UserError: the file lacks one.
@@ -22,7 +22,7 @@ def top_columns(columns: Iterable[str], schema: pyarrow.Schema, name: str) -> li
     if missing:
         raise UserError(
             f"{name} has no column {', '.join(missing)}; it has {', '.join(there)}. Set "
-            "source.columns to the names that are there."
+            "source.columns to names that exist."
         )
     return sorted({column.partition(".")[0] for column in wanted})
 

@@ -1,9 +1,8 @@
-"""Many rows at once, results in order: a fetcher works, a journal keeps, the caller reads in order.
+"""Fetches many rows at once; journals keep the results, and the caller gets them in order.
 
-The work comes in segments, short runs of neighbouring rows. The fetcher has a few segments at a
-time, so that one slow blob holds nobody up; a segment is handed over when all its results are
-there, and segments are handed over in order. What the concurrency was cannot be seen in what
-comes out.
+The work comes in segments, short runs of neighbouring rows. The fetcher has several segments at a
+time, so that a slow blob holds nothing up; a segment is handed over when all its results have
+arrived, and segments are handed over in order. The concurrency does not affect the output.
 """
 
 import queue
@@ -27,10 +26,10 @@ Done = Callable[[Task, int, bytes], None]
 
 @dataclass
 class Segment:
-    """A run of rows: `wanted` maps a row's place in it to what the fetcher needs to know of it.
+    """A run of rows: `wanted` maps a row's place in it to what the fetcher needs to know about it.
 
-    `rest` is for the caller, who gets it back with the results; `held` is the rows in it that are
-    not wanted, and take memory all the same.
+    `rest` is for the caller, who gets it back with the results; `held` is the number of its rows
+    that are not wanted but still take memory.
     """
 
     number: int
@@ -44,7 +43,7 @@ class Segment:
 
 @dataclass
 class Counters:
-    """What has been done so far, for the progress display."""
+    """What has been done so far, for the progress bar."""
 
     rows: int = 0
     bytes: int = 0
@@ -52,7 +51,7 @@ class Counters:
 
 
 class Fetcher(Protocol):
-    """What works on rows: `run` is called in each of `runners` threads."""
+    """The worker on rows: `run` is called in each of `runners` threads."""
 
     @property
     def runners(self) -> int:
@@ -60,7 +59,7 @@ class Fetcher(Protocol):
         ...
 
     def run(self, tasks: Tasks, done: Done) -> None:
-        """Works on tasks until None comes, and calls `done` with kind and payload of each."""
+        """Works on tasks until None comes, and calls `done` with the kind and payload of each."""
         ...
 
 
@@ -68,9 +67,9 @@ class Pool:
     """Runs a fetcher on all wanted rows of the segments.
 
     Args:
-        folder: for the journals. Results that are in them already are not worked on again, except
-            those of the kinds in `open_kinds`.
-        ahead: rows to have in hand, so that the fetcher never waits for the caller.
+        folder: for the journals. Results that they already have are not fetched again, except those
+            of the kinds in `open_kinds`.
+        ahead: rows to queue, so that the fetcher never waits for the caller.
     """
 
     def __init__(
@@ -87,7 +86,7 @@ class Pool:
 
     @contextmanager
     def running(self) -> Iterator["Pool"]:
-        """Starts the fetcher, and ends it when the block ends, whatever it still had to do."""
+        """Starts the fetcher, and stops it when the block ends, even with work left."""
         threads = [
             threading.Thread(target=self._run, name=f"fetch-{number}", daemon=True)
             for number in range(self.fetcher.runners)
@@ -129,7 +128,7 @@ class Pool:
     def results(self, segments: Iterable[Segment]) -> Iterator[Segment]:
         """Yields each segment when it is complete, in order, its journal open for reading.
 
-        The caller closes the journal, where there is one.
+        The caller closes the journal, if there is one.
 
         Raises:
             BaseException: what the fetcher raised.

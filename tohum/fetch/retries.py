@@ -1,4 +1,4 @@
-"""What to do with an answer: take it, try again later, or give the blob up."""
+"""Decides what to do with an answer: take it, try again later, or give the blob up."""
 
 import math
 import random
@@ -12,16 +12,16 @@ from tohum.formats.outcomes import CORRUPT, MISSING, UNREACHABLE
 
 REFUSED = "refused"
 NOT_THERE = frozenset({404, 410, 451})
-FORBIDDEN = 403  # of one key: taken down; of all: the store lets nobody in
+FORBIDDEN = 403  # for one key: taken down; for all: the store lets nobody in
 SLOW_DOWN = frozenset({429, 503})
-FIRST_REQUESTS = 8  # at once to a host that has not answered yet
+FIRST_REQUESTS = 8  # simultaneous, to a host that has not answered yet
 
 
 class Lost(Exception):
-    """A blob that cannot be had: `outcome` is `missing`, `corrupt` or `unreachable`.
+    """A blob that cannot be fetched: `outcome` is `missing`, `corrupt` or `unreachable`.
 
-    `detail` is what was seen. What is unreachable is not known to be missing: another run asks for
-    it again.
+    `detail` is what was seen. An unreachable blob may not be missing: another run asks for it
+    again.
     """
 
     def __init__(self, outcome: str, detail: str) -> None:
@@ -32,20 +32,20 @@ class Lost(Exception):
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often each class of error is tried again, and how long between two tries.
+    """How often each class of error is retried, and how long to wait in between.
 
-    A body of the wrong bytes may be a damaged transfer. Everything that passes waits a random time,
-    growing with the tries ("full jitter",
+    A body with the wrong bytes may be a damaged transfer. Each retry waits a random time that grows
+    with the number of tries ("full jitter",
     https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
     """
 
-    tries: int = 8  # of a broken answer, or a status that says nothing of the blob
-    network_tries: int = 32  # says more of the network than of the blob
-    slow_down_tries: int = 32  # says more of the pace
+    tries: int = 8  # after a broken answer, or a status that says nothing about the blob
+    network_tries: int = 32  # says more about the network than about the blob
+    slow_down_tries: int = 32  # says more about the pace
     forbidden_tries: int = 3
     corrupt_tries: int = 3
     large_tries: int = 2  # each may cost runtime.largest_blob_bytes
-    first_wait: float = 0.5  # seconds, as the following
+    first_wait: float = 0.5  # seconds, as are the following
     longest_wait: float = 30.0
     patience: float = 300.0
 
@@ -55,10 +55,10 @@ class RetryPolicy:
 
 
 class Throttle:
-    """One pause for all requests to a host: after a SlowDown nobody asks until it is over.
+    """One pause for all requests to a host: after a SlowDown, none is sent until it is over.
 
     A pause is twice as long as the last one, unless the host has answered `calm` times since: a
-    busy host is given time, and one SlowDown among thousands of answers costs next to nothing.
+    busy host gets time, and one SlowDown among thousands of answers costs almost nothing.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class Throttle:
         self._answers = 0
 
     def left(self) -> float:
-        """Returns the seconds that the pause still lasts; 0 when there is none."""
+        """Returns the remaining seconds of the pause; 0 if there is none."""
         return max(0.0, self._until - time.monotonic())
 
     def slow_down(self) -> None:
-        """Starts a pause; does nothing while one is on."""
+        """Starts a pause; does nothing during one."""
         now = time.monotonic()
         if now < self._until:
             return
@@ -95,28 +95,28 @@ class Throttle:
 
 @dataclass(slots=True)
 class Tries:
-    """What has been tried for one blob: all failures, and by kind those that count against it."""
+    """The tries for one blob: all failures, and by kind those that count against it."""
 
     failures: int = 0
     counted: dict[str, int] = field(default_factory=dict)
-    last: float = field(default_factory=time.monotonic)  # failure; before any, the beginning
+    last: float = field(default_factory=time.monotonic)  # failure; before any, the start
 
 
 class Hosts:
-    """All hosts together: when any of them last answered."""
+    """All hosts together: when one of them last answered."""
 
     def __init__(self) -> None:
         self.last_answer = -math.inf
 
 
 class Host:
-    """One host: whether it answers and how fast it may be asked; judges its answers by the policy.
+    """One host: whether it answers and how fast it may be asked. Judges its answers by the policy.
 
-    A failed try counts against a blob only if the host has answered somebody since the try before,
-    if need be a probe for something else; when enough of them count, the blob is given up.
-    Otherwise the host is what fails: its rows are tried again for `patience` seconds. Then they are
-    unreachable where other hosts answer, and the network is down where none does. A host that has
-    never answered is given the usual tries, while others answer.
+    A failed try counts against a blob only if the host has answered something since the try before,
+    if need be a probe; after enough of these, the blob is given up. Otherwise it is the host that
+    fails: its rows are retried for `patience` seconds. Then they are unreachable if other hosts
+    answer, and the network is down if none does. A host that has never answered gets the usual
+    number of tries while others answer.
 
     Not thread-safe: one thread asks.
     """
@@ -127,7 +127,7 @@ class Host:
         self.throttle = throttle
         self.network = network
         self.wants_probe = False
-        self.asking = 0  # requests on their way
+        self.asking = 0  # requests in flight
         self._last_answer = -math.inf
         self._silent_since: float | None = None  # the first failure after the last answer
         self._gone = ""  # what was seen when the host was given up
@@ -144,10 +144,10 @@ class Host:
         return not self.throttle.left() and (self.known or self.asking < FIRST_REQUESTS)
 
     def check_given_up(self) -> None:
-        """Spares a host that was given up further requests, for `patience` seconds.
+        """Spares a given-up host further requests for `patience` seconds.
 
         Raises:
-            Lost: nothing of it can be had now.
+            Lost: nothing can be fetched from it now.
         """
         if self._gone and time.monotonic() < self._gone_until:
             raise Lost(UNREACHABLE, self._gone)
@@ -158,9 +158,9 @@ class Host:
         """Returns the wanted bytes, or the seconds to wait before the next try.
 
         Args:
-            tries: of this blob so far; counted up.
-            check: makes the wanted bytes of a body. ValueError: it is the wrong body. TooLarge: it
-                cannot be said.
+            tries: this blob's so far; incremented.
+            check: makes the wanted bytes from a body. ValueError: it is the wrong body. TooLarge:
+                this can't be decided.
 
         Raises:
             Lost: the host does not have the blob, has something else, or does not say.
@@ -198,7 +198,7 @@ class Host:
     def probed(
         self, answer: Response | TransportError, check: Callable[[bytes], bytes] | None = None
     ) -> None:
-        """Takes note of the answer to a probe; `check` says whether its body is the right one."""
+        """Records the answer to a probe; `check` says whether its body is the right one."""
         if not isinstance(answer, Response):
             return
         if answer.status == 200 and check is not None:

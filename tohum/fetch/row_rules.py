@@ -1,6 +1,6 @@
-"""Which rows are worth a fetch, by the rules on what they say of the files that they name.
+"""Decides which rows to fetch, by rules on what they say about the files that they name.
 
-The rules are tried in the order of REASONS and the first that applies is the reason.
+The rules are tried in the order of REASONS, and the first that applies is the reason.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ class RowFilter:
         self.excluded = Patterns(rules.exclude_paths)
 
     def decide(self, table: pyarrow.Table) -> numpy.ndarray[Any, Any]:
-        """Returns each row's verdict: the rule that leaves it out, or WANTED; (rows,) uint8."""
+        """Returns each row's verdict, the rule that leaves it out or WANTED: (rows,) uint8."""
         rules = self.rules
         verdict = numpy.zeros(len(table), numpy.uint8)
         reject = _Rejection(table, verdict)
@@ -105,7 +105,7 @@ def _not_in(values: Any, allowed: Any) -> Any:
 
 
 def row_keys(names: list[str]) -> bytes:
-    """Returns 20 bytes for each name, one after another: a SHA-1 itself, or the SHA-1 of another
+    """Returns 20 bytes for each name, one after another: a SHA-1 itself, or the SHA-1 of any other
     name.
     """
     return b"".join(

@@ -1,8 +1,8 @@
-"""Rows that name files: parquet of any of the known shapes, brought to one table of known columns.
+"""Reads rows that name files: parquet of any known shape, as tables of known columns.
 
-A source's `columns` say which of its columns is which of ours; a dotted name such as
-`files.blob_id` is a field of a list of structs, and every element of the list becomes a row. Memory
-is that of one batch, whatever the size of the file or of its row groups.
+A source's `columns` map our columns to its own; a dotted name such as `files.blob_id` is a field of
+a list of structs, and every element of the list becomes a row. Memory is that of one batch, however
+large the file or its row groups are.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ TYPES: dict[str, pyarrow.DataType] = {
     "url": pyarrow.string(),
     "content": pyarrow.string(),
 }
-ROWS = 4096  # of a table that is handed over
+ROWS = 4096  # of a table
 READ_ROWS = {False: 4096, True: 64}  # at once: files, or repositories with their files in them
 BUFFER_BYTES = 1 << 20
 
@@ -45,7 +45,7 @@ def read_rows(path: Path | Any, columns: dict[str, str], name: str) -> Iterator[
         name: the file, for messages.
 
     Raises:
-        UserError: it is not parquet, or lacks a column, or ours is not one of TYPES.
+        UserError: it is not parquet, or lacks a column, or one of ours is not in TYPES.
     """
     try:
         file = pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
@@ -54,7 +54,7 @@ def read_rows(path: Path | Any, columns: dict[str, str], name: str) -> Iterator[
     unknown = [column for column in columns if column not in TYPES]
     if unknown:
         raise UserError(
-            f"source.columns has {', '.join(unknown)}, which is not a column of ours: "
+            f"source.columns has {', '.join(unknown)}, which is not one of our columns: "
             f"{', '.join(TYPES)}."
         )
     top = top_columns(columns.values(), file.schema_arrow, name)
@@ -87,7 +87,7 @@ def _flatten(table: pyarrow.Table, columns: dict[str, str], name: str) -> pyarro
 
 
 def _cast(values: Any, wanted: pyarrow.DataType, column: str, name: str) -> Any:
-    """Brings a column to our type: large strings to strings, a list of licences to one string."""
+    """Converts a column to our type: large strings to strings, a list of licences to one string."""
     if pyarrow.types.is_list(values.type) or pyarrow.types.is_large_list(values.type):
         values = pyarrow.compute.binary_join(values.cast(pyarrow.list_(pyarrow.string())), "; ")
     try:

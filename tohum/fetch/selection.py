@@ -1,4 +1,4 @@
-"""The first pass over rows that name files: which to take, and the segments of the second pass."""
+"""The first pass over rows that name files: selects rows, and cuts segments for the second pass."""
 
 import hashlib
 from collections.abc import Iterator
@@ -33,14 +33,14 @@ class FileRows:
     dataset: str
 
     def tables(self) -> Iterator[pyarrow.Table]:
-        """Yields the rows, in order, as tables that depend on the files only."""
+        """Yields the rows, in order, as tables that depend only on the files."""
         for path in self.files:
             yield from read_rows(path, self.columns, path.name)
 
 
 @dataclass
 class Selection:
-    """What the first pass found: rows, rows to take, their known bytes, and duplicates (bits)."""
+    """The result of the first pass: rows, rows to take, their known bytes, duplicates (bits)."""
 
     rows: int
     wanted: int
@@ -51,7 +51,7 @@ class Selection:
 @dataclass
 class SegmentRows:
     """The rows of a segment: the verdict on each and its name, those that are taken, and where the
-    contents of some of these are stored already.
+    contents of some of these are already stored.
     """
 
     verdict: numpy.ndarray[Any, Any]
@@ -61,7 +61,7 @@ class SegmentRows:
 
 
 def select(rows: FileRows, rules: RowRules, work: Path) -> Selection:
-    """Passes over all rows once: counts, and finds names that came before."""
+    """Passes over all rows once: counts them, and finds repeated names."""
     path = work / "selection.npz"
     if path.is_file():
         with numpy.load(path) as saved:
@@ -84,7 +84,7 @@ def select(rows: FileRows, rules: RowRules, work: Path) -> Selection:
 
 
 def _names(table: pyarrow.Table) -> list[str]:
-    """What distinguishes rows: their id, else their URL, else the SHA-1 of their content."""
+    """Returns what identifies each row: its id, else its URL, else its content's SHA-1."""
     named = [table[column].to_pylist() for column in ("id", "url") if column in table.column_names]
     if named:
         return [next(filter(None, names), "") for names in zip(*named, strict=True)]
@@ -100,8 +100,8 @@ def _names(table: pyarrow.Table) -> list[str]:
 def segments(
     rows: FileRows, rules: RowRules, selection: Selection, stored: Stored, start: int
 ) -> Iterator[Segment]:
-    """Yields the segments from number `start` on; `rest` is their SegmentRows, and `wanted` the
-    rows whose contents are to be fetched.
+    """Yields the segments from number `start`; `rest` is their SegmentRows, and `wanted` the rows
+    whose contents are to be fetched.
     """
     row_filter = RowFilter(rules)
     first = 0
@@ -129,7 +129,7 @@ def segments(
 
 
 def key_of(row: dict[str, Any]) -> bytes:
-    """Returns the key of a row that is to be fetched, KEY_BYTES long."""
+    """Returns the key of a row to fetch, KEY_BYTES long."""
     key = row_keys([row.get("id") or row["url"]])
     assert len(key) == KEY_BYTES
     return key

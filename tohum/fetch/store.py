@@ -1,4 +1,4 @@
-"""Software Heritage's content store: how a blob is kept there, and how it proves itself.
+"""Software Heritage's content store: how a blob is stored there, and how it is verified.
 
 Each blob is one gzip member under the SHA-1 of its raw bytes
 (https://docs.softwareheritage.org/user/using_data/). The bucket is public.
@@ -18,8 +18,8 @@ from tohum.fetch.pool import Fetcher
 from tohum.fetch.retries import Lost, RetryPolicy
 from tohum.fetch.transfers import Limits
 
-EMPTY_SHA1 = hashlib.sha1(b"").hexdigest()  # any store has an answer for it, if only a 404
-MOST_LAYERS = 2  # of gzip: the store's, and one that a server adds with Content-Encoding
+EMPTY_SHA1 = hashlib.sha1(b"").hexdigest()  # any store answers for it, if only with a 404
+MOST_LAYERS = 2  # of gzip: the store's, and one that a server adds as Content-Encoding
 
 Work = Callable[[Any, bytes | Lost], tuple[int, bytes]]
 Check = Callable[[Any, bytes], bytes]
@@ -29,7 +29,8 @@ garbage_logged = False
 
 
 def check_blob(blob_id: str, body: bytes, largest: int) -> bytes:
-    """Returns the raw bytes of a stored blob: what its gzip members hold, or the bytes themselves.
+    """Returns the raw bytes of a stored blob: the content of its gzip members, or the bytes
+    themselves.
 
     Raises:
         ValueError: they do not have the SHA-1 that is their name.
@@ -56,7 +57,7 @@ def check_blob(blob_id: str, body: bytes, largest: int) -> bytes:
         problem = problem or f"SHA-1 {found}"
     found = hashlib.sha1(body).hexdigest()
     if found == blob_id:
-        return body  # a gzip file that is stored as it is
+        return body  # a gzip file that is stored as is
     raise ValueError(problem or f"SHA-1 {found}")
 
 
@@ -65,7 +66,7 @@ def _log_garbage(blob_id: str, size: int) -> None:
     if not garbage_logged:
         garbage_logged = True
         log.warning(
-            "%s: %d bytes follow the gzip members and are ignored, for the content has the right "
+            "%s: %d bytes follow the gzip members and are ignored: the content has the right "
             "SHA-1. Others like it are not reported.",
             blob_id,
             size,
@@ -73,7 +74,7 @@ def _log_garbage(blob_id: str, size: int) -> None:
 
 
 def store_fetcher(runtime: Runtime, work: Work) -> Fetcher:
-    """Returns what fetches rows by their `id` from the store at runtime.content_url.
+    """Returns a fetcher of rows by their `id` from the store at runtime.content_url.
 
     Raises:
         UserError: that is not an http or https URL.
@@ -92,10 +93,10 @@ def store_fetcher(runtime: Runtime, work: Work) -> Fetcher:
 
 
 def url_fetcher(runtime: Runtime, check: Check, work: Work) -> Fetcher:
-    """Returns what fetches rows by their `url`, each from its own host.
+    """Returns a fetcher of rows by their `url`, each from its own host.
 
     Args:
-        check: returns the wanted bytes of a row's body. ValueError: it is a wrong body.
+        check: returns the wanted bytes of a row's body. ValueError: it is the wrong body.
     """
 
     def url(row: Any) -> str:
@@ -105,10 +106,10 @@ def url_fetcher(runtime: Runtime, check: Check, work: Work) -> Fetcher:
 
 
 def limits(runtime: Runtime) -> Limits:
-    """Returns what a transfer may take."""
+    """Returns the limits of a transfer."""
     return Limits(runtime.connections, runtime.timeout_seconds, runtime.largest_blob_bytes)
 
 
 def policy(runtime: Runtime) -> RetryPolicy:
-    """Returns how often and how long to try again."""
+    """Returns how often and for how long to retry."""
     return RetryPolicy(patience=runtime.patience_seconds)

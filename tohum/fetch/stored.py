@@ -1,7 +1,7 @@
-"""Contents that earlier downloads have brought, found by the keys of their rows: in the archives of
-data/raw, and in the archives and journals of a download that was not finished.
+"""Finds contents from earlier downloads by the keys of their rows.
 
-The index lies on disk, sorted by key: 56 bytes for each content, of which memory holds none.
+It looks in the archives of data/raw, and in the archives and journals of an unfinished download.
+The index is on disk, sorted by key: 56 bytes for each content, none of them in memory.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ from tohum.fetch.row_rules import row_keys
 from tohum.formats.raw import FACTS, MANIFEST
 from tohum.repeats import KEY_BYTES, Buckets
 
-FETCHED_CONTENTS = ("software_heritage", "url")  # what a fetch brings, and rows don't hold
-KEPT_KIND = 0  # of a journal
+FETCHED_CONTENTS = ("software_heritage", "url")  # fetched, not contained in rows
+KEPT_KIND = 0  # in a journal
 PLACE = numpy.dtype([("file", "<u4"), ("offset", "<u8"), ("size", "<u8"), ("sha1", "V20")])
 ENTRY = numpy.dtype([("key", f"S{KEY_BYTES}"), ("place", PLACE)])
 MOST_OPEN_FILES = 32
@@ -29,8 +29,8 @@ AT_ONCE = 4096
 
 
 class Place(NamedTuple):
-    """Where a content is: the number of a file, where it begins, its bytes, and their SHA-1; of a
-    journal, which has checked them, empty.
+    """Where a content is: the number of a file, where it begins, its size, and its SHA-1; empty for
+    a journal, whose contents are already checked.
     """
 
     file: int
@@ -40,9 +40,9 @@ class Place(NamedTuple):
 
 
 class Stored:
-    """The contents in `raws`, folders like data/raw, and in `journals`; the first of a key counts.
+    """The contents in `raws`, folders like data/raw, and in `journals`; the first for a key counts.
 
-    `folder` is for the index. A raw folder may be unfinished: what is listed and whole is taken.
+    `folder` is for the index. A raw folder may be unfinished: what is listed and complete is taken.
     """
 
     def __init__(self, folder: Path, raws: list[Path], journals: list[Path]) -> None:
@@ -100,7 +100,7 @@ class Stored:
         return len(self._paths) - 1
 
     def find(self, keys: bytes) -> dict[int, Place]:
-        """Returns where the contents are that there are, by the place of the key among `keys`."""
+        """Returns where the stored contents are, by the place of their key among `keys`."""
         if not self.count or not keys:
             return {}
         wanted = numpy.frombuffer(keys, f"S{KEY_BYTES}")
@@ -124,9 +124,9 @@ class Stored:
         content = file.read(place.size)
         if any(place.sha1) and hashlib.sha1(content).digest() != place.sha1:
             raise UserError(
-                f"{self._paths[place.file]} was damaged: the file at byte {place.offset} has the "
+                f"{self._paths[place.file]} is damaged: the file at byte {place.offset} has the "
                 f"SHA-1 {hashlib.sha1(content).hexdigest()}, expected {place.sha1.hex()}. Delete "
-                "it, and run `dvc repro` again: what was in it is fetched again."
+                "it, and run `dvc repro` again: its contents are fetched again."
             )
         return content
 

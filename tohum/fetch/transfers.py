@@ -1,7 +1,8 @@
-"""Many HTTP transfers at once in one thread, by libcurl (https://curl.se/libcurl/c/libcurl-multi.html).
+"""Many HTTP transfers at once in one thread, with libcurl.
 
-Sockets, TLS, names, IPv4 and IPv6 (RFC 8305), proxies, redirects, framing, limits and time-outs are
-libcurl's. One multi handle shares open connections, names and TLS sessions among its transfers.
+libcurl handles sockets, TLS, names, IPv4 and IPv6 (RFC 8305), proxies, redirects, framing, limits
+and time-outs. One multi handle (https://curl.se/libcurl/c/libcurl-multi.html) shares open
+connections, names and TLS sessions among its transfers.
 """
 
 import math
@@ -19,9 +20,9 @@ from tohum.fetch.gzip_members import gunzip
 
 USER_AGENT = "tohum"
 MOST_REDIRECTS = 5
-LEAST_SPEED = 10  # bytes a second: 384 answers at once over a slow line stay far above it
-DEADLINES = 10  # timeouts that a whole answer may take
-RECEIVE_BYTES = 1 << 16  # as large as the pieces of an answer get
+LEAST_SPEED = 10  # bytes per second: 384 answers at once over a slow line stay far above it
+DEADLINES = 10  # timeouts that a complete answer may take
+RECEIVE_BYTES = 1 << 16  # the largest piece of an answer
 PROTOCOLS = {  # of redirects: no way back from TLS
     "http": pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
     "https": pycurl.PROTO_HTTPS,
@@ -47,12 +48,13 @@ Label = TypeVar("Label")
 
 @dataclass(frozen=True)
 class Limits:
-    """What a transfer may take.
+    """The limits of a transfer.
 
     Args:
         connections: transfers at once.
-        timeout: seconds to connect, and to get LEAST_SPEED a second; ten times as long for all.
-        largest: bytes of an answer, as it comes and decompressed.
+        timeout: seconds to connect, and to stay below LEAST_SPEED; ten times that for the complete
+            answer.
+        largest: bytes of an answer, both as sent and decompressed.
     """
 
     connections: int
@@ -61,7 +63,7 @@ class Limits:
 
 
 class Transfer(Generic[Label]):
-    """One libcurl handle, used again and again, and the answer that it is getting."""
+    """One reusable libcurl handle, and the answer that it is receiving."""
 
     __slots__ = ("encoding", "handle", "label", "left", "overflowed", "pieces", "scheme")
 
@@ -84,7 +86,7 @@ class Transfer(Generic[Label]):
         return None
 
     def receive_header(self, line: bytes) -> None:
-        """Takes a line of the head, the status line of each answer on the way included."""
+        """Takes a header line, including the status line of each answer on the way."""
         name, _, value = line.partition(b":")
         if name.startswith(b"HTTP/"):
             self.encoding = ""
@@ -96,11 +98,11 @@ class Transfers(Generic[Label]):
     """Up to `limits.connections` transfers at once, each with a label of the caller.
 
     Args:
-        compressed: ask for gzip and undo it, as a browser does. Otherwise the bytes of an answer
-            are handed over as they come, whatever Content-Encoding says.
+        compressed: request gzip and decompress it, as a browser does. Otherwise the bytes of an
+            answer are handed over as sent, whatever Content-Encoding says.
 
     Raises:
-        UserError: the environment names a proxy or certificates that cannot be used.
+        UserError: the environment names a proxy or certificates that can't be used.
     """
 
     def __init__(self, limits: Limits, compressed: bool = False) -> None:
@@ -131,11 +133,11 @@ class Transfers(Generic[Label]):
 
     @property
     def free(self) -> bool:
-        """Whether another transfer can be started."""
+        """Whether another transfer can start."""
         return len(self._busy) < self._limits.connections
 
     def start(self, url: str, label: Label) -> None:
-        """Begins to get a URL, in ASCII and with a scheme of small letters."""
+        """Starts to fetch a URL, which must be ASCII with a lower-case scheme."""
         transfer = self._idle.pop() if self._idle else self._new_transfer()
         handle = transfer.handle
         scheme = url.partition(":")[0].lower()
@@ -151,7 +153,7 @@ class Transfers(Generic[Label]):
         self._multi.add_handle(handle)
 
     def _new_transfer(self) -> Transfer[Label]:
-        """Returns a handle of libcurl with all that its transfers have in common."""
+        """Returns a libcurl handle with everything that its transfers have in common."""
         timeout = self._limits.timeout
         handle = pycurl.Curl()
         transfer = Transfer[Label](handle)
@@ -180,11 +182,11 @@ class Transfers(Generic[Label]):
         return transfer
 
     def wait(self, seconds: float) -> None:
-        """Waits until something comes, but not longer than this."""
+        """Waits until something arrives, at most this long."""
         self._multi.select(seconds)
 
     def advance(self) -> list[tuple[Label, Response | TransportError]]:
-        """Does what can be done without waiting, and returns the transfers that have ended."""
+        """Does what is possible without waiting, and returns the transfers that have ended."""
         self._multi.perform()
         found: list[tuple[Label, Response | TransportError]] = []
         left = 1
@@ -218,7 +220,7 @@ class Transfers(Generic[Label]):
         elif transfer.encoding not in ("", "identity"):
             return TransportError("the answer is in a Content-Encoding that was not asked for")
         status = transfer.handle.getinfo(pycurl.RESPONSE_CODE)
-        # libcurl takes a head that was cut off for an empty answer of unknown length.
+        # libcurl takes truncated headers for an empty answer of unknown length.
         unknown_length = not body and transfer.handle.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T) < 0
         if status == 200 and unknown_length:
             return TransportError("the connection was closed without a body")
@@ -247,5 +249,5 @@ class Transfers(Generic[Label]):
 
 
 def _plain(message: str) -> str:
-    """A message of libcurl without what differs from run to run."""
+    """Returns a libcurl message without what differs from run to run."""
     return re.sub(r" after \d+ ms", "", message)

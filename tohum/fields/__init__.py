@@ -1,4 +1,4 @@
-"""Which column is which: from rows of any names to texts and conversations."""
+"""Maps columns of any name to the fields of texts and conversations."""
 
 from tohum.fields.mapping import Fields, Mapped, compile_fields
 from tohum.fields.proposal import Proposal, as_override, describe

@@ -1,8 +1,8 @@
-"""From a row of any columns to one of the two kinds of record: a text, or a conversation.
+"""Turns a row with any columns into one of two kinds of record, a text or a conversation.
 
-`jsonl.fields` says which column is which; what it does not say is found by the conventional names
-(names.py), anew for each set of columns: lines of one file may have {"prompt", "content"} or
-{"request", "response"}.
+`jsonl.fields` says which column is which; the rest is found by conventional names (names.py),
+separately for each set of columns: lines of one file may have {"prompt", "content"} or {"request",
+"response"}.
 """
 
 from collections.abc import Callable
@@ -22,9 +22,9 @@ MOST_MAPPINGS = 10_000  # sets of columns that are remembered
 
 @dataclass(slots=True)
 class Mapped:
-    """A record to be, or the `problem` why there is none; one of content and messages is set.
+    """A future record, or the `problem` that prevents one; one of content and messages is set.
 
-    `empty` says that the problem is a text of no letters, and not a row of another shape.
+    `empty` says that the problem is an empty text, not a row of another shape.
     """
 
     content: str | None = None
@@ -47,7 +47,7 @@ class ColumnMapping:
 
 
 class Fields:
-    """The mapping of a source. `compile_fields` makes it."""
+    """The mapping of a source, made by `compile_fields`."""
 
     def __init__(self, given: dict[str, str], where: str) -> None:
         self.given = given
@@ -58,7 +58,7 @@ class Fields:
         """Returns the record of a row, or one for each element of its list.
 
         Raises:
-            UserError: its columns can be read in several ways; the message has the choices.
+            UserError: its columns can be read in several ways; the message lists the choices.
         """
         columns = tuple(values)
         mapping = self._mappings.get(columns)
@@ -74,9 +74,9 @@ class Fields:
         return [_record(mapping, values, element) for element in elements]
 
     def decide(self, columns: tuple[str, ...]) -> "tuple[Fields, set[tuple[str, ...]]] | None":
-        """Decides what is left open for rows of these columns, all of them; returns the mapping
-        and the paths that it needs, by their steps. None where there is no single reading, or a
-        column that it needs is missing.
+        """Decides what is left open for rows that have all these columns; returns the mapping and
+        the paths that it needs, by their steps. None if there is no single reading, or a column
+        that it needs is missing.
         """
         fields = propose(columns, self.given).fields
         needed = set()
@@ -94,7 +94,7 @@ class Fields:
             lines = "\n".join(f"  {as_override(self.where, each)}" for each in proposal.choices)
             raise UserError(
                 f"the columns {', '.join(columns)} can be read in several ways: "
-                f"{proposal.reason}. Add the one that is meant to `overrides` in params.yaml:\n"
+                f"{proposal.reason}. Add the right one to `overrides` in params.yaml:\n"
                 f"{lines}"
             )
         mapping = compile_mapping(proposal.fields) if proposal.fields else proposal.reason
@@ -108,7 +108,7 @@ def _record(mapping: ColumnMapping, row: dict[str, Any], element: Any) -> Mapped
     mapped = Mapped()
     try:
         for key, get in mapping.provenance:
-            setattr(mapped, key, _told(get(row, element)))
+            setattr(mapped, key, _provenance_text(get(row, element)))
         mapping.fill(row, element, mapped)
     except Unfit as unfit:
         mapped.problem = str(unfit)
@@ -116,7 +116,7 @@ def _record(mapping: ColumnMapping, row: dict[str, Any], element: Any) -> Mapped
     return mapped
 
 
-def _told(value: Any) -> str | None:
+def _provenance_text(value: Any) -> str | None:
     """Returns provenance as text: a list is joined, a number written out, the rest left out."""
     if isinstance(value, str):
         return value or None
@@ -209,13 +209,13 @@ def _has(row: dict[str, Any], written: str) -> bool:
 
 
 def compile_fields(fields: dict[str, str], where: str) -> Fields:
-    """Checks the fields of the configuration and returns their mapping; none at all is automatic.
+    """Checks the configured fields and returns their mapping; without any, it is automatic.
 
     Args:
-        where: the key that they have in the configuration, for messages: jsonl.fields.
+        where: their key in the configuration, for messages: jsonl.fields.
 
     Raises:
-        UserError: a key is unknown, a value malformed, or they make no record; it names the key.
+        UserError: a key is unknown, a value is malformed, or they make no record; it names the key.
     """
     for key, value in fields.items():
         if key not in KEYS:

@@ -1,12 +1,12 @@
-"""Conversations in the shapes that people write them, brought to [{role, content}].
+"""Converts conversations in common formats to [{role, content}].
 
-OpenAI's {role, content}, its content as text or as a list of {type: text, text}; ShareGPT's
-{from, value}; and either written as JSON into a cell of a table.
+The formats are OpenAI's {role, content}, with content as text or as a list of {type: text, text};
+ShareGPT's {from, value}; and either written as JSON in a table's cell.
 
-A message without text: of the system it is left out, as if there were none. At the end of a
-conversation it is an answer that was never given: it is left out, and the conversation ends before
-it; without an answer left it is no longer one. Anywhere else it leaves a gap that no model should
-learn, and the conversation is dropped. A conversation that calls tools is not read.
+A system message without text is left out. At the end of a conversation, a message without text is
+an answer that was never given: it is left out, and the conversation ends before it; without any
+answer left, it is not a conversation. Anywhere else it leaves a gap that no model should learn, so
+the conversation is dropped. A conversation that calls tools is not read.
 """
 
 from typing import Any
@@ -25,11 +25,11 @@ ROLE_OF = {fold(name): role for role, names in ROLES.items() for name in names}
 
 
 def read_messages(value: Any, column: str, system: str | None) -> list[dict[str, str]]:
-    """Returns the messages of a conversation, `system` before them where they have none.
+    """Returns the messages of a conversation, after `system` if they have no system message.
 
     Raises:
-        Unfit: it is not a conversation, or a message is not of the three roles or not text.
-        Empty: it has no message, or one without text where there has to be one.
+        Unfit: it is not a conversation, or a message has another role or is not text.
+        Empty: it has no messages, or one without text that may not be left out.
     """
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
@@ -48,10 +48,10 @@ def read_messages(value: Any, column: str, system: str | None) -> list[dict[str,
 
 
 def _without_empty(messages: list[dict[str, str]], column: str) -> list[dict[str, str]]:
-    """Leaves out the messages without text that may be.
+    """Leaves out messages without text where that is allowed.
 
     Raises:
-        Empty: another has none, or no answer is left.
+        Empty: another one has no text, or no answer is left.
     """
     end = len(messages)
     while end and not messages[end - 1]["content"]:
@@ -70,7 +70,7 @@ def _without_empty(messages: list[dict[str, str]], column: str) -> list[dict[str
 def _message(entry: Any, number: int, column: str) -> dict[str, str]:
     if not isinstance(entry, dict):
         raise Unfit(f"message {number} of '{column}' is {kind_of(entry)}, expected an object")
-    # A parquet file that holds both shapes has both keys in each message, one of them null.
+    # A parquet file with both formats has both keys in each message, one of them null.
     name = _first(entry, "role", "from")
     role = ROLE_OF.get(fold(name)) if isinstance(name, str) else None
     if role is None:

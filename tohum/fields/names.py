@@ -1,4 +1,4 @@
-"""The conventional names of columns, in English and Turkish, and how names are compared."""
+"""The conventional column names, in English and Turkish, and how names are compared."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ NAMES = {
     ASSISTANT: "completion response answer output reply cevap yanıt çıktı",
     MESSAGES: "messages message conversation conversations dialog mesajlar konuşma",
     SYSTEM: "system system_prompt sistem",
-    # text that a question is about: to leave it out may be wrong, to put it in as well
+    # the text that a question is about: leaving it out may be wrong, and so may including it
     CONTEXT: "context bağlam passage paragraph paragraf article makale document belge history",
     "path": "path file_path filename dosya max_stars_repo_path",
     "repo": "repo repo_name repository repository_name depo max_stars_repo_name",
@@ -26,8 +26,8 @@ DOTLESS = str.maketrans("ıİ", "ii")
 
 
 def fold(name: str) -> str:
-    """Returns what of a name counts: letters and digits without case, accents and the two i's of
-    Turkish, so that İÇERİK, Icerik and içerik are one.
+    """Returns what counts of a name: letters and digits without case, accents and Turkish's two
+    i's, so that İÇERİK, Icerik and içerik are the same.
     """
     plain = unicodedata.normalize("NFKD", name.translate(DOTLESS).casefold().translate(DOTLESS))
     return "".join(letter for letter in plain if letter.isalnum())
@@ -37,7 +37,7 @@ ROLES = {fold(name): role for role, names in NAMES.items() for name in names.spl
 
 
 def find_roles(columns: Iterable[str]) -> dict[str, list[str]]:
-    """Returns the columns that may have each role, sorted, by their names alone."""
+    """Returns the columns that may have each role, by their names alone, sorted."""
     found: dict[str, list[str]] = {role: [] for role in NAMES}
     for column in sorted(columns):
         role = ROLES.get(fold(column))

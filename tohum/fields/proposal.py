@@ -1,6 +1,6 @@
-"""Which column has which role, by the names of the columns: one reading, several, or none.
+"""Proposes which column has which role, by the columns' names: one reading, several, or none.
 
-Where there are several, which one is meant is for the user to say; nothing is guessed.
+If there are several, the user has to choose; nothing is guessed.
 """
 
 import itertools
@@ -29,9 +29,9 @@ MOST_CHOICES = 8
 
 @dataclass
 class Proposal:
-    """What the columns of a row can be: `fields` is the only reading, `choices` are several.
+    """How the columns of a row can be read: `fields` is the only reading, `choices` are several.
 
-    With neither, nothing fits; `reason` tells why there is no single reading. `unused` are the
+    With neither, nothing fits; `reason` says why there is no single reading. `unused` are the
     columns that `fields` leaves out.
     """
 
@@ -42,12 +42,12 @@ class Proposal:
 
 
 def describe(columns: Iterable[str]) -> Proposal:
-    """Returns the mapping that these columns have by their names, or the choices."""
+    """Returns the mapping of these columns by their names, or the choices."""
     return propose(columns, {})
 
 
 def propose(columns: Iterable[str], given: dict[str, str]) -> Proposal:
-    """Completes the fields that are `given`: roles where none is, and the provenance."""
+    """Completes the `given` fields: roles if none is given, and the provenance."""
     columns = list(columns)
     found = find_roles(columns)
     roles = {key: value for key, value in given.items() if key in ROLE_KEYS}
@@ -80,7 +80,7 @@ def _readings(found: dict[str, list[str]]) -> Iterator[dict[str, str]]:
 
 
 def _pairs(found: dict[str, list[str]]) -> Iterator[dict[str, str]]:
-    """Yields every question with its answer. A text beside a question without one is the answer:
+    """Yields every question with its answer. A text next to a question without one is the answer:
     {"prompt", "content"} and {"request", "response"} mean the same.
     """
     questions, inputs = (found[USER], found[INPUT]) if found[USER] else (found[INPUT], [])
@@ -97,33 +97,33 @@ def _pairs(found: dict[str, list[str]]) -> Iterator[dict[str, str]]:
 
 def _provenance(found: dict[str, list[str]], given: dict[str, str]) -> Iterator[dict[str, str]]:
     keys = [key for key in PROVENANCE if key not in given and found[key]]
-    told = {key: given[key] for key in PROVENANCE if given.get(key)}
+    known = {key: given[key] for key in PROVENANCE if given.get(key)}
     for names in itertools.product(*(found[key] for key in keys)):
-        yield {**told, **dict(zip(keys, names, strict=True))}
+        yield {**known, **dict(zip(keys, names, strict=True))}
 
 
 def _unfit(columns: list[str], found: dict[str, list[str]]) -> str:
-    told = ", ".join(columns) or "none at all"
+    listed = ", ".join(columns) or "none at all"
     if question := found[USER] or found[INPUT]:
-        return f"'{question[0]}' is a question, but no answer is known among the columns {told}"
+        return f"'{question[0]}' is a question, but no answer is known among the columns {listed}"
     if answer := found[ASSISTANT]:
-        return f"'{answer[0]}' is an answer, but no question is known among the columns {told}"
-    return f"no known column among {told}"
+        return f"'{answer[0]}' is an answer, but no question is known among the columns {listed}"
+    return f"no known column among {listed}"
 
 
 def _rivals(found: dict[str, list[str]], choices: list[dict[str, str]]) -> str:
-    """Tells which columns make the difference between the choices."""
+    """Returns the columns that make the difference between the choices."""
     used = [{name for value in each.values() for name in columns_of(value)} for each in choices]
     everything = {name for one in used for name in one}
     rivals = [name for name in sorted(everything) if not all(name in one for one in used)]
-    return f"{', '.join(repr(name) for name in rivals)} may be meant or not"
+    return f"{', '.join(repr(name) for name in rivals)} may or may not be meant"
 
 
 def as_override(where: str, fields: dict[str, str]) -> str:
     """Returns the fields as an override of the configuration, ready to paste into a YAML list.
 
-    Hydra's quoted strings know no escape but that of the quote; a line feed is `\\n`, which a
-    template takes for one.
+    Hydra's quoted strings have no escape but that of the quote; a line feed is `\\n`, which a
+    template reads as one.
     """
     items = ", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items())
     whole = f"{where}={{{items}}}"

@@ -1,12 +1,12 @@
-"""What a field of a record is taken from: a column, a path into nested ones, or a template.
+"""Selectors: a record's field is taken from a column, a path into nested ones, or a template.
 
     soru                          a column
     meta.repo                     a field of a nested column
     files[].content               a field of every element of a list, each of which is a record
     "{instruction}\\n\\n{input}"    a template: columns and paths in braces, {{ and }} for braces
 
-Of a template's blocks, which empty lines part, those whose columns are all null or empty are left
-out. `\\n` written as two characters is a line feed, as an override on a command line needs it.
+A template's blocks are separated by empty lines; those whose columns are all null or empty are left
+out. `\\n` written as two characters is a line feed, for overrides on a command line.
 """
 
 import functools
@@ -21,16 +21,16 @@ EACH = "[]"
 
 
 class Unfit(Exception):
-    """The value of a row is not what its field needs; the message says which and how."""
+    """A row's value is not what its field needs; the message says which and why."""
 
 
 class Empty(Unfit):
-    """There is a place for the text, and nothing in it."""
+    """There is a place for the text, but nothing in it."""
 
 
 @dataclass(frozen=True)
 class Path:
-    """A column or a path: the list whose elements it is in, or None, and the steps from there."""
+    """A column or a path: the list that contains it, or None, and the steps from there."""
 
     written: str
     each: str | None
@@ -42,21 +42,23 @@ def parse_path(written: str) -> Path:
     """Parses a column or a path.
 
     Raises:
-        ValueError: it has an empty step, or two lists in one another.
+        ValueError: it has an empty step, or nested lists.
     """
     each, found, rest = written.partition(EACH)
     if EACH in rest:
-        raise ValueError(f"'{written}' goes through two lists, expected one '[]' at most")
+        raise ValueError(f"'{written}' goes through two lists, expected at most one '[]'")
     steps = tuple((rest.removeprefix(".") if found else written).split("."))
     if found and not rest:
         steps = ()
     if "" in steps or (found and (not each or (rest and not rest.startswith(".")))):
-        raise ValueError(f"'{written}' is no path, expected such as meta.repo or files[].content")
+        raise ValueError(
+            f"'{written}' is not a path, expected one such as meta.repo or files[].content"
+        )
     return Path(written, each if found else None, steps)
 
 
 def is_template(written: str) -> bool:
-    """Tells whether a value is a template and no path."""
+    """Returns whether a value is a template, not a path."""
     return "{" in written or "}" in written
 
 
@@ -69,7 +71,7 @@ def parse_template(written: str) -> tuple[tuple[str | Path, ...], ...]:
     """
     blocks = [_parse_block(block) for block in written.replace("\\n", "\n").split("\n\n")]
     if not any(isinstance(part, Path) for block in blocks for part in block):
-        raise ValueError(f"'{written}' names no column, expected such as {{instruction}}")
+        raise ValueError(f"'{written}' names no column, expected one such as {{instruction}}")
     return tuple(blocks)
 
 
@@ -101,7 +103,7 @@ def paths_of(written: str) -> list[Path]:
 
 
 def columns_of(written: str) -> list[str]:
-    """Returns the columns that a value names: the whole path, and the outermost column of it."""
+    """Returns the columns that a value names: the whole path, and its outermost column."""
     names = []
     for path in paths_of(written):
         outer = path.each or path.written
@@ -110,7 +112,7 @@ def columns_of(written: str) -> list[str]:
 
 
 def get_value(written: str) -> Getter:
-    """Returns the function that takes a value from a row; None where there is none.
+    """Returns the function that takes a value from a row; None if there is none.
 
     Raises:
         ValueError: it is malformed.
@@ -121,7 +123,7 @@ def get_value(written: str) -> Getter:
 
 
 def get_path(path: Path) -> Getter:
-    """Returns the function that follows a path; a column that is called so as a whole is first."""
+    """Returns the function that follows a path; a column whose whole name it is comes first."""
     if path.each is not None:
         return lambda row, element: follow(element, path.steps)
     if len(path.steps) == 1:
@@ -142,14 +144,14 @@ def follow(value: Any, steps: tuple[str, ...]) -> Any:
 
 
 def _fill(blocks: tuple[tuple[str | Path, ...], ...], row: dict[str, Any], element: Any) -> Any:
-    """Fills a template. Returns None where every block is left out.
+    """Fills a template. Returns None if every block is left out.
 
     Raises:
         Unfit: a value is neither text nor null.
     """
     filled, found = [], False
     for block in blocks:
-        texts, columns, told = [], False, False
+        texts, has_columns, has_text = [], False, False
         for part in block:
             if isinstance(part, str):
                 texts.append(part)
@@ -158,9 +160,9 @@ def _fill(blocks: tuple[tuple[str | Path, ...], ...], row: dict[str, Any], eleme
             if value is not None and not isinstance(value, str):
                 raise Unfit(f"'{part.written}' is {kind_of(value)}, expected text")
             texts.append(value or "")
-            columns, told = True, told or bool(value and not value.isspace())
-        found = found or told
-        if told or not columns:
+            has_columns, has_text = True, has_text or bool(value and not value.isspace())
+        found = found or has_text
+        if has_text or not has_columns:
             filled.append("".join(texts))
     return "\n\n".join(filled) if found else None
 

@@ -1,1 +1,1 @@
-"""The contracts between stages: what each writes and the next one reads."""
+"""The contracts between stages: what one writes and the next reads."""

@@ -1,13 +1,13 @@
 """The byte alphabet of byte-level BPE, as GPT-2 defined it and `tokenizers` keeps it.
 
-Each byte is written as one printable character: itself where Latin-1 has a printable character for
-it, else a character from U+0100 on. https://github.com/openai/gpt-2/blob/master/src/encoder.py
+Each byte is written as one printable character: its Latin-1 character if that is printable,
+otherwise a character from U+0100 up. https://github.com/openai/gpt-2/blob/master/src/encoder.py
 (bytes_to_unicode)
 """
 
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 
-FIRST_ID = len(SPECIAL_TOKENS) + 256  # of the tokens that merges make
+FIRST_ID = len(SPECIAL_TOKENS) + 256  # of the tokens made by merges
 
 
 def byte_characters() -> list[str]:

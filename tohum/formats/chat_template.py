@@ -1,11 +1,12 @@
-"""The chat template: a conversation as the text that the encode stage makes ids of.
+"""The chat template: a conversation as the text that the encode stage encodes.
 
-chat_template.jinja, beside tokenizer.json, is where transformers looks for it; it is
-tohum.formats.records.marked_texts in Jinja. https://huggingface.co/docs/transformers/chat_templating
+transformers looks for it in chat_template.jinja next to tokenizer.json; it is
+tohum.formats.records.marked_texts in Jinja.
+https://huggingface.co/docs/transformers/chat_templating
 
-One thing differs, and cannot be fixed in a template: transformers reads the text of a special
-token as that token wherever it stands, so a message whose words are `<|end|>` ends there. The
-encode stage and `tohum generate` read it as the seven characters it is.
+One difference cannot be fixed in a template: transformers reads the text of a special token as that
+token anywhere, so a message that contains `<|end|>` ends there. The encode stage and `tohum
+generate` read it as its seven characters.
 """
 
 from pathlib import Path

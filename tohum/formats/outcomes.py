@@ -1,4 +1,4 @@
-"""What becomes of a document: kept, dropped by a rule, or lost; exactly one of these."""
+"""The outcome of a document, exactly one: kept, dropped by a rule, or lost."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from tohum.formats.records import Shard
 
 KEPT = "kept"
 MISSING = "missing"
-UNREACHABLE = "unreachable"  # not known to be missing: the next run asks again
+UNREACHABLE = "unreachable"  # may not be missing: the next run asks again
 CORRUPT = "corrupt"
 UNDECODABLE = "undecodable"
 BROKEN = "broken"
@@ -23,9 +23,9 @@ NOT_SAMPLED = "not sampled"
 
 @dataclass
 class Totals:
-    """What a conversion made: the shards, the bytes of text in them, and the dropped documents by
-    reason, with the bytes of their texts where these are known; and by source how many of its data
-    files were read as what (a fact such as "encoding", and its value).
+    """The result of a conversion: the shards, the bytes of text in them, the dropped documents by
+    reason, with the bytes of their texts if known, and for each source how many of its data files
+    were read as what (a fact such as "encoding", and its value).
     """
 
     shards: list[Shard] = field(default_factory=list)
@@ -39,22 +39,22 @@ class Totals:
 
     @property
     def documents(self) -> int:
-        """The records in all shards."""
+        """The number of records in all shards."""
         return sum(shard.documents for shard in self.shards)
 
     @property
     def files(self) -> int:
-        """All documents that there were, each once."""
+        """The number of all documents, each counted once."""
         return self.documents - self.copies + self.dropped.total()
 
     @property
     def lost(self) -> int:
-        """The documents that were wanted and could not be had."""
+        """The number of documents that were wanted but could not be fetched."""
         return sum(self.dropped[reason] for reason in LOST)
 
     @property
     def filtered(self) -> int:
-        """The documents that a rule left out."""
+        """The number of documents that a rule left out."""
         return self.dropped.total() - self.lost
 
     def metrics(self) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """data/pretokens: the (pretoken, count) table.
 
 pretokens.parquet   pretoken (binary, ascending), count (int64); uncompressed, in groups of
-                    GROUP_ROWS rows, or of fewer where the pretokens have more than GROUP_BYTES
-                    bytes, so that its bytes depend on its content and the pinned pyarrow only
+                    GROUP_ROWS rows, or of fewer if the pretokens have more than GROUP_BYTES bytes,
+                    so that its bytes depend on its content and the pinned pyarrow only
 meta.json           the pattern, totals, the table's SHA-256, the hash of the jsonl manifest
 """
 
@@ -46,7 +46,7 @@ class PretokenRows:
 
 
 def rows_of(rows: Iterable[tuple[bytes, int]]) -> PretokenRows:
-    """Returns some pretokens and their counts as rows."""
+    """Returns pretokens and their counts as rows."""
     pretokens, counts = zip(*rows, strict=True) if (rows := list(rows)) else ((), ())
     return PretokenRows(
         numpy.frombuffer(b"".join(pretokens), numpy.uint8),
@@ -56,7 +56,7 @@ def rows_of(rows: Iterable[tuple[bytes, int]]) -> PretokenRows:
 
 
 def join(batches: Iterable[PretokenRows]) -> PretokenRows:
-    """Returns the rows of all batches in one."""
+    """Returns the rows of all batches as one."""
     parts = [rows_of([]), *batches]
     return PretokenRows(
         numpy.concatenate([part.data for part in parts]),
@@ -69,7 +69,7 @@ def write_table(
     folder: Path, batches: Iterable[PretokenRows], facts: dict[str, Any]
 ) -> dict[str, Any]:
     """Writes the table, whose rows come in ascending order, and its meta.json with `facts`; returns
-    what the latter says.
+    the latter's content.
     """
     totals = {"pretokens": 0, "different_pretokens": 0, "bytes": 0}
     with pyarrow.parquet.ParquetWriter(
@@ -86,9 +86,7 @@ def write_table(
 
 
 def _groups(batches: Iterable[PretokenRows]) -> Iterator[PretokenRows]:
-    """Yields the same rows in groups that are as large as they may be; an empty one if there is no
-    row.
-    """
+    """Yields the same rows in the largest groups allowed; an empty one if there are no rows."""
     held: list[PretokenRows] = []
     rows = size = groups = 0
     for batch in batches:
@@ -103,7 +101,7 @@ def _groups(batches: Iterable[PretokenRows]) -> Iterator[PretokenRows]:
 
 
 def _split(joined: PretokenRows) -> tuple[PretokenRows, PretokenRows]:
-    """Returns the rows of one group, at least one, and the rest."""
+    """Returns the rows of one group, at least one row, and the rest."""
     ends = numpy.cumsum(joined.lengths, dtype=numpy.int64)
     fitting = int(numpy.searchsorted(ends, GROUP_BYTES, "right"))
     rows = max(1, min(GROUP_ROWS, fitting))
@@ -128,7 +126,7 @@ def _to_arrow(batch: PretokenRows) -> pyarrow.Table:
 
 def read_table(folder: Path) -> Iterator[PretokenRows]:
     """Yields the rows in ascending order of the pretokens, BATCH_ROWS at a time."""
-    # Without these three, pyarrow takes 20 MB more of memory, whatever the size of the table.
+    # Without these three, pyarrow takes 20 MB more memory, whatever the size of the table.
     with pyarrow.parquet.ParquetFile(folder / TABLE, pre_buffer=False, buffer_size=1 << 20) as file:
         for rows in file.iter_batches(BATCH_ROWS, use_threads=False):
             _, ends, data = rows["pretoken"].buffers()
@@ -141,7 +139,7 @@ def read_table(folder: Path) -> Iterator[PretokenRows]:
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """Returns what meta.json says of the table."""
+    """Returns the table's meta.json."""
     meta = json.loads((folder / META).read_text(encoding="utf-8"))
     assert isinstance(meta, dict)
     return meta

@@ -1,5 +1,4 @@
-"""data/raw: the files as they were fetched, in uncompressed tar archives, and a manifest of their
-provenance.
+"""data/raw: the fetched files in uncompressed tar archives, and a manifest of their provenance.
 
     part-00000.tar   the files' bytes; fixed metadata, so that equal files make equal archives
     manifest.jsonl   one RawFile a line, in archive order
@@ -8,11 +7,11 @@ provenance.
     rows/            ... and those rows, the dataset's files as they are, with their own manifest
     source.json      the kind of source, counts, and what was left out, by reason; written last
 
-A mix of sources has a folder like this for each of them, and a manifest.jsonl and a source.json
-that name them.
+A mix of sources has such a folder for each source, and a manifest.jsonl and a source.json that name
+them.
 
-A few archives instead of thousands of files: a remote moves them at full speed, and `tar -tf` shows
-what is inside.
+A few archives replace thousands of files: a remote transfers them at full speed, and `tar -tf`
+lists them.
 """
 
 import hashlib
@@ -33,7 +32,7 @@ from tohum.files import write_json
 ARCHIVE_BYTES = 512 << 20
 BUFFER_BYTES = 1 << 20
 BLOCK = tarfile.BLOCKSIZE
-NAME_BYTES = 100  # of a name that fits in the header
+NAME_BYTES = 100  # of the longest name that fits in the header
 DAMAGED = "The archive was damaged: run `dvc repro --force --single-item download`."
 MANIFEST, DROPPED, FACTS = "manifest.jsonl", "dropped.jsonl", "source.json"
 
@@ -42,10 +41,10 @@ MANIFEST, DROPPED, FACTS = "manifest.jsonl", "dropped.jsonl", "source.json"
 class RawFile:
     """One fetched file and where it came from.
 
-    `id` is the SHA-1 of its bytes, which is also its key in the archive of Software Heritage, or
-    what its source calls a text whose original bytes it doesn't have. `encoding` is what the source
-    names, and `url` is where the file was fetched from, when that is all that named it. Its bytes
-    begin at `offset` of its archive.
+    `id` is the SHA-1 of its bytes, which is also its key in Software Heritage's archive, or the
+    source's name for a text whose original bytes it doesn't have. `encoding` is the one that the
+    source names, and `url` is where the file was fetched from if nothing else named it. Its bytes
+    begin at `offset` in its archive.
     """
 
     path: str
@@ -64,9 +63,10 @@ class RawFile:
 
 @dataclass
 class Written:
-    """What a RawWriter has written up to the end of an archive; another one can continue there.
+    """What a RawWriter has written up to the end of an archive, where another one can continue.
 
-    `manifest_bytes` and `dropped_bytes` are the lengths of these files, `bytes` is of the contents.
+    `manifest_bytes` and `dropped_bytes` are the lengths of these files, `bytes` that of the
+    contents.
     """
 
     archives: int = 0
@@ -78,10 +78,10 @@ class Written:
 
 
 class RawWriter:
-    """Writes files to archives and to the manifest, and rows that gave none to dropped.jsonl.
+    """Writes files to archives and the manifest, and rows that gave none to dropped.jsonl.
 
     A context manager. It calls `completed` with its totals whenever an archive is complete and on
-    disk, before the next file is written, and continues after what is `written` already.
+    disk, before it writes the next file, and continues after what is already `written`.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class RawWriter:
         self.written.bytes += len(content)
 
     def drop(self, id: str, reason: str, detail: str = "") -> None:
-        """Lists a row that gave no file."""
+        """Records a row that gave no file."""
         self.dropped[reason] += 1
         line = {"id": id, "reason": reason, **({"detail": detail} if detail else {})}
         if self._dropped is None:
@@ -138,7 +138,7 @@ class RawWriter:
         self._dropped.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     def _complete(self) -> None:
-        """Ends the archive at hand, and has everything on disk."""
+        """Ends the current archive, and syncs everything to disk."""
         written = self.written
         if self._archive is not None:
             self._archive.write(bytes(2 * BLOCK + -(self._size + 2 * BLOCK) % tarfile.RECORDSIZE))
@@ -153,7 +153,7 @@ class RawWriter:
 
 
 def _continue(path: Path, size: int) -> IO[bytes]:
-    """Opens a file to be continued after its first `size` bytes."""
+    """Opens a file to continue it after its first `size` bytes."""
     file = path.open("r+b" if size else "wb", BUFFER_BYTES)
     file.truncate(size)
     file.seek(size)
@@ -171,8 +171,8 @@ _PLAIN_SUM = sum(_PLAIN) - sum(_PLAIN[124:136]) - sum(_PLAIN[148:156]) + 8 * ord
 
 
 def tar_header(name: str, size: int) -> bytes:
-    """Returns the header of a file in a tar archive, the one that `tarfile` makes, but faster than
-    its 20 us where the name is short and ASCII.
+    """Returns the header of a file in a tar archive, as `tarfile` makes it in 20 us, but faster if
+    the name is short and ASCII.
     """
     encoded = name.encode() if name.isascii() else b""
     if not 0 < len(encoded) <= NAME_BYTES or size >= 8**11 or name.endswith("/"):
@@ -192,7 +192,7 @@ def write_raw(
 ) -> None:
     """Writes archives, manifest and source.json into an empty `folder`, in the order given.
 
-    `left_out` is read after the files, so that their reader may still be counting.
+    `left_out` is read after the files, because their reader may still be counting.
     """
     with RawWriter(folder) as writer:
         for file, content in files:
@@ -217,7 +217,7 @@ def read_raw(folder: Path) -> Iterator[tuple[RawFile, bytes]]:
     """Yields every file with its bytes, checked against the manifest.
 
     Raises:
-        UserError: an archive does not hold what the manifest says.
+        UserError: an archive does not have what the manifest says.
     """
     return read_files(folder, read_manifest(folder))
 
@@ -226,7 +226,7 @@ def read_files(folder: Path, files: Iterable[RawFile]) -> Iterator[tuple[RawFile
     """Yields some of the manifest's files with their bytes, checked against it.
 
     Raises:
-        UserError: an archive does not hold what the manifest says.
+        UserError: an archive does not have what the manifest says.
     """
     name, archive = "", None
     try:
@@ -262,7 +262,7 @@ class RawMember:
 
     @property
     def holds_rows(self) -> bool:
-        """Whether it is data files whose rows are the documents."""
+        """Whether it has data files whose rows are the documents."""
         return bool(self.facts["kind"] == "files" or self.facts.get("content") == "rows")
 
 

@@ -1,4 +1,4 @@
-"""data/jsonl: the records that every source is brought to, one JSON object a line, in shards.
+"""data/jsonl: the records of all sources, one JSON object per line, in shards.
 
 part-00000.jsonl   (or .jsonl.zst, or one corpus.jsonl) UTF-8. A text record has content, a
                    conversation has messages ([{role, content}]); both have id, source, path, repo,
@@ -37,11 +37,10 @@ class Shard:
 
 
 class ShardWriter:
-    """Writes records to shards of about `shard_bytes` bytes of JSON each; None keeps all in one
-    file.
+    """Writes records to shards of about `shard_bytes` bytes of JSON; None writes a single file.
 
-    A context manager; `shards` is complete when its block has ended. It continues after the
-    `shards` that are there, and calls `completed` whenever another one is complete.
+    A context manager; `shards` is complete when its block has ended. It continues after the given
+    `shards`, and calls `completed` whenever another one is complete.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class ShardWriter:
         self.write_line(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
 
     def write_line(self, line: bytes) -> None:
-        """Appends one record that is JSON already, with its line feed."""
+        """Appends one record that is already JSON, with its line feed."""
         if (
             self.shard_bytes is not None
             and self._written
@@ -94,7 +93,7 @@ class ShardWriter:
             self._file = zstandard.ZstdCompressor(ZSTD_LEVEL).stream_writer(self._file)
 
     def close(self) -> None:
-        """Completes the shard at hand, if there is one."""
+        """Completes the current shard, if there is one."""
         if self._file is None:
             return
         self._file.close()
@@ -112,13 +111,13 @@ def shard_paths(folder: Path) -> list[Path]:
     """Returns the shards of data/jsonl in order.
 
     Raises:
-        UserError: there is none.
+        UserError: there are none.
     """
     paths = sorted(
         path for pattern in ("part-*.jsonl*", "corpus.jsonl*") for path in folder.glob(pattern)
     )
     if not paths:
-        raise UserError(f"{folder} holds no shard. Run `dvc repro jsonl`.")
+        raise UserError(f"{folder} has no shards. Run `dvc repro jsonl`.")
     return paths
 
 
@@ -171,7 +170,7 @@ def _is_record(record: Any) -> bool:
 
 @dataclass
 class MarkedText:
-    """A text of a document, and the ids of the special tokens that stand before and after it."""
+    """A text of a document, and the ids of the special tokens before and after it."""
 
     before: tuple[int, ...]
     text: str
@@ -179,8 +178,8 @@ class MarkedText:
 
 
 def marked_texts(record: dict[str, Any]) -> list[MarkedText]:
-    """Returns what a record is as a document: <|endoftext|> and its text, or each message between
-    the token of its role and <|end|>.
+    """Returns a record as a document: <|endoftext|> and its text, or each message between its
+    role's token and <|end|>.
     """
     if "messages" not in record:
         return [MarkedText((END_OF_TEXT_ID,), record["content"])]

@@ -1,7 +1,7 @@
 """The special tokens: the first entries of every vocabulary, so that their ids never change."""
 
 SPECIAL_TOKENS = (
-    "<|endoftext|>",  # stands before every document
+    "<|endoftext|>",  # before every document
     "<|pad|>",
     "<|fim_prefix|>",  # fill in the middle
     "<|fim_middle|>",

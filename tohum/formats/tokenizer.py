@@ -1,6 +1,4 @@
-"""models/tokenizer: what `tokenizers` and `transformers` load as it lies there, and the bytes that
-its tokens stand for.
-"""
+"""models/tokenizer: what `tokenizers` and `transformers` load as is, and the tokens' bytes."""
 
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from tohum.formats.special_tokens import SPECIAL_TOKENS
 def load_tokenizer(folder: Path) -> HuggingFaceTokenizer:
     """Loads a tokenizer that reads special tokens in a text as the characters they are.
 
-    Source code may well contain the text `<|endoftext|>`; only the pipeline itself may put that
+    Source code may contain the text `<|endoftext|>`; only the pipeline itself may insert that
     token.
 
     Raises:
@@ -29,7 +27,7 @@ def load_tokenizer(folder: Path) -> HuggingFaceTokenizer:
 
 
 def token_bytes(tokenizer: HuggingFaceTokenizer) -> list[bytes]:
-    """Returns the bytes of text that each id stands for; none for a special token."""
+    """Returns the bytes of text that each id represents; none for a special token."""
     values = {character: byte for byte, character in enumerate(byte_characters())}
     table = [b""] * tokenizer.get_vocab_size()
     for token, id in tokenizer.get_vocab().items():

@@ -1,4 +1,4 @@
-"""data/tokens: flat little-endian files of token ids, for training and for validation.
+"""data/tokens: flat little-endian files of token ids, for training and validation.
 
 train.bin, val.bin       ids, uint16 (uint32 above 65,536 entries); <|endoftext|> before each
                          document
@@ -51,7 +51,9 @@ class TokenWriter:
         self.bytes += size
 
     def append(self, folder: Path, split: str, size: int) -> None:
-        """Appends all documents of a split that another writer has closed, `size` bytes of text."""
+        """Appends all documents of a split that another writer has closed, with `size` bytes of
+        text.
+        """
         offsets = numpy.fromfile(folder / f"{split}.offsets.bin", OFFSET_DTYPE)
         self._offsets.write((offsets[:-1] + OFFSET_DTYPE.type(self.tokens)).tobytes())
         with (folder / f"{split}.bin").open("rb") as ids:
@@ -69,8 +71,8 @@ class TokenWriter:
 
 @dataclass
 class TokenSplit:
-    """One split, mapped into memory: ids (tokens,), offsets (documents + 1,), and bytes of text in
-    all.
+    """One split, mapped into memory: ids (tokens,), offsets (documents + 1,), and total bytes of
+    text.
     """
 
     ids: numpy.ndarray[Any, Any]

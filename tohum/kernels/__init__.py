@@ -1,1 +1,1 @@
-"""Compiled loops over bytes and ids: how they are compiled, and what several of them share."""
+"""Compiled loops over bytes and ids: how they are compiled, and the parts that they share."""

@@ -1,9 +1,9 @@
-"""Hashes of numbers and of bytes, and a hash table of rows by a number.
+"""Hashes of numbers and bytes, and a hash table from numbers to rows.
 
-All tables here are open-addressed, with a power of two of slots and linear probing (Knuth, TAOCP
-6.4). What differs is what a slot holds, and two of them have loops of their own for it: the cache
-of pretokens (stages/encode/cache.py) keeps ids in the slot itself, so that most pretokens take one
-cache line, and the counter (stages/pretokens/counter.py) keeps its entries in the order they came.
+All hash tables of the project use open addressing, a power of two of slots and linear probing
+(Knuth, TAOCP 6.4). They differ in what a slot holds, and two have their own loops for it: the cache
+of pretokens (stages/encode/cache.py) keeps ids in the slot itself, so most pretokens take one cache
+line, and the counter (stages/pretokens/counter.py) keeps its entries in order of arrival.
 """
 
 import numpy
@@ -16,7 +16,7 @@ MIX = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio (Knuth, TAOCP 6.4)
 
 @kernel
 def hash_number(number: Integer) -> Integer:
-    """Returns a hash of a number that is good in its low bits."""
+    """Returns a hash of a number whose low bits are well mixed."""
     hashed = numpy.uint64(number) * numpy.uint64(MIX)
     hashed = (hashed ^ hashed >> numpy.uint64(32)) * numpy.uint64(MIX)
     return hashed ^ hashed >> numpy.uint64(32)
@@ -31,7 +31,7 @@ def short_key(eights: Array, at: Integer, length: Integer) -> Integer:
 
 @kernel
 def long_key(eights: Array, at: Integer, length: Integer) -> Integer:
-    """Returns a hash of the bytes at `at`, more than 8 of them."""
+    """Returns a hash of the bytes at `at`; there must be more than 8."""
     hashed = eights[at] * numpy.uint64(MIX)
     for offset in range(8, length - 7, 8):
         hashed = (hashed ^ hashed >> numpy.uint64(32) ^ eights[at + offset]) * numpy.uint64(MIX)
@@ -58,10 +58,10 @@ def shift_of(slots: Integer) -> Integer:
 
 @inlined
 def slot_of_key(slots: Array, rows: Array, key: Integer) -> Integer:
-    """Returns the slot of a row by its key, its first number, or the free one where it belongs.
+    """Returns the slot of the row with a key (its first number), or the free slot where it belongs.
 
-    A slot, int32, is 0 or the number of a row, the first of which is 1: so that a table of keys
-    most of which are looked for in vain takes a quarter of the cache lines that rows would.
+    A slot, int32, is 0 or the number of a row, counted from 1. Most look-ups find nothing, and such
+    slots take a quarter of the cache lines that rows would.
     """
     mask = numpy.uint64(len(slots) - 1)
     slot = hash_number(key) & mask
@@ -72,17 +72,17 @@ def slot_of_key(slots: Array, rows: Array, key: Integer) -> Integer:
 
 @inlined
 def row_of(slots: Array, rows: Array, key: Integer) -> Integer:
-    """Returns which row has a key, or -1."""
+    """Returns the number of the row with a key, or -1."""
     return numpy.int64(slots[slot_of_key(slots, rows, key)]) - 1
 
 
 @kernel
 def index_rows(slots: Array, rows: Array, used: Integer) -> None:
-    """Puts the first rows, whose keys differ, in free slots."""
+    """Puts the first `used` rows, whose keys differ, in free slots."""
     for row in range(used):
         slots[slot_of_key(slots, rows, rows[row, 0])] = row + 1
 
 
 def slots_for(rows: int) -> Array:
-    """Returns slots for some rows, more than half of them free."""
+    """Returns slots for that many rows, more than half of them free."""
     return numpy.zeros(1 << (2 * rows + 1).bit_length(), numpy.int32)

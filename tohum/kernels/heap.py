@@ -1,7 +1,7 @@
 """A binary heap of int64, in any order (Knuth, TAOCP 5.2.3).
 
-`comes_before(item, other, context)` is a kernel that says whether an item is nearer to the top than
-another. It is compiled into each place that calls one of the two functions here.
+`comes_before(item, other, context)` is a kernel that says whether an item is closer to the top than
+another. It is compiled into each caller of the two functions here.
 """
 
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""The network, its loss and its figures: what training and evaluation compute in the same way."""
+"""The network, its loss and its scores, shared by training and evaluation."""

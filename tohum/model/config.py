@@ -24,7 +24,7 @@ class Model:
     initializer_range: float = limits(minimum=0)
 
     def check(self, _: Any) -> None:
-        """Raises a UserError where the heads don't divide the sizes."""
+        """Raises a UserError if the heads don't divide the sizes."""
         if self.hidden_size % (2 * self.num_heads):
             raise UserError(
                 f"model.hidden_size is {self.hidden_size}, expected a multiple of 2 x "

@@ -1,4 +1,4 @@
-"""What makes two runs give equal bytes, and the kind of processor on which they do."""
+"""Makes two runs give equal bytes, and names the kind of processor on which they do."""
 
 import os
 import platform
@@ -9,7 +9,9 @@ from transformers import set_seed
 
 
 def set_determinism(seed: int, threads: int) -> None:
-    """Fixes what makes floating-point results differ between two runs on one kind of processor."""
+    """Fixes everything that makes floating-point results differ between runs on one kind of
+    processor.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(threads)  # the order of a parallel sum depends on it
@@ -17,7 +19,7 @@ def set_determinism(seed: int, threads: int) -> None:
 
 
 def processor(device: torch.device) -> str:
-    """Returns what kind of processor computes: runs on one kind of CPU give the same bytes."""
+    """Returns the kind of processor in use: runs on one kind of CPU give the same bytes."""
     if device.type != "cpu":
         return str(device)
     vendor = platform.processor() or platform.machine()

@@ -1,6 +1,4 @@
-"""What all architectures compute alike: the norm, the rotary position embedding, and the shapes of
-a block's matrices.
-"""
+"""What all architectures share: the norm, the rotary position embedding, a block's matrices."""
 
 import torch
 from torch import Tensor
@@ -12,7 +10,7 @@ NORM_EPSILON = 1e-6
 
 
 def matrix_parts(config: Model) -> dict[str, list[int]]:
-    """Returns the rows of the matrices that each weight of a block holds, one below the other."""
+    """Returns the rows of each matrix stacked in each weight of a block, from the top."""
     size = config.hidden_size // config.num_heads
     keys = config.num_key_value_heads
     return {
@@ -39,6 +37,8 @@ def rotation(config: Model) -> tuple[Tensor, Tensor]:
 
 
 def rotate(heads: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Turns each head, (batch, length, heads, size), by its place; halves as Llama pairs them."""
+    """Rotates each head, (batch, length, heads, size), by its position; pairs halves, as Llama
+    does.
+    """
     one, two = heads.chunk(2, dim=-1)
     return torch.cat((one * cosines - two * sines, two * cosines + one * sines), dim=-1)

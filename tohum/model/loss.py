@@ -1,8 +1,7 @@
-"""Cross-entropy against a tied output matrix, in pieces: the logits of all tokens at once are never
-held.
+"""Cross-entropy against a tied output matrix, in pieces, so that memory never holds all logits.
 
 The gradient is computed together with the loss, piece by piece, so that no logits are kept or
-computed a second time; memory is that of one piece, whatever the vocabulary times the tokens.
+computed twice; memory is that of one piece, however large the vocabulary times the tokens.
 """
 
 from typing import Any
@@ -21,7 +20,7 @@ def summed_loss(hidden: Tensor, output: Tensor, targets: Tensor) -> Tensor:
     Args:
         hidden: (tokens, width).
         output: the output matrix, (vocabulary, width).
-        targets: (tokens,) of int64; those that are IGNORED count zero.
+        targets: (tokens,) of int64; IGNORED ones count zero.
     """
     device = hidden.device.type
     if torch.is_autocast_enabled(device):

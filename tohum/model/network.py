@@ -1,12 +1,10 @@
-"""The network that is trained: a Llama, or one of its descendants in `tohum.model.architectures`,
-in as few passes over memory as PyTorch's own kernels allow.
+"""The network: a Llama or a descendant, in as few passes over memory as PyTorch's kernels allow.
 
 transformers' classes run an operation for each line of their formulas. Here queries, keys and
 values are one product, and so are the two halves of the feed-forward; the rotary embedding is on
-halves, the norms have no gain while training, and the loss never holds the logits of all tokens at
-once: 1.03 to 1.16 times as fast, like against like (`python -m benchmarks.train --throughput`), in
-less memory. `stages.evaluate.export` turns the weights into those of transformers; both give the
-same logits.
+halves, the norms have no gain in training, and the loss never holds all logits at once: 1.03 to
+1.16 times as fast, like for like (`python -m benchmarks.train --throughput`), in less memory.
+`stages.evaluate.export` turns the weights into transformers' own; both give the same logits.
 """
 
 import math
@@ -39,7 +37,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def initialise(self, config: Model) -> None:
-        """Draws the weights anew from torch's generator."""
+        """Draws new weights from torch's generator."""
         deviation = config.initializer_range
         nn.init.normal_(self.embedding, std=deviation)
         into_stream = deviation / math.sqrt(2 * config.num_layers)

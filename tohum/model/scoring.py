@@ -1,4 +1,4 @@
-"""Bits per byte on the validation documents: a figure that does not depend on the tokenizer."""
+"""Bits per byte on the validation documents, a score that does not depend on the tokenizer."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from tohum.model.loss import IGNORED
 
 @dataclass
 class Window:
-    """A piece of a document, ids of at most `length` + 1, of which the last `scored` are to be
+    """A piece of a document: at most `length` + 1 ids, of which the last `scored` are to be
     predicted.
     """
 
@@ -26,7 +26,7 @@ class Window:
 def document_windows(ids: numpy.ndarray[Any, Any], length: int) -> list[Window]:
     """Cuts one document, <|endoftext|> first, so that every other id is scored exactly once.
 
-    Windows overlap by half, and only what is new is scored: all but a document's first `length` ids
+    Windows overlap by half, and only new ids are scored: all but a document's first `length` ids
     are predicted from at least length / 2 ids before them.
     """
     windows = []
@@ -55,8 +55,8 @@ def sampled(windows: list[Window], tokens: int) -> list[Window]:
 
 
 def token_sizes(tokenizer: HuggingFaceTokenizer) -> numpy.ndarray[Any, Any]:
-    """Returns the bytes of text that each id stands for, (vocabulary,) of int64; none for a special
-    token.
+    """Returns the number of bytes of text that each id represents, (vocabulary,) of int64; 0 for a
+    special token.
     """
     return numpy.array([len(token) for token in token_bytes(tokenizer)], numpy.int64)
 
@@ -68,8 +68,8 @@ def bits_per_byte(
     batch_windows: int,
     device: torch.device,
 ) -> float:
-    """Returns the bits that the model needs for the scored ids, by the bytes of text that they
-    stand for.
+    """Returns the bits that the model needs for the scored ids per byte of the text that they
+    represent.
     """
     nats = window_nats(model, windows, batch_windows, device)
     size = sum(int(sizes[window.ids[-window.scored :]].sum()) for window in windows)
@@ -81,9 +81,9 @@ def window_nats(
     model: Any, windows: list[Window], batch_windows: int, device: torch.device
 ) -> numpy.ndarray[Any, Any]:
     """Returns the nats that the model needs for the scored ids of each window, (windows,) of
-    float64; the model is left in the mode it was in.
+    float64; the model's mode is restored.
 
-    Windows have all lengths, and compiling for each would take longer than it saves.
+    Windows have many lengths, and compiling for each would take longer than it saves.
     """
     was_training = model.training
     model.eval()

@@ -1,7 +1,7 @@
-"""models/weights: what the stage train ends with, and the stage evaluate starts from.
+"""models/weights: what the stage train writes and the stage evaluate reads.
 
 weights.safetensors   the weights of the network, by their names in `tohum.model.network`
-facts.json            how they came to be: the sections model and train, steps, tokens, epochs,
+facts.json            how they were made: the sections model and train, steps, tokens, epochs,
                       precision, processor, device, threads, processes, and the hash of the tokens
 """
 
@@ -28,10 +28,10 @@ def write_weights(folder: Path, weights: dict[str, Tensor], facts: dict[str, Any
 
 
 def read_facts(folder: Path, tokens: Path) -> dict[str, Any]:
-    """Returns the facts of a training on the tokens that are here.
+    """Returns the facts of a training run, which must have used the tokens in `tokens`.
 
     Raises:
-        UserError: there is no trained model, or it was trained on other tokens.
+        UserError: there is no trained model, or it was not trained on these tokens.
     """
     for name in (WEIGHTS, FACTS):
         if not (folder / name).is_file():
@@ -40,7 +40,7 @@ def read_facts(folder: Path, tokens: Path) -> dict[str, Any]:
     assert isinstance(facts, dict)
     if facts["tokens_meta_sha256"] != file_sha256(tokens / "meta.json"):
         raise UserError(
-            f"{folder} was trained on other tokens than those in {tokens}. Run `dvc repro train`."
+            f"{folder} was not trained on the tokens in {tokens}. Run `dvc repro train`."
         )
     return facts
 

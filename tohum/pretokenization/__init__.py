@@ -1,1 +1,1 @@
-"""How text is cut into pretokens, compiled: for counting as for encoding."""
+"""Cuts text into pretokens with compiled code, for counting and for encoding."""

@@ -1,8 +1,8 @@
-"""The patterns of the presets as automata over bytes, for text that is ASCII.
+"""The presets' patterns as automata over bytes, for ASCII text.
 
-AUTOMATON[state + byte] is the next state. A state is a multiple of 256; below FIRST_STATE are the
-three ways to stop before a byte: the pretoken has ended (END), it is a run of spaces, which must be
-seen whole (SPACES), or ASCII alone can't tell (ELSEWHERE).
+AUTOMATON[state + byte] is the next state. A state is a multiple of 256; states below FIRST_STATE
+are the three reasons to stop before a byte: the pretoken has ended (END), it is a run of spaces,
+which must be seen whole (SPACES), or ASCII alone does not decide (ELSEWHERE).
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ SPACE = b" \t\v\f" + LINE_ENDS
 OTHERS = bytes(byte for byte in range(128) if byte not in LETTERS + DIGITS + SPACE)
 REST = bytes(range(128, 256))
 
-# By state, the states that follow by byte, where a later row of bytes wins; END follows all others.
+# For each state, the next state by byte; a later row wins, and END follows all other bytes.
 GPT4_STATES: dict[str, list[tuple[bytes, str]]] = {
     "start": [
         (LETTERS, "letters"),
@@ -81,8 +81,8 @@ STOPS = {"end": END, "spaces": SPACES, "elsewhere": ELSEWHERE}
 
 
 def automaton(*patterns: dict[str, list[tuple[bytes, str]]]) -> numpy.ndarray[Any, Any]:
-    """Returns the automata of some patterns, one after another, each with its start first: uint16
-    (256 + 256 * states,).
+    """Returns the automata of several patterns, one after another, each starting with its start
+    state: uint16 (256 + 256 * states,).
     """
     table = numpy.full(FIRST_STATE, END, numpy.uint16)
     for states in patterns:

@@ -1,7 +1,7 @@
-"""What each code point is to a pretokenizer's pattern, as the engine inside `tokenizers` sees it.
+"""The class of each code point in a pretokenizer's pattern, as the engine in `tokenizers` sees it.
 
-That engine (Oniguruma) follows a Unicode version of its own: `regex` and this Python's unicodedata
-call some 6,000 code points letters or numbers that it doesn't know. So it is asked.
+That engine (Oniguruma) has its own Unicode version: `regex` and this Python's unicodedata call
+about 6,000 code points letters or numbers that it doesn't know. So the engine itself is asked.
 """
 
 from functools import cache
@@ -24,9 +24,9 @@ Array = numpy.ndarray[Any, numpy.dtype[Any]]
 def classes() -> Array:
     """Returns OTHER, LETTER, NUMBER or SPACE by code point: uint8 (CODE_POINTS,).
 
-    All characters are cut once to runs of one class, and only the first of each run is asked what
-    it is: 0.3 s, where asking for each of the three classes in turn takes 2.4 s. A piece of
-    PIECE characters at a time, for an answer takes 400 bytes a run.
+    All characters are cut once into runs of one class, and only the first of each run is
+    classified: 0.3 s, where asking for each of the three classes in turn takes 2.4 s. The pieces
+    have PIECE characters, because an answer takes 400 bytes per run.
     """
     table = numpy.zeros(CODE_POINTS, numpy.uint8)
     for plane in ASSIGNED_PLANES:
@@ -49,6 +49,6 @@ def _kinds(text: str) -> list[int]:
 
 
 def _cut(pattern: str, text: str, behavior: str = "isolated") -> list[tuple[int, int]]:
-    """Returns start and end of every piece of `text`, in characters."""
+    """Returns the start and end of every piece of `text`, in characters."""
     pieces = pre_tokenizers.Split(Regex(pattern), behavior).pre_tokenize_str(text)
     return [span for _, span in pieces]

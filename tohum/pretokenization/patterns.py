@@ -1,7 +1,7 @@
-r"""The patterns that are read without a regular expression engine, by equality of their text.
+r"""The patterns that need no regular expression engine, recognised by their exact text.
 
-They are those of the presets in conf/pretokenizer, which a test holds to these; any other pattern
-is left to an engine.
+They are those of the presets in conf/pretokenizer, which a test keeps equal to these; any other
+pattern is left to an engine.
 """
 
 GPT4, GPT2 = 1, 2
@@ -9,7 +9,7 @@ GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s
 
 
 def gpt4_pattern(digits: int) -> str:
-    """Returns GPT-4's pattern with numbers cut to groups of at most `digits`, which are 3 there."""
+    """Returns GPT-4's pattern with numbers in groups of at most `digits` digits; GPT-4 has 3."""
     return (
         rf"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,{digits}}}"
         r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"

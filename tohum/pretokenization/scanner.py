@@ -1,10 +1,10 @@
-"""Finds where a pretoken ends, in UTF-8, for the two patterns that the presets have.
+"""Finds where a pretoken ends in UTF-8, for the two patterns of the presets.
 
-The alternatives of a pattern are tried in its order and the first that matches wins, as a regular
-expression does; no step looks further ahead than the pretoken is long, so the time is linear.
-An automaton reads ASCII, 99 of 100 characters of code: with one look-up a byte and one branch that
-no processor can foresee a pretoken takes 13 ns, where the functions for any text take 68. Equality
-with `tokenizers` is tested for every code point and for random text.
+A pattern's alternatives are tried in order and the first match wins, as in a regular expression; no
+step looks further ahead than the pretoken is long, so the time is linear. An automaton reads ASCII,
+99 of 100 characters of code: with one look-up per byte and one unpredictable branch, a pretoken
+takes 13 ns, where the functions for any text take 68. Equality with `tokenizers` is tested for
+every code point and for random text.
 """
 
 from typing import Any
@@ -45,11 +45,9 @@ def decode(text: Array, at: Integer) -> tuple[Integer, Integer]:
 
 @kernel
 def run_end(text: Array, at: Integer, end: Integer, kind: Integer, classes: Array) -> Integer:
-    """Returns where the run of characters of one class that starts at `at` ends; `at` if none
-    does.
-    """
+    """Returns the end of the run of one class's characters that starts at `at`, or `at`."""
     while at < end:
-        if text[at] < 0x80:  # nine of ten characters of code and more
+        if text[at] < 0x80:  # more than nine in ten characters of code
             if classes[text[at]] != kind:
                 return at
             at += 1
@@ -155,7 +153,7 @@ def pretoken_end_gpt2(text: Array, start: Integer, end: Integer, classes: Array)
 def unusual_end(
     text: Array, start: Integer, end: Integer, classes: Array, pattern: Integer, state: Integer
 ) -> Integer:
-    """Returns the end of a pretoken at which the automaton stopped in a state that isn't END."""
+    """Returns the end of a pretoken for which the automaton stopped in a state other than END."""
     if state == SPACES:
         return space_end(text, start, end, classes, pattern != GPT2)
     if pattern == GPT2:

@@ -1,4 +1,4 @@
-"""Rows of the files that people have: JSONL, JSON, CSV, TSV, parquet and workbooks."""
+"""Reads rows of data files: JSONL, JSON, CSV, TSV, parquet and workbooks."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,11 +25,10 @@ __all__ = [
 def read_blocks(
     path: Path, format: FileFormat, needed: Iterable[tuple[str, ...]] | None = None
 ) -> Iterator[RowBlock]:
-    """Yields a file in blocks of about BLOCK_BYTES of input, whose rows a worker may parse.
+    """Yields a file in blocks of about BLOCK_BYTES of input, whose rows a worker can parse.
 
     Args:
-        needed: the paths that are wanted of each row, which is all that is read of parquet; None
-            is all there are.
+        needed: the paths wanted of each row, the only ones read from parquet; None: all.
 
     Raises:
         UserError: the file is damaged, or not of this format.

@@ -1,4 +1,4 @@
-"""Compressed files: told by their first bytes, and read in chunks."""
+"""Reads compressed files, recognised by their first bytes, in chunks."""
 
 import bz2
 import lzma
@@ -12,7 +12,7 @@ from isal import igzip, igzip_lib
 from tohum.errors import UserError
 
 CHUNK_BYTES = 1 << 20
-ZSTD_CHUNK_BYTES = 1 << 16  # of input: repetitive text is a thousand times that when it is out
+ZSTD_CHUNK_BYTES = 1 << 16  # of input: repetitive text becomes a thousand times larger
 MAGIC = {
     b"\x1f\x8b": "gzip",  # RFC 1952
     b"\x28\xb5\x2f\xfd": "zstd",  # RFC 8878
@@ -24,7 +24,7 @@ SUFFIXES = {".gz": "gzip", ".zst": "zstd", ".xz": "xz", ".bz2": "bzip2"}
 
 
 def find_compression(path: Path) -> str | None:
-    """Returns how a file is compressed, by its first bytes; None is not at all."""
+    """Returns how a file is compressed, by its first bytes; None if it is not."""
     with path.open("rb") as file:
         start = file.read(6)
     return next((name for magic, name in MAGIC.items() if start.startswith(magic)), None)
@@ -45,15 +45,15 @@ def read_chunks(path: Path, compression: str | None) -> Iterator[bytes]:
                 yield chunk
     except EOFError:
         raise UserError(
-            f"{path} ends before its {compression} data does: it was not copied or fetched whole. "
-            "Fetch it again."
+            f"{path} ends before its {compression} data does: it was not copied or "
+            "fetched completely. Fetch it again."
         ) from None
     except DAMAGED as error:
         raise _damaged(path, compression, error) from None
     except OSError as error:
         if error.errno is not None:
             raise
-        raise _damaged(path, compression, error) from None  # so gzip and bz2 tell of damage
+        raise _damaged(path, compression, error) from None  # gzip's and bz2's error for damage
 
 
 def _damaged(path: Path, compression: str | None, error: Exception) -> UserError:
@@ -69,9 +69,7 @@ def _open(path: Path, compression: str | None) -> IO[bytes]:
 
 
 def _read_zstd(path: Path) -> Iterator[bytes]:
-    """Yields the content of every frame; stream_reader would take a file that is cut off for a
-    whole one.
-    """
+    """Yields the content of every frame; stream_reader would accept a truncated file."""
     with path.open("rb") as file:
         frame = zstandard.ZstdDecompressor().decompressobj()
         begun = False

@@ -1,4 +1,4 @@
-"""Which character parts the cells of a table: the header says, the rows after it confirm."""
+"""Finds a table's delimiter: the header suggests it, and the rows after it confirm it."""
 
 import itertools
 import re
@@ -11,16 +11,16 @@ from tohum.readers.rows import DELIMITERS
 from tohum.readers.table_lines import CUT_OFF, Lines, is_hint, parse_table
 from tohum.readers.tables import SPACES
 
-AGREEMENT = 0.5  # of the rows have the width of the header, or it is no header
+AGREEMENT = 0.5  # of the rows must be as wide as the header, or it is not a header
 ROWS = 1000
-LONGEST_NAME = 80  # characters; a column is not called by a sentence
+LONGEST_NAME = 80  # characters; a sentence is not a column's name
 VALUE = re.compile(r"[-+]?\d[\d.,:/ -]*|https?://.*|true|false", re.I | re.S)
 SENTENCE = re.compile(r".*[?!]|.*\s\S+\.", re.S)
 
 
 @dataclass
 class Trial:
-    """What a table looks like with one delimiter: header, rows, and the share with its width."""
+    """A table as parsed with one delimiter: header, rows, and the share as wide as the header."""
 
     delimiter: str
     header: list[str]
@@ -30,13 +30,13 @@ class Trial:
 
 
 def find_delimiter(lines: Lines, path: Path) -> tuple[str | None, bool, list[str]]:
-    """Returns the delimiter (None with a single column), whether quotes mean anything, and notes.
+    """Returns the delimiter (None for a single column), whether quotes have a meaning, and notes.
 
     Args:
         lines: the first lines of the file, each with its end.
 
     Raises:
-        UserError: several would do, none does, or there is no header.
+        UserError: several delimiters fit, none does, or there is no header.
     """
     hint = lines[0][4] if lines and is_hint(lines[0]) else None
     trials = [_try(lines, delimiter) for delimiter in ([hint] if hint else DELIMITERS)]
@@ -48,8 +48,8 @@ def find_delimiter(lines: Lines, path: Path) -> tuple[str | None, bool, list[str
     rivals = [_named(trial.delimiter) for trial in wide if trial.agreement == best.agreement]
     if len(rivals) > 1:
         raise UserError(
-            f"{path}: {' and '.join(rivals)} part its header and its rows equally well. Name one: "
-            f"jsonl.delimiter={wide[0].delimiter!r}."
+            f"{path}: {' and '.join(rivals)} separate its header and its rows equally well. Name "
+            f"one: jsonl.delimiter={wide[0].delimiter!r}."
         )
     if best.agreement < AGREEMENT and best.rows > 1:
         raise UserError(
@@ -67,12 +67,12 @@ def find_delimiter(lines: Lines, path: Path) -> tuple[str | None, bool, list[str
 
 
 def check_delimiter(lines: Lines, delimiter: str, path: Path) -> tuple[bool, list[str]]:
-    """Returns whether quotes mean anything in a table whose delimiter was named, and notes.
+    """Returns whether quotes have a meaning in a table whose delimiter was named, and notes.
 
-    The first line is taken for a header, whatever it looks like.
+    The first line is read as the header, whatever it looks like.
 
     Raises:
-        UserError: it is not one character, or the header has none of it and is parted by another.
+        UserError: it is not one character, or another delimiter separates the header instead.
     """
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise UserError(
@@ -84,8 +84,8 @@ def check_delimiter(lines: Lines, delimiter: str, path: Path) -> tuple[bool, lis
         fitting = [each for each in others if len(each.header) > 1 and each.agreement == 1]
         if fitting and fitting[0].rows:
             raise UserError(
-                f"{path}: jsonl.delimiter is {delimiter!r}, which its header has none of; "
-                f"{_named(fitting[0].delimiter)} parts all of its rows. Name that one, or none "
+                f"{path}: jsonl.delimiter is {delimiter!r}, which its header does not contain; "
+                f"{_named(fitting[0].delimiter)} separates all of its rows. Name that one, or none "
                 "(null) to have it found for each file."
             )
     return trial.quoted, [f"delimiter {delimiter!r}: named", *_quotes(trial)]
@@ -102,7 +102,7 @@ def _named(delimiter: str) -> str:
 
 
 def _try(lines: Lines, delimiter: str) -> Trial:
-    """Parses the sample; in a table with tabs quotes may be letters, should that fit better."""
+    """Parses the sample; in a table with tabs, quotes may be letters if that fits better."""
     trial = _measure(lines, delimiter, True)
     if delimiter == "\t" and trial.agreement < 1:
         plain = _measure(lines, delimiter, False)
@@ -114,7 +114,7 @@ def _measure(lines: Lines, delimiter: str, quoted: bool) -> Trial:
     parsed = (cells for _, cells, _ in parse_table([lines], delimiter, quoted))
     rows = list(itertools.islice(parsed, ROWS + 1))
     cut_off = f"not CSV: {CUT_OFF}"
-    if cut_off in rows[1:]:  # the sample may end in a row, or a quote is never closed
+    if cut_off in rows[1:]:  # the sample may end inside a row, or a quote is never closed
         del rows[rows.index(cut_off) :]
     header = _width(rows[0]) if rows and isinstance(rows[0], list) else []
     same = sum(isinstance(row, list) and len(_width(row)) <= len(header) for row in rows[1:])
@@ -132,7 +132,7 @@ def _width(cells: list[str]) -> list[str]:
 
 
 def check_header(header: list[str], path: Path) -> None:
-    """Refuses a first row that is data: then the file has no header, and its columns no names.
+    """Refuses a first row that is data: the file has no header, so its columns have no names.
 
     Raises:
         UserError: it looks like data.
@@ -150,5 +150,5 @@ def check_header(header: list[str], path: Path) -> None:
         raise UserError(
             f"{path} has no header: its first row has '{shown}', which is not the name of a "
             "column. Add a first line with names, such as soru;cevap; or, if it is a name, say "
-            "what parts the columns: jsonl.delimiter."
+            "what separates the columns: jsonl.delimiter."
         )

@@ -1,4 +1,4 @@
-"""How a file is to be read: its format by name and content, compression, encoding, delimiter."""
+"""Detects how to read a file: its format, compression, encoding and delimiter."""
 
 import codecs
 import itertools
@@ -36,30 +36,31 @@ ADVICE = {
     ".7z": "unpack it first",
 }
 SAMPLE_BYTES = 1 << 20  # for the delimiter
-SEEN_BYTES = 64 << 20  # of JSONL, whose lines are checked one by one when they are read
+SEEN_BYTES = 64 << 20  # of JSONL, whose lines are checked one by one later
 
 
 def suffixes(name: str) -> tuple[str, str]:
-    """Returns the suffix of a file's format and that of its compression, in lower case."""
+    """Returns the suffixes of a file's format and of its compression, in lower case."""
     parts = Path(name.lower()).suffixes
     packed = parts.pop() if parts and parts[-1] in compressions.SUFFIXES else ""
     return (parts[-1] if parts else ""), packed
 
 
 def is_data_file(name: str) -> bool:
-    """Tells by its suffix whether a file is one that `detect` can read."""
+    """Returns whether `detect` can read a file, by its suffix."""
     return suffixes(name)[0] in FORMATS
 
 
 def detect(path: Path, encoding: str | None = None, delimiter: str | None = None) -> FileFormat:
-    """Returns how a file is to be read, with notes on what was found and how sure that is.
+    """Returns how to read a file, with notes on what was found and how certain it is.
 
     Args:
-        encoding: used instead of what would be found.
+        encoding: used instead of what would be detected.
         delimiter: likewise.
 
     Raises:
-        UserError: it can't be read, or how is not clear; the message names the file and what to do.
+        UserError: it can't be read, or it is unclear how; the message names the file and what to
+            do.
     """
     suffix = suffixes(path.name)[0]
     if not path.is_file():
@@ -100,7 +101,7 @@ def _format(path: Path, suffix: str, start: bytes) -> str:
     """Returns the format by the suffix, checked against the first bytes.
 
     Raises:
-        UserError: it is not one that is read here.
+        UserError: it is not a supported one.
     """
     if start.startswith(b"PAR1"):
         return "parquet"
@@ -108,18 +109,18 @@ def _format(path: Path, suffix: str, start: bytes) -> str:
         return _workbook(path, suffix, start)
     other = ".arrow" if start.startswith(b"ARROW1") else suffix
     if other in ADVICE:
-        raise UserError(f"{path} is a {other} file, which is not read here: {ADVICE[other]}.")
+        raise UserError(f"{path} is a {other} file, which is not supported: {ADVICE[other]}.")
     if start.startswith(WORKBOOK_MAGIC):
         raise UserError(
-            f"{path} is a workbook of Excel or an archive by its content, not {suffix or 'text'}. "
-            "Call a workbook .xlsx or .xls, as it was saved; unpack an archive."
+            f"{path} has the content of an Excel workbook or an archive, not {suffix or 'text'}. "
+            "Name a workbook .xlsx or .xls, as it was saved; unpack an archive."
         )
     if suffix in FORMATS and suffix != ".parquet":
         return FORMATS[suffix]
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")) and suffix != ".parquet":
         return "json"
     raise UserError(
-        f"{path} is not a data file that is known here: expected {', '.join(FORMATS)}, also with "
+        f"{path} is not a known kind of data file: expected {', '.join(FORMATS)}, also with "
         f"{', '.join(compressions.SUFFIXES)}."
     )
 
@@ -128,15 +129,15 @@ def _workbook(path: Path, suffix: str, start: bytes) -> str:
     """Returns the format of a workbook.
 
     Raises:
-        UserError: it is text by its content, as many programs export it, or compressed.
+        UserError: its content is text, as many programs export it, or it is compressed.
     """
     if path.name.lower().endswith(suffix) and start.startswith(WORKBOOK_MAGIC):
         return "excel"
     if path.name.lower().endswith(suffix):
         raise UserError(
-            f"{path} is not a workbook by its content, which begins with {start[:20]!r}. Programs "
-            "export tables of text or HTML by that name: call text .csv or .tsv; open HTML in "
-            "Excel and save it as .xlsx."
+            f"{path} does not have the content of a workbook; it begins with {start[:20]!r}. "
+            "Programs export text or HTML tables under such names: name text .csv or .tsv; open "
+            "HTML in Excel and save it as .xlsx."
         )
     raise UserError(f"{path} is a workbook in another compression: unpack it first.")
 
@@ -157,7 +158,7 @@ def _check_mark(start: bytes, encoding: str, path: Path) -> None:
     """Refuses an encoding that the byte order mark contradicts.
 
     Raises:
-        UserError: the file begins with the mark of another.
+        UserError: the file begins with the mark of another one.
     """
     mark = find_mark(start)
     if mark and not encoding.replace("-", "").startswith(
@@ -180,14 +181,14 @@ def _limited(path: Path, compression: str | None, limit: int | None) -> Iterator
 
 
 def _is_lines(start: bytes, encoding: str) -> bool:
-    """Tells whether a file that begins with { has an object on each line: two lines that do."""
+    """Returns whether a file that begins with { has an object on each line, by its first two."""
     text = b"".join(transcode([start], encoding)) if encoding.startswith(WIDE) else start
     text = text.removeprefix(b"\xef\xbb\xbf").lstrip()
     return bool(re.match(rb"\{[^\n]*\}\s*\n\s*\{", text))
 
 
 def _first_lines(path: Path, compression: str | None, encoding: str) -> Lines:
-    """Returns whole lines of about SAMPLE_BYTES, or the first line where it is longer."""
+    """Returns whole lines of about SAMPLE_BYTES, or the first line if it is longer."""
     sample = Lines()
     size = 0
     for lines in decode_chunks(read_chunks(path, compression), encoding):

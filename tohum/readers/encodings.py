@@ -1,15 +1,16 @@
-"""Which encoding a file of text is in, by evidence that can be reported.
+"""Finds the encoding of a text file, by evidence that can be reported.
 
-A byte order mark says it. UTF-16 and UTF-32 without one have zeros beside their line ends and other
+A byte order mark names it. UTF-16 and UTF-32 without one have zeros next to line ends and other
 punctuation, always on the same side. UTF-8 proves itself: text in a single-byte encoding hardly
-ever forms its sequences. Of the single-byte encodings the one is taken whose letters fit a language
-best (letters.py); where two that read the text differently fit equally well, the user is asked.
+ever forms its sequences. Of the single-byte encodings, the one whose letters fit a language best is
+taken (letters.py); if two that read the text differently fit equally well, the user is asked.
 
 Of 6,191 samples of one to a hundred sentences in 28 languages (translations of Django 5.2 and texts
-of chatterbot-corpus 1.3.3, in the encodings of ENCODINGS) 5,834 were read as they were meant and
-348 refused, 316 of these with three sentences or fewer; 9, all of these, were misread. Of 675
-samples of twenty sentences in encodings that are not looked for (Cyrillic, Greek, Hebrew, Arabic,
-Thai, East Asian, DOS) one was read as if it were; of Mac and Vietnamese ones 5 in 175 were.
+of chatterbot-corpus 1.3.3, in the encodings of ENCODINGS) 5,834 were read correctly and 348
+refused, 316 of these with three sentences or fewer; 9, all with three or fewer, were misread. Of
+675 samples of twenty sentences in encodings that are not considered (Cyrillic, Greek, Hebrew,
+Arabic, Thai, East Asian, DOS), one was read as if it were in a considered one; of Mac and
+Vietnamese samples, 5 in 175 were.
 """
 
 from collections.abc import Iterable
@@ -36,19 +37,19 @@ BOMS = {
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }
-WIDE_BYTES = 1 << 20  # are looked at for UTF-16 and UTF-32 without a mark
+WIDE_BYTES = 1 << 20  # searched for UTF-16 and UTF-32 without a mark
 PUNCTUATION = b'\t\n\r ",:;|{}[]'  # of tables and of JSON, whatever the language
-MOST_FOREIGN = 0.05  # of the zeros beside punctuation that are on the other side
-FEWEST_PAIRED = 0.1  # of the punctuation, for UTF-16: Chinese has these bytes as halves of others
-FIRST_LEAD = 0xC0  # the first byte of a sequence in UTF-8 is at least that
-MOST_DAMAGED = 0.1  # of the sequences: more than a damaged line here and there is not UTF-8
-CLEAR = 3.0  # times as probable, as a logarithm: 20 times
+MOST_FOREIGN = 0.05  # share of the zeros next to punctuation that are on the other side
+FEWEST_PAIRED = 0.1  # of the punctuation, for UTF-16: Chinese has these bytes inside characters
+FIRST_LEAD = 0xC0  # the first byte of a UTF-8 sequence is at least this
+MOST_DAMAGED = 0.1  # of the sequences: more than a few damaged lines is not UTF-8
+CLEAR = 3.0  # how much more probable, as a logarithm: 20 times
 
 
 @dataclass
 class Evidence:
-    """What the bytes of a file say: how many sequences are UTF-8, how many bytes can't be, and how
-    often each byte stands beside what.
+    """What a file's bytes show: how many UTF-8 sequences there are, how many bytes can't be UTF-8,
+    and how often each byte occurs next to what.
     """
 
     sequences: int = 0
@@ -57,10 +58,10 @@ class Evidence:
 
 
 def find_encoding(chunks: Iterable[bytes], name: str) -> tuple[str, str]:
-    """Returns the encoding of a text by its bytes, and a note that says how sure that is.
+    """Returns the encoding of a text by its bytes, and a note on how certain it is.
 
     Args:
-        chunks: the file, or as much of it as should be looked at.
+        chunks: the file, or as much of it as should be examined.
         name: the file, for messages.
 
     Raises:
@@ -70,7 +71,7 @@ def find_encoding(chunks: Iterable[bytes], name: str) -> tuple[str, str]:
     if encoding := find_mark(start):
         return encoding, f"encoding {encoding}: by its byte order mark"
     if encoding := _find_wide(start):
-        return encoding, f"encoding {encoding}: by its zero bytes, there is no mark"
+        return encoding, f"encoding {encoding}: by its zero bytes, it has no mark"
     if not evidence.sequences and not evidence.damaged:
         return "utf-8", "encoding utf-8: all of it is ASCII"
     if evidence.damaged <= MOST_DAMAGED * evidence.sequences:
@@ -85,7 +86,7 @@ def find_mark(start: bytes) -> str | None:
 
 
 def _find_wide(start: bytes) -> str | None:
-    """Returns UTF-16 or UTF-32 by where the zeros of its punctuation are."""
+    """Returns UTF-16 or UTF-32 by the place of the zeros in its punctuation."""
     if b"\0" not in start:
         return None
     for width in (4, 2):
@@ -102,7 +103,7 @@ def _find_wide(start: bytes) -> str | None:
 
 
 def _gather(chunks: Iterable[bytes]) -> tuple[bytes, Evidence]:
-    """Counts over all chunks; a sequence that two of them share is not torn apart."""
+    """Counts over all chunks; a sequence across two chunks is not torn apart."""
     start, rest, evidence = b"", b"", Evidence()
     for chunk in chunks:
         if len(start) < WIDE_BYTES:
@@ -116,7 +117,7 @@ def _gather(chunks: Iterable[bytes]) -> tuple[bytes, Evidence]:
 
 
 def _sequence_end(piece: bytes) -> int:
-    """Returns where the last whole sequence ends, should this be UTF-8."""
+    """Returns where the last whole sequence ends if this is UTF-8."""
     for back in range(1, min(4, len(piece)) + 1):
         byte = piece[-back]
         if byte < 0x80:
@@ -150,7 +151,7 @@ def _single_byte(evidence: Evidence, name: str) -> tuple[str, str]:
     """Returns the encoding whose letters fit a language best.
 
     Raises:
-        UserError: none fits, or two that read the text differently.
+        UserError: none fits, or two that read the text differently fit equally well.
     """
     counts = evidence.contexts.sum((0, 1))
     counts[:0x80] = 0
@@ -160,7 +161,7 @@ def _single_byte(evidence: Evidence, name: str) -> tuple[str, str]:
         raise UserError(
             f"{name} is not UTF-8, and no language fits it in {', '.join(ENCODINGS)}: of its "
             f"{best.bytes} characters above ASCII {best.misfits} are not of {best.language}, which "
-            "is the nearest, and the others stand in places where it does not have them. Name its "
+            "is the nearest, and the others are in places where it does not have them. Name its "
             "encoding (jsonl.encoding=cp857 is Turkish DOS, cp1251 Cyrillic), or save it as UTF-8."
         )
     rivals = _rivals(found, counts > 0)
@@ -174,7 +175,7 @@ def _single_byte(evidence: Evidence, name: str) -> tuple[str, str]:
 
 
 def _rivals(found: list[Fit], present: Any) -> list[Fit]:
-    """Returns the best fit, and of those that are nearly as good one for each other text."""
+    """Returns the best fit, and one of the nearly as good fits for each different text."""
     rivals = [found[0]]
     for fit in found[1:]:
         if found[0].score - fit.score < CLEAR and all(

@@ -1,7 +1,7 @@
-"""JSON: an array of objects, or an object that holds one list of objects, e.g. {"data": [...]}.
+"""Reads JSON: an array of objects, or an object with one list of objects, as {"data": [...]}.
 
 The file is never parsed as a whole: its elements are found by brackets and strings, and each is
-parsed on its own. What is compressed or not UTF-8 is kept in memory for that, once, up to
+parsed on its own. For that, a text that is compressed or not UTF-8 is held in memory once, up to
 LARGEST_TEXT bytes.
 """
 
@@ -24,13 +24,13 @@ LARGEST_TEXT = 1 << 30
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
 SPACE = b" \t\r\n\xef\xbb\xbf"
 COMMA = re.compile(rb"\s*,?\s*")
-CHATS = ("messages", "conversations", "conversation")  # in an object that is a row itself
+CHATS = ("messages", "conversations", "conversation")  # in an object that is itself a row
 Buffer = Any  # bytes or a mapped file: what `re` searches and slices
 
 
 @dataclass
 class Elements:
-    """Elements of an array: where each begins and ends in `content`, or from `start` in a file."""
+    """Elements of an array: where each begins and ends, in `content` or from `start` in a file."""
 
     number: int
     places: "array[int]" = field(repr=False)
@@ -64,8 +64,8 @@ def read_array(path: Path, format: FileFormat) -> Iterator[RowBlock]:
     """Yields the blocks of a JSON file.
 
     Raises:
-        UserError: it ends too early, has no list of objects or several, or is too large for what
-            has to be kept in memory.
+        UserError: it ends too early, has no list of objects or several, or is too large to be held
+            in memory where it has to be.
     """
     if format.compression is None and format.encoding.startswith("utf-8"):
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
@@ -107,21 +107,21 @@ def _elements(number: int, places: "array[int]", content: bytes | None, path: Pa
 
 
 def find_elements(text: Buffer, path: Path) -> Iterator[tuple[int, int]]:
-    """Yields where each element of the array, or of the one list of objects, begins and ends.
+    """Yields the start and end of each element of the array, or of the one list of objects.
 
     Raises:
         UserError: as `read_array`.
     """
     opening = next(TOKEN.finditer(text), None)
     if opening is None or opening[0] not in b"[{" or text[: opening.start()].strip(SPACE):
-        raise UserError(f"{path} is not JSON: it begins with neither [ nor {{.")
+        raise UserError(f"{path} is not JSON: it does not begin with [ or {{.")
     if opening[0] == b"[":
         yield from _array(text, opening.start(), path)
         return
     lists = _lists(text, path)
     if len(lists) > 1:
         raise UserError(
-            f"{path} has several lists of objects: {', '.join(lists)}. Save the one that is meant "
+            f"{path} has several lists of objects: {', '.join(lists)}. Save the one you want "
             "as a file of its own, e.g. `jq -c '.{}[]' > rows.jsonl`.".replace(
                 "{}", next(iter(lists))
             )
@@ -134,8 +134,8 @@ def find_elements(text: Buffer, path: Path) -> Iterator[tuple[int, int]]:
 
 
 def _array(text: Buffer, start: int, path: Path) -> Iterator[tuple[int, int]]:
-    """Yields the elements of the array that begins at `start`; what is neither object nor list is
-    an element too, between the others.
+    """Yields the elements of the array that begins at `start`, including those that are neither
+    objects nor lists, in between.
     """
     depth, after, begin = 0, start + 1, 0
     for token in TOKEN.finditer(text, start):
@@ -153,11 +153,11 @@ def _array(text: Buffer, start: int, path: Path) -> Iterator[tuple[int, int]]:
             elif not depth:
                 yield from _plain(text, after, token.start())
                 return
-    raise UserError(f"{path} ends before its array does: it was not copied or fetched whole.")
+    raise UserError(f"{path} ends before its array does: it was not copied or fetched completely.")
 
 
 def _plain(text: Buffer, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yields the strings, numbers and so on between two elements."""
+    """Yields the strings, numbers and other values between two elements."""
     comma = COMMA.match(text, start, end)
     if comma is not None and comma.end() == end:
         return
@@ -184,4 +184,4 @@ def _lists(text: Buffer, path: Path) -> dict[str, int]:
                 return lists
         elif depth == 1:
             key = token[0]
-    raise UserError(f"{path} ends before its object does: it was not copied or fetched whole.")
+    raise UserError(f"{path} ends before its object does: it was not copied or fetched completely.")

@@ -1,7 +1,7 @@
-"""Which of a parquet file's leaf columns hold some paths, so that no other is read.
+"""Finds the leaf columns of a parquet file that hold the wanted paths, so that only they are read.
 
-A leaf is a column chunk of its own: of `files: list<struct<path, content>>` the paths alone can be
-read. Leaves are numbered depth first, in parquet's schema as in Arrow's (Arrow's
+Each leaf has its own column chunks: from `files: list<struct<path, content>>`, the paths alone can
+be read. Leaves are numbered depth first, in parquet's schema as in Arrow's (Arrow's
 `SchemaManifest`).
 """
 
@@ -10,15 +10,16 @@ from typing import Any
 
 import pyarrow
 
-Steps = tuple[str, ...]  # from the outermost column on; a list and its elements are one step
+Steps = tuple[str, ...]  # from the outermost column; a list and its elements are one step
 
 
 def find_leaves(schema: pyarrow.Schema, count: int, wanted: Iterable[Steps]) -> list[int] | None:
-    """Returns the numbers of the leaves at or below each path, or above it where a path leads on
-    into what is no column. None where a path leads nowhere, or the leaves can't be told apart.
+    """Returns the numbers of the leaves at or below each path, or above it if the path continues
+    into something that is not a column. None if a path leads nowhere, or the leaves can't be
+    distinguished.
 
     Args:
-        count: how many leaves parquet's schema has.
+        count: the number of leaves in parquet's schema.
     """
     leaves = [steps for field in schema for steps in _leaves(field.type, (field.name,))]
     if len(leaves) != count:

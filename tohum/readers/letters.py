@@ -1,15 +1,15 @@
-"""How well the bytes of a text fit a single-byte encoding and a language that is written in it.
+"""Measures how well a text's bytes fit a single-byte encoding and a language written in it.
 
-Encodings of one byte differ in which letter a byte is; languages, in which letters they have, how
-often, and beside which others. So each pair of an encoding and a language gives every byte above
-ASCII a probability, by what stands before and after it, and the pair that makes the text most
-probable explains it best. The byte 0xB3 is "ł" in windows-1250, common inside of Polish words, and
-"³" in windows-1252, which no word has inside of it.
+Single-byte encodings differ in the letter that a byte is; languages differ in their letters, how
+often these occur, and next to which others. So each pair of an encoding and a language gives every
+byte above ASCII a probability, by what is before and after it, and the pair that makes the text
+most probable explains it best. The byte 0xB3 is "ł" in windows-1250, common inside Polish words,
+and "³" in windows-1252, which is never inside a word.
 
-Reads letters.csv, a line for each letter of a language: how often it stands among a thousand
+Reads letters.csv, a line for each letter of a language: how often it occurs among a thousand
 letters above ASCII (rounded from en.wikipedia.org/wiki/Letter_frequency and the translations of
-Django 5.2), and of a hundred of it, how many stand after, and how many before, something that is
-not a letter, a vowel, a consonant and another letter above ASCII (counted in these translations).
+Django 5.2), and, of a hundred of it, how many are after, and how many before, something that is not
+a letter, a vowel, a consonant and another letter above ASCII (counted in these translations).
 """
 
 import csv
@@ -22,8 +22,8 @@ from typing import Any
 import numpy
 
 TABLE = Path(__file__).with_name("letters.csv")
-# The encodings that are looked for, and the family of languages that each is for. Of those that
-# read a text the same the first is named.
+# The encodings that are considered, and the family of languages that each is for. Of those that
+# read a text alike, the first is named.
 ENCODINGS = {
     "cp1252": "western",
     "cp1254": "turkish",
@@ -32,21 +32,21 @@ ENCODINGS = {
     "iso8859-15": "western",
     "cp1257": "baltic",
 }
-OTHER, VOWEL, CONSONANT, HIGH = range(4)  # what stands beside a byte
+OTHER, VOWEL, CONSONANT, HIGH = range(4)  # what is next to a byte
 VOWELS = b"aeiouyAEIOUY"
 # Above ASCII these are quotes, dashes and spaces in most of the encodings, the rest letters.
 PUNCTUATION = [*b"\x80\x82\x84\x85\x8b\x91\x92\x93\x94\x95\x96\x97\x9b\xa0\xab\xad\xb7\xbb"]
-SYMBOL = (0.80, 0.08, 0.08, 0.04)  # beside a symbol, on either side
-OPENING = "¿¡"  # which stand before a word
-JOINING = "\u2019\u2018\u00b4\u00b7\u00ad\u2013"  # symbols that stand inside of words
+SYMBOL = (0.80, 0.08, 0.08, 0.04)  # next to a symbol, on either side
+OPENING = "¿¡"  # which come before a word
+JOINING = "\u2019\u2018\u00b4\u00b7\u00ad\u2013"  # symbols inside words
 UNUSUAL = set("\xa4\xa6\xa8\xaf\xb8\xac\u0192\u02c6\u02dc\u02c7\u02d8\u02d9\u02db\u02dd\xb9\u201a")
 ORDINALS = "ªº"  # letters to Unicode
 CAPITALS = 0.08  # of the letters
 SYMBOLS = 0.1  # of the characters above ASCII
-FOREIGN = 5e-5  # a letter that the language does not have, wherever it stands
+FOREIGN = 5e-5  # a letter that the language does not have, anywhere
 IMPOSSIBLE = 1e-8  # a byte that is not a character
-PRIOR = {"cp1252": 2.0, "cp1254": 2.0}  # how much likelier before a byte is seen; a logarithm
-LEAST = 0.01  # of a letter's places are of each kind, however few were counted
+PRIOR = {"cp1252": 2.0, "cp1254": 2.0}  # how much likelier a priori; a logarithm
+LEAST = 0.01  # at least, of a letter's places are of each kind
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Fit:
     """How well bytes fit: the logarithm of their probability.
 
     `misfits` are the bytes above ASCII that do not fit at all: letters of other languages, symbols
-    inside of words, bytes that are not characters. `surprise` is by how much the letters that the
-    language has are less probable than in a text of it, each on average, as a logarithm.
+    inside words, bytes that are not characters. `surprise` is how much less probable the language's
+    letters are than in its own texts, on average per letter, as a logarithm.
     """
 
     encoding: str
@@ -68,14 +68,16 @@ class Fit:
 
     @property
     def plausible(self) -> bool:
-        """Whether this may be a text of the language at all; the fewer letters, the wider."""
+        """Whether this can be a text in the language at all; fewer letters allow more."""
         most_misfits = self.bytes * (0.1 + 0.5 / max(1, self.bytes) ** 0.5)
         most_surprise = 1.5 + 3 / max(1, self.letters) ** 0.5
         return bool(self.misfits <= most_misfits and self.surprise <= most_surprise)
 
 
 def count_contexts(values: Any) -> Any:
-    """Returns how often each byte of `values` (uint8) has what before and after it, (4, 4, 256)."""
+    """Returns how often each byte of `values` (uint8) has which context before and after it, (4, 4,
+    256).
+    """
     kinds = numpy.zeros(256, numpy.int64)
     ascii_letters = [byte for byte in range(128) if chr(byte).isalpha()]
     kinds[ascii_letters], kinds[list(VOWELS)], kinds[0x80:] = CONSONANT, VOWEL, HIGH
@@ -90,7 +92,7 @@ def fits(counts: Any) -> list[Fit]:
     """Returns how well each encoding and language fit, the best first.
 
     Args:
-        counts: how often each byte has what before and after it, (4, 4, 256).
+        counts: how often each byte has which context before and after it, (4, 4, 256).
     """
     found = [
         _fit(counts[:, :, 128:], encoding, language)
@@ -117,8 +119,8 @@ def _fit(counts: Any, encoding: str, language: str) -> Fit:
 
 
 def differing(one: str, other: str, present: Any) -> list[int]:
-    """Returns which of the bytes that are `present`, (256,) of bool, two encodings read as other
-    characters.
+    """Returns the bytes that are `present`, (256,) of bool, and that two encodings read as
+    different characters.
     """
     places = numpy.flatnonzero(present).tolist()
     return [byte for byte in places if character(byte, one) != character(byte, other)]
@@ -141,7 +143,9 @@ def _languages(family: str) -> dict[str, dict[str, Any]]:
 
 
 def _mixture(languages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns the letters of a text that is in all of these: names of people and places, say."""
+    """Returns the letters of a text in all of these languages: names of people and places, for
+    example.
+    """
     letters: dict[str, Any] = {}
     for language in languages:
         for letter, chance in language.items():
@@ -151,9 +155,9 @@ def _mixture(languages: list[dict[str, Any]]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Table:
-    """What a language is in an encoding: of bytes 128 to 255 the `logarithms` of their
-    probabilities in each context, (4, 4, 128), and where they are `unfit`; which of them are
-    `letters` of it, (128,), and the mean logarithm of these in its own texts.
+    """A language in an encoding: for bytes 128 to 255 the `logarithms` of their probabilities in
+    each context, (4, 4, 128), and where they are `unfit`; which of them are its `letters`, (128,),
+    and the mean logarithm of these in its own texts.
     """
 
     logarithms: Any
@@ -197,5 +201,5 @@ def _chances(sign: str, letters: dict[str, Any]) -> tuple[Any, Any]:
 
 @cache
 def character(byte: int, encoding: str) -> str:
-    """Returns what a byte is in an encoding; empty where it is nothing."""
+    """Returns the character of a byte in an encoding; empty if it is none."""
     return bytes([byte]).decode(encoding, "ignore")

@@ -1,8 +1,8 @@
-"""JSONL: one object a line. Lines that are none are told with their number, and the next is read.
+"""Reads JSONL, one object per line; lines that are not objects are reported with their number.
 
-UTF-8 that is not compressed is not even passed on: a block is a range of the file, which its reader
-opens. Of equal keys in an object the last one counts; NaN and Infinity, which Python writes and
-JSON does not have, are null.
+Uncompressed UTF-8 is not even passed on: a block is a range of the file, which its reader opens. Of
+equal keys in an object, the last one counts; NaN and Infinity, which Python writes but JSON does
+not have, are null.
 """
 
 import codecs
@@ -42,7 +42,7 @@ class LineRange:
 
 @dataclass
 class LineBytes:
-    """Lines that came out of a compressed file, in UTF-8 or a single-byte encoding."""
+    """Lines from a compressed file, in UTF-8 or a single-byte encoding."""
 
     lines: bytes
     number: int
@@ -97,8 +97,8 @@ def _find_ranges(path: Path) -> Iterator[LineRange]:
 
 
 def _whole_lines(file: IO[bytes], content: bytes) -> tuple[int, int]:
-    """Returns the size and the number of the lines that end in `content`; where none does, of the
-    one that goes on in the file.
+    """Returns the size and number of the lines that end in `content`; if none does, of the one that
+    continues in the file.
     """
     if len(content) < BLOCK_BYTES:
         return len(content), count_lines(content)
@@ -113,7 +113,7 @@ def _whole_lines(file: IO[bytes], content: bytes) -> tuple[int, int]:
 
 
 def _lone(error: UnicodeError) -> tuple[str, int]:
-    """Replaces what is not a character by half of a surrogate pair, which is not valid UTF-8."""
+    """Replaces what is not a character with half a surrogate pair, which is not valid UTF-8."""
     assert isinstance(error, UnicodeDecodeError)
     return "\udcff", error.end
 
@@ -122,8 +122,8 @@ codecs.register_error("tohum.lone", _lone)
 
 
 def transcode(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """Yields text of any encoding in UTF-8; what does not decode becomes no valid UTF-8 either, so
-    that only its line fails. UTF-16 without a mark is little-endian, as on Windows.
+    """Yields text of any encoding in UTF-8; what does not decode becomes invalid UTF-8, so that
+    only its line fails. UTF-16 without a mark is little-endian, as on Windows.
     """
     decoder: codecs.IncrementalDecoder | None = None
     for chunk in chunks:
@@ -138,7 +138,7 @@ def transcode(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def cut_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yields whole lines, about BLOCK_BYTES of them at once; a longer line is on its own."""
+    """Yields whole lines, about BLOCK_BYTES of them at once; a longer line alone."""
     pieces: list[bytes] = []
     size = 0
     for chunk in chunks:
@@ -155,7 +155,7 @@ def cut_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def parse_lines(lines: Iterable[bytes], number: int, encoding: str) -> Iterator[Row | Broken]:
-    """Yields what each line is; those without a character are passed over."""
+    """Yields each line as a row or as broken; empty lines are skipped."""
     loads = orjson.loads
     for place, line in enumerate(lines, number):
         try:
@@ -172,24 +172,24 @@ def parse_lines(lines: Iterable[bytes], number: int, encoding: str) -> Iterator[
 
 
 def parse_again(line: bytes, number: int, encoding: str, error: ValueError) -> Row | Broken:
-    """Reads what orjson does not: NaN and Infinity, as null. Tells the rest to be broken."""
+    """Reads what orjson does not, NaN and Infinity, as null. The rest is broken."""
     try:
         values = json.loads(line.decode(encoding), parse_constant=lambda _: None)
-        orjson.dumps(values)  # fails where half of a surrogate pair was escaped
+        orjson.dumps(values)  # fails if half a surrogate pair was escaped
     except UnicodeDecodeError as undecodable:
         byte = line[undecodable.start]
         return Broken(number, f"byte {undecodable.start + 1} (0x{byte:02X}) is not {encoding}")
     except (ValueError, TypeError, RecursionError):
-        told = str(error)
+        problem = str(error)
         if isinstance(error, json.JSONDecodeError):  # whose "line 1" is always this line
-            told = f"{error.msg}, at its character {error.pos + 1}"
-        return Broken(number, f"not JSON: {told}")
+            problem = f"{error.msg}, at its character {error.pos + 1}"
+        return Broken(number, f"not JSON: {problem}")
     if not isinstance(values, dict):
         return Broken(number, f"it is {kind_of(values)}, expected an object")
     return Row(number, values)
 
 
 def kind_of(value: Any) -> str:
-    """Returns what JSON calls a value."""
+    """Returns the kind of a value in JSON's terms."""
     kinds = {dict: "an object", list: "a list", str: "a string", bool: "true or false"}
     return "null" if value is None else kinds.get(type(value), "a number")

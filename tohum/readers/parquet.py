@@ -1,8 +1,8 @@
-"""Parquet of any schema: row groups that are small are read where they are parsed, large ones in
-batches of about BLOCK_BYTES; of the columns those that are needed.
+"""Reads parquet of any schema, the needed columns only, in blocks that workers can parse.
 
-A file of 9,000 row groups has a footer of many MB, so several groups make a block, and a process
-parses a footer once.
+Small row groups are read where they are parsed, large ones in batches of about BLOCK_BYTES. A file
+with 9,000 row groups has a footer of many MB, so a block has several groups, and a process parses a
+footer once.
 """
 
 import functools
@@ -19,7 +19,7 @@ from tohum.readers.leaves import Steps, find_leaves
 from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
 
 LARGEST_GROUP = 4 * BLOCK_BYTES  # uncompressed; a larger one is not read at once
-SLICE_ROWS = 64  # that are Python objects at the same time
+SLICE_ROWS = 64  # that are Python objects at once
 MOST_BATCH_ROWS = 1 << 16
 
 
@@ -43,7 +43,7 @@ class RowGroups:
 
 @dataclass
 class Batch:
-    """Rows of a large row group, read already."""
+    """Rows of a large row group, already read."""
 
     batch: pyarrow.RecordBatch = field(repr=False)
     number: int
@@ -57,7 +57,7 @@ def column_names(path: Path) -> tuple[str, ...]:
     """Returns the names of the outermost columns.
 
     Raises:
-        UserError: it is no parquet file, or cut off.
+        UserError: it is not a parquet file, or it is cut off.
     """
     with _open(path, None) as file:
         return tuple(file.schema_arrow.names)
@@ -69,10 +69,10 @@ def read_parquet(
     """Yields the blocks of a parquet file.
 
     Args:
-        needed: the paths that are wanted of each row; None, or one that is not there: all of it.
+        needed: the paths wanted of each row; None, or one that doesn't exist: all of it.
 
     Raises:
-        UserError: it is no parquet file, or cut off.
+        UserError: it is not a parquet file, or it is cut off.
     """
     number, pending, size = 1, range(0, 0), 0
     first = number
@@ -147,7 +147,9 @@ def _rows(batch: pyarrow.RecordBatch, number: int) -> Iterator[Row | Broken]:
 
 
 def _row(batch: pyarrow.RecordBatch, number: int) -> Row | Broken:
-    """Returns a row, or why it is none: a text that is no UTF-8, a date that Python can't hold."""
+    """Returns a row, or why it is broken: text that is not UTF-8, a date that Python can't
+    represent.
+    """
     try:
         [values] = batch.to_pylist()
         return Row(number, values)
@@ -156,7 +158,7 @@ def _row(batch: pyarrow.RecordBatch, number: int) -> Row | Broken:
 
 
 def without_nanoseconds(kind: pyarrow.DataType) -> pyarrow.DataType:
-    """Returns a type with microseconds where it has nanoseconds, which Python's times have not."""
+    """Returns a type with microseconds instead of nanoseconds, which Python's times don't have."""
     types = pyarrow.types
     if types.is_timestamp(kind) and kind.unit == "ns":
         return pyarrow.timestamp("us", kind.tz)
@@ -178,7 +180,7 @@ def _state(path: Path) -> tuple[int, int]:
 
 @functools.lru_cache(maxsize=2)
 def _metadata(path: Path, modified: int, size: int) -> Any:
-    """Returns the footer of a file in the state that it was in."""
+    """Returns the footer of a file as of that time and size."""
     with _open(path, None) as file:
         return file.metadata
 
@@ -190,5 +192,5 @@ def _open(path: Path, metadata: Any) -> pyarrow.parquet.ParquetFile:
         )
     except (pyarrow.ArrowInvalid, OSError) as error:
         raise UserError(
-            f"{path} is not a parquet file, or not a whole one ({error}). Fetch it again."
+            f"{path} is not a parquet file, or not a complete one ({error}). Fetch it again."
         ) from None

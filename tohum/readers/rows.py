@@ -1,4 +1,4 @@
-"""What every reader yields: rows, lines that are none, and blocks of them.
+"""What every reader yields: rows, broken lines, and blocks of them.
 
 A block is a piece of a file of about BLOCK_BYTES of input. Blocks can be pickled, so that a worker
 process does the parsing; where they begin and end depends on the file alone.
@@ -14,8 +14,8 @@ DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 
 @dataclass(slots=True)
 class Row:
-    """One row; `number` counts from 1: its line (JSONL), the line it begins on (CSV), or its place
-    among the rows (JSON, parquet).
+    """One row; `number` counts from 1: its line (JSONL), the line where it begins (CSV), or its
+    place among the rows (JSON, parquet).
     """
 
     number: int
@@ -32,12 +32,11 @@ class Broken:
 
 @dataclass
 class FileFormat:
-    """How a file is to be read.
+    """How to read a file.
 
     `format` is jsonl, json, csv, tsv, parquet or excel; `compression` gzip, zstd, xz, bzip2 or
-    None; `encoding` is Python's name; `delimiter` is None where there is a single column. With
-    `quoted` false a quotation mark is a letter like any other. `notes` tell what was found and how
-    sure.
+    None; `encoding` is Python's name; `delimiter` is None for a single column. With `quoted` false,
+    a quotation mark is a letter like any other. `notes` say what was found and how certain it is.
     """
 
     format: str
@@ -48,8 +47,8 @@ class FileFormat:
     quoted: bool = True
 
     def facts(self) -> dict[str, str]:
-        """Returns what was found in words that do not depend on the file: its format, of text the
-        encoding, of a table the delimiter and, where they are letters, the quotes.
+        """Returns what was found in words that do not depend on the file: its format, a text's
+        encoding, a table's delimiter and, if they are letters, its quotes.
         """
         facts = {"format": self.format}
         if self.format not in ("parquet", "excel"):

@@ -1,8 +1,7 @@
-"""The rows of a table from its lines: the standard library's CSV parser, strict, and on again after
-a row that breaks.
+"""Parses a table's lines with Python's CSV parser, strictly, and resumes after a broken row.
 
-Strict: a quote that ends in the middle of a field breaks its row, where the lenient one would take
-it and the rows after it for one field.
+In strict mode, a quote that ends in the middle of a field breaks its row; the lenient parser would
+read it and the rows after it as one field.
 """
 
 import bisect
@@ -14,9 +13,9 @@ from typing import Any
 
 from tohum.readers.lines import WIDE, transcode
 
-LONGEST_ROW = 1 << 28  # characters; a quote that never ends takes no more memory than that
-CUT_OFF = "unexpected end of data"  # what the parser says where quotes are open at the end
-TOO_LONG = "field larger than field limit"  # and where a field is longer than LONGEST_ROW
+LONGEST_ROW = 1 << 28  # characters; bounds the memory of a quote that never ends
+CUT_OFF = "unexpected end of data"  # the parser's words for quotes that are open at the end
+TOO_LONG = "field larger than field limit"  # and for a field longer than LONGEST_ROW
 NO_DELIMITER = "\x1f"  # of a file with a single column, whose commas are text
 Outcome = tuple[int, list[str] | str, int]  # line, cells or why there are none, characters
 
@@ -28,7 +27,7 @@ class Lines(list[str]):
 
 
 def decode_chunks(chunks: Iterable[bytes], encoding: str) -> Iterator[Lines]:
-    """Yields the lines of a file, as many at once as end in a chunk."""
+    """Yields the lines of a file, those that end in a chunk at once."""
     if encoding.startswith(WIDE):
         chunks, encoding = transcode(chunks, encoding), "utf-8"
     name = "utf-8" if encoding == "utf-8-sig" else encoding
@@ -58,8 +57,8 @@ def _decode(content: bytes, encoding: str, begun: bool) -> Lines:
 
 
 class Feed:
-    """The lines of a table for the parser; those of the row at hand are kept, so that what follows
-    the first line of a row that breaks can be read as rows.
+    """The lines of a table for the parser; those of the current row are kept, so that what follows
+    the first line of a broken row can be read as rows.
     """
 
     def __init__(self, chunks: Iterable[Lines]) -> None:
@@ -68,9 +67,9 @@ class Feed:
         self._numbers: list[int] = []  # of the first line of each of these
         self._characters = 0
         self.rest: Iterator[str] = itertools.chain.from_iterable(self._rest())
-        self.begun = 1  # the number of the first line of the row at hand
+        self.begun = 1  # the number of the current row's first line
         self.damaged = False
-        self.too_long = False  # a row was longer than LONGEST_ROW, and ended by force
+        self.too_long = False  # a row was longer than LONGEST_ROW and was forced to end
 
     def line(self, number: int) -> str:
         """Returns a kept line."""
@@ -78,7 +77,7 @@ class Feed:
         return self._kept[place][number - self._numbers[place]]
 
     def recent(self) -> int:
-        """Returns the first line of the latest chunks that have half of LONGEST_ROW together."""
+        """Returns the first line of the latest chunks that make up half of LONGEST_ROW."""
         place, size = len(self._kept), 0
         while place and size <= LONGEST_ROW // 2:
             place -= 1
@@ -99,17 +98,17 @@ class Feed:
             number += len(lines)
             if too_long:
                 self.too_long = True
-                yield ['"\0']  # no quoted field goes on for so long: an error in it
+                yield ['"\0']  # no quoted field is that long: makes an error in it
             yield lines
 
 
 def parse_table(
     chunks: Iterable[Lines], delimiter: str | None, quoted: bool = True
 ) -> Iterator[Outcome]:
-    """Yields the rows of a table: the line each begins on, its cells or why it has none, and how
-    many characters it has. Empty rows, and Excel's `sep=;` on the first line, are passed over.
+    """Yields the rows of a table: the line where each begins, its cells or why it has none, and its
+    number of characters. Empty rows, and Excel's `sep=;` on the first line, are skipped.
 
-    Of a row that breaks only the first line is lost: the next one is read as a row again.
+    Only the first line of a broken row is lost: the next line is read as a row again.
     """
     csv.field_size_limit(LONGEST_ROW)
     feed, number = Feed(chunks), 1
@@ -140,15 +139,15 @@ def parse_table(
 
 
 def _after_error(feed: Feed, number: int, last: int, reason: str) -> tuple[int, Iterator[str]]:
-    """Returns the line from which on rows are parsed anew when the row that begins on line `number`
-    broke on line `last`, and the lines from there on.
+    """Returns the line at which parsing resumes when the row that begins on line `number` broke on
+    line `last`, and the lines from there.
 
-    Every line between them was read inside of quotes and left them open. A row that begins there
-    and is open at the end of its own first line would break on `last` as well: so these lines are
-    parsed one by one, and never up to there again, which took time quadratic in their number.
+    Every line between them was read inside quotes and left them open. A row that begins there and
+    is open at the end of its own first line would break on `last` as well. So these lines are
+    parsed one by one, never up to `last` again: that took time quadratic in their number.
     """
-    if feed.too_long or reason.startswith(TOO_LONG):  # a row that begins near the end may end yet
-        end = last if feed.too_long else last + 1  # the line that forced the end is not of the file
+    if feed.too_long or reason.startswith(TOO_LONG):  # a row that begins near the end may still end
+        end = last if feed.too_long else last + 1  # the line that forced the end is not in the file
         restart = min(end, max(number + 1, feed.recent()))
         feed.rest = itertools.chain([feed.line(each) for each in range(restart, end)], feed.rest)
         feed.too_long = False
@@ -161,8 +160,8 @@ def _after_error(feed: Feed, number: int, last: int, reason: str) -> tuple[int, 
 
 
 def _inside(number: int, feed: Feed, parse: Any, mark: str, reason: str) -> Outcome | None:
-    """Returns what a line is as a row; one that leaves quotes open breaks for the `reason` for
-    which the row before it did.
+    """Returns a line parsed as a row; one that leaves quotes open breaks for the same `reason` as
+    the row before it.
     """
     try:
         cells = next(parse([feed.line(number)]))
@@ -189,5 +188,5 @@ def _decoded(cells: list[str]) -> bool:
 
 
 def is_hint(line: str) -> bool:
-    """Tells whether a first line is Excel's hint at the delimiter, `sep=;`."""
+    """Returns whether a first line is Excel's delimiter hint, `sep=;`."""
     return line.lower().startswith("sep=") and len(line.rstrip("\r\n")) == len("sep=") + 1

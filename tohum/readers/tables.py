@@ -1,11 +1,11 @@
-"""CSV and TSV as people have them: quotes, fields with line feeds in them, what Excel adds.
+"""Reads CSV and TSV as people write them: with quotes, multi-line fields, and Excel's additions.
 
-A row of another width than the header is broken, like one that the parser breaks at
-(table_lines.py); cells that Excel adds at the end are not cells as long as they are empty.
+A row that is not as wide as the header is broken, like one that the parser rejects
+(table_lines.py); empty cells that Excel adds at the end don't count.
 
-The parsing is done where the file is read. To have workers do it, their pieces have to be cut where
-rows end; with a compiled scan for that, 146 MB of code and 84 MB of short rows took 10 to 19 % more
-CPU time in all, and no less time.
+Parsing happens where the file is read. For workers to do it, the file has to be cut where rows end;
+with a compiled scan for that, 146 MB of code and 84 MB of short rows took 10 to 19 % more CPU time
+in all, and were not faster.
 """
 
 from collections.abc import Iterator
@@ -22,9 +22,7 @@ SPACES = " \t\u00a0\ufeff\u200b\u202f"  # around a header: non-breaking and zero
 
 @dataclass
 class TableRows:
-    """Rows of a table that are parsed already: the line each begins on, and its cells or why it
-    has none.
-    """
+    """Parsed rows of a table: the line where each begins, and its cells or why it has none."""
 
     header: list[str]
     number: int
@@ -68,8 +66,8 @@ def read_table(path: Path, format: FileFormat) -> Iterator[RowBlock]:
 
 
 def read_header(cells: list[str] | str, path: Path) -> list[str]:
-    """Returns the names of the columns: stripped, those without one at the end left out, the
-    others called "column 2", a name that stands twice made another.
+    """Returns the names of the columns, stripped: nameless ones at the end are left out, others are
+    called "column 2", and repeated names are made unique.
 
     Raises:
         UserError: the header could not be read.

@@ -1,10 +1,10 @@
-"""Workbooks of Excel and LibreOffice: the one visible sheet that has cells, under the names of its
-first row that is not empty.
+"""Reads workbooks of Excel and LibreOffice: the one visible sheet with cells.
 
-A cell becomes the text that a CSV export would have for it, but numbers and dates in one notation,
-whatever the format of the cell and the language of the program: 3, 0.25, TRUE, 2024-05-06 07:08:00.
-A workbook is compressed XML that refers to shared strings, or records that do, and is parsed as a
-whole: memory grows with it, up to the 1,048,576 rows that a sheet can have.
+The first row that is not empty has the names of the columns. A cell becomes its text in a CSV
+export, but with numbers and dates in one notation, whatever the cell's format and the program's
+language: 3, 0.25, TRUE, 2024-05-06 07:08:00. A workbook is compressed XML, or records, with
+references to shared strings, and is parsed as a whole: memory grows with it, up to the 1,048,576
+rows of a sheet.
 """
 
 import datetime
@@ -18,27 +18,27 @@ from tohum.readers.rows import BLOCK_BYTES, FileFormat, RowBlock
 from tohum.readers.tables import TableRows, read_header
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
-MAGIC = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # a zip of XML; a compound file, as of Excel 97
-EXACT = 2**53  # integers up to here are what the number of a cell can hold
+MAGIC = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # a zip of XML; a compound file, as in Excel 97
+EXACT = 2**53  # a cell's number holds integers up to here exactly
 
 
 def describe_sheets(path: Path) -> str:
     """Returns a note that names the sheets.
 
     Raises:
-        UserError: it is not a workbook, or locked by a password.
+        UserError: it is not a workbook, or it is locked with a password.
     """
     visible, hidden = _sheets(path)
-    told = ", ".join(f"'{name}'" for name in visible)
-    return f"sheets: {told}" + (f", and {len(hidden)} hidden" if hidden else "")
+    names = ", ".join(f"'{name}'" for name in visible)
+    return f"sheets: {names}" + (f", and {len(hidden)} hidden" if hidden else "")
 
 
 def read_workbook(path: Path, format: FileFormat) -> Iterator[RowBlock]:
-    """Yields the rows of a workbook in blocks; their numbers are those that Excel shows.
+    """Yields the rows of a workbook in blocks, numbered as in Excel.
 
     Raises:
-        UserError: it can't be read, none or several of its sheets have cells, or the first row is
-            no header.
+        UserError: it can't be read, no sheet or several sheets have cells, or the first row is not
+            a header.
     """
     header: list[str] | None = None
     parsed: list[tuple[int, list[str] | str]] = []
@@ -67,15 +67,15 @@ def _filled_sheet(path: Path) -> Any:
     try:
         sheets = [(name, book.get_sheet_by_name(name)) for name in visible]
     except _errors() as error:
-        raise UserError(f"{path} is damaged ({error}). Save it anew in Excel.") from None
+        raise UserError(f"{path} is damaged ({error}). Save it again in Excel.") from None
     filled = [(name, sheet) for name, sheet in sheets if sheet.start is not None]
     if not filled:
         raise UserError(f"{path} is empty: expected a header and rows in a visible sheet.")
     if len(filled) > 1:
         names = ", ".join(f"'{name}'" for name, _ in filled)
         raise UserError(
-            f"{path} has several sheets with cells: {names}. Hide all but the one that is meant, "
-            "or save each that is meant as a file of its own."
+            f"{path} has several sheets with cells: {names}. Hide all but the one you want, "
+            "or save each as its own file."
         )
     return filled[0][1]
 
@@ -97,10 +97,10 @@ def _open(path: Path) -> Any:
     try:
         return CalamineWorkbook.from_path(path)
     except PasswordError:
-        raise UserError(f"{path} is locked by a password. Save it without one.") from None
+        raise UserError(f"{path} is locked with a password. Save it without one.") from None
     except _errors() as error:
         raise UserError(
-            f"{path} is not a workbook that can be read, or not a whole one ({error}). Open it in "
+            f"{path} is not a readable workbook, or not a complete one ({error}). Open it in "
             "Excel and save it as .xlsx, or as 'CSV UTF-8'."
         ) from None
 
@@ -112,7 +112,7 @@ def _errors() -> tuple[type[Exception], ...]:
 
 
 def text_of(value: Any) -> str:
-    """Returns a cell as text: "" where it has none, as after an error such as #N/A."""
+    """Returns a cell as text: "" if it has none, as with an error such as #N/A."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):

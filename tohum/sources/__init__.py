@@ -1,1 +1,1 @@
-"""Where raw files come from: a module for each kind of source, with its section."""
+"""The sources of raw files: a module for each kind, with its section."""

@@ -1,4 +1,4 @@
-"""The section `source` of the configuration: which kind of source it is, or which several."""
+"""The section `source` of the configuration: one kind of source, or a mix of several."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,13 +21,13 @@ SOURCES: dict[str, type] = {
 
 
 class Source(Protocol):
-    """What every kind of source is: a dataclass of its values, and what it does with them."""
+    """The interface of every kind of source: a dataclass of its values that can download."""
 
     kind: str
 
     def download(self, destination: Destination) -> None:
-        """Writes the source's files to its folder of data/raw, with their manifest and
-        source.json, which comes last.
+        """Writes the source's files to its folder in data/raw, with their manifest and, last,
+        source.json.
         """
 
 
@@ -49,10 +49,10 @@ def load_source() -> Source | MixSource:
 
 
 def read_source(values: Any, name: str = "source") -> Source | MixSource:
-    """Turns plain values into the dataclass of their kind; those of a mix, each into its own.
+    """Turns plain values into the dataclass of their kind; those of a mix into one each.
 
     Raises:
-        UserError: the kind is not known, a mix has no source, or a value is not allowed.
+        UserError: the kind is unknown, a mix has no sources, or a value is not allowed.
     """
     kind = values.get("kind") if isinstance(values, dict) else None
     allowed = [*SOURCES, *(["mix"] if name == "source" else [])]

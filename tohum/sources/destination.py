@@ -1,7 +1,7 @@
-"""Where a source is downloaded to, and what earlier downloads have left for it.
+"""The destination of a source's download, and what earlier downloads left for it.
 
-The work directory of the stage has `raw`, data/raw in the making, `state`, the notes of each
-source, and `earlier`, in which each folder has both of a download that was not finished.
+The stage's work directory has `raw`, data/raw in the making; `state`, the notes of each source; and
+`earlier`, whose folders have both from unfinished downloads.
 """
 
 import os
@@ -11,18 +11,18 @@ from pathlib import Path
 
 from tohum.config.runtime import Runtime
 
-ROOTS = ("raw", "replaced")  # of an unfinished download: its data/raw, and the one before it
+ROOTS = ("raw", "replaced")  # of an unfinished download: its data/raw, and the previous one
 
 
 @dataclass
 class Destination:
-    """The folder of a source in data/raw, in the making.
+    """A source's folder in data/raw, in the making.
 
     Attributes:
         section: the source's section, for messages: `source`, or `source.<name>` in a mix.
-        name: its folder in data/raw, empty where it is the only source.
+        name: its folder in data/raw, empty if it is the only source.
         work: the stage's work directory.
-        published: data/raw as it is.
+        published: the current data/raw.
     """
 
     section: str
@@ -33,17 +33,17 @@ class Destination:
 
     @property
     def folder(self) -> Path:
-        """Where the files go; what is there was written by an earlier try."""
+        """Where the files go; existing content was written by an earlier try."""
         return self.work / "raw" / self.name
 
     @property
     def notes(self) -> Path:
-        """What is kept beside the files until the download is complete."""
+        """The folder of what is kept next to the files until the download is complete."""
         return self.work / "state" / (self.name or "source")
 
     def earlier_folders(self) -> list[Path]:
-        """Returns the folders of all sources in data/raw, in this download but for its own, and in
-        unfinished ones, which may hold anything; those of data/raw come first.
+        """Returns the folders of all sources in data/raw, in this download except its own, and in
+        unfinished downloads, which may contain anything; those in data/raw come first.
         """
         unfinished = sorted((self.work / "earlier").glob("*/*"))
         roots = [self.published, self.work / "raw"]
@@ -61,10 +61,11 @@ class Destination:
         return sorted((self.work / "earlier").rglob("*.journal"))
 
     def set_aside(self, complete: bool) -> None:
-        """Makes what there is of this source one of the earlier downloads, and starts anew.
+        """Makes this source's files one of the earlier downloads, and starts over.
 
         Args:
-            complete: whether it has all that could be had, so that those set aside before may go.
+            complete: whether it has everything available, so that those set aside before can be
+                deleted.
         """
         earlier = self.work / "earlier"
         earlier.mkdir(exist_ok=True)

@@ -1,6 +1,6 @@
-"""The source `files`: data files of the user, copied as they are, each with its SHA-256.
+"""The source `files`: the user's data files, copied as they are, each with its SHA-256.
 
-A copy that is complete is kept when a run is killed.
+Complete copies are kept when a run is killed.
 """
 
 import glob
@@ -60,7 +60,7 @@ def copy_files(source: FilesSource, folder: Path) -> None:
 
 
 def _named(source: FilesSource, root: Path) -> list[tuple[str, Path]]:
-    """Returns every file with the name that it gets, by name."""
+    """Returns every file with its new name, sorted by name."""
     named: dict[str, Path] = {}
     for pattern in source.paths:
         for name, path in _matching(root, pattern):
@@ -83,14 +83,14 @@ def _matching(root: Path, pattern: str) -> list[tuple[str, Path]]:
     if not files:
         raise UserError(
             f"source.paths: '{pattern}' names no data file (looked for {search}). Expected JSONL, "
-            "JSON, CSV, TSV or parquet, plain or compressed, or a workbook of Excel; `"
+            "JSON, CSV, TSV or parquet, plain or compressed, or an Excel workbook; `"
             "tohum inspect PATH` says what a file is. A folder of code is source=local."
         )
     return [(path.relative_to(base).as_posix(), path) for path in files]
 
 
 def _fixed_part(pattern: Path) -> Path:
-    """Returns the folders of a pattern before the first that has a wildcard."""
+    """Returns the folders of a pattern before the first with a wildcard."""
     parts = []
     for part in pattern.parts[:-1]:
         if glob.has_magic(part):
@@ -100,7 +100,7 @@ def _fixed_part(pattern: Path) -> Path:
 
 
 def _copy(path: Path, copy: Path) -> str:
-    """Copies a file, unless an equal copy is there, and returns its SHA-256 in hex."""
+    """Copies a file unless an equal copy exists, and returns its SHA-256 in hex."""
     if copy.is_file() and copy.stat().st_size == path.stat().st_size:
         there = file_sha256(copy)
         if there == file_sha256(path):

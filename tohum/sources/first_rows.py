@@ -1,6 +1,4 @@
-"""The first rows of a remote parquet file, with the columns that are needed, and no other bytes
-fetched.
-"""
+"""Fetches the first rows of a remote parquet file, only the needed columns and no other bytes."""
 
 import io
 import logging
@@ -18,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 def write_first_rows(remote: RemoteFile, path: Path, columns: list[str] | None, rows: int) -> int:
-    """Writes at most `rows` rows to a parquet file of its own and returns how many.
+    """Writes at most `rows` rows to a new parquet file and returns their number.
 
     Args:
-        columns: names; of `files.blob_id` the whole column `files` is taken. None: all.
+        columns: names; for `files.blob_id`, the whole column `files` is taken. None: all.
 
     Raises:
         UserError: it is not parquet, or lacks a column.
@@ -43,7 +41,7 @@ def write_first_rows(remote: RemoteFile, path: Path, columns: list[str] | None, 
 
 
 def count_rows(remote: RemoteFile) -> int:
-    """Returns how many rows the file has, by its footer.
+    """Returns the number of rows in the file, from its footer.
 
     Raises:
         UserError: it is not parquet.

@@ -1,8 +1,8 @@
 """The source `hub`: files of a Hugging Face dataset at one commit, and what their rows name.
 
-Files whose rows are the documents (`content: rows`) are the download. Where the rows name files, by
-their ids in Software Heritage or by URLs, or hold them, the dataset's files go to `rows/` and the
-files that are wanted of them to archives. What data/raw has already, of both, is not fetched again.
+If the rows are the documents (`content: rows`), the dataset's files are the download. If the rows
+contain files, or name them by Software Heritage ids or URLs, the dataset's files go to `rows/` and
+the wanted files to archives. What data/raw already has of either is not fetched again.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tohum.sources.destination import Destination
 
 @dataclass(kw_only=True)
 class HubSource(RowRules):
-    """A dataset of the Hub: ids of blobs, URLs, the contents themselves, or rows of any shape."""
+    """A Hub dataset: blob ids, URLs, the contents themselves, or rows of any shape."""
 
     kind: str
     repo_id: str
@@ -31,7 +31,7 @@ class HubSource(RowRules):
         """Checks that every rule has its column.
 
         Raises:
-            UserError: one hasn't; the message names both.
+            UserError: one doesn't; the message names both.
         """
         self.check_columns(section, {} if self.content == "rows" else self.columns)
 
@@ -39,8 +39,8 @@ class HubSource(RowRules):
         """Fetches the files, and the contents that their rows name.
 
         Raises:
-            UserError: no access, no such repository, revision or file, too much, a file that is not
-                what the Hub says, or more lost files than are tolerated.
+            UserError: no access, no such repository, revision or file, too much data, a file that
+                differs from what the Hub lists, or more lost files than are tolerated.
         """
         from tohum.sources.hub_download import HubDownload  # the Hub's client takes a second
 

@@ -1,4 +1,4 @@
-"""What is asked of the Hugging Face Hub: the commit of a revision, the files of a dataset, access.
+"""Queries the Hugging Face Hub: a revision's commit, a dataset's files, access.
 
 Each refusal of the Hub becomes a message that says what the user can do.
 """
@@ -43,16 +43,16 @@ class HubFile:
 
 
 def resolve(api: HfApi, repo_id: str, revision: str) -> str:
-    """Returns the commit of the wanted revision, having checked that its files may be read.
+    """Returns the commit of the wanted revision, after checking that its files may be read.
 
-    The Hub lets anyone list a gated dataset, so that a good listing proves nothing.
+    The Hub lets anyone list a gated dataset, so a successful listing proves nothing.
     """
     info = ask(repo_id, revision, lambda: api.dataset_info(repo_id, revision=revision))
     ask(repo_id, revision, lambda: api.auth_check(repo_id, repo_type="dataset"))
     commit = str(info.sha)
     if commit != revision:
         log.info(
-            "%s is at commit %s; pin it for a result that can be repeated: source.revision=%s",
+            "%s is at commit %s; pin it for a repeatable result: source.revision=%s",
             revision,
             commit,
             commit,
@@ -64,7 +64,7 @@ def matching(api: HfApi, repo_id: str, commit: str, pattern: str) -> list[HubFil
     """Returns the files that match a pattern, by path.
 
     Raises:
-        UserError: none does; the message has what lies beside it.
+        UserError: none does; the message lists what is next to it.
     """
     folder = pattern.partition("*")[0].rpartition("/")[0]
     tree = ask(
@@ -83,10 +83,10 @@ def matching(api: HfApi, repo_id: str, commit: str, pattern: str) -> list[HubFil
     files = [entry for entry in tree if isinstance(entry, RepoFile)]
     found = [file for file in files if fnmatch.fnmatchcase(file.path, pattern)]
     if not found:
-        beside = ", ".join(sorted(entry.path for entry in tree)[:20])
+        siblings = ", ".join(sorted(entry.path for entry in tree)[:20])
         raise UserError(
             f"source.paths: no file of {repo_id} matches '{pattern}'. In "
-            f"{folder or 'its root'}: {beside or 'nothing'}."
+            f"{folder or 'its root'}: {siblings or 'nothing'}."
         )
     return [_hub_file(repo_id, commit, file) for file in sorted(found, key=lambda file: file.path)]
 
@@ -100,7 +100,7 @@ def _hub_file(repo_id: str, commit: str, file: RepoFile) -> HubFile:
 
 
 def read_env_file(path: Path) -> None:
-    """Takes HF_TOKEN from a .env file, where the environment does not have it."""
+    """Takes HF_TOKEN from a .env file if the environment does not have it."""
     if not path.is_file():
         return
     token = dotenv_values(path, interpolate=False, encoding="utf-8-sig").get("HF_TOKEN")
@@ -109,14 +109,14 @@ def read_env_file(path: Path) -> None:
 
 
 def ask(repo_id: str, revision: str, question: Callable[[], Answer]) -> Answer:
-    """Asks the Hub, and turns each refusal into what the user can do.
+    """Asks the Hub, and turns each refusal into advice for the user.
 
     Raises:
-        UserError: the Hub refuses, has no such thing, or can't be reached.
+        UserError: the Hub refuses, doesn't have it, or can't be reached.
     """
     page = f"https://huggingface.co/datasets/{repo_id}"
     token = (
-        "Make a token with read access at https://huggingface.co/settings/tokens and set "
+        "Create a token with read access at https://huggingface.co/settings/tokens and set "
         "HF_TOKEN, in the environment or in .env"
     )
     try:
@@ -146,7 +146,7 @@ def ask(repo_id: str, revision: str, question: Callable[[], Answer]) -> Answer:
         ) from None
     except HfHubHTTPError as error:
         if error.response is not None and error.response.status_code == 401:
-            raise UserError(f"the Hub does not know your HF_TOKEN. {token}.") from None
+            raise UserError(f"the Hub does not accept your HF_TOKEN. {token}.") from None
         raise UserError(f"the Hub answered {_first_line(error)}. Try again later.") from None
     except (OfflineModeIsEnabled, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
         raise UserError(

@@ -1,4 +1,4 @@
-"""The download of a dataset of the Hub: its files, then the contents that their rows name."""
+"""Downloads a Hub dataset: its files, then the contents that their rows name."""
 
 import json
 import logging
@@ -17,8 +17,8 @@ from tohum.sources.hub_api import HubFile, matching, read_env_file, resolve
 from tohum.sources.hub_files import HubFiles
 from tohum.workdir import project_root
 
-FILES_PER_SECOND = 1000  # of the estimate; benchmarks/fetch.py measures what is possible
-BYTES_PER_ROW = 312  # of ids and what goes with them, in shards of The Stack v2
+FILES_PER_SECOND = 1000  # for the estimate; benchmarks/fetch.py measures what is possible
+BYTES_PER_ROW = 312  # of ids and their metadata, in shards of The Stack v2
 
 if TYPE_CHECKING:
     from tohum.sources.hub import HubSource  # which imports this module when it downloads
@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 
 
 class HubDownload:
-    """A dataset on its way to its folder in data/raw."""
+    """The download of a dataset to its folder in data/raw."""
 
     def __init__(self, source: "HubSource", destination: Destination) -> None:
         self.source = source
         self.destination = destination
 
     def run(self) -> None:
-        """Fetches what there isn't yet, and writes source.json last."""
+        """Fetches what is missing, and writes source.json last."""
         source, destination = self.source, self.destination
         read_env_file(project_root() / ".env")
         api = HfApi()
@@ -53,7 +53,7 @@ class HubDownload:
         self._fetch(rows, commit)
 
     def _continue_at(self, commit: str) -> None:
-        """Starts anew where there is an earlier try at another commit, or one that fell short."""
+        """Starts over if an earlier try was at another commit or fell short."""
         destination = self.destination
         noted = destination.notes / "commit"
         short = fell_short(destination.notes, self.source.max_lost_share)
@@ -63,7 +63,7 @@ class HubDownload:
         noted.write_text(commit, encoding="utf-8")
 
     def _announce(self, commit: str, groups: list[list[HubFile]]) -> None:
-        """Says what is about to be fetched, how long its contents take, and on which terms."""
+        """Logs what is about to be fetched, how long it will take, and on what terms."""
         source = self.source
         files = [file for group in groups for file in group]
         size = sum(file.remote.size for file in files)
@@ -71,16 +71,18 @@ class HubDownload:
         if source.terms:
             log.info("terms: %s", source.terms)
         if source.max_rows is not None:
-            log.info("taking the first %d rows; raise source.max_rows on purpose", source.max_rows)
+            log.info(
+                "taking the first %d rows; raise source.max_rows to take more", source.max_rows
+            )
         if source.content in ("software_heritage", "url"):
             count = source.max_rows or size // BYTES_PER_ROW
             hours = count / FILES_PER_SECOND / 3600
             log.info(
-                "about %d files to fetch, %.1f h at %d a second", count, hours, FILES_PER_SECOND
+                "about %d files to fetch, %.1f h at %d per second", count, hours, FILES_PER_SECOND
             )
 
     def _fetch(self, rows: Path, commit: str) -> None:
-        """Brings the contents that the rows name, and says what came of it."""
+        """Fetches the contents that the rows name, and logs the result."""
         source, destination = self.source, self.destination
         lines = (rows / MANIFEST).read_text(encoding="utf-8").splitlines()
         named = FileRows(

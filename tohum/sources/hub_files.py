@@ -1,9 +1,8 @@
-"""Files of a dataset on the Hub: whole ones, or the first rows of parquet.
+"""Fetches a Hub dataset's files: whole ones, or the first rows of parquet.
 
 Whole files resume after a kill (Range) and are checked against the SHA-256 that the Hub lists for
-them; the Hub's own client does not resume a file in another process. With `max_rows` only the row
-groups and columns that are needed are fetched. A file that an earlier download has is taken from
-there.
+them; the Hub's own client does not resume a file in another process. With `max_rows`, only the
+needed row groups and columns are fetched. A file from an earlier download is reused.
 """
 
 import json
@@ -21,7 +20,7 @@ from tohum.sources.destination import link_or_copy
 from tohum.sources.first_rows import count_rows, write_first_rows
 from tohum.sources.hub_api import HubFile
 
-WRITER = f"parquet-cpp-arrow version {pyarrow.cpp_version}"  # as it signs what it writes
+WRITER = f"parquet-cpp-arrow version {pyarrow.cpp_version}"  # its signature in the files it writes
 
 if TYPE_CHECKING:
     from tohum.sources.hub import HubSource  # which imports this module when it downloads
@@ -45,8 +44,8 @@ class HubFiles:
         self.columns = None if source.content == "rows" else sorted(wanted)
 
     def check_size(self, groups: list[list[HubFile]]) -> None:
-        """Raises a UserError where whole files are more than source.max_bytes, or where the first
-        rows are asked of a file that isn't parquet.
+        """Raises a UserError if whole files exceed source.max_bytes, or if the first rows are
+        requested of a file that isn't parquet.
         """
         source = self.source
         files = [file for group in groups for file in group]
@@ -55,14 +54,14 @@ class HubFiles:
             raise UserError(
                 f"source.paths matches {len(files)} files of {source.repo_id} with "
                 f"{size / 1e9:.1f} GB in all, more than source.max_bytes "
-                f"({source.max_bytes / 1e9:.1f} GB). Raise it on purpose, name fewer files, or set "
-                "source.max_rows to take the first rows only."
+                f"({source.max_bytes / 1e9:.1f} GB). Raise it, name fewer files, or set "
+                "source.max_rows to take only the first rows."
             )
         for file in files:
             if source.max_rows is not None and not file.path.endswith(".parquet"):
                 raise UserError(
                     f"source.max_rows is {source.max_rows}, and {file.path} of {source.repo_id} is "
-                    "not a parquet file: only of parquet can the first rows be fetched. Set "
+                    "not a parquet file: the first rows can be fetched only from parquet. Set "
                     "source.max_rows=null to take whole files."
                 )
 
@@ -70,7 +69,7 @@ class HubFiles:
         """Writes the files of each pattern to `folder`, with their manifest and source.json.
 
         Raises:
-            UserError: the Hub doesn't give a file, or gives another one.
+            UserError: the Hub doesn't serve a file, or serves another one.
         """
         lines: list[dict[str, Any]] = []
         groups = _each_once(groups)
@@ -94,13 +93,13 @@ class HubFiles:
         write_json(folder / FACTS, facts)
 
     def _shares(self, groups: list[list[HubFile]], rows: int) -> list[int]:
-        """Divides `rows` among the patterns: equal parts; what one hasn't goes to the others."""
+        """Divides `rows` among the patterns in equal parts; what one lacks goes to the others."""
         if len(groups) == 1:
             return [rows]
         return divide(rows, [self._count(group, rows) for group in groups])
 
     def _count(self, group: list[HubFile], enough: int) -> int:
-        """Returns how many rows the files have, at most `enough`; the rest isn't asked for."""
+        """Returns the number of rows in the files, at most `enough`; the rest isn't queried."""
         count = 0
         for file in group:
             if count >= enough:
@@ -111,7 +110,7 @@ class HubFiles:
     def _take_group(
         self, files: list[HubFile], rows: int | None, folder: Path
     ) -> list[dict[str, Any]]:
-        """Returns the lines of the manifest for the files of one pattern, at most `rows` rows."""
+        """Returns the manifest lines of the files of one pattern, at most `rows` rows."""
         lines = []
         for file in files:
             if rows == 0:
@@ -151,13 +150,13 @@ class HubFiles:
         for folder in self.earlier if not path.is_file() and not part.is_file() else []:
             begun = folder / f"{file.path}.part"
             if file.remote.sha256 and begun.is_file():
-                begun.replace(part)  # what has come; the whole is checked at its end
+                begun.replace(part)  # what has come so far; the whole is checked at the end
                 break
         file.remote.download(path)
         return self._line(file, path, "whole", file.remote.sha256 or file_sha256(path))
 
     def _find_whole(self, file: HubFile) -> Path | None:
-        """Returns an earlier download of the file: by the Hub's hash, or where the Hub has none, by
+        """Returns an earlier download of the file: by the Hub's hash, or if the Hub has none, by
         the commit and the hash in a manifest.
         """
         if not file.remote.sha256:
@@ -170,7 +169,7 @@ class HubFiles:
         return None
 
     def _listed(self, file: HubFile, taken: str) -> tuple[Path, dict[str, Any]] | None:
-        """Returns where a file of this commit is, with its line of the manifest, if it is whole."""
+        """Returns where a file of this commit is, with its manifest line, if it is complete."""
         there = self.listed.get(_identity(self._facts(file, taken)))
         if there is None:
             return None
@@ -178,7 +177,7 @@ class HubFiles:
         return (old, line) if old.is_file() and file_sha256(old) == line["sha256"] else None
 
     def _take_rows(self, file: HubFile, path: Path, rows: int) -> tuple[int, dict[str, Any]]:
-        """Writes the first rows of a file, and returns how many there are and its line."""
+        """Writes the first rows of a file, and returns their number and its manifest line."""
         listed = self._listed(file, f"first {rows} rows")
         if listed and _is_current(listed[0]):
             log.info("%s: taken from an earlier download", file.path)
@@ -195,14 +194,14 @@ def _is_current(path: Path) -> bool:
 
 
 def _lines(folder: Path) -> list[dict[str, Any]]:
-    """Returns the manifest of a folder, where it is one of files of the Hub."""
+    """Returns a folder's manifest if it is one of Hub files."""
     facts = folder / FACTS
     if not facts.is_file() or json.loads(facts.read_text(encoding="utf-8"))["kind"] != "hub":
         return []
     with (folder / MANIFEST).open(encoding="utf-8") as file:
         first = file.readline()
         if not first or "taken" not in json.loads(first):
-            return []  # of archives, with a line for each of millions of files
+            return []  # of archives, with lines for millions of files
         return [json.loads(line) for line in (first, *file)]
 
 
@@ -213,7 +212,7 @@ def _identity(line: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _each_once(groups: list[list[HubFile]]) -> list[list[HubFile]]:
-    """Leaves each file to the first pattern that matches it."""
+    """Assigns each file to the first pattern that matches it."""
     first = {
         file.path: number for number, group in reversed([*enumerate(groups)]) for file in group
     }
@@ -224,8 +223,8 @@ def _each_once(groups: list[list[HubFile]]) -> list[list[HubFile]]:
 
 
 def divide(total: int, there: list[int]) -> list[int]:
-    """Divides `total` in equal parts, none larger than what is `there`; what one leaves goes to the
-    others, and an odd one to the first.
+    """Divides `total` into equal parts, each at most what is `there`; what one can't take goes to
+    the others, and a remainder to the first.
     """
     parts = [0] * len(there)
     left = min(total, sum(there))

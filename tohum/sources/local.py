@@ -1,7 +1,7 @@
-"""The source `local`: a folder of the user's own files, without what no model should learn from.
+"""The source `local`: a folder of the user's own files, without what is unfit for training.
 
-Each .gitignore in the folder holds for what lies below it, a deeper one wins, and symbolic links
-are not followed.
+Each .gitignore in the folder applies to what is below it, a deeper one wins, and symbolic links are
+not followed.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ def local_files(source: LocalSource, left_out: Counter[str]) -> list[OfferedFile
     root = (project_root() / Path(source.path).expanduser()).resolve()
     if not root.is_dir():
         raise UserError(
-            f"source.path is {source.path!r}, and there is no folder {root}. Give the folder of "
+            f"source.path is {source.path!r}, but there is no folder {root}. Give the folder of "
             "your files."
         )
     offered = []
@@ -89,7 +89,7 @@ def _walk(root: Path, folder: str, ignores: Ignores, left_out: Counter[str]) -> 
         return
     for entry in entries:
         if entry.name == ".gitignore" and entry.is_file(follow_symlinks=False):
-            # A BOM would spoil the first pattern; bytes that are not UTF-8 are names' bytes.
+            # A BOM would spoil the first pattern; bytes that are not UTF-8 are those of file names.
             text = Path(entry.path).read_text(encoding="utf-8-sig", errors="surrogateescape")
             ignores = (*ignores, (folder, parse(text.split("\n"))))
     for entry in entries:
@@ -108,14 +108,12 @@ def _walk(root: Path, folder: str, ignores: Ignores, left_out: Counter[str]) -> 
 
 
 def _is_unicode(name: str) -> bool:
-    """Whether UTF-8 can hold the name: the manifest and the records have it."""
+    """Whether UTF-8 can encode the name, which is in the manifest and the records."""
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _ignored(path: str, is_folder: bool, ignores: Ignores) -> bool:
-    """Whether the deepest .gitignore that has a say ignores the path; the configured patterns
-    always do.
-    """
+    """Whether a configured pattern, or the deepest .gitignore that matches, ignores the path."""
     if verdict(ignores[0][1], path, is_folder):
         return True
     for base, patterns in reversed(ignores[1:]):
@@ -126,7 +124,7 @@ def _ignored(path: str, is_folder: bool, ignores: Ignores) -> bool:
 
 
 def _inspect(location: Path, source: LocalSource) -> tuple[str, bytes]:
-    """Returns why a file is left out, or an empty reason and its bytes."""
+    """Returns the reason to leave a file out, or an empty one and its bytes."""
     if source.suffixes and location.suffix.lower() not in source.suffixes:
         return "other suffix", b""
     try:

@@ -1,6 +1,4 @@
-"""A file that a source offers: known by hash before it is read, and checked against that hash when
-it is.
-"""
+"""Files that a source offers with their hashes, which are checked when the files are read."""
 
 import hashlib
 import logging
@@ -18,9 +16,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class OfferedFile:
-    """A file on this machine, with the SHA-256 (hex) that its source gives for it and its size in
-    bytes.
-    """
+    """A file on this machine, with its SHA-256 (hex) from the source and its size in bytes."""
 
     location: Path
     path: str
@@ -33,9 +29,9 @@ class OfferedFile:
 
 
 def sample(offered: list[OfferedFile], max_bytes: int, left_out: Counter[str]) -> list[OfferedFile]:
-    """Returns the files in the order of their paths, at most `max_bytes` of them in all.
+    """Returns the files in the order of their paths, at most `max_bytes` in total.
 
-    Above the cap the files with the smallest hashes stay: a uniform sample that needs no seed and
+    Above the cap, the files with the smallest hashes stay: a uniform sample that needs no seed and
     stays nearly the same when the source grows.
     """
     kept: list[OfferedFile] = []
@@ -86,21 +82,21 @@ def write_offered(
     left_out: Counter[str],
     destination: Destination,
 ) -> None:
-    """Reads and verifies the files, at most `max_bytes` of them, and writes them.
+    """Reads and verifies the files, at most `max_bytes` in total, and writes them.
 
     Args:
-        kind: of the source.
-        left_out: what the source has left out already, by reason; counted on.
+        kind: the source's.
+        left_out: what the source has already left out, by reason; the counts are increased.
 
     Raises:
-        UserError: there is no file, or one is not what its source says.
+        UserError: there are no files, or one is not what its source says.
     """
     chosen = sample(offered, max_bytes, left_out)
     counts = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
     summary = f"; left out: {counts}" if counts else ""
     if not chosen:
         raise UserError(
-            f"the source has no file to train on{summary}. Check `{destination.section}` in "
+            f"the source has no files to train on{summary}. Check `{destination.section}` in "
             "params.lock.yaml."
         )
     write_raw(fresh(destination.folder), kind, map(verified, chosen), left_out)

@@ -1,5 +1,4 @@
-"""The source `packages`: Python files of installed wheels, verified against the SHA-256 in each
-wheel's RECORD.
+"""The source `packages`: Python files of installed wheels, verified against each wheel's RECORD.
 
 Only pure-Python wheels (tag `*-none-any`) count: their files are the same bytes on every machine,
 so a pinned list of packages is a pinned corpus. RECORD is specified in
@@ -38,7 +37,7 @@ class PackagesSource:
         """Writes the files of the packages.
 
         Raises:
-            UserError: a package is not the pinned one, or a file not the one of its wheel.
+            UserError: a package is not the pinned one, or a file is not its wheel's.
         """
         left_out: Counter[str] = Counter()
         offered = package_files(self, left_out)
@@ -49,8 +48,8 @@ def package_files(source: PackagesSource, left_out: Counter[str]) -> list[Offere
     """Lists the files of the pinned packages, in no particular order.
 
     Raises:
-        UserError: a package is missing, has another version than pinned, is not pure Python or has
-            no RECORD.
+        UserError: a package is missing, has another version than the pinned one, is not pure
+            Python, or has no RECORD.
     """
     excluded = Patterns(source.exclude)
     offered = []
@@ -78,9 +77,9 @@ def _installed(pin: str) -> Distribution:
         ) from None
     if distribution.version != version:
         raise UserError(
-            f"source.packages pins {pin}, but {name} {distribution.version} is installed. Another "
-            f"version is another corpus: install the pinned one ({INSTALL}), or edit the pin and "
-            "say so in your commit."
+            f"source.packages pins {pin}, but {name} {distribution.version} is installed. A "
+            f"different version is a different corpus: install the pinned one ({INSTALL}), or edit "
+            "the pin and say so in your commit."
         )
     lines = (distribution.read_text("WHEEL") or "").splitlines()
     tags = [line[5:] for line in lines if line.startswith("Tag: ")]
@@ -96,7 +95,7 @@ def _installed(pin: str) -> Distribution:
 def _recorded_files(
     distribution: Distribution, pin: str, suffixes: tuple[str, ...]
 ) -> list[OfferedFile]:
-    # Not Distribution.files: from Python 3.12 on it leaves out a file that is missing.
+    # Not Distribution.files: since Python 3.12 it leaves out missing files.
     record = distribution.read_text("RECORD")
     if record is None:
         raise UserError(
@@ -109,7 +108,7 @@ def _recorded_files(
     for path, digest, size in csv.reader(record.splitlines()):
         file = PurePosixPath(path)
         if file.suffix not in suffixes or not digest or ".." in file.parts:
-            continue  # compiled files have no hash, console scripts lie outside the package folder
+            continue  # compiled files have no hash, console scripts are outside the package
         mode, _, value = digest.partition("=")
         if mode != "sha256":
             raise UserError(f"{pin}: RECORD gives {file} a {mode} hash, expected sha256. {remedy}")
@@ -129,8 +128,8 @@ def _recorded_files(
 
 
 def _license(distribution: Distribution) -> str | None:
-    """The licence as the package states it: an SPDX expression in either field of its metadata,
-    else its classifiers, else the old free text.
+    """Returns the licence as the package states it: an SPDX expression in either field of its
+    metadata, else its classifiers, else the old free text.
     """
     metadata = distribution.metadata.json
     if stated := metadata.get("license_expression"):

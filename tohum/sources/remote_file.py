@@ -1,4 +1,4 @@
-"""One file of a dataset on a server: fetched whole, going on where it was, or read in pieces."""
+"""A dataset's file on a server: fetched completely, with resuming, or read in pieces."""
 
 import io
 import logging
@@ -30,7 +30,7 @@ class RemoteFile:
     Args:
         headers: sent to the URL's own host; `requests` drops the authorisation on the way to a CDN.
         size: in bytes.
-        sha256: of the whole file in hex, when its server gives it.
+        sha256: of the whole file in hex, if its server gives it.
     """
 
     def __init__(self, url: str, headers: dict[str, str], size: int, sha256: str | None) -> None:
@@ -41,14 +41,14 @@ class RemoteFile:
         self._session.headers.update({**headers, "Accept-Encoding": "identity"})
 
     def download(self, path: Path) -> None:
-        """Fetches the whole file to `path`; a `.part` beside it holds what has come so far.
+        """Fetches the whole file to `path`; a `.part` next to it has what has come so far.
 
         Raises:
-            UserError: the server does not give the file, or gives other bytes than it promised,
-                twice.
+            UserError: the server does not serve the file, or twice serves other bytes than it
+                listed.
         """
         if path.is_file():
-            return  # renamed only when it was checked
+            return  # renamed only after it was checked
         part = path.with_name(path.name + ".part")
         for last in (False, True):
             self._fill(part)
@@ -61,14 +61,14 @@ class RemoteFile:
             if last:
                 raise UserError(
                     f"{self.url} has the SHA-256 {found}, but the Hub lists {self.sha256}. Twice, "
-                    "so it is not the transfer: tell the dataset's owners, or take another "
+                    "so it is not the transfer: report it to the dataset's owners, or take another "
                     "revision."
                 )
 
     def _fill(self, part: Path) -> None:
         failures = farthest = 0
         while (have := part.stat().st_size if part.exists() else 0) < self.size:
-            if have > farthest:  # what comes again from the start is no progress
+            if have > farthest:  # what comes again from the start is not progress
                 failures, farthest = 0, have
             try:
                 with self._get(have, self.size - 1) as answer, part.open("ab") as file:
@@ -88,10 +88,10 @@ class RemoteFile:
                 file.truncate(self.size)
 
     def read(self, start: int, size: int) -> bytes:
-        """Returns `size` bytes from `start` on.
+        """Returns `size` bytes from `start`.
 
         Raises:
-            UserError: the server does not give them.
+            UserError: the server does not serve them.
         """
         failures = 0
         while True:
@@ -128,7 +128,7 @@ class RemoteFile:
         if failures >= TRIES:
             raise UserError(
                 f"{self.url} failed {failures} times in a row ({error}). Run `dvc repro` again "
-                "when the network is back: what has come is kept."
+                "when the network is back: what has come so far is kept."
             ) from None
         time.sleep(random.uniform(0, min(30, 0.5 * 2**failures)))
 
@@ -143,15 +143,15 @@ class RemoteReader(io.RawIOBase):
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
     def readable(self) -> bool:
-        """It is for reading."""
+        """Returns True."""
         return True
 
     def seekable(self) -> bool:
-        """It has random access."""
+        """Returns True."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Moves, and returns the new position."""
+        """Sets the position and returns it."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.remote.size}[whence]
         self._position = base + offset
         return self._position
@@ -161,7 +161,7 @@ class RemoteReader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Reads to the end of a block at most, and returns how many bytes that were."""
+        """Reads at most to the end of a block, and returns the number of bytes."""
         number, start = divmod(self._position, BLOCK)
         piece = (
             self._block(number)[start : start + len(buffer)]

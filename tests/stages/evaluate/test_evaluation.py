@@ -145,7 +145,7 @@ def test_the_figures_do_not_depend_on_the_size_of_a_batch() -> None:
 
 def test_weights_of_other_tokens_are_refused() -> None:
     write_random_weights(Path(), tokens_meta_sha256="0" * 64)
-    with pytest.raises(UserError, match=r"trained on other tokens .* `dvc repro train`"):
+    with pytest.raises(UserError, match=r"was not trained on the tokens in .* `dvc repro train`"):
         evaluated()
     assert not Path("lm").exists()
 

@@ -584,7 +584,7 @@ def test_columns_that_were_wrong_are_put_right_without_a_fetch(project: Project)
 
 
 def test_no_file_at_all_is_an_error(project: Project) -> None:
-    with pytest.raises(UserError, match=r"'a/b' has no file to train on: none of its 700 rows"):
+    with pytest.raises(UserError, match=r"'a/b' has no files to train on: none of its 700 rows"):
         project.download(replace(SOURCE, languages=["COBOL"]))
     assert project.store.requests == []
 
@@ -643,7 +643,7 @@ def test_a_damaged_archive_is_not_taken_for_its_contents(project: Project) -> No
     damaged = bytearray(archive.read_bytes())
     damaged[600] ^= 1
     archive.write_bytes(damaged)
-    with pytest.raises(UserError, match=r"part-00000\.tar was damaged.*Delete it"):
+    with pytest.raises(UserError, match=r"part-00000\.tar is damaged.*Delete it"):
         project.download()
     archive.unlink()
     project.store.fetches.clear()

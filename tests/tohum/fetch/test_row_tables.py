@@ -178,7 +178,7 @@ def test_a_missing_field_of_a_list_names_those_that_are_there(column: str) -> No
 
 def test_a_column_that_is_not_ours_is_named() -> None:
     message = refusal(stack_rows.python_edu(BLOBS), {"id": "blob_id", "licence": "path"})
-    assert "licence, which is not a column of ours" in message
+    assert "licence, which is not one of our columns" in message
 
 
 def test_a_column_of_another_type_is_named() -> None:

@@ -114,5 +114,5 @@ def test_a_damaged_content_is_refused_by_the_name_of_its_archive(tmp_path: Path)
     archive = raw / "part-00000.tar"
     archive.write_bytes(archive.read_bytes().replace(b"first", b"forst"))
     stored = Stored(tmp_path / "index", [raw], [])
-    with pytest.raises(UserError, match=rf"part-00000\.tar was damaged.*{sha1(b'forst')}"):
+    with pytest.raises(UserError, match=rf"part-00000\.tar is damaged.*{sha1(b'forst')}"):
         found(stored, [sha1(b"first")])

@@ -30,11 +30,11 @@ def test_data_files_are_told_by_their_suffix(name: str, expected: bool) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "advice"),
     [
-        ("a.csv", b"PK\x03\x04\x00", r"Call a workbook \.xlsx or \.xls"),
-        ("a.csv", b"\xd0\xcf\x11\xe0\x00", r"Call a workbook \.xlsx or \.xls"),
+        ("a.csv", b"PK\x03\x04\x00", r"Name a workbook \.xlsx or \.xls"),
+        ("a.csv", b"\xd0\xcf\x11\xe0\x00", r"Name a workbook \.xlsx or \.xls"),
         ("a.zip", b"PK\x03\x04\x00", "unpack it first"),
         ("a.jsonl", b"", "is empty"),
-        ("a.dat", b"anything", "not a data file that is known"),
+        ("a.dat", b"anything", "not a known kind of data file"),
         ("a.csv", b"\xef\xbb\xbf", "is empty"),
     ],
 )

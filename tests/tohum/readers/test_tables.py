@@ -252,7 +252,7 @@ def test_a_named_delimiter_that_the_header_has_none_of_is_told(tmp_path: Path, t
     path = write(tmp_path / "a.csv", text)
 
     with pytest.raises(
-        UserError, match=r"a\.csv: jsonl\.delimiter is ';'.*',' \(comma\) parts all"
+        UserError, match=r"a\.csv: jsonl\.delimiter is ';'.*',' \(comma\) separates all"
     ):
         detect(path, delimiter=";")
 

@@ -122,12 +122,12 @@ def test_what_is_not_clear_is_refused(tmp_path: Path, sheets: dict[str, Any], me
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.xlsx", b"PK\x03\x04junk", r"a\.xlsx is not a workbook that can be read"),
-        ("a.xls", b"soru\tcevap\n", r"not a workbook by its content.*call text \.csv"),
+        ("a.xlsx", b"PK\x03\x04junk", r"a\.xlsx is not a readable workbook"),
+        ("a.xls", b"soru\tcevap\n", r"not have the content of a workbook.*name text \.csv"),
         (
             "a.xls",
             b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
-            "not a workbook that can be read",
+            "not a readable workbook",
         ),
     ],
 )

@@ -189,7 +189,7 @@ def test_an_invalid_token_is_named(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", INVALID_TOKEN)
     message = refusal(out)
-    assert "the Hub does not know your HF_TOKEN. Make a token" in message
+    assert "the Hub does not accept your HF_TOKEN. Create a token" in message
     assert INVALID_TOKEN not in message
 
 
@@ -359,7 +359,7 @@ def test_what_a_killed_download_of_other_values_has_is_resumed(
     hub: FakeHub, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.stall_after(1000, FOREVER, path=SHARDS[1])
-    with pytest.raises(UserError, match="what has come is kept"):
+    with pytest.raises(UserError, match="what has come so far is kept"):
         download(SOURCE, out, runtime())
     hub.heal()
     [part] = Path(".work").rglob("*.part")

@@ -207,7 +207,7 @@ def test_a_missing_folder_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         local_files(replace(EVERYTHING, path=path), Counter())
     assert str(caught.value) == (
-        f"source.path is {path!r}, and there is no folder {path}. Give the folder of your files."
+        f"source.path is {path!r}, but there is no folder {path}. Give the folder of your files."
     )
 
 
@@ -246,7 +246,7 @@ def test_a_source_without_files_is_refused_with_the_reasons(project: Path) -> No
     with pytest.raises(UserError) as caught:
         download(replace(EVERYTHING, path="code"), project / "data" / "raw", runtime())
     assert str(caught.value) == (
-        "the source has no file to train on; left out: 1 binary. "
+        "the source has no files to train on; left out: 1 binary. "
         "Check `source` in params.lock.yaml."
     )
     assert not (project / "data").exists()

@@ -100,7 +100,7 @@ def test_a_failing_server_is_given_up_and_what_came_is_kept(hub: FakeHub, tmp_pa
     hub.drop_after(200_000)
     hub.fail(500, FOREVER, part="/lfs/")
     (tmp_path / "a.part").write_bytes(CONTENT[:1000])
-    with pytest.raises(UserError, match="what has come is kept"):
+    with pytest.raises(UserError, match="what has come so far is kept"):
         remote(hub).download(tmp_path / "a")
     assert (tmp_path / "a.part").read_bytes() == CONTENT[:1000]
     hub.heal()

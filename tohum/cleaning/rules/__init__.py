@@ -1,11 +1,10 @@
-"""The cleaning rules, a module each: its key in the section `jsonl`, the limits of the key, and
-what the rule does.
+"""The cleaning rules, one module each: the rule, its key in the section `jsonl`, the key's limits.
 
-A module of ORDER has a dataclass of its key, and a function `check` that returns the rule, from a
-document to the reason to drop it, or None where the key turns the rule off. A module of
-TRANSFORMATIONS has `transformation` instead: the rule changes a text. These functions import what
-the rule computes with, so a rule that is off costs nothing; kernels and their compiler take half a
-second in every worker process. Near copies are found in a pass of their own, over all documents
+A module of ORDER has a dataclass for its key, and a function `check` that returns the rule (a
+function from a document to the reason to drop it), or None if the key turns it off. A module of
+TRANSFORMATIONS has `transformation` instead: its rule changes a text. These functions import what
+the rule needs, so a rule that is off costs nothing; kernels and their compiler take half a second
+in every worker process. Near-duplicates are found in a separate pass over all documents
 (tohum/cleaning/near_duplicates.py).
 """
 
@@ -54,7 +53,8 @@ class _Transforming(Protocol):
 
 
 TRANSFORMATIONS: tuple[_Transforming, ...] = (redact,)
-# Tried in this order, on the transformed text; the first that drops a document is the reason.
+# Tried in this order, on the transformed text; the first rule that drops a document gives the
+# reason.
 ORDER: tuple[_Rejecting, ...] = (
     min_bytes,
     max_bytes,

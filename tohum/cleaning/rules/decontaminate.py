@@ -1,6 +1,4 @@
-"""`decontaminate` drops documents that hold a problem of a test set (see
-tohum/cleaning/decontamination.py).
-"""
+"""`decontaminate` drops documents that contain a test set's problem (see decontamination.py)."""
 
 from dataclasses import dataclass
 

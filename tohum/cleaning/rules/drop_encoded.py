@@ -1,6 +1,4 @@
-"""`drop_encoded` drops files that are mostly base64, hexadecimal or escapes (see
-tohum/cleaning/encoded.py).
-"""
+"""`drop_encoded` drops files that are mostly base64, hexadecimal or escapes (see encoded.py)."""
 
 from dataclasses import dataclass
 

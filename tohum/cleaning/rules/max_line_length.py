@@ -1,8 +1,8 @@
-"""`max_line_length` drops minified files and data: StarCoder2 has 1,000 characters (Lozhkov et al.
-2024, arXiv 2402.19173, section 2.1: long lines).
+"""`max_line_length` drops minified files and data: those with a very long line.
 
-Prose and data have long lines, so the paper exempts some languages; their longest line may have
-LONG_LINED_LENGTH characters.
+StarCoder2's limit is 1,000 characters (Lozhkov et al. 2024, arXiv 2402.19173, section 2.1: long
+lines). Prose and data have long lines, so the paper exempts some languages; their longest line may
+have LONG_LINED_LENGTH characters.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ LONG_LINED_LENGTH = 100_000
 
 @dataclass
 class MaxLineLength:
-    """Characters of the longest line; None: any number."""
+    """Characters in the longest line; None: no limit."""
 
     max_line_length: int | None = limits(minimum=1)
 
@@ -45,7 +45,8 @@ def has_longer_line(text: str, length: int) -> bool:
     """Returns whether a line is longer than `length` characters, its line feed not counted."""
     start = 0
     while len(text) - start > length:
-        # All lines up to the last line feed in reach are short enough: on to the one after it.
+        # All lines up to the last line feed in reach are short enough: move on to the line after
+        # it.
         last = text.rfind("\n", start, start + length + 1)
         if last < 0:
             return True

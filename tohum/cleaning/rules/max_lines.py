@@ -1,5 +1,6 @@
-"""`max_lines` drops files of very many lines, which are data or generated: StarCoder2 has 100,000
-(Lozhkov et al. 2024, arXiv 2402.19173, section 2.1: long lines).
+"""`max_lines` drops files with very many lines, which are data or generated.
+
+StarCoder2's limit is 100,000 (Lozhkov et al. 2024, arXiv 2402.19173, section 2.1: long lines).
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ MANY_LINES = "more than max_lines"
 
 @dataclass
 class MaxLines:
-    """Lines; None: any number."""
+    """Lines; None: no limit."""
 
     max_lines: int | None = limits(minimum=1)
 

@@ -1,5 +1,7 @@
-"""`max_mean_line_length` drops minified files and data: StarCoder2 has 100 characters, but for the
-languages that have long lines (Lozhkov et al. 2024, arXiv 2402.19173, section 2.1: long lines).
+"""`max_mean_line_length` drops minified files and data: files of long lines.
+
+StarCoder2's limit is 100 characters, except in languages with long lines (Lozhkov et al. 2024,
+arXiv 2402.19173, section 2.1: long lines).
 """
 
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ LONG_MEAN = "mean line longer than max_mean_line_length"
 
 @dataclass
 class MaxMeanLineLength:
-    """Characters of a line on average; None: any number."""
+    """Mean characters per line; None: no limit."""
 
     max_mean_line_length: float | None = limits(minimum=1)
 

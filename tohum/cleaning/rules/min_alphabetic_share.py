@@ -1,5 +1,7 @@
-"""`min_alphabetic_share` drops files with few letters, which are data: StarCoder2 has 0.25 (Lozhkov
-et al. 2024, arXiv 2402.19173, section 2.1: alpha filter). Letters of every alphabet count.
+"""`min_alphabetic_share` drops files with few letters, which are data.
+
+StarCoder2's limit is 0.25 (Lozhkov et al. 2024, arXiv 2402.19173, section 2.1: alpha filter).
+Letters of every alphabet count.
 """
 
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ DIGITS_COUNT = frozenset({".x68", ".68k", ".wat", ".wast"})
 
 @dataclass
 class MinAlphabeticShare:
-    """Share of letters among the characters; 0: any."""
+    """Share of letters among the characters; 0: no limit."""
 
     min_alphabetic_share: float = limits(minimum=0, maximum=1)
 

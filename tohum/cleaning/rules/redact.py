@@ -1,9 +1,9 @@
 """`redact` replaces what should not be learned: secrets, e-mail addresses and IP addresses.
 
-Whatever is found is replaced by a tag, as for StarCoder2 (Lozhkov et al. 2024, arXiv 2402.19173,
-section 3.2), where a model found it. Here patterns do, tuned to leave a file alone in doubt: text
-that documents or tests use as an example, operators, versions and placeholders stay. Each pattern
-is tried only where a string that it needs is in the text.
+Each is replaced by a tag, as in StarCoder2 (Lozhkov et al. 2024, arXiv 2402.19173, section 3.2),
+which used a model to find them. Here patterns find them, tuned to leave doubtful cases alone:
+examples in documents or tests, operators, versions and placeholders stay. A pattern is only tried
+if a string that it needs is in the text.
 """
 
 from collections.abc import Callable, Collection
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tohum.cleaning.documents import Transformation
 from tohum.config.sections import limits
 
-# Of a text and its UTF-8: the text without what was found, and how much that was.
+# From a text and its UTF-8 to the redacted text and the number of redactions.
 Redaction: TypeAlias = Callable[[str, NDArray[numpy.uint8]], tuple[str, int]]
 
 
@@ -38,7 +38,7 @@ def _ip_addresses() -> Redaction:
     return redact_ip_addresses
 
 
-# What can be redacted, in the order in which it is.
+# What can be redacted, in the order of the redactions.
 REDACTIONS: dict[str, Callable[[], Redaction]] = {
     "secrets": _secrets,
     "emails": _emails,
@@ -48,7 +48,7 @@ REDACTIONS: dict[str, Callable[[], Redaction]] = {
 
 @dataclass
 class Redact:
-    """What to replace; nothing where the list is empty."""
+    """What to replace; an empty list replaces nothing."""
 
     redact: list[str] = limits(choices=tuple(REDACTIONS))
 
@@ -67,13 +67,13 @@ def transformation(keys: Redact) -> Transformation | None:
 
 
 def redactions(kinds: Collection[str]) -> dict[str, Redaction]:
-    """Returns what replaces each of `kinds`, in the order of REDACTIONS."""
+    """Returns the functions that redact `kinds`, in the order of REDACTIONS."""
     return {kind: load() for kind, load in REDACTIONS.items() if kind in kinds}
 
 
 def redact(text: str, replacements: dict[str, Redaction]) -> tuple[str, dict[str, int]]:
-    """Returns the text with what was found replaced by <KEY>, <EMAIL> and <IP_ADDRESS>, and how
-    many of each kind that was found.
+    """Returns the text with findings replaced by <KEY>, <EMAIL> and <IP_ADDRESS>, and the number of
+    each kind that was found.
     """
     counts = {}
     data = numpy.frombuffer(text.encode("utf-8", "surrogatepass"), numpy.uint8)

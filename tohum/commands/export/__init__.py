@@ -3,8 +3,8 @@
     tohum export                     as it was trained
     tohum export --dtype float16     half the size
 
-The file is for llama.cpp and what is built on it. Run it when the model is trained. It needs the
-package gguf, which is in the extra of that name.
+The file is for llama.cpp and programs built on it. Run this once the model is trained. It needs the
+package gguf, from the extra of that name.
 """
 
 import argparse
@@ -15,7 +15,7 @@ OUT = Path("models/lm.gguf")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the type of the weights."""
+    """Adds the option for the weights' type."""
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="(%(default)s)")
 
 

@@ -1,4 +1,4 @@
-"""A trained model as one GGUF file, a format of tensors and of named values.
+"""Writes a trained model as one GGUF file, a format of tensors and named values.
 
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -30,15 +30,15 @@ FILES = ("config.json", "model.safetensors", "tokenizer.json", CHAT_TEMPLATE_FIL
 
 
 def write_gguf(lm: Path, out: Path, dtype: str) -> list[str]:
-    """Writes the model in `lm` to the file `out` and returns what there is to say about it.
+    """Writes the model in `lm` to the file `out` and returns what to say about it.
 
     Args:
         lm: models/lm.
         out: the file.
-        dtype: of the matrices, float32 or float16; the norms, which are vectors, stay in float32.
+        dtype: of the matrices, float32 or float16; the norms, which are vectors, stay float32.
 
     Raises:
-        UserError: there is no trained model, llama.cpp can't have its tokenizer, or the
+        UserError: there is no trained model, llama.cpp does not support its tokenizer, or the
             package gguf is missing.
     """
     for name in FILES:
@@ -52,7 +52,7 @@ def write_gguf(lm: Path, out: Path, dtype: str) -> list[str]:
         architecture[config["model_type"]], config["num_hidden_layers"]
     )
     with atomic_write(out) as file:
-        # The writer opens the file once more, by its name, and closes it before it is renamed.
+        # The writer opens the file again by name, and closes it before it is renamed.
         writer = gguf.GGUFWriter(file.name, config["model_type"])
         float16 = dtype == "float16"
         writer.add_file_type(
@@ -90,7 +90,7 @@ def imported_gguf() -> Any:
 
 
 def add_shape(writer: Any, config: dict[str, Any]) -> None:
-    """Adds what config.json says."""
+    """Adds the values of config.json."""
     writer.add_name("tohum")
     writer.add_vocab_size(config["vocab_size"])
     writer.add_context_length(config["max_position_embeddings"])
@@ -109,7 +109,7 @@ def add_shape(writer: Any, config: dict[str, Any]) -> None:
 def add_tokenizer(writer: Any, vocabulary: Vocabulary, types: Any) -> None:
     """Adds the tokenizer, and the ids that end, pad and order a text.
 
-    Every document of the training began with `<|endoftext|>`, so llama.cpp puts it before a prompt.
+    Every training document began with `<|endoftext|>`, so llama.cpp puts it before a prompt.
     """
     writer.add_tokenizer_model("gpt2")  # byte-level BPE
     writer.add_tokenizer_pre(vocabulary.pretokenizer)
@@ -134,18 +134,18 @@ def add_tokenizer(writer: Any, vocabulary: Vocabulary, types: Any) -> None:
 def plain_template(template: str) -> str:
     """Returns a chat template without `{% generation %}`, a tag that only transformers knows.
 
-    It marks words for a training's loss and writes nothing.
+    It marks words for the training loss and outputs nothing.
     """
     return re.sub(r"\{%-? *(end)?generation *-?%\}", "", template)
 
 
 def caveats(vocabulary: Vocabulary) -> list[str]:
-    """Returns what the reader should know about the tokens that llama.cpp makes."""
+    """Returns what the user should know about llama.cpp's tokens."""
     if vocabulary.equal:
         return []
     return [
-        "llama.cpp makes other tokens of numbers with three digits or more than this tokenizer: it "
-        "has no pattern that cuts digits in groups of one to two. All other text gives the same "
+        "llama.cpp tokenizes numbers of three digits or more differently from this tokenizer: it "
+        "has no pattern that cuts digits into groups of one or two. All other text gives the same "
         "ids. For equal ids everywhere, train with pretokenizer=gpt2, or with this "
         "pretokenizer.pattern:",
         gpt4_pattern(3),

@@ -1,6 +1,6 @@
-"""The weights as llama.cpp's own graphs expect them.
+"""Arranges the weights as llama.cpp's graphs expect them.
 
-In the rotary embedding its `llama` pairs neighbouring rows of a head, transformers the two halves
+In the rotary embedding, its `llama` pairs neighbouring rows of a head, transformers the two halves
 (https://github.com/ggml-org/llama.cpp/blob/master/convert_hf_to_gguf.py, LlamaModel.permute). Its
 `qwen3` pairs halves too.
 """
@@ -38,8 +38,8 @@ def read_weights(path: Path, config: dict[str, Any]) -> Iterator[tuple[str, Matr
 
 
 def neighbours(weight: Matrix, heads: int) -> Matrix:
-    """Returns the rows of each head, (heads * size, width), as pairs: of halves a b c | d e f it
-    makes a d b e c f.
+    """Returns the rows of each head, (heads * size, width), as pairs: halves a b c | d e f become a
+    d b e c f.
     """
     width = weight.shape[1]
     return numpy.ascontiguousarray(

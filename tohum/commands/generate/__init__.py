@@ -1,4 +1,4 @@
-"""Continue a prompt, fill in between two texts, or talk.
+"""Continue a prompt, fill in between two texts, or chat.
 
     tohum generate prompt="def "
     tohum generate prompt="import " max_new_tokens=50 temperature=0
@@ -6,8 +6,8 @@
     tohum generate chat=true                        a conversation in the terminal
     tohum generate chat=true prompt="What is 2+2?"  one answer
 
-It writes the text of models/lm as it comes. A value is taken as it stands after the first `=`:
-quotes, commas and brackets of a prompt mean nothing here, as they would to Hydra.
+It prints the text of models/lm as it is generated. A value is taken as is after the first `=`:
+quotes, commas and brackets in a prompt have no special meaning here, unlike in Hydra.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Writes what is asked for; the values are checked before torch is imported."""
+    """Prints the requested text; the values are checked before torch is imported."""
     from tohum.commands.generate.options import read_options
 
     options = read_options("generate", arguments.overrides, NOT_USED)
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     from tohum.inference import load_language_model
 
     model = load_language_model(Path("models/lm"))
-    with suppress(KeyboardInterrupt):  # the usual way to end; nothing is left to resume
+    with suppress(KeyboardInterrupt):  # the usual way to end; there is nothing to resume
         if not options.chat:
             print_completion(model, options)
         elif any(argument.startswith("prompt=") for argument in arguments.overrides):

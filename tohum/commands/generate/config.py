@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Generate:
-    """What `tohum generate` and `tohum serve` write, and how."""
+    """What `tohum generate` and `tohum serve` generate, and how."""
 
     prompt: str
     suffix: str | None
@@ -26,6 +26,6 @@ class Generate:
     @property
     def sampling(self) -> "Sampling":
         """How the ids are drawn."""
-        from tohum.decoding import Sampling  # it imports torch, which takes seconds
+        from tohum.decoding import Sampling  # imports torch, which takes seconds
 
         return Sampling(self.max_new_tokens, self.temperature, self.top_k, self.top_p, self.seed)

@@ -11,15 +11,15 @@ from tohum.errors import UserError
 
 
 def read_options(command: str, overrides: list[str], not_used: Collection[str] = ()) -> Generate:
-    """Returns the options that the overrides ask for.
+    """Returns the options with the overrides applied.
 
     Args:
         command: its name, for messages.
         overrides: each key=value.
-        not_used: keys that mean nothing to the command.
+        not_used: keys that have no meaning for the command.
 
     Raises:
-        UserError: an override is not key=value, or its key or value is not allowed, or two of them
+        UserError: an override is not key=value, its key or value is not allowed, or two of them
             contradict each other.
     """
     values = yaml.safe_load(OPTIONS_FILE.read_text(encoding="utf-8"))
@@ -31,11 +31,11 @@ def read_options(command: str, overrides: list[str], not_used: Collection[str] =
                 "max_new_tokens=100"
             )
         if key in not_used:
-            raise UserError(f"'{key}' means nothing to `tohum {command}`: leave it out.")
+            raise UserError(f"'{key}' has no meaning for `tohum {command}`: leave it out.")
         values[key] = value
     prompt, suffix = values.pop("prompt"), values.pop("suffix")
     options = read_section(command, Generate, {"prompt": "", "suffix": None, **values})
-    # The texts are kept from OmegaConf, for which ${...} would be an interpolation.
+    # The texts bypass OmegaConf, for which ${...} would be an interpolation.
     options.prompt, options.suffix = prompt, suffix
     if options.chat and suffix is not None:
         raise UserError("chat=true and suffix=... are two modes: leave one of them out.")

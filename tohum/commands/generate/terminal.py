@@ -1,4 +1,4 @@
-"""What the model writes, on the terminal: a text, an answer, a conversation."""
+"""Prints what the model generates on the terminal: a text, an answer, a conversation."""
 
 import sys
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ from tohum.inference import LanguageModel
 
 
 def print_completion(model: LanguageModel, options: Generate) -> None:
-    """Writes the prompt, its continuation and the suffix to standard output, as the text comes."""
+    """Prints the prompt, its continuation and the suffix as the text comes."""
     print(options.prompt, end="", flush=True)
     _print_pieces(model.complete(options.prompt, options.sampling, options.suffix))
     print(options.suffix or "")
 
 
 def converse(model: LanguageModel, sampling: Sampling, questions: TextIO = sys.stdin) -> None:
-    """Answers each line of `questions` until they end; a terminal gets a sign to type at.
+    """Answers each line of `questions` until they end; a terminal gets an input prompt.
 
     The model sees the whole conversation, as far as its context reaches.
     """
@@ -31,7 +31,7 @@ def converse(model: LanguageModel, sampling: Sampling, questions: TextIO = sys.s
 
 
 def print_answer(model: LanguageModel, messages: list[dict[str, str]], sampling: Sampling) -> str:
-    """Writes the assistant's next words to standard output as they come, and returns them."""
+    """Prints the assistant's next words as they come, and returns them."""
     answer = _print_pieces(model.answer(messages, sampling))
     print()
     return answer

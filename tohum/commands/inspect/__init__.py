@@ -1,10 +1,10 @@
-"""Say what is in a file, a folder or a dataset of the Hub.
+"""Show what is in a file, a folder or a dataset of the Hub.
 
     tohum inspect questions.csv
     tohum inspect ~/code
     tohum inspect owner/name --rows 200         a dataset of the Hub; owner/name@revision
 
-It prints columns, sample rows, the configuration that would read them, and writes nothing.
+It prints columns, sample rows and the configuration that would read them; it writes nothing.
 """
 
 import argparse
@@ -30,5 +30,5 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def terminal_width() -> int:
-    """Returns the columns of the terminal, or 100 where there is none."""
+    """Returns the width of the terminal, or 100 if there is none."""
     return max(LEAST_WIDTH, shutil.get_terminal_size((100, 24)).columns)

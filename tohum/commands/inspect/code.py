@@ -1,4 +1,4 @@
-"""A folder of code: what the source `local` would take of it, and what it would leave out."""
+"""Inspects a folder of code: what the source `local` would take, and what it would leave out."""
 
 from collections import Counter
 from pathlib import Path
@@ -18,10 +18,10 @@ LOOKED_AT = 200  # files, for the language of their words
 
 
 def inspect_code(folder: Path, width: int) -> list[str]:
-    """Returns files and bytes by suffix, and what is left out by reason.
+    """Returns files and bytes by suffix, and what is left out, by reason.
 
     Raises:
-        UserError: there is nothing that could be trained on.
+        UserError: there is nothing to train on.
     """
     preset = project_root() / PRESET
     if not preset.is_file():

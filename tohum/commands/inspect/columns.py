@@ -1,4 +1,4 @@
-"""The columns of some rows: types, nulls and lengths; and three of the rows."""
+"""Describes the columns of sampled rows, their types, nulls and lengths, and shows three rows."""
 
 import statistics
 from collections import Counter

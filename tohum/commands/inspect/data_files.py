@@ -84,7 +84,7 @@ def inspect_files(files: list[Path], source: Path, rows: int, width: int) -> lis
 
 
 def _samples(files: list[Path], rows: int) -> tuple[list[Sample], list[UserError]]:
-    """Returns what was read of the files, and why some were not.
+    """Returns what was read from the files, and why some were not read.
 
     Raises:
         UserError: none can be read.
@@ -101,7 +101,7 @@ def _samples(files: list[Path], rows: int) -> tuple[list[Sample], list[UserError
 
 
 def describe_sample(alike: list[Sample], origin: Origin, width: int) -> list[str]:
-    """Returns the whole of what is known of the first of some files with the same columns."""
+    """Returns everything known about the first of several files with the same columns."""
     sample = alike[0]
     facts = [f"  {note}" for note in sample.format.notes]
     if sample.format.compression:
@@ -121,7 +121,7 @@ def describe_sample(alike: list[Sample], origin: Origin, width: int) -> list[str
 
 
 def _origin(source: Path, alike: list[Sample], whole: bool) -> Origin:
-    """Returns the configuration of the files: the folder itself, where all in it are alike."""
+    """Returns the configuration of the files: the folder itself, if all in it are alike."""
     paths = [str(source)] if whole else [sample.name for sample in alike]
     preset = {"kind": "files", "paths": paths, "license": None}
     written = ", ".join('"' + path.replace('"', '\\"') + '"' for path in paths)
@@ -132,8 +132,8 @@ def _origin(source: Path, alike: list[Sample], whole: bool) -> Origin:
 
 
 def slug(name: str) -> str:
-    """Returns a name for a preset that conf/source has not yet: ASCII letters, digits and
-    underscores, as Hydra's overrides can have them.
+    """Returns a name for a preset that conf/source doesn't have yet: ASCII letters, digits and
+    underscores, which Hydra's overrides allow.
     """
     plain = unicodedata.normalize("NFKD", name.partition(".")[0].lower().replace("ı", "i"))
     ascii_only = "".join(letter for letter in plain if not unicodedata.combining(letter))

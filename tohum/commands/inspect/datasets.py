@@ -1,7 +1,7 @@
-"""A dataset of the Hub: its files by folder, and the first rows of one of them, read by Range.
+"""Inspects a Hub dataset: its files by folder, and the first rows of one, read by Range.
 
-Of parquet the footer and the first rows are fetched, of anything else the first PREFIX_BYTES, which
-lie in a temporary folder while they are looked at.
+For parquet, the footer and the first rows are fetched; for anything else, the first PREFIX_BYTES,
+which are kept in a temporary folder meanwhile.
 """
 
 import io
@@ -67,7 +67,7 @@ def inspect_dataset(name: str, rows: int, width: int) -> list[str]:
 
 
 def _files(api: HfApi, repo_id: str, commit: str, folder: str | None) -> list[RepoFile]:
-    """Returns the data files by path; parquet before the others, which often are its source."""
+    """Returns the data files by path; parquet before the others, which are often its source."""
     tree = ask(
         repo_id,
         commit,
@@ -81,7 +81,7 @@ def _files(api: HfApi, repo_id: str, commit: str, folder: str | None) -> list[Re
     files = [entry for entry in every if is_data_file(entry.path)]
     if not files:
         there = ", ".join(entry.path for entry in every[:20])
-        raise UserError(f"{repo_id} has no data file; it has {there or 'no file at all'}.")
+        raise UserError(f"{repo_id} has no data files; it has {there or 'no files at all'}.")
     return sorted(files, key=lambda file: (suffixes(file.path)[0] != ".parquet", file.path))
 
 
@@ -130,7 +130,7 @@ def _parquet(remote: RemoteFile, name: str, rows: int) -> Sample:
 
 
 def _prefix(remote: RemoteFile, name: str, rows: int) -> Sample:
-    """Looks at the beginning of a file as if it were all of it, cut where a line ends."""
+    """Samples the beginning of a file as if it were the whole, cut at the end of a line."""
     whole = remote.size <= PREFIX_BYTES
     content = remote.read(0, min(remote.size, PREFIX_BYTES))
     with tempfile.TemporaryDirectory(prefix="inspect-") as folder:
@@ -153,7 +153,7 @@ def _prefix(remote: RemoteFile, name: str, rows: int) -> Sample:
 
 
 def _whole_lines(path: Path, content: bytes) -> bytes:
-    """Returns the lines that are whole, decompressed.
+    """Returns the complete lines, decompressed.
 
     Raises:
         UserError: it is a workbook, or JSON in one piece, which can't be read in part.
@@ -180,7 +180,7 @@ def _whole_lines(path: Path, content: bytes) -> bytes:
 
 
 def _origin(repo_id: str, commit: str, chosen: RepoFile, files: list[RepoFile]) -> Origin:
-    """Returns the configuration of the files beside the chosen one."""
+    """Returns the configuration of the files next to the chosen one."""
     path = PurePosixPath(chosen.path)
     pattern = str(path.parent / f"*{''.join(suffixes(path.name))}")
     size = sum(file.size for file in files if PurePosixPath(file.path).match(pattern))

@@ -1,4 +1,4 @@
-"""In which language a text is: a rough guess at Turkish or English, by letters and stop words."""
+"""Guesses roughly whether a text is Turkish or English, by letters and stop words."""
 
 import re
 from collections import Counter
@@ -25,7 +25,7 @@ def guess(text: str) -> str | None:
 
 
 def language_shares(texts: Iterable[str]) -> str:
-    """Returns the shares of the languages of some texts, in words."""
+    """Returns the shares of languages among texts, in words."""
     counts = Counter(guess(text) or "neither" for text in texts)
     total = counts.total()
     shares = ", ".join(f"{name} {count / total:.0%}" for name, count in counts.most_common())

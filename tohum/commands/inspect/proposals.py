@@ -1,4 +1,6 @@
-"""Which columns would be which field, tried on the sampled rows, and the configuration for that."""
+"""Proposes which columns become which fields, tries it on the sample, and shows how to configure
+it.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,15 +19,15 @@ WHERE = "jsonl.fields"
 MOST_SHOWN = 5
 IDS = (
     "  blob_id names blobs of Software Heritage: these rows are ids, and the texts are fetched by",
-    "  them. Use source=stack_v2, or one of the presets beside it in conf/source, with the",
+    "  them. Use source=stack_v2, or one of the presets next to it in conf/source, with the",
     "  repo_id, revision and paths of this data.",
 )
-FREE_TEXT = 200  # characters of its mean, from which an unused column is asked about
+FREE_TEXT = 200  # mean characters from which an unused column is asked about
 
 
 @dataclass
 class Origin:
-    """Where the data is, as a configuration: a name, the values of a preset and overrides."""
+    """The data's place as a configuration: a name, the values of a preset, and overrides."""
 
     name: str
     preset: dict[str, Any]
@@ -33,7 +35,7 @@ class Origin:
 
 
 def describe_proposal(sample: Sample, origin: Origin) -> list[str]:
-    """Returns what the rows would become, and what to paste for it."""
+    """Returns what the rows would become, and what to paste for that."""
     if _has_ids_only(sample):
         return ["", "fields", *IDS]
     groups = Counter(tuple(row.values) for row in sample.rows)
@@ -52,7 +54,7 @@ def describe_proposal(sample: Sample, origin: Origin) -> list[str]:
 
 
 def _has_ids_only(sample: Sample) -> bool:
-    """Returns whether the rows name blobs of Software Heritage, whose texts are not among them."""
+    """Returns whether the rows name Software Heritage's blobs without containing their texts."""
     row = next((row.values for row in sample.rows), {})
     files = row.get("files")
     inner = files[0] if isinstance(files, list) and files and isinstance(files[0], dict) else row
@@ -60,7 +62,7 @@ def _has_ids_only(sample: Sample) -> bool:
 
 
 def _propose(columns: tuple[str, ...], sample: Sample) -> Proposal:
-    """Returns the reading of a set of columns; where none fits, that of a nested one."""
+    """Returns the reading of a set of columns; if none fits, that of a nested one."""
     proposal = describe(columns)
     if proposal.fields or proposal.choices:
         return proposal
@@ -75,7 +77,7 @@ def _propose(columns: tuple[str, ...], sample: Sample) -> Proposal:
 
 
 def _nested(name: str, sample: Sample, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """Yields what the fields of an object, or of the objects in a list, would be by their names."""
+    """Yields the readings of the fields of an object, or of a list's objects, by their names."""
     values = [row.values[name] for row in sample.rows if tuple(row.values) == columns]
     value = next((value for value in values if value), None)
     inner = value[0] if isinstance(value, list) else value
@@ -93,7 +95,7 @@ def _describe(proposal: Proposal, columns: tuple[str, ...], count: int) -> list[
         unused = f"    unused: {', '.join(proposal.unused)}"
         return [head, *fields, *([unused] if proposal.unused else [])]
     if proposal.choices:
-        reason = f"    Not sure: {proposal.reason}. Add the one that is meant to `overrides`:"
+        reason = f"    Not sure: {proposal.reason}. Add the right one to `overrides`:"
         return [head, reason, *(f"      {as_override(WHERE, one)}" for one in proposal.choices)]
     lines = [f"    Nothing fits: {proposal.reason}."]
     if proposal.unused:
@@ -103,7 +105,7 @@ def _describe(proposal: Proposal, columns: tuple[str, ...], count: int) -> list[
 
 
 def _try(sample: Sample, fields: dict[str, str]) -> list[str]:
-    """Returns how many of the rows become records, the problems of the others and languages."""
+    """Returns how many of the rows become records, the problems of the others, and languages."""
     mapping = compile_fields(fields, WHERE)
     mapped: list[Mapped] = []
     for row in sample.rows:
@@ -146,11 +148,11 @@ def text_of(record: Mapped) -> str:
 def paste(origin: Origin, fields: dict[str, str], sure: bool) -> list[str]:
     """Returns the configuration for the data: as overrides, and as a preset of its own."""
     overrides = [*origin.overrides, *([as_override(WHERE, fields)] if fields else [])]
-    # A line feed as templates may have it, on one line: YAML would fold it over several.
+    # A line feed as in templates, on one line: YAML would fold it over several.
     lines = {key: value.replace("\n", "\\n") for key, value in fields.items()}
     preset = {**origin.preset, "jsonl": {"fields": lines, "min_bytes": 1}}
     text = yaml.safe_dump(preset, allow_unicode=True, sort_keys=False, width=1000)
-    warning = [] if sure else ["  # with the fields that are meant: not every row fits yet"]
+    warning = [] if sure else ["# with the right fields: not every row fits yet"]
     return [
         "",
         "to paste into params.yaml",

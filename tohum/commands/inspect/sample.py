@@ -1,4 +1,4 @@
-"""The first rows of a file, and what can be said of all of them without much reading."""
+"""Samples the first rows of a file, and counts or estimates all rows with little reading."""
 
 import itertools
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ COUNTED_LINES_BYTES = 4 << 30  # line ends are counted at 3 GB/s
 
 @dataclass
 class Sample:
-    """The first rows of a file. `types` are those of a schema, where it has one; `total` says how
-    many rows there are, and whether that is exact.
+    """The first rows of a file. `types` are those of its schema, if any; `total` says how many rows
+    there are, and whether that is exact.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Sample:
 
     @property
     def columns(self) -> list[str]:
-        """The names of all columns, in the order in which they come up."""
+        """The names of all columns, in order of appearance."""
         return list(dict.fromkeys(name for row in self.rows for name in row.values)) or [
             *self.types
         ]
@@ -64,7 +64,7 @@ def take_rows(sample: Sample, blocks: Iterator[RowBlock], rows: int) -> None:
 
 
 def schema_types(schema: pyarrow.Schema) -> dict[str, str]:
-    """Returns the type of each column as parquet has it."""
+    """Returns the type of each column in parquet."""
     return {field.name: str(field.type) for field in schema}
 
 
@@ -84,7 +84,7 @@ def _count(path: Path, format: FileFormat, size: int) -> str:
 
 
 def _count_all(path: Path, format: FileFormat) -> str:
-    """Counts the rows of a whole file, and says which is the first of the broken ones."""
+    """Counts the rows of a whole file, and says where the first broken one is."""
     rows = broken = first = 0
     for row in itertools.chain.from_iterable(block.rows() for block in read_blocks(path, format)):
         rows += 1

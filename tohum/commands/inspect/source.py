@@ -1,4 +1,4 @@
-"""A source of any kind, looked at as what it is: data files, code, or a dataset of the Hub."""
+"""Inspects a source by its kind: data files, code, or a dataset of the Hub."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tohum.commands.inspect.datasets import inspect_dataset, is_dataset
 
 
 def inspect_source(source: str, rows: int, width: int) -> list[str]:
-    """Returns the lines of what is in a source; one that is on this machine comes first.
+    """Returns lines on what is in a source; a path on this machine takes precedence.
 
     Raises:
         UserError: it can't be read.

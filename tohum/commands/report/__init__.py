@@ -2,9 +2,9 @@
 
     tohum report
 
-It prints figures, completions, and which stages gave the committed bytes again. It reads metrics/,
-the validation documents, models/lm and dvc.lock, here and at HEAD. Run it at any time after
-`dvc repro`.
+It prints figures, completions, and which stages reproduced the committed bytes. It reads metrics/,
+the validation documents, models/lm and dvc.lock, here and at HEAD. Run it at any time after `dvc
+repro`.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def add_arguments(_: argparse.ArgumentParser) -> None:
-    """Adds nothing: it takes none."""
+    """Adds nothing: the command takes no arguments."""
 
 
 def run(_: argparse.Namespace) -> None:

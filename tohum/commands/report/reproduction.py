@@ -1,8 +1,8 @@
-"""Did this run give the committed bytes again?
+"""Reports which stages gave the committed bytes again, and why others did not.
 
-dvc.lock at HEAD has the hashes that were committed, dvc.lock here those that came out. Every stage
-up to encode gives the same bytes on any machine; train and evaluate compute in floating point,
-which is the same on one kind of processor only.
+dvc.lock at HEAD has the committed hashes, dvc.lock here those of this run. Every stage up to encode
+gives the same bytes on any machine; train and evaluate compute in floating point, which is the same
+only on one kind of processor.
 """
 
 import json
@@ -15,7 +15,7 @@ import yaml
 from tohum.errors import UserError
 
 FIGURES = "metrics/evaluate.json"
-# stages that compute in floating point, and where the figures say on what kind of processor
+# stages that compute in floating point, and the figure that names their kind of processor
 PROCESSORS = {"train": "processor", "evaluate": "evaluated_on"}
 
 
@@ -23,10 +23,10 @@ def reproduction(root: Path) -> str:
     """Returns a line for each stage: the committed bytes again, or other bytes and why."""
     committed, here = _committed(root, "dvc.lock"), _read_lock(root)
     if committed is None:
-        return "\nReproduction: no dvc.lock is committed yet. Commit the one that is here."
+        return "\nReproduction: no dvc.lock is committed yet. Commit the one here."
     before = yaml.safe_load(committed)["stages"]
     figures = _figures(root)
-    lines = ["", "Reproduction, beside the committed dvc.lock"]
+    lines = ["", "Reproduction, compared with the committed dvc.lock"]
     for stage, now in here["stages"].items():
         lines.append(f"  {stage:<12} {_verdict(stage, before.get(stage), now, figures)}")
     return "\n".join(lines)
@@ -49,7 +49,9 @@ def _verdict(
     there, here = (found.get(PROCESSORS[stage], "unknown") for found in figures)
     if there != here:
         return f"other bytes, as expected: committed from {there}, this is {here}"
-    return f"other bytes on the same kind of processor ({here}): another model of it may round so"
+    return (
+        f"other bytes on the same kind of processor ({here}): another model may round differently"
+    )
 
 
 def _hashes(stage: dict[str, Any], kind: str) -> dict[str, str]:
@@ -66,7 +68,7 @@ def _read_lock(root: Path) -> dict[str, Any]:
 
 
 def _committed(root: Path, path: str) -> str | None:
-    """Returns the text of a file at HEAD, or None where git has none."""
+    """Returns the text of a file at HEAD, or None if git doesn't have it."""
     try:
         shown = subprocess.run(
             ["git", "show", f"HEAD:{path}"], cwd=root, capture_output=True, check=True
@@ -77,7 +79,7 @@ def _committed(root: Path, path: str) -> str | None:
 
 
 def _figures(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns the figures of the committed model and of the one here."""
+    """Returns the figures of the committed model and of this one."""
     before = json.loads(_committed(root, FIGURES) or "{}")
     path = root / FIGURES
     return before, json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -1,4 +1,4 @@
-"""How the model continues three prompts that a model of code should know how to continue."""
+"""Completes three prompts that a code model should be able to continue."""
 
 import textwrap
 from dataclasses import replace

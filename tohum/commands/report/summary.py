@@ -1,4 +1,4 @@
-"""The figures of a run, from its metrics, beside those of general-purpose compressors."""
+"""Summarises a run's metrics, compared with general-purpose compressors."""
 
 import json
 from pathlib import Path

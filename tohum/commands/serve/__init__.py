@@ -1,10 +1,10 @@
-"""Serve the model: a page, and an API of OpenAI's shape.
+"""Serve the model: a page, and an API like OpenAI's.
 
     tohum serve
     tohum serve port=0 temperature=0
 
-It listens on 127.0.0.1 alone, until Ctrl-C. A request that leaves a value out gets that of the
-command line or of conf/generate.yaml.
+It listens only on 127.0.0.1, until Ctrl-C. A value that a request leaves out is taken from the
+command line or conf/generate.yaml.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tohum.commands.arguments import OPTIONS_FILE, add_keys
 
-NOT_USED = ("prompt", "suffix", "chat")  # a request has them
+NOT_USED = ("prompt", "suffix", "chat")  # they come with a request
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

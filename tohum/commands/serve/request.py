@@ -1,4 +1,4 @@
-"""What a request to the server asks for, checked."""
+"""Parses and checks a request to the server."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -23,8 +23,8 @@ UNABLE = ("stop", "logprobs", "tools", "response_format", "best_of", "echo")
 
 @dataclass
 class CompletionRequest:
-    """A text to continue, with a suffix one to fill in, or `messages` to answer; `stream` sends
-    what is written as it comes.
+    """A text to continue, or with a suffix to fill in, or `messages` to answer; `stream` sends the
+    text as it comes.
     """
 
     sampling: Sampling
@@ -35,7 +35,7 @@ class CompletionRequest:
 
 
 def read_request(body: bytes, chat: bool, defaults: Generate) -> CompletionRequest:
-    """Returns what a body of JSON asks for.
+    """Returns what a JSON body asks for.
 
     Raises:
         UserError: it is not a JSON object, lacks what it needs, or asks for what the server can't

@@ -1,16 +1,16 @@
-"""The model behind a page and an API of OpenAI's shape, on this machine only.
+"""Serves the model as a page and an API like OpenAI's, on this machine only.
 
-    GET  /                       a page to write and to talk with the model
-    GET  /v1/models              the one model there is
+    GET  /                       a page to write and chat with the model
+    GET  /v1/models              the only model
     POST /v1/completions         prompt, suffix (fills in the middle), max_tokens, temperature, ...
     POST /v1/chat/completions    messages
 
 https://platform.openai.com/docs/api-reference; `stream` sends server-sent events. What a request
-leaves out is as in conf/generate.yaml. Other programs' servers load models/lm too, but none puts
-the special tokens where this pipeline's training had them.
+leaves out is as in conf/generate.yaml. Other servers can load models/lm too, but none puts the
+special tokens where this pipeline's training had them.
 
-It listens on 127.0.0.1, answers only requests that name this machine as their host and POSTs of
-JSON: so no page of the web can use the model through the reader's browser.
+It listens on 127.0.0.1, and answers only requests that name this machine as their host and POSTs of
+JSON, so no web page can use the model through the user's browser.
 """
 
 import json
@@ -31,7 +31,7 @@ MODEL = "models/lm"
 PAGE = Path(__file__).parent / "page.html"
 HOSTS = ("127.0.0.1", "localhost")
 LARGEST_REQUEST = 1 << 20  # bytes
-SILENCE_SECONDS = 30.0  # a client may keep its connection waiting for so long
+SILENCE_SECONDS = 30.0  # how long a client may keep its connection waiting
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def serve(model: LanguageModel, options: Generate) -> None:
 
 
 def open_server(model: LanguageModel, options: Generate) -> "Server":
-    """Returns a server that listens on the loopback, on options.port (0: any that is free).
+    """Returns a server that listens on the loopback, on options.port (0: any free one).
 
     Raises:
         UserError: the port is taken.
@@ -57,8 +57,8 @@ def open_server(model: LanguageModel, options: Generate) -> "Server":
         return Server(model, options)
     except OSError as error:
         raise UserError(
-            f"port {options.port} can't be had ({error.strerror}): give another, such as port=0 "
-            "for any that is free."
+            f"port {options.port} can't be used ({error.strerror}): give another, such as port=0 "
+            "for any free one."
         ) from None
 
 
@@ -133,14 +133,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._event(json.dumps(_answer(request, "", _finish(written))))
             self._event("[DONE]")
         except (BrokenPipeError, ConnectionResetError):
-            log.info("the reader went away")
+            log.info("the client went away")
 
     def _event(self, data: str) -> None:
         self.wfile.write(f"data: {data}\n\n".encode())
         self.wfile.flush()
 
     def _length(self) -> int | None:
-        """Returns the bytes of the body, or None after an answer that refuses it."""
+        """Returns the size of the body, or None after an answer that refuses it."""
         given = self.headers.get("Content-Length")
         if given is None:
             self._refuse(HTTPStatus.LENGTH_REQUIRED, "the Content-Length is missing")
@@ -182,7 +182,7 @@ def _finish(written: Continuation) -> str:
 
 
 def _answer(request: CompletionRequest, text: str, finish: str | None) -> dict[str, Any]:
-    """Returns an answer, or of a stream one piece of it, in OpenAI's shape."""
+    """Returns an answer, or one piece of a streamed answer, in OpenAI's format."""
     choice: dict[str, Any] = {"index": 0, "finish_reason": finish}
     if request.messages is None:
         kind = "text_completion"

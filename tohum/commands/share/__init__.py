@@ -1,17 +1,17 @@
 """Share data and models through Google Drive or another remote.
 
-    tohum share setup      once: a folder, and the way into it
-    tohum share doctor     what is wrong, and its fix
-    tohum share push       upload everything that is not there yet
-    tohum share push data  the datasets alone; models/lm: the model alone
-    tohum share pull       a friend, in a clone: then `dvc repro` is up to date
+    tohum share setup      once: a folder, and the login for it
+    tohum share doctor     what is wrong, and how to fix it
+    tohum share push       upload what the remote does not have yet
+    tohum share push data  only the datasets; models/lm: only the model
+    tohum share pull       for a friend, in a clone: then `dvc repro` is up to date
     tohum share status     what push and pull would move
-    tohum share verify     proof that the remote holds every object
+    tohum share verify     proof that the remote has every object
     tohum share list       what is there
 
-Any remote of DVC will do. It reads dvc.lock and .dvc/config; setup writes .dvc/config (the folder)
-and .dvc/config.local (what is secret; git ignores it). Interrupted, it keeps what is finished, and
-the same command resumes. docs/sharing.md has the steps for every kind of account.
+Any DVC remote will do. It reads dvc.lock and .dvc/config; setup writes .dvc/config (the folder) and
+.dvc/config.local (the secrets; git ignores it). If it is interrupted, it keeps what is finished,
+and the same command resumes. docs/sharing.md has the steps for every kind of account.
 """
 
 import argparse
@@ -25,8 +25,8 @@ __all__ = ["add_arguments", "find_root", "run"]
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs a command and returns its exit code; each imports what it needs, as DVC alone takes a
-    third of a second.
+    """Runs a command and returns its exit code; each imports what it needs, because DVC alone takes
+    a third of a second.
     """
     for noisy in ("googleapiclient", "oauth2client", "pydrive2", "urllib3", "dvc"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def find_root(here: Path) -> Path:
-    """Returns the folder of the project, at or above `here`.
+    """Returns the project's folder, at or above `here`.
 
     Raises:
         UserError: there is none.

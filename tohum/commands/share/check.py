@@ -1,4 +1,4 @@
-"""What `share doctor` says of one thing that it has checked."""
+"""The result of one check of `share doctor`."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ SETUP = "Run `tohum share setup`."
 
 @dataclass(frozen=True)
 class Check:
-    """What one check found; `fix` where it failed."""
+    """What one check found; `fix` if it failed."""
 
     state: str
     name: str

@@ -1,4 +1,4 @@
-"""The worker as a child process: its events, its end, and when it is to be given up."""
+"""The worker as a child process: its events, its end, and when to give it up."""
 
 import json
 import queue
@@ -16,14 +16,14 @@ END_SECONDS = 10.0
 
 
 class Watch:
-    """Knows since when no byte has moved and no processor was used."""
+    """Tracks for how long no byte has moved and no CPU time was used."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._bytes, self._cpu, self._since = -1, 0.0, time.monotonic()
 
     def seen(self, moved: int, cpu: float) -> None:
-        """Takes the bytes that moved and the seconds of a processor since the worker began."""
+        """Takes the bytes moved and the CPU seconds used since the worker started."""
         passed = time.monotonic() - self._since
         if moved != self._bytes or cpu - self._cpu > IDLE_CPU * max(1.0, passed):
             self._bytes, self._cpu, self._since = moved, cpu, time.monotonic()
@@ -50,7 +50,7 @@ def events(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any] | None]:
             line = lines.get(timeout=1)
             if line is None:
                 return
-            with suppress(ValueError):  # a line that a kill has cut
+            with suppress(ValueError):  # a line truncated by a kill
                 yield json.loads(line)
         if time.monotonic() - asked >= 1:
             asked = time.monotonic()

@@ -10,7 +10,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the commands of `share` and their arguments."""
     kinds = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_setup(kinds.add_parser("setup", help="connect this project to a folder of Google Drive"))
-    doctor = kinds.add_parser("doctor", help="check all that sharing needs, each line with its fix")
+    doctor = kinds.add_parser(
+        "doctor", help="check everything that sharing needs, with a fix for each failure"
+    )
     _add_remote(doctor)
     doctor.add_argument("--offline", action="store_true", help="check only what needs no network")
     _add_transfer(kinds.add_parser("push", help="upload what the remote does not have"))
@@ -19,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pull.add_argument("--force", action="store_true", help="overwrite files that differ")
     for name, help in (
         ("status", "show what push would upload and pull would download"),
-        ("verify", "prove that the remote holds every object"),
+        ("verify", "prove that the remote has every object"),
         ("list", "show what is on the remote, and how much of it belongs to this commit"),
     ):
         kind = kinds.add_parser(name, help=help)
@@ -32,12 +34,12 @@ def _add_targets(parser: argparse.ArgumentParser) -> None:
         "targets",
         nargs="*",
         metavar="TARGET",
-        help="outputs (models/lm), folders of them (data) or stages (evaluate); everything if none",
+        help="outputs (models/lm), folders of them (data) or stages (evaluate); default: all",
     )
 
 
 def _add_remote(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-r", "--remote", help="a remote of .dvc/config; the default one if none")
+    parser.add_argument("-r", "--remote", help="a remote of .dvc/config (default: DVC's default)")
 
 
 def _add_transfer(parser: argparse.ArgumentParser) -> None:
@@ -48,23 +50,23 @@ def _add_transfer(parser: argparse.ArgumentParser) -> None:
         "--tries",
         type=int,
         default=TRIES,
-        help="give up after so many tries that moved nothing (%(default)s)",
+        help="give up after this many tries that moved nothing (%(default)s)",
     )
     parser.add_argument(
         "--stall",
         type=float,
         default=STALL_SECONDS,
         metavar="SECONDS",
-        help="a connection that is silent for so long has failed (%(default)g)",
+        help="seconds after which a silent connection has failed (%(default)g)",
     )
 
 
 def _add_setup(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--folder", help="the folder's link or id, as its page's address has it")
-    parser.add_argument("--create", metavar="NAME", help="make a folder of this name and use it")
+    parser.add_argument("--folder", help="the folder's link or id, from the address of its page")
+    parser.add_argument("--create", metavar="NAME", help="make a folder with this name and use it")
     parser.add_argument("--parent", help="where to make it: a folder's or a Shared Drive's link")
-    parser.add_argument("--client-id", help="of your own OAuth client of the kind 'Desktop app'")
-    parser.add_argument("--client-secret", help="of that client; asked for when it is left out")
+    parser.add_argument("--client-id", help="of your own OAuth client of type 'Desktop app'")
+    parser.add_argument("--client-secret", help="of that client; asked for if left out")
     parser.add_argument("--client-file", help="the JSON that Google offers for that client")
     parser.add_argument("--service-account", metavar="FILE", help="a service account's JSON key")
     parser.add_argument("--user-email", help="the user a service account acts for (delegation)")
@@ -73,5 +75,7 @@ def _add_setup(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="use GDRIVE_CREDENTIALS_DATA (Colab, servers) and keep nothing here",
     )
-    parser.add_argument("--login", action="store_true", help="log in again, whatever is there")
+    parser.add_argument(
+        "--login", action="store_true", help="log in again, even with an existing login"
+    )
     parser.add_argument("-r", "--remote", default="drive", help="the remote's name (%(default)s)")

@@ -1,4 +1,4 @@
-"""Finds credentials in what git tracks. The pre-commit hook; `share doctor` asks the same.
+"""Finds credentials in what git tracks, for the pre-commit hook and `share doctor`.
 
     python -m tohum.commands.share.credentials
 
@@ -25,7 +25,7 @@ OPTION = re.compile(rf"^\s*(?P<key>{'|'.join(SECRET_OPTIONS)})\s*=\s*\S", re.MUL
 
 @dataclass(frozen=True)
 class Finding:
-    """Where a credential stands in a tracked file, and of which kind it is; never itself."""
+    """A credential's place in a tracked file and its kind; never the credential itself."""
 
     path: str
     line: int
@@ -36,7 +36,7 @@ class Finding:
 
 
 def find_credentials(root: Path) -> list[Finding]:
-    """Returns the credentials in the files that git tracks, as they are staged.
+    """Returns the credentials in the files that git tracks, as staged.
 
     Raises:
         UserError: this is not a git repository.
@@ -77,7 +77,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def main() -> int:
-    """Prints the findings and returns the exit code: 1 where there is one."""
+    """Prints the findings and returns the exit code: 1 if there are any."""
     findings = find_credentials(Path.cwd())
     for finding in findings:
         print(f"{finding}")

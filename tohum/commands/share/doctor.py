@@ -1,6 +1,6 @@
-"""Checks all that sharing needs, one line each, and says what to do about what is wrong.
+"""Checks everything that sharing needs, one line each, and says how to fix what is wrong.
 
-A check that needs what an earlier one found missing is not run.
+A check is skipped if an earlier one found that something it needs is missing.
 """
 
 import os
@@ -22,7 +22,7 @@ SILENCE_SECONDS = 20.0
 
 
 def doctor(root: Path, remote_name: str | None, offline: bool) -> int:
-    """Prints the checks as they are made and returns the exit code: 1 where one failed."""
+    """Prints the checks as they are made and returns the exit code: 1 if one failed."""
     os.environ["GDRIVE_NON_INTERACTIVE"] = "1"
     socket.setdefaulttimeout(SILENCE_SECONDS)
     failed = 0
@@ -68,11 +68,11 @@ def tracked_files(root: Path) -> Check:
 
 
 def other_remote(remote: Remote) -> Check:
-    """Lists a remote that is not Drive, through DVC."""
+    """Lists a remote other than Drive through DVC."""
     try:
         with open_repo() as repo:
             held = list_remote(repo.cloud.get_remote_odb(remote.name))
     except Exception as error:  # whatever a client of any service raises
         failure = recognise(error)
         return Check(FAILED, "list", failure.found.rstrip("."), str(failure).split(". ", 1)[-1])
-    return Check(PASSED, "list", f"{len(held)} objects are there")
+    return Check(PASSED, "list", f"{len(held)} objects")

@@ -1,7 +1,7 @@
-"""Google Drive's own API, asked as dvc-gdrive asks: same configuration, same login, same client.
+"""Google Drive's API, used like dvc-gdrive: same configuration, same login, same client.
 
-What is right here is right for `dvc push`. Everything that needs the packages of the extra `drive`
-is imported when it is used.
+What works here works for `dvc push`. The packages of the extra `drive` are imported when they are
+used.
 """
 
 import json
@@ -24,7 +24,7 @@ INSTALL = 'python -m pip install -c constraints.txt -e ".[drive]"'
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder as this account sees it; `drive_id` is that of the Shared Drive that it lies in."""
+    """A folder as this account sees it; `drive_id` is that of its Shared Drive."""
 
     id: str
     title: str
@@ -33,7 +33,7 @@ class Folder:
 
 
 def require_client() -> None:
-    """Raises a UserError where the extra `drive` is not installed."""
+    """Raises a UserError if the extra `drive` is not installed."""
     try:
         import dvc_gdrive  # noqa: F401
     except ImportError:
@@ -59,7 +59,7 @@ def login_file(options: dict[str, Any]) -> Path:
 
 
 def environment_credentials() -> dict[str, Any] | None:
-    """Returns what GDRIVE_CREDENTIALS_DATA holds, or None when it is not set.
+    """Returns the content of GDRIVE_CREDENTIALS_DATA, or None if it is not set.
 
     Raises:
         UserError: it does not hold a JSON object.
@@ -82,7 +82,7 @@ def environment_credentials() -> dict[str, Any] | None:
 
 @contextmanager
 def with_fixes() -> Iterator[None]:
-    """Turns the clients' many exceptions into a UserError that has the fix."""
+    """Turns the clients' many exceptions into a UserError with the fix."""
     try:
         yield
     except UserError:
@@ -95,7 +95,7 @@ def with_fixes() -> Iterator[None]:
 
 
 def connect(options: dict[str, Any]) -> Any:
-    """Logs in, in a browser where there is no login yet, and returns the service of Drive's API."""
+    """Logs in, with a browser if there is no login yet, and returns the service of Drive's API."""
     from dvc_gdrive import GDriveFileSystem
 
     auth = GDriveFileSystem(**options).fs.client.auth
@@ -105,7 +105,7 @@ def connect(options: dict[str, Any]) -> Any:
 
 
 def find_folder(service: Any, identity: str) -> Folder:
-    """Asks for a folder.
+    """Returns a folder.
 
     Raises:
         UserError: it is not a folder, or in the trash.
@@ -129,7 +129,7 @@ def make_folder(service: Any, title: str, parent: str) -> str:
 
 
 def space_left(service: Any) -> int | None:
-    """Returns the free bytes of the account's own Drive, or None where there is no limit."""
+    """Returns the free bytes of the account's own Drive, or None if there is no limit."""
     fields = "quotaBytesTotal,quotaBytesUsedAggregate,quotaType"
     about = service.about().get(fields=fields).execute()
     if about.get("quotaType") == "UNLIMITED":

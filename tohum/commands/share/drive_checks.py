@@ -1,4 +1,4 @@
-"""The checks of `share doctor` for Google Drive: those of the login, network, folder, space."""
+"""The checks of `share doctor` for Google Drive: login, network, folder, space."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ LITTLE_SPACE = 1_000_000_000
 
 
 def checks(remote: Remote, offline: bool) -> Iterator[Check]:
-    """Yields the checks; those that need Google only where all before them passed."""
+    """Yields the checks; those that need Google only if all before them passed."""
     version = version_of("dvc-gdrive")
     if version is None:
         yield Check(FAILED, "packages", "dvc-gdrive is not installed", f"Run: {drive.INSTALL}")
@@ -40,7 +40,7 @@ def checks(remote: Remote, offline: bool) -> Iterator[Check]:
 
 
 def _network_checks() -> Iterator[Check]:
-    """An answer from Google, of whatever kind, and what its clock says."""
+    """Checks for any answer from Google, and compares its clock."""
     import httplib2
 
     try:
@@ -58,14 +58,14 @@ def _network_checks() -> Iterator[Check]:
         yield Check(
             FAILED, "clock", f"this machine's is {abs(skew):.0f} s {direction}, and Google refuses "
             "logins of another time",
-            "Set it by the network (Windows: w32tm /resync; Linux: timedatectl set-ntp true).",
+            "Set it from the network (Windows: w32tm /resync; Linux: timedatectl set-ntp true).",
         )  # fmt: skip
     else:
         yield Check(PASSED, "clock", f"{abs(skew):.0f} s from Google's")
 
 
 def _drive_checks(remote: Remote) -> Iterator[Check]:
-    """What only Drive itself knows."""
+    """Yields the checks that only Drive itself can answer."""
     try:
         service = drive.connect(remote.options)
     except Exception as error:  # oauth2client's, PyDrive2's, httplib2's
@@ -88,11 +88,11 @@ def _drive_checks(remote: Remote) -> Iterator[Check]:
     yield _writable(folder)
     delegated = bool(remote.options.get("gdrive_service_account_user_email"))
     if folder.drive_id:
-        yield Check(PASSED, "space", "a Shared Drive has no quota of a user")
+        yield Check(PASSED, "space", "a Shared Drive has no user quota")
     elif not by_user and not delegated:
         yield Check(
             FAILED, "space",
-            "a service account owns no space, so it can read here and not upload to My Drive",
+            "a service account has no space, so it can read here but not upload to My Drive",
             "Use a folder of a Shared Drive (Google Workspace), give --user-email of a user it may "
             "act for, or log in as a user: docs/sharing.md, 'Service account'.",
         )  # fmt: skip

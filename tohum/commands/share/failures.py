@@ -1,6 +1,6 @@
-"""What went wrong in a transfer, known by its exception, and what to do about it.
+"""Recognises what went wrong in a transfer by its exception, and says how to fix it.
 
-`transient` failures are worth another try; the others need the user, and come with their fix.
+`transient` failures are worth another try; the others need the user and come with a fix.
 """
 
 import errno
@@ -18,32 +18,32 @@ LOGIN = (
 )
 
 FIXES = {
-    "rate limit": "Google asks to slow down. The same command resumes; wait some "
+    "rate limit": "Google asks to slow down. The same command resumes; wait a few "
     "minutes, or use fewer jobs (--jobs 1).",
     "server": "Google's servers answer with errors. The same command resumes; try it "
-    "again in some minutes.",
-    "connection": "The connection broke again and again. The same command resumes; "
+    "again in a few minutes.",
+    "connection": "The connection broke repeatedly. The same command resumes; "
     "see `tohum share doctor` for the network.",
-    "offline": "There is no way to the remote. Check the network and HTTPS_PROXY, and run the same "
+    "offline": "The remote can't be reached. Check the network and HTTPS_PROXY, and run the same "
     "command again; `tohum share doctor` says more.",
     "stalled": "Nothing moved for too long. The same command resumes; on a very slow "
     "line use --jobs 1 and a larger --stall.",
     "quota": "The Drive is full, or its owner has no space: a service account owns none and can "
     "upload only to a Shared Drive. Free space (the trash counts), or see docs/sharing.md, "
     "'Service account'.",
-    "daily limit": "Google's limit for a day is reached (750 GB up for a user). The same command "
+    "daily limit": "Google's daily limit is reached (750 GB uploaded per user). The same command "
     "resumes tomorrow.",
     "login": LOGIN,
     "scope": "The login does not cover Drive. Run `tohum share setup --login` and grant "
     "every permission that Google asks about.",
     "blocked client": "Google blocks DVC's own OAuth client. Make one of your own (docs/sharing.md "
     "has the steps) and give it to `tohum share setup`.",
-    "folder": "The folder is not there, or this account may not see it. Check its id in "
+    "folder": "The folder doesn't exist, or this account may not see it. Check its id in "
     ".dvc/config, ask its owner to share it with you, or run `tohum share setup`.",
-    "permission": "This account may read the folder and not write to it. Ask its owner for the "
+    "permission": "This account may read the folder but not write to it. Ask its owner for the "
     "role Editor (in a Shared Drive: Contributor).",
-    "missing": "The remote does not hold all of it. Who has it runs `tohum share push`, "
-    "which uploads what is missing there; or make it yourself with `dvc repro`.",
+    "missing": "The remote does not have all of it. Whoever has it runs `tohum share push`, "
+    "which uploads what is missing; or make it yourself with `dvc repro`.",
     "disk full": "This disk is full. Free some space (`dvc gc -w` drops old outputs) and run the "
     "same command again; finished files are kept.",
     "no remote": "Run `tohum share setup`, or name a remote with --remote.",
@@ -55,7 +55,7 @@ FIXES = {
     "configuration": "Look into .dvc/config and .dvc/config.local, or run `tohum share "
     "setup` again. (A remote without a url: .dvc/config.local knows a remote that .dvc/config does "
     "not have at this commit.)",
-    "unknown": "All that dvc said is in the log.",
+    "unknown": "The log has everything that dvc printed.",
 }
 # RFC 6749, section 5.2, and Google's own
 DEAD_LOGIN = ("invalid_grant", "invalid_client", "unauthorized_client", "deleted_client")
@@ -65,7 +65,7 @@ TRANSIENT = frozenset({"rate limit", "server", "connection", "stalled", "busy"})
 
 @dataclass(frozen=True)
 class Failure:
-    """A kind of FIXES, and what was found in the words of whoever noticed it."""
+    """A kind of FIXES, and what was found, in the words of its source."""
 
     kind: str
     found: str
@@ -80,7 +80,7 @@ class Failure:
 
 
 def recognise(exception: BaseException) -> Failure:
-    """Returns what an exception, or one that it came from, means."""
+    """Returns what an exception, or one that caused it, means."""
     causes = list(_causes(exception))
     for cause in causes:
         kind = _kind(cause)
@@ -107,7 +107,7 @@ def _kind(cause: BaseException) -> str | None:
         return NAMED[name]
     if any(reason in text for reason in DEAD_LOGIN):
         return "login"
-    if name == "RefreshError":  # Google's token endpoint had another reason: one of its own
+    if name == "RefreshError":  # Google's token endpoint gave a reason of its own
         return "server"
     if name in ("AuthenticationError", "InvalidConfigError"):
         return "login"
@@ -115,7 +115,7 @@ def _kind(cause: BaseException) -> str | None:
         return "folder"
     if isinstance(cause, OSError):
         return _system_kind(cause)
-    import http.client  # 25 ms that the process which starts the worker can do without
+    import http.client  # 25 ms, which the process that starts the worker saves
 
     if isinstance(cause, http.client.HTTPException):
         return "connection"
@@ -182,10 +182,10 @@ def _system_kind(cause: OSError) -> str | None:
     if isinstance(cause, connection) or cause.errno in unreachable:
         return "connection"
     if isinstance(cause, PermissionError):
-        # dvc-gdrive's answer to a 404 has no path; a file of this machine that may not be read has
+        # dvc-gdrive's error for a 404 has no path; an unreadable file on this machine has one
         return "folder" if cause.filename is None else "permission"
     if isinstance(cause, FileNotFoundError) and cause.filename:
-        # a download that failed for another reason ends so for its own unfinished file
+        # a download that failed for another reason ends like this for its own unfinished file
         return None if str(cause.filename).endswith(".tmp") else "missing"
     return None
 

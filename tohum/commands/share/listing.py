@@ -1,4 +1,4 @@
-"""What a remote holds: every object with its size, and its MD5 where the service has one."""
+"""Lists a remote: every object with its size, and its MD5 if the service has one."""
 
 import hashlib
 import re
@@ -19,7 +19,7 @@ class Held:
     md5: str | None
 
     def differs(self, oid: str, size: int | None) -> bool:
-        """Returns whether it is surely not what its name says: an object is named by its MD5."""
+        """Returns whether it certainly differs from its name: an object is named by its MD5."""
         if self.md5 is not None and self.md5 != oid.removesuffix(".dir"):
             return True
         return None not in (size, self.size) and size != self.size
@@ -28,20 +28,20 @@ class Held:
 def list_remote(odb: Any) -> dict[str, Held]:
     """Lists all objects of a remote; downloads none.
 
-    On Drive these are three requests and one more for each thousand objects.
+    On Drive this takes three requests, and one more per thousand objects.
     """
     held = {}
     for path, facts in _files(odb):
         try:
             oid = odb.path_to_oid(path)
-        except ValueError:  # something else that lies there
+        except ValueError:  # something else
             continue
         held[oid] = Held(path, facts.get("size"), _md5(facts))
     return held
 
 
 def _files(odb: Any) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Yields path and facts of each file; DVC's local file system has no facts."""
+    """Yields the path and facts of each file; DVC's local file system has no facts."""
     if odb.fs.protocol == "local":
         return ((path, {"size": Path(path).stat().st_size}) for path in odb.fs.find(odb.path))
     try:
@@ -52,12 +52,12 @@ def _files(odb: Any) -> Iterable[tuple[str, dict[str, Any]]]:
 
 
 def _md5(facts: dict[str, Any]) -> str | None:
-    """Only Drive has one. S3's ETag looks like one, and is not one for an encrypted object."""
+    """Only Drive has one. S3's ETag looks like one, but is not for an encrypted object."""
     value = str(facts.get("checksum") or "")
     return value if MD5.fullmatch(value) else None
 
 
 def hashed(held: Held) -> Held:
-    """Returns what a file of a local remote really holds, with the MD5 of its bytes."""
+    """Returns what a file of a local remote really contains, with the MD5 of its bytes."""
     with Path(held.path).open("rb") as file:
         return Held(held.path, held.size, hashlib.file_digest(file, "md5").hexdigest())

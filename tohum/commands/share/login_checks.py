@@ -1,4 +1,4 @@
-"""The checks of `share doctor` that need no network: the client of Drive and the login."""
+"""The checks of `share doctor` that need no network: the Drive client and the login."""
 
 import importlib.metadata
 import os
@@ -22,7 +22,7 @@ def login_checks(remote: Remote) -> Iterator[Check]:
     if _proxy_is_used() and version_of("PySocks") is None:
         yield Check(
             FAILED, "proxy",
-            "HTTPS_PROXY is set, and the Drive client passes it by without PySocks",
+            "HTTPS_PROXY is set, but the Drive client ignores it without PySocks",
             "Run: python -m pip install -c constraints.txt PySocks",
         )  # fmt: skip
     try:
@@ -52,7 +52,7 @@ def _service_account(options: dict[str, Any], environment: dict[str, Any] | None
     if path and environment is not None:
         return Check(
             FAILED, "service account",
-            f"both {drive.ENVIRONMENT} and a key file are set, and the file wins whatever dvc's "
+            f"both {drive.ENVIRONMENT} and a key file are set, and the file wins, whatever dvc's "
             "documentation says",
             "Unset one: `dvc remote modify --local --unset drive "
             "gdrive_service_account_json_file_path`.",
@@ -96,7 +96,7 @@ def _client(options: dict[str, Any]) -> Check:
 
 
 def _login(options: dict[str, Any]) -> Iterator[Check]:
-    """The login that dvc-gdrive keeps, and how long it will live."""
+    """The login that dvc-gdrive keeps, and how long it will last."""
     path = drive.login_file(options)
     try:
         found = read_json(path)
@@ -114,13 +114,15 @@ def _login(options: dict[str, Any]) -> Iterator[Check]:
 
 
 def _age(path: Path, found: dict[str, Any]) -> Check:
-    """A consent screen in Testing: it shows in the refresh token's own end of life."""
+    """A consent screen in Testing shows in the refresh token's lifetime."""
     made = path.with_name(path.name + LOGIN_SUFFIX)
     age = time.time() - float(made.read_text()) if made.is_file() else None
     days = "age unknown" if age is None else f"{age / 86400:.1f} days old"
     left = (found.get("token_response") or {}).get("refresh_token_expires_in")
     if left is None:
-        rule = "If it dies after seven days, the consent screen is in 'Testing': publish the app."
+        rule = (
+            "If it expires after seven days, the consent screen is in 'Testing': publish the app."
+        )
         if age is not None and age > WEEK:
             return Check(PASSED, "login's age", f"{days}: older than Testing allows, so it lasts")
         return Check(PASSED, "login's age", days, rule)
@@ -148,6 +150,6 @@ def version_of(package: str) -> str | None:
 
 
 def _proxy_is_used() -> bool:
-    """Whether the environment names a proxy, which httplib2 passes by without PySocks."""
+    """Whether the environment names a proxy, which httplib2 ignores without PySocks."""
     named: dict[str, Any] = {name.lower(): value for name, value in os.environ.items()}
     return bool(named.get("https_proxy"))

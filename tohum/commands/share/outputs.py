@@ -1,9 +1,8 @@
-"""What can be shared: the outputs that dvc.lock and .dvc files name, and the objects each is made
-of.
+"""The outputs that can be shared, from dvc.lock and .dvc files, and the objects of each.
 
-An output is an object of DVC's cache, or, as a folder, a `.dir` object that names the objects of
-its files. Read through DVC itself, so that every kind of target and remote is the same as in
-`dvc push`.
+An output is an object in DVC's cache or, if it is a folder, a `.dir` object that names the objects
+of its files. They are read through DVC itself, so every kind of target and remote works as in `dvc
+push`.
 """
 
 import logging
@@ -19,8 +18,8 @@ from tohum.errors import UserError
 
 @dataclass(frozen=True)
 class Output:
-    """One output: its path from the project's root, its bytes and files as dvc.lock has them, and
-    the name of its object; `remote` where dvc.yaml gives it one of its own.
+    """One output: its path from the project's root, its bytes and files as in dvc.lock, and the
+    name of its object; `remote` if dvc.yaml gives it its own.
     """
 
     path: str
@@ -33,7 +32,7 @@ class Output:
 
 @contextmanager
 def open_repo() -> Iterator[Any]:
-    """Opens the project through DVC, which says nothing itself: `share` reports what it finds."""
+    """Opens the project through DVC, silenced: `share` reports what it finds."""
     from dvc.repo import Repo  # sets the levels of its loggers
 
     for name in ("dvc", "dvc_data", "dvc_objects"):
@@ -43,7 +42,7 @@ def open_repo() -> Iterator[Any]:
 
 
 def shared_outputs(repo: Any, targets: Sequence[str]) -> list[Output]:
-    """Returns the outputs that the targets name, all of them when there is no target.
+    """Returns the outputs that the targets name, or all of them without targets.
 
     A target is an output, a folder above outputs (`data`), or a stage.
 
@@ -53,7 +52,7 @@ def shared_outputs(repo: Any, targets: Sequence[str]) -> list[Output]:
     every = [_output(repo, out) for out in repo.index.outs if _can_share(out)]
     if not every:
         raise UserError(
-            "dvc.lock names no output yet, so there is nothing to share. Run `dvc repro` first, or "
+            "dvc.lock has no outputs yet, so there is nothing to share. Run `dvc repro` first, or "
             "`git pull` to get a friend's dvc.lock."
         )
     chosen: dict[str, Output] = {}
@@ -61,7 +60,7 @@ def shared_outputs(repo: Any, targets: Sequence[str]) -> list[Output]:
         named = [output for output in every if _names(repo, target, output)]
         if not named:
             raise UserError(
-                f"'{target}' is not an output that dvc.lock has, a folder above one or a stage "
+                f"'{target}' is not an output in dvc.lock, a folder above one or a stage "
                 f"that made one. There are: {', '.join(output.path for output in every)}."
             )
         chosen |= {output.path: output for output in named}
@@ -88,8 +87,8 @@ def _names(repo: Any, target: str, output: Output) -> bool:
 def objects_of(output: Output, remote: str | None) -> dict[str, str] | None:
     """Returns the objects of an output, each with the path of its file.
 
-    A `.dir` object that is not in the cache is fetched from the remote; None when it isn't there
-    either.
+    A `.dir` object that is not in the cache is fetched from the remote; None if the remote doesn't
+    have it either.
     """
     objects = {output.oid: output.path}
     if output.oid.endswith(".dir"):
@@ -102,7 +101,7 @@ def objects_of(output: Output, remote: str | None) -> dict[str, str] | None:
 
 
 def cached_sizes(repo: Any, oids: Iterable[str]) -> dict[str, int]:
-    """Returns the sizes of those objects that this machine's cache has."""
+    """Returns the sizes of those objects that are in this machine's cache."""
     sizes = {}
     for oid in oids:
         try:

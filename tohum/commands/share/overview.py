@@ -1,7 +1,6 @@
-"""status, verify and list: what is here and what is on the remote, compared by a list of it.
+"""status, verify and list: compares what is here with a listing of the remote.
 
-Nothing is downloaded but `.dir` objects that this machine's cache does not have: small lists of the
-files of a folder, which say what its files are.
+Only `.dir` objects that this machine's cache lacks are downloaded: small lists of a folder's files.
 """
 
 import os
@@ -27,9 +26,9 @@ WIDTH = 200
 
 @dataclass
 class Comparison:
-    """One output's objects: which are here (with their size), and what the remote holds of them.
+    """One output's objects: which are here (with their size), and which the remote has.
 
-    `objects` is None where neither side has the `.dir` object that names them.
+    `objects` is None if neither side has the `.dir` object that names them.
     """
 
     output: Output
@@ -39,13 +38,13 @@ class Comparison:
 
     @property
     def missing(self) -> dict[str, str]:
-        """What the remote does not hold."""
+        """What the remote does not have."""
         objects = self.objects or {self.output.oid: self.output.path}
         return {oid: path for oid, path in objects.items() if oid not in self.held}
 
     @property
     def damaged(self) -> dict[str, str]:
-        """What the remote holds with another size or MD5 than its name says."""
+        """What the remote has with another size or MD5 than its name says."""
         return {
             oid: path
             for oid, path in (self.objects or {}).items()
@@ -54,7 +53,7 @@ class Comparison:
 
 
 def overview(command: str, targets: Sequence[str], remote: str | None) -> int:
-    """Prints what a command finds and returns the exit code: 1 where verify finds a fault."""
+    """Prints what a command finds and returns the exit code: 1 if verify finds a fault."""
     os.environ["GDRIVE_NON_INTERACTIVE"] = "1"
     socket.setdefaulttimeout(SILENCE_SECONDS)
     with with_fixes(), open_repo() as repo:
@@ -73,8 +72,8 @@ def compare(
     """Lists the remotes of the outputs and compares.
 
     Returns:
-        A comparison for each output, all that the remotes hold, and whether they are folders of
-        this machine.
+        A comparison for each output, everything that the remotes have, and whether they are folders
+        on this machine.
     """
     lists: dict[str | None, dict[str, Held]] = {}
     compared, local = [], True
@@ -92,7 +91,7 @@ def compare(
 
 
 def _listed(odb: Any) -> dict[str, Held]:
-    """Lists a remote, and tries again where that may help."""
+    """Lists a remote, and tries again if that may help."""
     for tried in range(1, TRIES):
         try:
             return list_remote(odb)
@@ -151,7 +150,7 @@ def _list(compared: list[Comparison], held: dict[str, Held]) -> int:
 
 def _verify(compared: list[Comparison], local: bool) -> int:
     """Prints every fault, or what was proved and how."""
-    if local:  # the bytes are here to be read; a service would have to send them
+    if local:  # the bytes can be read here; a service would have to send them
         for each in compared:
             each.held = {oid: hashed(held) for oid, held in each.held.items()}
     faults = []

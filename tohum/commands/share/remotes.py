@@ -1,6 +1,6 @@
-"""The remotes of this project, as DVC's configuration has them, and changes to it.
+"""Reads and changes this project's remotes in DVC's configuration.
 
-.dvc/config is for everybody and holds no secret; .dvc/config.local is this machine's.
+.dvc/config is for everybody and has no secrets; .dvc/config.local is this machine's.
 """
 
 import re
@@ -27,7 +27,7 @@ IDENTITY = re.compile(r"[A-Za-z0-9_-]{10,}|root|appDataFolder")
 
 @dataclass(frozen=True)
 class Remote:
-    """A remote with all of its options, those of every file of the configuration."""
+    """A remote with all its options, from every configuration file."""
 
     name: str
     url: str
@@ -40,12 +40,12 @@ class Remote:
 
     @property
     def folder(self) -> str:
-        """The id of the folder of Drive."""
+        """The id of the Drive folder."""
         return self.url.removeprefix("gdrive://").partition("/")[0]
 
 
 def read_remote(root: Path, name: str | None) -> Remote:
-    """Returns a remote by its name, the default one without.
+    """Returns a remote by its name, or the default one.
 
     Raises:
         UserError: there is none of this name, or the configuration can't be read.
@@ -54,7 +54,7 @@ def read_remote(root: Path, name: str | None) -> Remote:
     name = name or conf.get("core", {}).get("remote")
     remotes = conf.get("remote", {})
     if not name or name not in remotes:
-        asked = f"there is no remote '{name}'" if name else "no remote is the default one"
+        asked = f"there is no remote '{name}'" if name else "no default remote is set"
         known = ", ".join(remotes) or "none"
         raise UserError(
             f"{asked} in .dvc/config (there: {known}). Run `tohum share setup` for "
@@ -64,9 +64,9 @@ def read_remote(root: Path, name: str | None) -> Remote:
 
 
 def write_drive(root: Path, name: str, url: str, local: dict[str, Any]) -> None:
-    """Makes a folder of Drive the default remote, for everybody; the way in is for here alone.
+    """Makes a Drive folder the default remote, for everybody; the login is for this machine only.
 
-    Options of another way in that this machine had are dropped.
+    Options of another login that this machine had are dropped.
     """
     config = _config(root)
     with config.edit("repo") as shared:

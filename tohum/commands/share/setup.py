@@ -1,6 +1,6 @@
-"""Connects this project to a folder of Google Drive: the way in, the folder, the configuration.
+"""Connects this project to a folder of Google Drive: the login, the folder, the configuration.
 
-Whatever is not given as a flag is asked for, where there is a terminal.
+What is not given as an option is asked for if there is a terminal.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from tohum.errors import UserError
 
 STEPS = """\
 Google blocks DVC's own OAuth client, so you need one of your own. Once, at
-https://console.cloud.google.com (docs/sharing.md has this with more words):
+https://console.cloud.google.com (docs/sharing.md has more detail):
   1. Make a project.
   2. APIs & Services > Library: enable the Google Drive API.
   3. OAuth consent screen: user type External, your e-mail address, and then "Publish app", so that
@@ -25,7 +25,7 @@ https://console.cloud.google.com (docs/sharing.md has this with more words):
   4. Credentials > Create credentials > OAuth client ID > Desktop app. Download its JSON.
 Then give that file here."""
 NEW_FOLDER = "tohum"
-LOGIN_SUFFIX = ".login"  # beside the login itself: when it was made
+LOGIN_SUFFIX = ".login"  # next to the login itself: when it was made
 
 
 def setup(arguments: argparse.Namespace, root: Path) -> int:
@@ -50,7 +50,7 @@ def setup(arguments: argparse.Namespace, root: Path) -> int:
     write_drive(root, name, url, way_in)
     print(sentence)
     print(f"The remote '{name}' is set up: .dvc/config names the folder, for everybody,")
-    print("and .dvc/config.local has this machine's way in, which git ignores. Next:")
+    print("and .dvc/config.local, which git ignores, has this machine's login. Next:")
     print("  git add .dvc/config && git commit -m 'Share through Google Drive'")
     print("  tohum share push")
     print("Share the folder with your friends on its page in Drive; each runs setup once.")
@@ -71,7 +71,7 @@ def _known_options(root: Path, name: str) -> dict[str, Any]:
 
 
 def _way_in(arguments: argparse.Namespace, known: dict[str, Any]) -> dict[str, Any]:
-    """Returns the options of DVC for the way in that is asked for, or the one that is known."""
+    """Returns DVC's options for the login that is asked for, or for the known one."""
     if arguments.credentials_from_environment:
         return _from_environment()
     if arguments.service_account:
@@ -139,7 +139,7 @@ def _read_client(path: Path) -> tuple[str, str]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Returns the object in a file of Google's.
+    """Returns the object in one of Google's files.
 
     Raises:
         UserError: it can't be read, or is not JSON.
@@ -158,7 +158,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def _ask_for_client() -> tuple[str, str | None]:
     if not sys.stdin.isatty():
         raise UserError(
-            "no way into Drive is given. Give --client-file (a personal account), "
+            "no login for Drive is given. Give --client-file (a personal account), "
             f"--service-account (a Shared Drive), or set {drive.ENVIRONMENT} (Colab, servers).\n"
             f"{STEPS}"
         )
@@ -172,7 +172,7 @@ def _ask_for_client() -> tuple[str, str | None]:
 
 
 def _log_in(options: dict[str, Any]) -> Any:
-    """Connects, and keeps beside a login that is made now when that was."""
+    """Connects, and records the time of a new login next to it."""
     by_user = not options.get("gdrive_use_service_account")
     is_new = by_user and drive.environment_credentials() is None
     path = drive.login_file(options)
@@ -188,7 +188,7 @@ def _log_in(options: dict[str, Any]) -> Any:
 
 
 def _folder(arguments: argparse.Namespace, service: Any, url: str) -> tuple[str, str]:
-    """Returns the id of the folder to use, made if it has to be, and a sentence about it."""
+    """Returns the id of the folder to use, created if needed, and a sentence about it."""
     if arguments.create:
         parent = folder_id(arguments.parent) if arguments.parent else "root"
         identity = drive.make_folder(service, arguments.create, parent)
@@ -205,5 +205,5 @@ def _folder(arguments: argparse.Namespace, service: Any, url: str) -> tuple[str,
         raise UserError("no folder is given. Give --folder with its link, or --create with a name.")
     folder = drive.find_folder(service, folder_id(given.split("/")[2] if given == url else given))
     if not folder.writable:
-        return folder.id, f"The folder '{folder.title}' can be read, and not be written to."
-    return folder.id, f"The folder '{folder.title}' is there, and can be written to."
+        return folder.id, f"The folder '{folder.title}' can be read but not written to."
+    return folder.id, f"The folder '{folder.title}' exists and can be written to."

@@ -1,8 +1,8 @@
 """Counts the bytes that pass through this process's sockets.
 
 The clients report progress by files, or by the 100 MB that httplib2 reads before it returns, but
-whether a connection is alive shows in its bytes alone. Every client that DVC has for a remote moves
-them through `socket.socket` or `ssl.SSLSocket`, so these are counted, whatever the client.
+only bytes show whether a connection is alive. Every remote client of DVC moves them through
+`socket.socket` or `ssl.SSLSocket`, so they are counted there, whatever the client.
 """
 
 import socket
@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-# The methods that the others of each class come down to: SSLSocket.recv_into calls its read.
+# The methods that each class's other methods end in: SSLSocket.recv_into calls its read.
 SENDING = ((socket.socket, "send"), (ssl.SSLSocket, "send"))
 RECEIVING = ((socket.socket, "recv"), (socket.socket, "recv_into"), (ssl.SSLSocket, "read"))
 
@@ -20,7 +20,7 @@ Method = Callable[..., Any]
 class Traffic:
     """Bytes since `watch` was called: `sent` and `received`.
 
-    Without a lock: two threads at once may lose one count of some kB, and http.client sends a
+    There is no lock: two threads at once may lose a count of a few kB, but http.client sends a
     gigabyte in 122,000 pieces of 8 kB, each of which would pay for it.
     """
 

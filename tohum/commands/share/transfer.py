@@ -1,8 +1,7 @@
-"""Push and pull: starts the worker, shows how far it is, ends it when nothing moves, and tries
-again where that can help.
+"""Push and pull: starts the worker, shows its progress, ends it when stalled, and tries again.
 
-A try that moved something begins the count of tries anew, so that a long upload survives any number
-of dropped connections. What is finished is never moved again.
+A try that moved something resets the count of tries, so a long upload survives any number of
+dropped connections. What is finished is never moved again.
 """
 
 import logging
@@ -24,7 +23,7 @@ from tohum.errors import UserError
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds
 # A socket fails after `stall` seconds, and httplib2 tries a second time; only a process that is
-# still there after that is ended from outside.
+# still running after that is ended from outside.
 PATIENCE = 3
 MANY_OBJECTS = 1000
 LARGE_OBJECT = 2_000_000_000  # bytes
@@ -35,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Attempt:
-    """How one try ended. `objects` were to be moved when it began, None where it did not come so
+    """How one try ended. `objects` were to be moved when it began, or None if it did not get that
     far; `received` says whether any answer came at all.
     """
 
@@ -47,11 +46,11 @@ class Attempt:
 
 
 def transfer(request: TransferRequest, root: Path, tries: int) -> int:
-    """Runs until it is done, or until `tries` tries in a row moved nothing; returns the exit code:
-    that of dvc.
+    """Runs until it is done, or until `tries` tries in a row moved nothing; returns dvc's exit
+    code.
 
     Raises:
-        UserError: the user can do something about it, as the message says.
+        UserError: the user can fix it, as the message says.
     """
     log_path = root / ".dvc" / "tmp" / "share.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,20 +75,20 @@ def transfer(request: TransferRequest, root: Path, tries: int) -> int:
                 last = attempt.objects
             if not failure.transient or failed >= tries:
                 log.error("%s", failure)
-                log.error("dvc's own words are in %s", log_path.relative_to(root))
+                log.error("dvc's own output is in %s", log_path.relative_to(root))
                 return attempt.code
             _pause(failure, failed, tries)
 
 
 def _worst(attempt: Attempt) -> Failure:
-    """Returns the failure to act on: one that another try can't help with comes first."""
+    """Returns the failure to act on: one that another try can't fix comes first."""
     failures = attempt.failures or [Failure("unknown", f"dvc ended with exit code {attempt.code}")]
     known = [failure for failure in failures if failure.kind != "unknown"] or failures
     return min(known, key=lambda failure: failure.transient)
 
 
 def _pause(failure: Failure, failed: int, tries: int) -> None:
-    """Waits, twice as long each time, and a random part less so that machines don't keep step."""
+    """Waits, twice as long each time, minus a random part so that machines don't stay in step."""
     seconds = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failed - 1)) * random.uniform(0.5, 1)
     log.warning(
         "%s; trying again in %.0f s (%d of %d); what is done is kept",
@@ -154,14 +153,16 @@ def _take(
 
 
 def _advise(objects: int, path: str, size: int) -> None:
-    """Says what will be slow: Drive takes two requests a file, and a cut file begins again."""
+    """Warns of what will be slow: Drive takes two requests per file, and an interrupted file
+    restarts.
+    """
     if objects > MANY_OBJECTS:
         log.warning(
             "%d files take a while, two requests each; a larger jsonl.shard_bytes makes fewer",
             objects,
         )
     if size > LARGE_OBJECT:
-        log.warning("%s has %s: if it is cut, it begins again", path, size_of(size))
+        log.warning("%s has %s: if interrupted, it starts over", path, size_of(size))
 
 
 def _print_done(request: TransferRequest, objects: int, repaired: int, seconds: float) -> None:
@@ -171,4 +172,4 @@ def _print_done(request: TransferRequest, objects: int, repaired: int, seconds: 
         return
     print(f"{objects} objects {done} in {seconds:.0f} s; everything is {place}.")
     if repaired:
-        print(f"{repaired} of them were missing or damaged there, and dvc believed them.")
+        print(f"{repaired} of them were missing or damaged there, unnoticed by dvc.")

@@ -1,4 +1,4 @@
-"""What a push or a pull has to move, known before it begins."""
+"""Plans what a push or a pull has to move."""
 
 import re
 from dataclasses import dataclass, field
@@ -22,18 +22,20 @@ class TransferPlan:
     odb: Any
     missing: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
-    hidden: list[str] = field(default_factory=list)  # missing, though their .dir is there
+    hidden: list[str] = field(default_factory=list)  # missing, though their .dir exists
     damaged: dict[str, Held] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)  # neither there nor here
 
     @property
     def total(self) -> int:
-        """How many bytes are to be moved."""
+        """The number of bytes to move."""
         return sum(self.sizes.get(oid, 0) for oid in self.missing)
 
 
 def by_remote(outputs: list[Output], remote: str | None) -> list[tuple[str | None, list[Output]]]:
-    """Groups outputs by the remote they go to; DVC leaves one out whose own remote is another."""
+    """Groups outputs by their remote; DVC leaves out outputs that have a different one of their
+    own.
+    """
     groups: dict[str | None, list[Output]] = {}
     for output in outputs:
         if not (remote and output.remote and output.remote != remote):
@@ -42,7 +44,7 @@ def by_remote(outputs: list[Output], remote: str | None) -> list[tuple[str | Non
 
 
 def plan_push(repo: Any, remote: str | None, outputs: list[Output]) -> TransferPlan:
-    """Compares what the outputs are made of with what the remote lists."""
+    """Compares the outputs' objects with what the remote lists."""
     odb = repo.cloud.get_remote_odb(remote, "push")
     held = list_remote(odb)
     plan = TransferPlan(odb)
@@ -68,8 +70,8 @@ def plan_push(repo: Any, remote: str | None, outputs: list[Output]) -> TransferP
 
 
 def plan_pull(repo: Any, remote: str | None, outputs: list[Output]) -> TransferPlan:
-    """Returns what the cache lacks; a `.dir` object names files without their sizes, so that each
-    is counted as its share of what dvc.lock says of the whole.
+    """Returns what the cache lacks; a `.dir` object names files without sizes, so each counts as
+    its share of the total in dvc.lock.
     """
     plan = TransferPlan(repo.cloud.get_remote_odb(remote, "pull"))
     for output in outputs:
@@ -83,7 +85,7 @@ def plan_pull(repo: Any, remote: str | None, outputs: list[Output]) -> TransferP
 
 
 def refuse_lost(plans: list[TransferPlan]) -> None:
-    """Raises a UserError where an object is on no side: DVC only warns, and ends with 0."""
+    """Raises a UserError if neither side has an object: DVC only warns and exits with 0."""
     lost = {oid: path for plan in plans for oid, path in plan.lost.items()}
     if not lost:
         return
@@ -96,8 +98,8 @@ def refuse_lost(plans: list[TransferPlan]) -> None:
 
 
 def with_paths(failure: Failure, plans: list[TransferPlan]) -> Failure:
-    """Returns a failure that names a file where its words name an object, and the folder where the
-    remote is one of this machine: a friend's clone has it, and nobody pushed to it.
+    """Returns a failure with a file's name in place of an object's, and with the folder if the
+    remote is on this machine: a friend's clone may have it, though nobody pushed to it.
     """
     if failure.kind != "missing":
         return failure
@@ -108,6 +110,6 @@ def with_paths(failure: Failure, plans: list[TransferPlan]) -> Failure:
             failure = Failure(failure.kind, f"{plan.missing[oid]} is not on the remote ({oid})")
         if plan.odb.fs.protocol == "local":
             place = Path(plan.odb.path).parents[1]
-            hint = "a folder of this machine; `share setup` connects to Google Drive instead"
+            hint = "a folder on this machine; `share setup` connects to Google Drive instead"
             return Failure(failure.kind, f"{failure.found}. The remote is {place}, {hint}")
     return failure

@@ -1,6 +1,4 @@
-"""How far a transfer is, in bytes, with the time left: a bar on a terminal, else a line now and
-then.
-"""
+"""Shows a transfer's progress in bytes, with the time left: a bar, or lines in a log."""
 
 import logging
 import sys
@@ -16,9 +14,9 @@ log = logging.getLogger(__name__)
 
 
 class TransferProgress:
-    """Shows bytes that moved of those that have to; headers make it a little more than the files.
+    """Shows how many of the bytes have moved; headers make it slightly more than the files.
 
-    `begin` says how many objects and bytes there are; before it nothing is shown.
+    `begin` sets the numbers of objects and bytes; before it, nothing is shown.
     """
 
     def __init__(self, name: str) -> None:
@@ -41,7 +39,7 @@ class TransferProgress:
             self._bar.close()
 
     def begin(self, objects: int, total: int, moves_by_socket: bool) -> None:
-        """Says what there is to do; bytes are counted in sockets, so not of a local folder."""
+        """Sets the total; bytes are counted in sockets, so not for a local folder."""
         if not objects:
             return
         log.info("%s: %d objects, %s", self.name, objects, size_of(total))
@@ -58,7 +56,7 @@ class TransferProgress:
             )  # fmt: skip
 
     def moved(self, count: int) -> None:
-        """Takes the bytes of the whole process; those before `begin` were for the list."""
+        """Takes the bytes of the whole process; those before `begin` were for the listing."""
         if not self._total:
             return
         if self._base is None:

@@ -1,5 +1,6 @@
-"""What the command line asks the worker to move. It is apart from the worker, whose imports take
-time that the process which starts it can do without.
+"""What the command line asks the worker to move.
+
+It is separate from the worker, whose slow imports the process that starts it doesn't need.
 """
 
 import json

@@ -1,14 +1,14 @@
-"""The process in which DVC runs: it plans, moves the objects with DVC's own command, and reports.
+"""The process that runs DVC: it plans, moves the objects with DVC's own command, and reports.
 
     python -m tohum.commands.share.worker '{"command": "push", ...}'
 
-It writes one JSON object a line to its standard output: `plan` (what is to be moved), `moved`
-(twice a second), `end`. What DVC says goes to standard error. `transfer` starts it, watches it and
-starts it again.
+It writes one JSON object per line to its standard output: `plan` (what is to be moved), `moved`
+(twice a second), `end`. DVC's output goes to standard error. `transfer` starts it, watches it and
+restarts it.
 
-It adds three things to DVC's command. A socket that says nothing for `stall` seconds fails: with
-PyDrive2 alone an upload that is cut waits for ever. Objects that are missing on the remote though
-their folder's `.dir` object is there are uploaded: DVC trusts the `.dir` (treeverse/dvc#10977). And
+It adds three things to DVC's command. A socket that is silent for `stall` seconds fails: with
+PyDrive2 alone, an interrupted upload waits forever. Objects that are missing on the remote although
+their folder's `.dir` object exists are uploaded: DVC trusts the `.dir` (treeverse/dvc#10977). And
 an object whose size or MD5 on the remote is wrong is replaced.
 """
 
@@ -38,11 +38,11 @@ from tohum.errors import UserError
 from tohum.process import end_with_parent
 
 REPORT_SECONDS = 0.5
-DRIVE_JOBS = 4  # more meet Drive's limits of requests a minute
+DRIVE_JOBS = 4  # more would hit Drive's limit of requests per minute
 
 
 class Reporter:
-    """Writes events, and in a thread of its own how much has moved."""
+    """Writes events and, in its own thread, how much has moved."""
 
     def __init__(self, stream: TextIO, traffic: Traffic) -> None:
         self._stream = stream
@@ -50,7 +50,7 @@ class Reporter:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Counts, and reports from now on what has moved."""
+        """Starts to count and report what has moved."""
         self._traffic.watch()
         threading.Thread(target=self._report, name="report", daemon=True).start()
 
@@ -61,7 +61,7 @@ class Reporter:
             self._stream.flush()
 
     def end(self, code: int, failures: list[tuple[str, str]]) -> None:
-        """Writes the last events: what moved in all, and how it ended."""
+        """Writes the last events: what moved in total, and how it ended."""
         self._moved()
         self.event("end", code=code, failures=failures)
 
@@ -76,7 +76,7 @@ class Reporter:
 
 
 class Collector(logging.Handler):
-    """Keeps what DVC's log says of failures, with the exceptions that it logs."""
+    """Collects failures from DVC's log, with the logged exceptions."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -92,7 +92,7 @@ def main() -> None:
     end_with_parent()
     request = TransferRequest(**json.loads(sys.argv[1]))
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what DVC prints is for the log
+    os.dup2(2, 1)  # what DVC prints goes to the log
     reporter = Reporter(events, Traffic())
     try:
         code, failures = work(request, reporter)
@@ -115,7 +115,7 @@ def work(request: TransferRequest, reporter: Reporter) -> tuple[int, list[Failur
         logging.getLogger(name).addHandler(collector)
     reporter.start()
     socket.setdefaulttimeout(request.stall)
-    os.environ["GDRIVE_NON_INTERACTIVE"] = "1"  # a browser is for `setup`, which waits for it
+    os.environ["GDRIVE_NON_INTERACTIVE"] = "1"  # only `setup` opens a browser
     plans: list[TransferPlan] = []
     try:
         with Repo() as repo:
@@ -137,7 +137,7 @@ def work(request: TransferRequest, reporter: Reporter) -> tuple[int, list[Failur
 def move(
     repo: Any, outputs: list[Output], plans: list[TransferPlan], request: TransferRequest
 ) -> int:
-    """Runs DVC's command, after what it would not do by itself."""
+    """Runs DVC's command, after doing what it would not do alone."""
     if request.command == "push":
         if not any(plan.missing for plan in plans):
             return 0
@@ -147,7 +147,7 @@ def move(
 
 
 def repair(repo: Any, plan: TransferPlan, request: TransferRequest) -> None:
-    """Uploads what `dvc push` would believe to be there, and lets it forget what it believes."""
+    """Uploads what `dvc push` would assume to exist, and clears its assumptions."""
     from dvc_data.hashfile.db import get_index
 
     if not plan.missing:

@@ -6,9 +6,9 @@
         'tokenizer.vocab_size=range(1024,8193,step=512)'
     tohum sweep -m sweep.jobs=4 ...
 
-It reads conf/ and params.yaml, whose overrides hold for every point, and writes the table to
-`outputs/sweep/<time>/` as sweep.csv and, for one or two swept keys, sweep.svg. Stopped or killed,
-the same command resumes: a point whose experiment is there is not run again.
+It reads conf/ and params.yaml, whose overrides apply to every point, and writes the table to
+`outputs/sweep/<time>/` as sweep.csv and, for one or two swept keys, sweep.svg. After a stop or
+kill, the same command resumes: a point whose experiment exists is not run again.
 
 The keys of the sweep itself, in conf/sweep.yaml:
     sweep.until   the last stage of a point: tokenizer (compares bytes per token) or evaluate
@@ -27,15 +27,15 @@ log = logging.getLogger("sweep")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what Hydra takes."""
+    """Adds Hydra's arguments."""
     parser.add_argument(
-        "-m", "--multirun", action="store_true", help="sweep; without it one point is run"
+        "-m", "--multirun", action="store_true", help="sweep; without it, one point is run"
     )
     add_overrides(parser, "overrides as Hydra takes them: key=value, key=a,b", complete_for_hydra)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Returns the exit code: 1 where a point failed."""
+    """Runs the sweep and returns the exit code: 1 if a point failed."""
     from tohum.commands.sweep.application import configure_logging, run_points
     from tohum.commands.sweep.plan import make_plan
     from tohum.commands.sweep.points import read_outcomes

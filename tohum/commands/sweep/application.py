@@ -1,7 +1,7 @@
-"""The Hydra application: Hydra says which points to run, and hears what each is worth.
+"""The Hydra application: Hydra chooses the points to run, and gets the objective of each.
 
-Hydra's own sweeper takes the whole grid, Optuna's decides by the objective, and the joblib launcher
-runs several points at once, in processes of its own.
+Hydra's own sweeper runs the whole grid, Optuna's decides by the objective, and the joblib launcher
+runs several points at once, in its own processes.
 """
 
 import logging
@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 
 def run_points(plan: Plan) -> int:
-    """Runs the points and returns Hydra's exit code: not 0 where it gave up before its last point.
+    """Runs the points and returns Hydra's exit code, which is not 0 if it gave up before the last
+    one.
 
     A point that fails returns no objective, which Optuna counts as a failed trial.
     """
@@ -43,7 +44,7 @@ def run_points(plan: Plan) -> int:
     sys.argv = [sys.argv[0], *plan.hydra]
     try:
         hydra.main(version_base="1.3", config_path=str(plan.conf), config_name="sweep")(job)()
-    except SystemExit as ended:  # Hydra has told why
+    except SystemExit as ended:  # Hydra has printed why
         return int(ended.code or 0)
     return 0
 
@@ -61,7 +62,7 @@ def _no_application() -> Iterator[None]:
 
 
 def configure_logging() -> None:
-    """Logs the sweep's own lines, and of the libraries only what is grave."""
+    """Logs the sweep's own lines, and only serious messages of the libraries."""
     logging.basicConfig(level=logging.INFO, format="sweep: %(message)s", stream=sys.stderr)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)

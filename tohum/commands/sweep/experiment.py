@@ -2,13 +2,13 @@
 
     python -m tohum.commands.sweep.experiment '{"name": ..., "until": ..., "overrides": [...], ...}'
 
-It is a process of its own because it outlives a sweep that is killed: `dvc exp run` stashes what is
-not committed for a moment and must not be stopped then, and the sweep that comes next waits for the
-lock on `.work/sweep/<name>.lock` and finds the experiment.
+It is a separate process so that it outlives a killed sweep: `dvc exp run` briefly stashes
+uncommitted changes and must not be stopped then, and the next sweep waits for the lock on
+`.work/sweep/<name>.lock` and finds the experiment.
 
-It goes through DVC's Python interface for one reason: the command keeps every experiment that is
-about to start in one git stash, from which two that start at once take each other's
-(`Experiments.tempdir_queue`, "queue length is only 0 or 1"). Here each has a stash of its own.
+It uses DVC's Python interface for one reason: the command keeps all experiments about to start in
+one git stash, and two that start at once take each other's (`Experiments.tempdir_queue`, "queue
+length is only 0 or 1"). Here each has its own stash.
 """
 
 import json
@@ -27,7 +27,7 @@ from tohum.workdir import project_root
 
 @dataclass(frozen=True)
 class Experiment:
-    """What DVC is to run: all the overrides, up to a stage, on this commit and code."""
+    """What DVC is to run: all overrides, up to a stage, on this commit and code."""
 
     name: str
     until: str
@@ -37,7 +37,7 @@ class Experiment:
 
     @property
     def ref(self) -> str:
-        """The git ref that it has when it is done."""
+        """Its git ref once it is done."""
         return experiment_ref(self.baseline, self.name)
 
     def to_json(self) -> str:
@@ -53,7 +53,7 @@ def point_lock(name: str) -> FileLock:
 
 
 def run_experiment(experiment: Experiment) -> None:
-    """Runs the experiment, unless it is there.
+    """Runs the experiment unless it exists.
 
     Raises:
         UserError: the code has changed since the sweep began.
@@ -83,7 +83,7 @@ def run_experiment(experiment: Experiment) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` ignores it
     fields = json.loads(sys.argv[1])
     try:
         run_experiment(Experiment(**{**fields, "overrides": tuple(fields["overrides"])}))

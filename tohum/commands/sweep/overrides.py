@@ -1,4 +1,4 @@
-"""Hydra overrides as text: parsed, put together for DVC, and turned into the names of points."""
+"""Hydra overrides as text: parses them, combines them for DVC, and makes the names of points."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ def parse(arguments: Iterable[str]) -> list[Override]:
 
 
 def swept_values(override: Override) -> list[str]:
-    """Returns the values that an override takes, and of an interval its two ends."""
+    """Returns the values that an override takes; for an interval, its two ends."""
     value = override.value()
     if not override.is_sweep_override():
         return [str(override.get_value_element_as_str())]
@@ -50,7 +50,7 @@ def _number(value: float) -> str:
 
 
 def without(overrides: Iterable[str], keys: Iterable[str]) -> list[str]:
-    """Returns the overrides of other keys than these."""
+    """Returns the overrides of keys other than these."""
     known = set(keys)
     texts = list(overrides)
     return [
@@ -76,14 +76,14 @@ def _quoted(text: str) -> str:
 
 
 def point_hash(identity: Any) -> str:
-    """Returns a hash of all that makes a point what it is, which ends its name: an experiment whose
-    name ends so is this point, done.
+    """Returns a hash of everything that defines a point. It ends the point's name: an experiment
+    with this ending is this point, done.
     """
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:HASH_DIGITS]
 
 
 def point_name(swept: Mapping[str, str], digest: str) -> str:
-    """Returns a name that says the swept values."""
+    """Returns a name that shows the swept values."""
     words = [f"{key.rpartition('.')[2]}-{value}" for key, value in swept.items()]
     readable = re.sub(r"[^\w-]+", "-", "_".join(words), flags=re.ASCII).strip("-")
     return f"{readable[:NAME_LENGTH] or 'point'}_{digest}"

@@ -1,6 +1,6 @@
-"""A sweep as SVG: a heat map for two swept keys, bars for one; a panel for each measure.
+"""Draws a sweep as SVG: a heat map for two swept keys, bars for one; a panel for each measure.
 
-Written by hand: a plotting library would be a large dependency for some rectangles.
+Written by hand: a plotting library would be a large dependency for a few rectangles.
 https://www.w3.org/TR/SVG11/
 """
 
@@ -20,7 +20,7 @@ TITLES = {
 
 
 def draw(keys: list[str], measures: list[str], outcomes: list[Outcome]) -> str | None:
-    """Returns the picture, or None for more than two swept keys, or none.
+    """Returns the picture, or None unless one or two keys are swept.
 
     The first key runs from left to right, the second downwards, both in the order of the points.
     """
@@ -91,7 +91,7 @@ def _bars(keys: list[str], measure: str, outcomes: list[Outcome]) -> tuple[int, 
 
 
 def _shares(measure: str, outcomes: list[Outcome]) -> dict[str, float]:
-    """Returns how good each point is, from 0 (the worst) to 1, by its name."""
+    """Returns how good each point is, from 0 (worst) to 1, by name."""
     values = {
         outcome.name: value
         for outcome in outcomes

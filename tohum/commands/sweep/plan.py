@@ -1,8 +1,7 @@
-"""The plan of a sweep: what its command line asks for on top of params.yaml, checked before any
-point runs.
+"""Plans a sweep: checks what its command line adds to params.yaml before any point runs.
 
-The plan keeps a copy of conf/ under `.work/sweep/`: DVC stashes what is not committed for a moment
-as each point starts, and whoever reads conf/ then would see another configuration.
+The plan keeps a copy of conf/ under `.work/sweep/`: DVC briefly stashes uncommitted changes as each
+point starts, and a reader of conf/ would then see another configuration.
 """
 
 import itertools
@@ -26,7 +25,7 @@ from tohum.workdir import project_root
 
 CORNER = {"tokenizer.vocab_size": max, "tokenizer.min_frequency": min}
 DIRECTIONS = {"tokenizer": "maximize", "evaluate": "minimize"}
-SEED = 0  # of a search: one that was stopped asks for the same points again
+SEED = 0  # of a search: a resumed one asks for the same points again
 
 
 @dataclass
@@ -38,7 +37,7 @@ class Sweep:
 
     @property
     def at_once(self) -> int:
-        """The points that run at once: most of a tokenizer's point is DVC's own work, on one
+        """The number of points that run at once: most of a tokenizer point is DVC's own work on one
         core.
         """
         return self.jobs or (2 if self.until == "tokenizer" else 1)
@@ -46,14 +45,14 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Plan:
-    """What every point needs to know; it travels to the processes of the joblib launcher."""
+    """What every point needs to know; it is sent to the joblib launcher's processes."""
 
     root: Path
     folder: Path
     multirun: bool
     until: str
     fixed: tuple[str, ...]  # overrides that all points share
-    corner: dict[str, str]  # of the tokenizer keys, the values with the longest list of merges
+    corner: dict[str, str]  # the tokenizer values with the longest list of merges
     baseline: str
     code: str
     hydra: tuple[str, ...]  # the arguments that Hydra gets
@@ -66,12 +65,12 @@ class Plan:
 
     @property
     def outcomes(self) -> Path:
-        """Where each point leaves what came of it."""
+        """Where each point stores its outcome."""
         return self.folder / "points"
 
     @property
     def logs(self) -> Path:
-        """Where DVC's output of each experiment is, and what this sweep ran."""
+        """Where DVC's output of each experiment is, and a record of what this sweep ran."""
         return self.folder / "logs"
 
 
@@ -102,15 +101,15 @@ def _planned(
     if several and not multirun:
         names = ", ".join(item.key_or_group for item in several)
         raise UserError(f"{names} has several values: add -m to sweep over them.")
-    told = several if multirun else own  # what the table and the names tell
-    axes = {item.key_or_group: swept_values(item) for item in told}
+    shown = several if multirun else own  # in the table and the names
+    axes = {item.key_or_group: swept_values(item) for item in shown}
     base = without(read_overrides(root / "params.yaml"), [item.key_or_group for item in own])
-    fixed = [*base, *(_text(item) for item in own if item not in told)]
+    fixed = [*base, *(_text(item) for item in own if item not in shown)]
     refused, corner = _check(folder / "conf", fixed, axes, of_hydra)
     hydra = [
         *(["--multirun"] if multirun else []),
         *(text for text in fixed if "." not in text.partition("=")[0]),
-        *(_text(item) for item in [*told, *of_hydra]),
+        *(_text(item) for item in [*shown, *of_hydra]),
         *_search(of_hydra, sweep.until),
         *(_launcher(of_hydra, sweep.at_once) if multirun else []),
     ]
@@ -158,24 +157,24 @@ def _sweep(path: Path, parsed: list[Override]) -> Sweep:
 
 
 def _launcher(of_hydra: list[Override], at_once: int) -> list[str]:
-    """Returns what makes Hydra run several points at once, unless a launcher is asked for."""
+    """Returns the arguments that make Hydra run several points at once unless a launcher is set."""
     if at_once == 1 or any(item.key_or_group == "hydra/launcher" for item in of_hydra):
         return []
     return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={at_once}"]
 
 
 def _is_search(of_hydra: list[Override]) -> bool:
-    """Tells whether a sweeper other than Hydra's own, which runs the whole grid, is asked for."""
+    """Returns whether a sweeper other than Hydra's own, which runs the whole grid, is set."""
     return any(
         item.key_or_group == "hydra/sweeper" and item.value() != "basic" for item in of_hydra
     )
 
 
 def _search(of_hydra: list[Override], until: str) -> list[str]:
-    """Returns what Optuna must be told: which way is better, and a seed.
+    """Returns Optuna's arguments: which direction is better, and a seed.
 
     Raises:
-        UserError: the direction asked for would look for the worst point.
+        UserError: the given direction would search for the worst point.
     """
     given = {item.key_or_group: item.value() for item in of_hydra}
     if given.get("hydra/sweeper") != "optuna":
@@ -196,9 +195,9 @@ def _search(of_hydra: list[Override], until: str) -> list[str]:
 def _check(
     conf: Path, fixed: list[str], axes: dict[str, list[str]], of_hydra: list[Override]
 ) -> tuple[list[str], dict[str, str]]:
-    """Checks every point of a grid, or of a search each value, as the compose stage does.
+    """Checks every point of a grid, or each value of a search, as the compose stage does.
 
-    Returns what is refused and why, and the corner of the points that are allowed.
+    Returns what is refused and why, and the corner of the allowed points.
 
     Raises:
         UserError: every point is refused.
@@ -226,7 +225,7 @@ def _check(
 
 @cache
 def composed(conf: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
-    """Returns the checked values of a point; a composition costs 0.1 s, and each is asked for more
+    """Returns the checked values of a point, cached: composing takes 0.1 s, and each is needed more
     than once.
 
     Raises:
@@ -240,8 +239,8 @@ def _grid(axes: dict[str, list[str]]) -> list[dict[str, str]]:
 
 
 def _one_at_a_time(axes: dict[str, list[str]]) -> list[dict[str, str]]:
-    """Returns a point for each word and the ends of each range, with the first values of the other
-    keys: a search may have more points than can be checked.
+    """Returns a point for each word and for the ends of each range, with the first values of the
+    other keys: a search may have more points than can be checked.
     """
     chosen = {
         key: [values[0], values[-1]] if _is_range(values) else values

@@ -1,4 +1,4 @@
-"""One point of a sweep: its configuration, its experiment, and what came of it."""
+"""Runs one point of a sweep: its configuration, its experiment, and its outcome."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Outcome:
-    """What came of a point. The measures are None where it failed, or did not come so far."""
+    """The outcome of a point. The measures are None if it failed or did not get that far."""
 
     swept: dict[str, str]
     name: str
@@ -45,9 +45,9 @@ class Outcome:
 
 
 def run_point(plan: Plan, overrides: list[str]) -> Outcome:
-    """Runs the point that Hydra asks for, and first, once, what it shares with others.
+    """Runs the point that Hydra asks for, after running once what it shares with others.
 
-    A failure is an outcome too: the other points go on.
+    A failure is an outcome too: the other points continue.
     """
     keys = {text: item.key_or_group for text, item in zip(overrides, parse(overrides), strict=True)}
     swept = {keys[text]: text.partition("=")[2] for text in overrides if text not in plan.fixed}
@@ -67,8 +67,8 @@ def run_point(plan: Plan, overrides: list[str]) -> Outcome:
 
 
 def _experiment(plan: Plan, overrides: list[str], swept: dict[str, str], until: str) -> Experiment:
-    """Returns the experiment of checked values: the one that is there for them, however they were
-    written, or a new one.
+    """Returns the experiment for checked values: an existing one, however they were written, or a
+    new one.
     """
     values = composed(plan.conf, tuple(overrides))
     digest = point_hash([values, until, plan.baseline, plan.code])
@@ -78,14 +78,14 @@ def _experiment(plan: Plan, overrides: list[str], swept: dict[str, str], until: 
 
 def _lead(plan: Plan, overrides: list[str], swept: dict[str, str]) -> Experiment | None:
     """Returns the tokenizer point with the longest list of merges, of which this point's is a
-    prefix: it counts the pretokens and trains, and the others cut.
+    prefix: it counts the pretokens and trains, and the others cut its list.
     """
     corner = {key: value for key, value in plan.corner.items() if key in swept}
     values = [f"{key}={value}" for key, value in corner.items()]
     shared = {key: value for key, value in {**swept, **corner}.items() if _before_encode(key)}
     try:
         return _experiment(plan, [*without(overrides, corner), *values], shared, "tokenizer")
-    except UserError:  # the values don't go together: the point does without
+    except UserError:  # the values don't go together: no lead
         return None
 
 
@@ -94,22 +94,22 @@ def _before_encode(key: str) -> bool:
 
 
 def _run_alone(plan: Plan, lead: Experiment) -> None:
-    """Runs the lead once in a sweep, and one lead at a time, for they share stages; two points that
-    run at once would count the corpus twice.
+    """Runs the lead once per sweep, and one lead at a time: they share stages, and two points at
+    once would count the corpus twice.
     """
     with FileLock(plan.folder / "lead.lock"):
-        if not _told(plan, lead).exists() and not has_ref(plan.root, lead.ref):
+        if not _record_path(plan, lead).exists() and not has_ref(plan.root, lead.ref):
             _run(plan, lead)
 
 
 def _outcome(plan: Plan, experiment: Experiment, swept: dict[str, str]) -> Outcome:
-    """Runs the point's experiment, or finds it done, and reads its metrics."""
+    """Runs the point's experiment unless it is done, and reads its metrics."""
     outcome = Outcome(swept, experiment.name, "found")
-    told = _told(plan, experiment)
-    if not told.exists() and not has_ref(plan.root, experiment.ref):
+    record = _record_path(plan, experiment)
+    if not record.exists() and not has_ref(plan.root, experiment.ref):
         _run(plan, experiment)
-    if told.exists():
-        outcome.seconds, outcome.error = json.loads(told.read_text(encoding="utf-8"))
+    if record.exists():
+        outcome.seconds, outcome.error = json.loads(record.read_text(encoding="utf-8"))
         outcome.state = "failed" if outcome.error else "ran"
     if outcome.error is None:
         try:
@@ -128,29 +128,29 @@ def _read_measures(plan: Plan, experiment: Experiment, outcome: Outcome) -> None
         outcome.bits_per_byte = figures["bits_per_byte"]
 
 
-def _told(plan: Plan, experiment: Experiment) -> Path:
-    """Returns the file that has the seconds and the error of what this sweep ran."""
+def _record_path(plan: Plan, experiment: Experiment) -> Path:
+    """Returns the file with the seconds and the error of an experiment that this sweep ran."""
     return plan.logs / f"{experiment.name}.json"
 
 
 def _run(plan: Plan, experiment: Experiment) -> None:
-    log.info("runs %s", experiment.name)
+    log.info("running %s", experiment.name)
     began = time.monotonic()
     error = _start(plan, experiment)
-    write_json(_told(plan, experiment), [round(time.monotonic() - began, 1), error])
+    write_json(_record_path(plan, experiment), [round(time.monotonic() - began, 1), error])
 
 
 def _start(plan: Plan, experiment: Experiment) -> str | None:
     """Runs the process of an experiment and returns its error, if any.
 
-    It has a process group of its own, out of reach of a signal to the sweep's. Ctrl-C is passed on.
+    It has its own process group, out of reach of signals to the sweep's. Ctrl-C is passed on.
     """
     lock = point_lock(experiment.name)
     try:
         lock.acquire(timeout=0)
         lock.release()
     except Timeout:
-        log.info("waits for %s, which an earlier sweep left running", experiment.name)
+        log.info("waiting for %s, which an earlier sweep left running", experiment.name)
     path = plan.logs / f"{experiment.name}.log"
     with path.open("wb") as output:
         process = subprocess.Popen(
@@ -181,16 +181,18 @@ def _interrupt(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _reason(output: str) -> str:
-    """Returns what an experiment's output says of its failure: a stage's error or the last line."""
+    """Returns the reason for a failure from an experiment's output: a stage's error or the last
+    line.
+    """
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    told = [line for line in lines if re.match(r"\w+: error: ", line)]
-    if told:
-        return told[-1].partition(": error: ")[2]
-    return lines[-1] if lines else "it ended without a word"
+    errors = [line for line in lines if re.match(r"\w+: error: ", line)]
+    if errors:
+        return errors[-1].partition(": error: ")[2]
+    return lines[-1] if lines else "it ended without a message"
 
 
 def read_outcomes(plan: Plan) -> list[Outcome]:
-    """Returns what came of the points so far."""
+    """Returns the outcomes of the points so far."""
     return [
         Outcome(**json.loads(path.read_text(encoding="utf-8")))
         for path in sorted(plan.outcomes.glob("*.json"), key=_written)

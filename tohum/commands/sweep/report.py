@@ -1,4 +1,4 @@
-"""What a sweep ends with: a table in the terminal and as CSV, a picture, and the next step."""
+"""Reports on a sweep: a table in the terminal and as CSV, a picture, and the next step."""
 
 import csv
 from pathlib import Path
@@ -35,19 +35,19 @@ def report(plan: Plan, outcomes: list[Outcome], folder: Path) -> str:
         value = f"{best.objective(plan.until):.3f} {measure.replace('_', ' ')}"
         lines += [
             f"Best: {best}, with {value} ({MEASURES[measure]} is better).",
-            f"Take it over with: dvc exp apply {best.name}",
+            f"Apply it with: dvc exp apply {best.name}",
         ]
         if plan.until == "tokenizer" and not (plan.root / MODEL).exists():
             lines.append(
                 f"(Nothing has made {MODEL} here yet, so DVC will end with 'Checkout failed' for "
-                "the outputs of encode, train and evaluate. The point is taken over all the same.)"
+                "the outputs of encode, train and evaluate. The point is applied all the same.)"
             )
     shown = [str(path.relative_to(plan.root)) for path in written]
     return "\n".join([*lines, f"Written: {', '.join(shown)}"])
 
 
 def best_of(until: str, outcomes: list[Outcome]) -> Outcome | None:
-    """Returns the best point that did not fail; of equal ones the first."""
+    """Returns the best point that did not fail; the first of equals."""
     sign = 1 if DIRECTIONS[until] == "maximize" else -1
     scores = [
         (sign * value, outcome) for outcome in outcomes if (value := outcome.objective(until))
@@ -56,7 +56,7 @@ def best_of(until: str, outcomes: list[Outcome]) -> Outcome | None:
 
 
 def _order(value: str) -> tuple[float, str]:
-    """Sorts numbers by size, and before words."""
+    """Sorts numbers by size, before words."""
     try:
         return float(value), value
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the sweep asks of git: the state of the code, and the experiments that are there."""
+"""Queries git for the state of the code and the existing experiments."""
 
 import hashlib
 import json
@@ -8,11 +8,11 @@ from typing import Any
 
 from tohum.errors import UserError
 
-RESULTS = ("params.yaml", "params.lock.yaml", "dvc.lock", "metrics", "plots")  # no code
+RESULTS = ("params.yaml", "params.lock.yaml", "dvc.lock", "metrics", "plots")  # not code
 
 
 def code_state(root: Path) -> tuple[str, str]:
-    """Returns the commit at HEAD, and a hash of what tracked code and configuration differ from it.
+    """Returns the commit at HEAD, and a hash of how tracked code and configuration differ from it.
 
     Raises:
         UserError: there is no commit.
@@ -36,7 +36,7 @@ def experiment_ref(baseline: str, name: str) -> str:
 
 
 def has_ref(root: Path, ref: str) -> bool:
-    """Tells whether an experiment is there; DVC makes its ref when all of it is done."""
+    """Returns whether an experiment exists; DVC creates its ref when all of it is done."""
     return _git(root, "rev-parse", "--verify", "--quiet", ref).returncode == 0
 
 
@@ -48,7 +48,7 @@ def find_experiment(root: Path, baseline: str, digest: str) -> str | None:
 
 
 def read_metrics(root: Path, ref: str, stage: str) -> dict[str, Any]:
-    """Returns the metrics of a stage as an experiment has them.
+    """Returns an experiment's metrics of a stage.
 
     Raises:
         UserError: it has none.

@@ -1,9 +1,8 @@
-"""The architectures: each module of this folder is one, and its name is a value of
-`model.architecture`.
+"""The architectures: each module here is one, named as in `model.architecture`.
 
-A module says what it computes differently from the others, and how transformers calls the same
-model. Adding one here is all: the choices of the section `model` are the names of the modules. They
-import torch and transformers, so that one is loaded when it is used, and not to check a value.
+A module defines what it computes differently from the others, and how transformers names the same
+model. Adding a module is enough: the choices of the section `model` are the modules' names. Modules
+import torch and transformers, so one is loaded when it is used, not to check a value.
 """
 
 from importlib import import_module
@@ -22,19 +21,19 @@ class Architecture(Protocol):
     """What a module of this folder has."""
 
     def attention_scale(self, config: "Model") -> float:
-        """Returns the factor of the products of queries and keys."""
+        """Returns the factor on the products of queries and keys."""
 
     def prepared_heads(self, heads: "Tensor") -> "Tensor":
-        """Returns queries or keys, (batch, length, heads, size), as they are rotated."""
+        """Returns queries or keys, (batch, length, heads, size), ready to be rotated."""
 
     def transformers_config(self, config: "Model", vocab_size: int) -> Any:
-        """Returns the configuration of the same model in transformers."""
+        """Returns transformers' configuration of the same model."""
 
     def transformers_weights(
         self, weights: "dict[str, Tensor]", config: "Model"
     ) -> "dict[str, Tensor]":
-        """Returns a network's weights, by name, under the names of transformers; norms without a
-        gain are left out.
+        """Returns a network's weights, by name, under transformers' names; norms without a gain are
+        left out.
         """
 
 

@@ -1,4 +1,4 @@
-"""Llama (https://arxiv.org/abs/2302.13971): what `tohum.model.network` computes, and no more."""
+"""Llama (https://arxiv.org/abs/2302.13971): exactly what `tohum.model.network` computes."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from tohum.formats.special_tokens import END_OF_TEXT_ID, PADDING_ID
 from tohum.model.config import Model
 from tohum.model.layers import NORM_EPSILON, matrix_parts
 
-NAMES = {  # of ours: those of transformers, in the order of their rows
+NAMES = {  # from our names to transformers', in the order of their rows
     "query_key_value": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
     "output": ("self_attn.o_proj",),
     "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
@@ -19,7 +19,7 @@ NAMES = {  # of ours: those of transformers, in the order of their rows
 
 
 def attention_scale(config: Model) -> float:
-    """Returns one by the root of a head's size."""
+    """Returns one over the root of a head's size."""
     return 1 / math.sqrt(config.hidden_size // config.num_heads)
 
 
@@ -34,7 +34,7 @@ def transformers_config(config: Model, vocab_size: int) -> LlamaConfig:
 
 
 def transformers_values(config: Model, vocab_size: int) -> dict[str, Any]:
-    """Returns the values of the configuration, whose names Llama and its descendants share."""
+    """Returns the values of the configuration, named alike in Llama and its descendants."""
     return {
         "vocab_size": vocab_size,
         "hidden_size": config.hidden_size,
@@ -56,7 +56,7 @@ def transformers_values(config: Model, vocab_size: int) -> dict[str, Any]:
 
 
 def transformers_weights(weights: dict[str, Tensor], config: Model) -> dict[str, Tensor]:
-    """Returns the weights by the names of transformers, each matrix alone."""
+    """Returns the weights by transformers' names, each matrix on its own."""
     parts = matrix_parts(config)
     renamed = {"model.embed_tokens.weight": weights["embedding"]}
     for layer in range(config.num_layers):

@@ -1,8 +1,8 @@
 """Qwen3 (https://arxiv.org/abs/2505.09388): a Llama whose queries and keys are normed.
 
-Normed queries and keys have a length of their own, so that `model.query_key_gain` says how sharp
-attention can be. Here it is a fixed factor of the products; transformers has a gain in the norm of
-the queries, and one in that of the keys.
+Normed queries and keys have a fixed length, so `model.query_key_gain` sets how sharp attention can
+be. Here it is a fixed factor on the products; transformers has a gain in the norm of the queries
+and one in that of the keys.
 """
 
 import math
@@ -17,7 +17,7 @@ from tohum.model.layers import normed
 
 
 def attention_scale(config: Model) -> float:
-    """Returns the gain by the root of a head's size."""
+    """Returns the gain over the root of a head's size."""
     return config.query_key_gain / math.sqrt(config.hidden_size // config.num_heads)
 
 
@@ -32,7 +32,7 @@ def transformers_config(config: Model, vocab_size: int) -> Qwen3Config:
 
 
 def transformers_weights(weights: dict[str, Tensor], config: Model) -> dict[str, Tensor]:
-    """Returns those of Llama, and the gain as that of the queries' norm."""
+    """Returns Llama's weights, and the gain as that of the queries' norm."""
     renamed = llama.transformers_weights(weights, config)
     size = config.hidden_size // config.num_heads
     for layer in range(config.num_layers):

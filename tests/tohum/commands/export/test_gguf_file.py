@@ -110,7 +110,7 @@ def test_the_command_writes_the_file_and_tells_its_caveat(tmp_path: Path) -> Non
     )
     path = tmp_path / "models" / "lm.gguf"
     assert process.stdout.startswith(f"{path.relative_to(tmp_path)}: {path.stat().st_size:,} bytes")
-    assert "numbers with three digits" in process.stdout
+    assert "numbers of three digits" in process.stdout
     assert process.stderr == ""
 
 

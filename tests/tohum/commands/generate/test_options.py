@@ -69,7 +69,7 @@ def test_an_argument_without_a_key_is_refused(argument: str) -> None:
 
 
 def test_a_key_of_another_command_is_refused() -> None:
-    with pytest.raises(UserError, match=r"'prompt' means nothing to `tohum serve`: leave it out"):
+    with pytest.raises(UserError, match=r"'prompt' has no meaning for `tohum serve`: leave it out"):
         read_options("serve", ["prompt=x"], not_used=("prompt",))
 
 

@@ -137,7 +137,7 @@ def test_ambiguous_columns_are_a_question_with_its_answers(tmp_path: Path) -> No
     row = {"question": "a", "context": "b", "answer": "c"}
     told = inspect(save_jsonl(tmp_path / "a.jsonl", [row]))
 
-    assert "Not sure: 'context' may be meant or not" in told
+    assert "Not sure: 'context' may or may not be meant" in told
     assert """'jsonl.fields={user: "question", assistant: "answer"}'""" in told
     assert preset(told)["jsonl"]["fields"] == {}
 
@@ -234,9 +234,9 @@ def test_a_folder_of_files_that_are_alike_is_one_preset(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.xlsx", b"PK\x03\x04", "not a workbook that can be read"),
+        ("a.xlsx", b"PK\x03\x04", "not a readable workbook"),
         ("a.jsonl", b"", "is empty"),
-        ("a.parquet", b"nothing", "not a data file|not a parquet file"),
+        ("a.parquet", b"nothing", "not a known kind of data file|not a parquet file"),
     ],
 )
 def test_what_cannot_be_read_is_an_error(

@@ -162,7 +162,7 @@ def test_rows_of_ids_are_told_to_be_that(hub: FakeHub, tmp_path: Path) -> None:
     [
         ("me/nothing", "there is no such dataset"),
         ("me/chats@nothing", "source.revision is 'nothing'"),
-        ("me/chats/pictures", "has no data file; it has pictures/a.png"),
+        ("me/chats/pictures", "has no data files; it has pictures/a.png"),
         ("me/chats/array", "JSON in one piece"),
     ],
 )

@@ -53,7 +53,7 @@ def root(tmp_path: Path) -> Path:
 def verdicts(root: Path) -> dict[str, str]:
     """What the report says of each stage."""
     lines = reproduction(root).splitlines()
-    assert lines[:2] == ["", "Reproduction, beside the committed dvc.lock"]
+    assert lines[:2] == ["", "Reproduction, compared with the committed dvc.lock"]
     return {line.split()[0]: line.split(maxsplit=1)[1] for line in lines[2:]}
 
 
@@ -128,7 +128,7 @@ def test_without_a_committed_lock_file_it_says_to_commit_it(
     if repository:
         git(tmp_path, "init", "--quiet")
     write(tmp_path, LOCK)
-    assert "no dvc.lock is committed yet. Commit the one that is here" in reproduction(tmp_path)
+    assert "no dvc.lock is committed yet. Commit the one here" in reproduction(tmp_path)
 
 
 def test_without_a_run_it_says_to_run(root: Path) -> None:

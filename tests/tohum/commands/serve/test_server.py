@@ -204,7 +204,7 @@ def test_a_page_of_the_web_cannot_use_the_model(port: int) -> None:
 
 
 def test_a_port_that_is_taken_is_told(model: LanguageModel, port: int) -> None:
-    with pytest.raises(UserError, match=rf"port {port} can't be had .* port=0"):
+    with pytest.raises(UserError, match=rf"port {port} can't be used .* port=0"):
         open_server(model, options(port=port))
 
 

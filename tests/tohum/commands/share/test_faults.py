@@ -87,14 +87,14 @@ def test_a_full_drive_stops_at_once_and_goes_on_later(project: Shared) -> None:
 def test_a_folder_that_is_gone_is_told(project: Shared) -> None:
     project.drive.files.delete("1Fake" + "1".zfill(25))
     said = project.share("push", code=1)
-    assert "The folder is not there" in said
-    assert "The folder is not there" in project.friend().share("pull", code=1)
+    assert "The folder doesn't exist" in said
+    assert "The folder doesn't exist" in project.friend().share("pull", code=1)
 
 
 def test_without_a_network_it_says_so_at_once(project: Shared) -> None:
     nowhere = "http://127.0.0.1:9"
     said = project.share("push", code=1, HTTPS_PROXY=nowhere, https_proxy=nowhere)
-    assert "no way to the remote" in said
+    assert "The remote can't be reached" in said
     assert "trying again" not in said
 
 

@@ -20,7 +20,7 @@ def test_a_folder_needs_no_account(local: Shared) -> None:
     assert "Everything is on the remote already" in local.share("push")
     assert "push would upload 0 objects (0 bytes), pull would download 0" in local.share("status")
     assert "Compared by MD5: 9, by size: 0, by name alone: 0" in local.share("verify")
-    assert "ok    list: 9 objects are there" in local.share("doctor")
+    assert "ok    list: 9 objects" in local.share("doctor")
     assert not local.drive.hosts
 
 
@@ -28,7 +28,7 @@ def test_a_pull_from_an_empty_folder_tells_where_it_is_and_of_setup(local: Share
     local.run("rm", "-rf", ".dvc/cache", "data", "models")
     said = local.share("pull", code=None)
     assert "the remote lacks files of " in said
-    assert f"The remote is {local.root}/.share, a folder of this machine; `share setup`" in said
+    assert f"The remote is {local.root}/.share, a folder on this machine; `share setup`" in said
 
 
 def test_a_damaged_object_is_found_and_replaced(local: Shared) -> None:

@@ -59,7 +59,7 @@ def test_a_folder_s_link_is_enough_where_there_is_a_login(fresh: Shared) -> None
     folder = fresh.drive.files.add_folder("There before")
     link = f"https://drive.google.com/drive/u/0/folders/{folder}?usp=sharing"
     said = fresh.share("setup", "--client-file", client_file(fresh), "--folder", link)
-    assert "'There before' is there, and can be written to" in said
+    assert "'There before' exists and can be written to" in said
     assert f"gdrive://{folder}" in (fresh.root / ".dvc" / "config").read_text()
 
 
@@ -83,7 +83,7 @@ def test_the_key_in_the_environment_is_kept_nowhere(fresh: Shared, service_key: 
     "flags, told",
     [
         (("--client-id", BLOCKED, "--client-secret", "x"), "this is DVC's own client"),
-        ((), "no way into Drive is given"),
+        ((), "no login for Drive is given"),
         (("--client-file", "nowhere.json"), "nowhere.json can't be read"),
         (("--service-account", "make.py"), "is not JSON as Google gives it"),
         (("--credentials-from-environment",), "GDRIVE_CREDENTIALS_DATA is not set"),
@@ -97,7 +97,7 @@ def test_what_is_missing_is_told(fresh: Shared, flags: tuple[str, ...], told: st
     "folder, told",
     [
         ("My models", "neither a folder's link nor its id"),
-        ("1DoesNotExistAnywhere", "The folder is not there"),
+        ("1DoesNotExistAnywhere", "The folder doesn't exist"),
     ],
 )
 def test_a_wrong_folder_changes_no_configuration(fresh: Shared, folder: str, told: str) -> None:

@@ -120,7 +120,7 @@ def test_without_the_flag_one_point_runs_and_its_failure_is_told(swept: tuple[Cl
     clone, _ = swept
     failed = clone.run(*SWEEP, "source=local", "source.path=nowhere", check=False)
     assert failed.returncode == 1
-    assert "source.path is 'nowhere', and there is no folder" in failed.stdout
+    assert "source.path is 'nowhere', but there is no folder" in failed.stdout
     assert "Traceback" not in failed.stdout + failed.stderr
 
 
