@@ -17,9 +17,6 @@ from tohum.fetch.transfers import Limits, Transfers
 from tohum.formats.outcomes import MISSING
 
 LONGEST_WAIT = 0.02  # seconds; new work and retries are checked in between
-# libcurl checks all its transfers each time, 0.1 ms for 384, so let some answers accumulate.
-GATHER_SECONDS = 0.001
-MANY = 32
 
 Answer = Response | TransportError
 
@@ -101,8 +98,7 @@ class HttpFetcher:
                     self._settle(fetch, answer)
                 if not ended:
                     self._transfers.wait(LONGEST_WAIT)
-                if len(ended) < MANY:
-                    time.sleep(GATHER_SECONDS)
+                time.sleep(0)  # hands the interpreter lock to the writer: 6 % more blobs a second
 
     def _take(self, tasks: Tasks) -> bool:
         """Takes what is new and what is due; returns whether more is to come."""
