@@ -166,6 +166,8 @@ def _start(plan: Plan, experiment: Experiment) -> str | None:
         except BaseException:
             _interrupt(process)
             raise
+    if sys.platform != "win32":  # where a file that is open can't be deleted
+        Path(lock.lock_file).unlink(missing_ok=True)
     if process.returncode == 0 and has_ref(plan.root, experiment.ref):
         return None
     return f"{_reason(path.read_text(errors='replace'))} ({path.relative_to(plan.root)})"
