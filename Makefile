@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 install: $(VENV)/installed ## Make .venv with exactly the versions of constraints.txt
 
@@ -24,6 +24,9 @@ repro: install ## Run the pipeline and report what it made
 test: install ## Run the tests, the files shared among the cores
 	python -m pytest --numprocesses logical --dist loadfile
 
+test-fast: install ## Run the tests that start no process of their own: a minute or two
+	python -m pytest --numprocesses logical --dist loadfile -m 'not slow'
+
 lint: install ## Check style and types
 	ruff check
 	ruff format --check
@@ -36,4 +39,4 @@ format: install ## Put the code into the project's format
 clean: ## Delete unfinished work and caches of tools; finished outputs stay
 	rm -rf .work dvc_plots .mypy_cache .pytest_cache .ruff_cache .hypothesis outputs multirun
 
-.PHONY: help install repro test lint format clean
+.PHONY: help install repro test test-fast lint format clean

@@ -17,6 +17,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.conftest import Clone, make_clone
 from tohum.formats.records import read_records, shard_paths
 
+pytestmark = pytest.mark.slow
+
+
 CORPUS = Path(chatterbot_corpus.__file__).parent / "data"
 OVERRIDES = (
     "source=[tr:files,en:files]",

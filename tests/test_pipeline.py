@@ -15,6 +15,9 @@ from tests.conftest import TINY, Clone, make_clone
 from tests.test_repository import outputs, stages
 from tohum.dependencies import code_files
 
+pytestmark = pytest.mark.slow
+
+
 ALL_STAGES = [
     *("compose", "download", "jsonl", "pretokens", "tokenizer", "encode", "train", "evaluate")
 ]

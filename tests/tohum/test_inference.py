@@ -13,6 +13,8 @@ from tohum.errors import UserError
 from tohum.formats.special_tokens import ROLE_IDS
 from tohum.inference import LanguageModel, load_language_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -18,6 +18,9 @@ from tohum.formats.raw import read_raw
 from tohum.sources.config import MixSource
 from tohum.sources.local import LocalSource
 
+pytestmark = pytest.mark.slow
+
+
 BLOBS = sample_blobs(60)
 
 

@@ -31,6 +31,9 @@ from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import SPLITS, read_meta, read_split
 from tohum.workdir import project_root
 
+pytestmark = pytest.mark.slow
+
+
 SHARE = 0.3
 TEXTS = [*documents(40), "é中\U0001f600\r\n\tx = '<|endoftext|>'\n", "<|pad|>" * 9]
 

@@ -18,6 +18,9 @@ from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import read_meta, read_split
 from tohum.model.scoring import bits_per_byte, token_sizes, validation_windows
 
+pytestmark = pytest.mark.slow
+
+
 WEIGHTS = Path("models/weights")
 TOKENIZER = Path("models/tokenizer")
 TOKENS = Path("data/tokens")

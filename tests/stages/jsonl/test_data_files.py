@@ -27,6 +27,9 @@ from tohum.sources.config import MixSource, Source
 from tohum.sources.files import FilesSource
 from tohum.sources.local import LocalSource
 
+pytestmark = pytest.mark.slow
+
+
 WORDS = [f"word{chr(97 + number % 26)}{number}" for number in range(3000)]
 SORU = 'soru;cevap\r\nBaşkent neresi?;Ankara\r\n"Kaç\nyıl?";"Çok; ""uzun"" sürdü"\r\n'
 

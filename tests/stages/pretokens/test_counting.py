@@ -32,6 +32,9 @@ from tohum.pretokenization.classes import classes
 from tohum.pretokenization.patterns import GPT4
 from tohum.workdir import project_root, work_key
 
+pytestmark = pytest.mark.slow
+
+
 PRESETS = ("gpt4", "gpt2")
 CUSTOM = r"\p{L}+|[^\p{L}]+"
 # Words that share their first 8 bytes, in three documents, some of them in more than one.

@@ -25,6 +25,9 @@ from tests.tiny import (
 from tohum.formats.alphabet import FIRST_ID, alphabet_order, byte_characters, byte_ids
 from tohum.formats.pretoken_table import rows_of
 
+pytestmark = pytest.mark.slow
+
+
 BYTES = list(range(256))  # each byte's id is its value
 RUNS = st.tuples(st.sampled_from([b"a", b"b", b"c"]), st.integers(1, 7)).map(
     lambda run: run[0] * run[1]

@@ -16,6 +16,9 @@ from tests.tiny import PROJECT, model_and_train, runtime
 from tohum.model.determinism import set_determinism
 from tohum.model.network import Network
 
+pytestmark = pytest.mark.slow
+
+
 CPU = torch.device("cpu")
 
 

@@ -22,6 +22,9 @@ from tests.tiny import (
     write_project,
 )
 
+pytestmark = pytest.mark.slow
+
+
 KILLS, STEPS = 12, 120
 OVERRIDES = (
     "model.context_length=16",

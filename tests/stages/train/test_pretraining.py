@@ -33,6 +33,9 @@ from tohum.model.config import Model
 from tohum.model.determinism import set_determinism
 from tohum.model.weights import FACTS, WEIGHTS, read_facts, read_network
 
+pytestmark = pytest.mark.slow
+
+
 TOKENIZER = Path("models/tokenizer")
 TOKENS = Path("data/tokens")
 
@@ -334,7 +337,7 @@ def test_a_device_that_is_not_there_is_refused(device: str, there: bool) -> None
 def test_tokens_of_another_tokenizer_are_refused() -> None:
     with (TOKENIZER / "tokenizer.json").open("a", encoding="utf-8") as file:
         file.write("\n")
-    with pytest.raises(UserError, match=r"encoded with another tokenizer .* `dvc repro encode`"):
+    with pytest.raises(UserError, match=r"not encoded with the tokenizer .*`dvc repro encode`"):
         trained()
 
 

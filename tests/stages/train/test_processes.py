@@ -20,6 +20,9 @@ from tests.tiny import (
 )
 from tohum.model.weights import WEIGHTS, read_facts
 
+pytestmark = pytest.mark.slow
+
+
 SMALL = (
     "model.context_length=16",
     "model.hidden_size=16",
@@ -132,7 +135,7 @@ def test_processes_agree_on_a_micro_batch_that_fits_the_memory_of_each(
 def test_a_sharded_network_without_memory_ends_with_an_error(inputs: Path, tmp_path: Path) -> None:
     code, errors = run_short_of_memory(inputs, tmp_path / "two", "train.sharding=full")
     assert code != 0
-    assert "too little for a micro-batch of 32 tokens. Lower train.micro_batch_tokens" in errors
+    assert "too little memory for a micro-batch of 32 tokens. Lower" in errors
 
 
 def test_the_processes_of_a_killed_stage_end_too(inputs: Path, tmp_path: Path) -> None:

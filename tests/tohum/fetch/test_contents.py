@@ -42,6 +42,9 @@ from tohum.gitignore import Patterns
 from tohum.sources.config import MixSource, Source
 from tohum.sources.hub import HubSource
 
+pytestmark = pytest.mark.slow
+
+
 PROJECT = Path(__file__).parents[3]
 BLOBS = sample_blobs(700)
 SMALL_BATCHES = {False: 60, True: 5}

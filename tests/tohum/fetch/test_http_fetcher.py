@@ -37,6 +37,9 @@ from tohum.fetch.pool import Segment, Tasks
 from tohum.fetch.retries import Lost, RetryPolicy, Throttle
 from tohum.fetch.store import EMPTY_SHA1
 
+pytestmark = pytest.mark.slow
+
+
 BLOBS = list({blob.blob_id: blob for blob in sample_blobs(300)}.values())
 BLOB = BLOBS[0]
 NAMES = [blob.blob_id for blob in BLOBS]
@@ -74,7 +77,8 @@ def test_a_server_that_closes_after_each_answer_costs_no_try(store: FakeContentS
     store.set_keep_alive(False)
     policy = replace(QUICK, tries=1)
     assert run(store_fetcher(store.content_url, 16, policy=policy), NAMES) == EVERYTHING
-    assert set(store.fetches.values()) == {1}
+    # libcurl itself repeats a request that a closing connection has swallowed
+    assert max(store.fetches.values()) <= 2
 
 
 @pytest.mark.parametrize("end", [socket.socket.close, reset])

@@ -24,6 +24,9 @@ from tohum.errors import UserError
 from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
 from tohum.fetch.transfers import MOST_REDIRECTS, Limits, Transfers
 
+pytestmark = pytest.mark.slow
+
+
 LIMITS = Limits(connections=4, timeout=5, largest=10_000_000)
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 SIZED = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"

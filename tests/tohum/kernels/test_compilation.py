@@ -9,6 +9,9 @@ import pytest
 from tests.conftest import PROJECT
 from tohum.kernels.compilation import QUIET_SECONDS, drop_others
 
+pytestmark = pytest.mark.slow
+
+
 SEARCH = """
 from stages.pretokens.counter import prefix_of
 print(prefix_of(7, 8), sum(prefix_of.stats.cache_hits.values()), prefix_of.__code__.co_filename)

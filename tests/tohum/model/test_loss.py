@@ -10,6 +10,9 @@ from tests.tiny import PROJECT
 from tohum.model import loss
 from tohum.model.loss import IGNORED, summed_loss, token_losses
 
+pytestmark = pytest.mark.slow
+
+
 SEEDS = st.integers(0, 2**31)
 
 

@@ -34,6 +34,9 @@ from tohum.sources.config import MixSource
 from tohum.sources.hub import HubSource
 from tohum.sources.hub_files import divide
 
+pytestmark = pytest.mark.slow
+
+
 CONF = Path(__file__).parents[3] / "conf"
 BLOBS = sample_blobs(300)
 SHARDS = [f"data/Python/train-{number:05d}-of-00003.parquet" for number in range(3)]

@@ -13,6 +13,9 @@ from tohum.errors import UserError
 from tohum.sources import remote_file as remote_module
 from tohum.sources.remote_file import PIECE, RemoteFile, RemoteReader
 
+pytestmark = pytest.mark.slow
+
+
 PATH = "data/a.parquet"
 CONTENT = bytes(range(256)) * 1200
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

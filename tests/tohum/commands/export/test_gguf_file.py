@@ -15,6 +15,9 @@ from tohum.commands.export.gguf_file import plain_template, write_gguf
 from tohum.errors import UserError
 from tohum.model.network import Network
 
+pytestmark = pytest.mark.slow
+
+
 LLAMA = "model.architecture=llama"
 SHAPES = {
     "llama": (LLAMA,),

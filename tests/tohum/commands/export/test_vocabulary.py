@@ -15,6 +15,9 @@ from tohum.formats.tokenizer import load_tokenizer
 from tohum.model.network import Network
 from tohum.pretokenization.patterns import gpt4_pattern
 
+pytestmark = pytest.mark.slow
+
+
 NUMBERS = "range(1000, 20260, 123)"
 TEXTS = [
     *module_sources(),

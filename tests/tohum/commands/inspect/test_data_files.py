@@ -20,6 +20,9 @@ from tohum.errors import UserError
 from tohum.fields import compile_fields
 from tohum.readers import Row, detect, read_blocks
 
+pytestmark = pytest.mark.slow
+
+
 PROJECT = Path(__file__).parents[4]
 QUESTIONS = [
     {"Soru": f"{n}. Işık hızı ne kadardır?", "Cevap": "Saniyede 299.792 km ve bu çok hızlıdır."}

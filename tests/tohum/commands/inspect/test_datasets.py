@@ -24,6 +24,9 @@ from tests.tohum.commands.inspect.test_data_files import overrides, preset
 from tohum.commands.inspect.datasets import PREFIX_BYTES
 from tohum.sources.hub import HubSource
 
+pytestmark = pytest.mark.slow
+
+
 PROJECT = Path(__file__).parents[4]
 BLOBS = sample_blobs(60)
 

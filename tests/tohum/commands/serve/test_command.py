@@ -14,6 +14,8 @@ import pytest
 from tests.conftest import PROJECT
 from tests.tohum.trained import write_language_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -10,6 +10,9 @@ import pytest
 
 from tests.tohum.commands.share.conftest import CLIENT, Shared
 
+pytestmark = pytest.mark.slow
+
+
 Change = Callable[[Shared], None]
 
 
@@ -97,7 +100,7 @@ def test_a_service_account_on_my_drive_is_told_before_any_upload(
     project: Shared, service_key: Path
 ) -> None:
     project.use_service_account(service_key)
-    assert "FAIL  space: a service account owns no space" in project.share("doctor", code=1)
+    assert "FAIL  space: a service account has no space" in project.share("doctor", code=1)
 
 
 def test_who_may_only_read_is_warned(project: Shared) -> None:

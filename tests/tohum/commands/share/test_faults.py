@@ -11,6 +11,9 @@ from tests.fakes.drive import QUOTA, RATE_LIMIT, RESET, TOO_MANY, UNAVAILABLE, D
 from tests.fakes.faults import FOREVER
 from tests.tohum.commands.share.conftest import OBJECTS, Shared
 
+pytestmark = pytest.mark.slow
+
+
 UPLOAD = "POST www.googleapis.com/upload/"
 PART = "PUT www.googleapis.com/"
 LIST = "GET www.googleapis.com/drive/v2/files?q"

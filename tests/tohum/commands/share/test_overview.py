@@ -4,6 +4,8 @@ import pytest
 
 from tests.tohum.commands.share.conftest import OBJECTS, Shared
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def local(project: Shared) -> Shared:

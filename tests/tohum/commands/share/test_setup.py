@@ -9,6 +9,9 @@ import pytest
 from tests.fakes.drive import Drive
 from tests.tohum.commands.share.conftest import CLIENT, Shared
 
+pytestmark = pytest.mark.slow
+
+
 BROWSER = """
 import sys, urllib.parse, urllib.request
 asked = urllib.parse.parse_qs(urllib.parse.urlsplit(sys.argv[1]).query)

@@ -1,6 +1,10 @@
 """Push, a friend's clone, pull: with the real dvc and dvc-gdrive against the fake Drive."""
 
+import pytest
+
 from tests.tohum.commands.share.conftest import Shared
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_friend_pulls_and_everything_is_up_to_date(project: Shared) -> None:

@@ -11,6 +11,9 @@ from tohum.commands.share import child, transfer_progress
 from tohum.commands.share.child import Watch
 from tohum.commands.share.transfer_progress import TransferProgress
 
+pytestmark = pytest.mark.slow
+
+
 COUNT = """
 import socket
 from tohum.commands.share.traffic import Traffic

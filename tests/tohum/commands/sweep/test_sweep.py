@@ -13,6 +13,9 @@ import yaml
 
 from tests.conftest import TINY, Clone, make_clone
 
+pytestmark = pytest.mark.slow
+
+
 SWEEP = (sys.executable, "-m", "tohum", "sweep")
 GRID = ("-m", "tokenizer.vocab_size=300,320", "tokenizer.min_frequency=2,0")
 
