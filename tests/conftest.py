@@ -15,6 +15,10 @@ from hypothesis import settings
 
 PROJECT = Path(__file__).parent.parent
 
+# Threads of PyTorch that wait must not keep the cores from the other worker's tests: libgomp's
+# default spins 300,000 rounds first.
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
 settings.register_profile("fixed", derandomize=True, deadline=None)  # no test depends on a clock
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("fixed")
@@ -111,6 +115,11 @@ def make_clone(root: Path) -> Clone:
     clone.run("git", "add", "--all")
     clone.run("git", "commit", "--quiet", "--message", "The project as it is")
     return clone
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Runs the slow files first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture
