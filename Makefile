@@ -22,7 +22,7 @@ repro: install ## Run the pipeline and report what it made
 	tohum report
 
 test: install ## Run the tests, the files shared among the cores
-	python -m pytest --numprocesses logical --dist loadfile
+	python -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder
 
 test-fast: install ## Run the tests that start no process of their own: a minute or two
 	python -m pytest --numprocesses logical --dist loadfile -m 'not slow'

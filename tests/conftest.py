@@ -118,7 +118,9 @@ def make_clone(root: Path) -> Clone:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Runs the slow files first, so that no worker is left alone with one at the end."""
+    """Runs the slow files first, so that no worker is left alone with one at the end; xdist keeps
+    this order with --no-loadscope-reorder.
+    """
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
