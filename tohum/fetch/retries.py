@@ -168,6 +168,7 @@ class Host:
         """
         policy = self.policy
         if isinstance(answer, TooLarge):
+            self._answered()  # more than enough came, so the host is up
             return self._failed(tries, "size", str(answer), policy.large_tries)
         if isinstance(answer, NotConnected):
             most = policy.network_tries if self.known else policy.tries
@@ -181,6 +182,7 @@ class Host:
             except ValueError as error:
                 return self._failed(tries, CORRUPT, str(error), policy.corrupt_tries)
             except TooLarge as error:
+                self._answered()
                 return self._failed(tries, "size", str(error), policy.large_tries)
             self._answered()
             self.throttle.succeed()
