@@ -27,6 +27,7 @@ from tohum.config.runtime import Runtime, load_runtime
 from tohum.files import file_sha256, write_json
 from tohum.formats.alphabet import FIRST_ID, alphabet_order, byte_ids
 from tohum.formats.pretoken_table import read_table, rows_of
+from tohum.formats.raw import RawFile
 from tohum.formats.records import ShardWriter
 from tohum.formats.special_tokens import END_OF_TEXT_ID
 from tohum.formats.tokens import ORIGINS, SPLITS, TokenWriter, token_dtype
@@ -60,6 +61,19 @@ def record(text: str) -> dict[str, Any]:
     """A record of data/jsonl."""
     id = hashlib.sha1(text.encode()).hexdigest()
     return {"content": text, "id": id, "source": "test", "path": f"{id}.py", "repo": "tiny"}
+
+
+def raw_file(path: str, content: bytes) -> RawFile:
+    """A file's line of data/raw's manifest."""
+    return RawFile(
+        path=path,
+        id=hashlib.sha1(content).hexdigest(),
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        source="local",
+        repo="repo",
+        license="MIT",
+    )
 
 
 def conversation(*texts: str) -> dict[str, Any]:

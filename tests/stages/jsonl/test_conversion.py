@@ -8,10 +8,10 @@ import pytest
 
 from stages.jsonl.config import Jsonl
 from stages.jsonl.conversion import convert
-from tests.tiny import rules, runtime
+from tests.tiny import raw_file, rules, runtime
 from tohum.errors import UserError
 from tohum.files import file_sha256
-from tohum.formats.raw import RawFile, write_raw
+from tohum.formats.raw import write_raw
 from tohum.formats.records import read_records, shard_paths
 
 CONFIG = rules(max_bytes=100)
@@ -64,18 +64,6 @@ class Project:
     def counts(self) -> dict[str, Any]:
         counts: dict[str, Any] = json.loads(self.metrics.read_text())
         return counts
-
-
-def raw_file(path: str, content: bytes) -> RawFile:
-    return RawFile(
-        path=path,
-        id=hashlib.sha1(content).hexdigest(),
-        sha256=hashlib.sha256(content).hexdigest(),
-        bytes=len(content),
-        source="local",
-        repo="repo",
-        license="MIT",
-    )
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import hashlib
 import json
 import tarfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.tiny import raw_file
 from tohum.errors import UserError
 from tohum.formats import raw
 from tohum.formats.raw import (
@@ -31,17 +31,8 @@ NAMES = st.lists(PARTS, min_size=1, max_size=3).map("/".join)
 FILES = st.lists(st.tuples(NAMES, st.binary(max_size=2000)), max_size=8)
 
 
-def raw_file(path: str, content: bytes) -> tuple[RawFile, bytes]:
-    file = RawFile(
-        path=path,
-        id=hashlib.sha1(content).hexdigest(),
-        sha256=hashlib.sha256(content).hexdigest(),
-        bytes=len(content),
-        source="local",
-        repo="repo",
-        license="MIT",
-    )
-    return file, content
+def listed(path: str, content: bytes) -> tuple[RawFile, bytes]:
+    return raw_file(path, content), content
 
 
 def read_back(folder: Path) -> list[tuple[str, bytes]]:
@@ -52,7 +43,7 @@ def read_back(folder: Path) -> list[tuple[str, bytes]]:
 @given(FILES)
 def test_files_come_back_with_their_names_in_order(files: list[tuple[str, bytes]]) -> None:
     with TemporaryDirectory() as name:
-        write_raw(Path(name), "local", (raw_file(*file) for file in files), {})
+        write_raw(Path(name), "local", (listed(*file) for file in files), {})
         assert read_back(Path(name)) == files
         assert [file.path for file in read_manifest(Path(name))] == [path for path, _ in files]
 
@@ -64,7 +55,7 @@ def test_equal_files_make_equal_archives(files: list[tuple[str, bytes]]) -> None
         written = []
         for folder in (Path(name) / "one", Path(name) / "two"):
             folder.mkdir()
-            write_raw(folder, "local", (raw_file(*file) for file in files), {"binary": 1})
+            write_raw(folder, "local", (listed(*file) for file in files), {"binary": 1})
             written.append({path.name: path.read_bytes() for path in folder.iterdir()})
         assert written[0] == written[1]
         assert len(written[0]) == (3 if files else 2)
@@ -76,7 +67,7 @@ FIXED = [("a.py", b"one\n"), ("ğ" * 60 + ".py", b"two" * 300), ("empty", b""), 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("raw")
-    write_raw(folder, "local", (raw_file(*file) for file in FIXED), {})
+    write_raw(folder, "local", (listed(*file) for file in FIXED), {})
     return folder / "part-00000.tar"
 
 
@@ -104,7 +95,7 @@ def damage(archive: Path, old: bytes, new: bytes) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_raw(tmp_path, "local", [raw_file("a.py", b"first"), raw_file("b.py", b"second")], {})
+    write_raw(tmp_path, "local", [listed("a.py", b"first"), listed("b.py", b"second")], {})
     return tmp_path
 
 
@@ -149,7 +140,7 @@ def test_archives_are_split_at_their_size_and_keep_the_order(
 ) -> None:
     monkeypatch.setattr(raw, "ARCHIVE_BYTES", 3000)
     files = [(f"{number}.py", bytes([number]) * 700) for number in range(10)]
-    write_raw(tmp_path, "local", (raw_file(*file) for file in files), {})
+    write_raw(tmp_path, "local", (listed(*file) for file in files), {})
     archives = sorted(tmp_path.glob("*.tar"))
     assert [path.name for path in archives] == [f"part-0000{number}.tar" for number in range(5)]
     assert read_back(tmp_path) == files
@@ -165,7 +156,7 @@ def test_a_file_larger_than_an_archive_gets_its_own(
 ) -> None:
     monkeypatch.setattr(raw, "ARCHIVE_BYTES", 100)
     files = [("a", b"x" * 500), ("b", b"y" * 500)]
-    write_raw(tmp_path, "local", (raw_file(*file) for file in files), {})
+    write_raw(tmp_path, "local", (listed(*file) for file in files), {})
     assert read_back(tmp_path) == files
     assert len(list(tmp_path.glob("*.tar"))) == 2
 
@@ -183,7 +174,7 @@ def test_what_the_reader_left_out_while_writing_is_counted(tmp_path: Path) -> No
     left_out: dict[str, int] = {}
 
     def files() -> Iterator[tuple[RawFile, bytes]]:
-        yield raw_file("a.py", b"four")
+        yield listed("a.py", b"four")
         left_out["binary"] = 2
 
     write_raw(tmp_path, "local", files(), left_out)
@@ -193,7 +184,7 @@ def test_what_the_reader_left_out_while_writing_is_counted(tmp_path: Path) -> No
 
 def test_unfinished_archives_have_no_source_json(tmp_path: Path) -> None:
     def files() -> Iterator[tuple[RawFile, bytes]]:
-        yield raw_file("a.py", b"four")
+        yield listed("a.py", b"four")
         raise UserError("stop")
 
     with pytest.raises(UserError):
@@ -222,7 +213,7 @@ def test_a_writer_continues_after_what_another_has_completed(
             if number % 4 == 3:
                 writer.drop(str(number), "missing", "HTTP 404")
             else:
-                writer.add(*raw_file(f"{number}.py", bytes([number]) * 700), str(number))
+                writer.add(*listed(f"{number}.py", bytes([number]) * 700), str(number))
 
     with RawWriter(whole) as writer:
         write(writer, range(20))
