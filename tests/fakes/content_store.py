@@ -16,7 +16,7 @@ from typing import Self
 
 from tests.fakes.faults import Schedule
 from tests.fakes.messages import Interruption, Reply, Request, file_reply
-from tests.fakes.server import Server
+from tests.fakes.server import Script, Server
 
 GZIP_WBITS = 31
 OTHER_CONTENT = b"// not what was asked for\n"
@@ -124,9 +124,14 @@ class FakeContentStore:
         """Sets a fault for the next requests, or for those of one blob id or raw name."""
         self._faults.add(fault, times, key)
 
+    def play(self, script: Script, times: float = 1, key: str = "") -> None:
+        """Has the next answers, or those about one blob id or raw name, sent by a script."""
+        self._server.scripts.add(script, times, key)
+
     def heal(self) -> None:
         """Forgets every fault."""
         self._faults.clear()
+        self._server.scripts.clear()
 
     def _answer(self, request: Request) -> Reply | None:
         folder, _, key = request.path.lstrip("/").partition("/")

@@ -18,7 +18,7 @@ from tests.fakes.access import Refused, check_gate, check_token
 from tests.fakes.faults import FOREVER, Schedule
 from tests.fakes.messages import Interruption, Reply, Request, file_reply, json_reply
 from tests.fakes.repository import Revision, is_lfs
-from tests.fakes.server import Server
+from tests.fakes.server import Script, Server
 
 COMMIT = "e565caa3a78c2423bd374333a472b049eb090e47"
 INVERTED = bytes(range(255, -1, -1))
@@ -53,6 +53,7 @@ class FakeHub:
         self._hub = Server(self._answer, "hub")
         self._cdn = Server(self._answer, "cdn")
         self._cdn.requests = self._hub.requests
+        self._cdn.scripts = self._hub.scripts
         self._failures: Schedule[Reply] = Schedule()
         self._interruptions: Schedule[Interruption] = Schedule()
         self._damages: Schedule[Callable[[bytes], bytes]] = Schedule()
@@ -111,9 +112,14 @@ class FakeHub:
             lambda real: real.translate(INVERTED) if body is None else body, times, path
         )
 
+    def play(self, script: Script, times: float = 1, part: str = "") -> None:
+        """Has the next answers, or those with `part` in the path, sent by a script."""
+        self._hub.scripts.add(script, times, part)
+
     def heal(self) -> None:
         """Forgets every fault."""
-        for schedule in (self._failures, self._interruptions, self._damages):
+        scripts = self._hub.scripts
+        for schedule in (self._failures, self._interruptions, self._damages, scripts):
             schedule.clear()
 
     def _answer(self, request: Request) -> Reply:

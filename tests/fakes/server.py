@@ -6,11 +6,12 @@ One asyncio loop serves all connections: 512 of them at once are 512 small corou
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
 
+from tests.fakes.faults import Schedule
 from tests.fakes.messages import Reply, Request, read_request
 
 BACKLOG = 1024
@@ -18,6 +19,8 @@ START_SECONDS = 10
 
 # An answer of None is a connection that closes without a word.
 Answer = Callable[[Request], Reply | None]
+# Sends an answer in its own way, and returns whether the connection goes on.
+Script = Callable[[Request, Reply, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bool]]
 
 
 class Server:
@@ -25,7 +28,8 @@ class Server:
 
     Public: `requests`, every request in order of arrival; `connections`, how many were accepted;
     `max_concurrent`, the most requests that waited for an answer at one time; `latency`, seconds
-    before each answer; `keep_alive`, whether connections outlive an answer.
+    before each answer; `keep_alive`, whether connections outlive an answer; `scripts`, which send
+    the answers to the requests that meet them.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class Server:
         self.latency = latency
         self.keep_alive = keep_alive
         self.requests: list[Request] = []
+        self.scripts: Schedule[Script] = Schedule()
         self.connections = 0
         self.max_concurrent = 0
         self._answer = answer
@@ -118,6 +123,8 @@ class Server:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> bool:
+        if script := self.scripts.take(request.path):
+            return await script(request, reply, reader, writer)
         writer.write(reply.head())
         if request.method == "HEAD":
             await writer.drain()
