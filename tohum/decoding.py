@@ -6,14 +6,15 @@ one: <|endoftext|> a document or a filled middle, <|end|> an answer.
 """
 
 import codecs
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 from tokenizers import Tokenizer
-from transformers import DynamicCache
 
+from tohum.cached_decoder import Reader
 from tohum.formats.records import marked_texts
 from tohum.formats.special_tokens import (
     END_OF_TEXT_ID,
@@ -24,26 +25,95 @@ from tohum.formats.special_tokens import (
     SUFFIX_ID,
 )
 
+LONGEST_START = 64  # bytes at the end of a prompt that may be spelled in another way
+REPEAT_WINDOW = 64  # ids that repeat_penalty looks back on, as in llama.cpp
+
 
 @dataclass
 class Sampling:
-    """How ids are drawn; `temperature` 0 takes the likeliest, `top_k` 0 and `top_p` 1 keep all."""
+    """How ids are drawn; `temperature` 0 takes the likeliest, `top_k` 0 and `top_p` 1 keep all.
+
+    `min_p` keeps the ids with at least this share of the likeliest one's probability
+    (https://arxiv.org/abs/2407.01082). `presence_penalty` and `frequency_penalty` lower the logit
+    of an id that has been written, once and for each time
+    (https://platform.openai.com/docs/api-reference/completions); `repeat_penalty` divides it, for
+    the last REPEAT_WINDOW ids of prompt and text (https://arxiv.org/abs/1909.05858). `logit_bias`
+    is added to the logit of each id that it names.
+    """
 
     max_new_tokens: int
     temperature: float = 0.0
     top_k: int = 0
     top_p: float = 1.0
     seed: int = 0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repeat_penalty: float = 1.0
+    logit_bias: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass
 class Prompt:
     """What the model continues. A text may outgrow the context; what is between a pair of marks may
     not, because the marks would be lost.
+
+    The continuation spells `start` first: bytes of the prompt that its ids leave out.
     """
 
     ids: list[int]
     may_outgrow: bool
+    start: bytes = b""
+
+
+@dataclass(slots=True)
+class Step:
+    """An id that the model has written, and the logits, (vocabulary,), it was drawn from."""
+
+    id: int
+    logits: torch.Tensor
+
+
+class Spelling:
+    """Which ids can spell a text.
+
+    A prompt that ends within a word, or in spaces, ends in ids that hardly ever stand there in
+    training: "impor" is not how "import" begins. Left out, they are spelled anew, together with
+    what comes after ("token healing").
+    """
+
+    def __init__(self, vocabulary: list[bytes]) -> None:
+        self._vocabulary = vocabulary
+        self._ids = {word: id for id, word in enumerate(vocabulary) if id >= len(SPECIAL_TOKENS)}
+        self._words = sorted(self._ids)
+
+    def beginning(self, text: bytes) -> list[int]:
+        """Returns the ids that `text`, not empty, can begin with: those it is the start of, and
+        those that are the start of it.
+        """
+        found = [self._ids[text[:size]] for size in range(1, len(text)) if text[:size] in self._ids]
+        for word in self._words[bisect_left(self._words, text) :]:
+            if not word.startswith(text):
+                break
+            found.append(self._ids[word])
+        return found
+
+    def size(self, id: int) -> int:
+        """Returns the number of bytes that an id spells."""
+        return len(self._vocabulary[id])
+
+
+def cut_start(tokenizer: Tokenizer, text: str) -> tuple[str, str]:
+    """Returns a text without its last pretoken, and that pretoken, for `Prompt.start`.
+
+    What ends with a line, and a pretoken of more than LONGEST_START characters, stays whole.
+    """
+    tail = text[-4 * LONGEST_START :]
+    pretokens = tokenizer.pre_tokenizer.pre_tokenize_str(tail)
+    if not pretokens or tail.endswith("\n"):
+        return text, ""
+    size = len(tail) - pretokens[-1][1][0]
+    return (text, "") if size > LONGEST_START else (text[:-size], text[-size:])
 
 
 def text_prompt(tokenizer: Tokenizer, text: str) -> Prompt:
@@ -111,60 +181,109 @@ def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
     return ids
 
 
-def sample(model: Any, prompt: Prompt, sampling: Sampling) -> Generator[int, None, bool]:
-    """Yields the ids with which the model continues, up to a special token, which is not yielded;
-    returns whether one came.
+def sample(reader: Reader, prompt: Prompt, sampling: Sampling) -> Generator[int, None, bool]:
+    """Yields the ids of `write`, and returns the same."""
+    steps = write(reader, prompt, sampling)
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stopped:
+            return bool(stopped.value)
+        yield step.id
 
-    When the context (the model's max_position_embeddings) is full, a text continues from its last
-    half, read again after <|endoftext|>; anything else ends.
+
+def write(
+    reader: Reader, prompt: Prompt, sampling: Sampling, spelling: Spelling | None = None
+) -> Generator[Step, None, bool]:
+    """Yields what the model writes, up to a special token, which is not yielded; returns whether
+    one came.
+
+    When the context is full, a text continues from its last half, read again after <|endoftext|>;
+    anything else ends. An id that only spells the prompt's `start` does not count as new.
     """
-    context = int(model.config.max_position_embeddings)
     generator = torch.Generator().manual_seed(sampling.seed)
-    ids, cache, unread = list(prompt.ids), DynamicCache(), list(prompt.ids)
-    for done in range(sampling.max_new_tokens):
-        if len(ids) > context:
+    ids, start, done = list(prompt.ids), prompt.start, 0
+    written: Counter[int] = Counter()
+    while done < sampling.max_new_tokens:
+        if len(ids) > reader.context:
             if not prompt.may_outgrow:
                 return False
-            size = max(context // 2, context - (sampling.max_new_tokens - done))
+            left = sampling.max_new_tokens - done
+            size = max(reader.context // 2, reader.context - left)
             ids = [ids[0], *ids[len(ids) - size + 1 :]]
-            cache, unread = DynamicCache(), ids
-        with torch.inference_mode():
-            logits = model(
-                input_ids=torch.tensor([unread], device=model.device),
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            ).logits[0, -1]
-        id = draw(logits.float().cpu(), sampling, generator)
+        logits = reader.logits(ids)
+        allowed = spelling.beginning(start) if spelling and start else None
+        id = draw(_penalised(logits, sampling, written, ids), sampling, generator, allowed)
         if id < len(SPECIAL_TOKENS):
             return True
-        yield id
+        yield Step(id, logits)
         ids.append(id)
-        unread = [id]
+        if allowed is None:
+            written[id] += 1
+            done += 1
+        else:
+            assert spelling is not None
+            size = spelling.size(id)
+            done += size > len(start)
+            start = start[size:]
     return False
 
 
-def draw(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> int:
-    """Returns an id drawn from logits, (vocabulary,) of float32.
+def _penalised(
+    logits: torch.Tensor, sampling: Sampling, written: Counter[int], ids: list[int]
+) -> torch.Tensor:
+    """Returns the logits with penalties and biases."""
+    penalised = sampling.presence_penalty or sampling.frequency_penalty
+    if not (penalised or sampling.logit_bias or sampling.repeat_penalty != 1):
+        return logits
+    logits = logits.clone()
+    if sampling.repeat_penalty != 1:
+        recent = torch.tensor(sorted(set(ids[-REPEAT_WINDOW:])))
+        values = logits[recent]
+        divided = values / sampling.repeat_penalty
+        logits[recent] = torch.where(values > 0, divided, values * sampling.repeat_penalty)
+    if penalised:
+        for id, times in written.items():
+            logits[id] -= sampling.presence_penalty + times * sampling.frequency_penalty
+    for id, bias in sampling.logit_bias.items():
+        logits[id] += bias
+    return logits
+
+
+def draw(
+    logits: torch.Tensor,
+    sampling: Sampling,
+    generator: torch.Generator,
+    allowed: list[int] | None = None,
+) -> int:
+    """Returns an id drawn from logits, (vocabulary,) of float32; one of `allowed`, if given.
 
     top_p keeps the fewest likeliest ids that together have at least that probability (Holtzman et
     al. 2019, https://arxiv.org/abs/1904.09751), among those that top_k has left.
     """
+    if allowed is not None:
+        ids = torch.tensor(allowed)
+        return allowed[draw(logits[ids], sampling, generator)]
     if sampling.temperature == 0:
         return int(logits.argmax())
     count = min(sampling.top_k or len(logits), len(logits))
     values, ids = torch.topk(logits / sampling.temperature, count)
     chances = torch.softmax(values, dim=-1)
     before = chances.cumsum(-1) - chances  # the total of the likelier ids
-    chances[before >= sampling.top_p] = 0
+    chances[(before >= sampling.top_p) | (chances < sampling.min_p * chances[0])] = 0
     return int(ids[torch.multinomial(chances, 1, generator=generator)])
 
 
-def as_text(ids: Iterable[int], vocabulary: list[bytes]) -> Iterator[str]:
-    """Yields the text of ids as it comes: a character once its last byte has arrived."""
+def as_text(ids: Iterable[int], vocabulary: list[bytes], skip: int = 0) -> Iterator[str]:
+    """Yields the text of ids as it comes: a character once its last byte has arrived. The first
+    `skip` bytes are left out.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for id in ids:
-        if piece := decoder.decode(vocabulary[id]):
+        word = vocabulary[id]
+        skipped = min(skip, len(word))
+        skip -= skipped
+        if piece := decoder.decode(word[skipped:]):
             yield piece
     if rest := decoder.decode(b"", final=True):
         yield rest

@@ -1,23 +1,29 @@
 """The trained model, ready for use: it continues a text, fills a gap, or answers."""
 
 import logging
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
+from tohum.cached_decoder import Decoder, Reader
 from tohum.decoding import (
     Prompt,
     Sampling,
+    Spelling,
+    Step,
     as_text,
     chat_prompt,
+    cut_start,
     middle_prompt,
-    sample,
     text_prompt,
+    write,
 )
 from tohum.errors import UserError
 from tohum.formats.tokenizer import load_tokenizer, token_bytes
@@ -25,44 +31,121 @@ from tohum.formats.tokenizer import load_tokenizer, token_bytes
 log = logging.getLogger(__name__)
 
 
-class Continuation:
-    """The pieces of a text as they come; then `ended` says whether the model ended it."""
+class Ending(Protocol):
+    """A rule by which a text ends before the model ends it."""
 
-    def __init__(self, ids: Generator[int, None, bool], vocabulary: list[bytes]) -> None:
+    def check(self, text: str) -> tuple[int, bool]:
+        """Returns how much of the text so far is certain to stay, and whether it ends there."""
+
+
+class Continuation:
+    """The pieces of a text as they come.
+
+    Afterwards `ended` says whether the model or an ending (`ended_by`) ended it; `steps` has what
+    was written, as far as `keep_steps` asks for it, `written` how many ids, and `first_at` when the
+    first one came, in seconds of the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        model: "LanguageModel",
+        prompt: Prompt,
+        sampling: Sampling,
+        endings: Sequence[Ending] = (),
+        reader: Reader | None = None,
+        keep_steps: bool = False,
+    ) -> None:
+        self.prompt = prompt
         self.ended = False
-        self._ids = ids
-        self._vocabulary = vocabulary
+        self.ended_by: Ending | None = None
+        self.steps: list[Step] = []
+        self.written = 0
+        self.first_at: float | None = None
+        self._model, self._sampling, self._endings = model, sampling, endings
+        self._reader = reader or model.reader
+        self._keep_steps = keep_steps
 
     def __iter__(self) -> Iterator[str]:
-        return as_text(self._watched(), self._vocabulary)
+        pieces = as_text(self._ids(), self._model.vocabulary, skip=len(self.prompt.start))
+        return self._until_an_ending(pieces) if self._endings else pieces
 
-    def _watched(self) -> Iterator[int]:
-        self.ended = yield from self._ids
+    def _ids(self) -> Iterator[int]:
+        steps = write(self._reader, self.prompt, self._sampling, self._model.spelling)
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stopped:
+                self.ended = bool(stopped.value)
+                return
+            if self.first_at is None:
+                self.first_at = time.monotonic()
+            self.written += 1
+            if self._keep_steps:
+                self.steps.append(step)
+            yield step.id
+
+    def _until_an_ending(self, pieces: Iterator[str]) -> Iterator[str]:
+        text, sent = "", 0
+        for piece in pieces:
+            text += piece
+            certain = len(text)
+            for ending in self._endings:
+                size, ends = ending.check(text)
+                if ends and (self.ended_by is None or size < certain):
+                    self.ended_by = ending
+                certain = min(certain, size)
+            if certain > sent:
+                yield text[sent:certain]
+                sent = certain
+            if self.ended_by is not None:
+                self.ended = True
+                return
+        if len(text) > sent:
+            yield text[sent:]
 
 
 class LanguageModel:
-    """A model, ready for inference, with its tokenizer."""
+    """A model, ready for inference, with its tokenizer.
+
+    Args:
+        model: a transformers model in evaluation mode.
+    """
 
     def __init__(self, model: Any, tokenizer: Tokenizer) -> None:
-        self.model = model
         self.tokenizer = tokenizer
         self.vocabulary = token_bytes(tokenizer)
-        self.context = int(model.config.max_position_embeddings)
+        self.spelling = Spelling(self.vocabulary)
+        self.decoder = Decoder(model)
+        self.context = self.decoder.context
+        self.reader = self.decoder.passage()
 
     def complete(self, prompt: str, sampling: Sampling, suffix: str | None = None) -> Continuation:
         """Returns what comes after the prompt or, with a suffix, between the two."""
         if suffix is None:
-            return self._write(text_prompt(self.tokenizer, prompt), sampling)
-        room = self._room(sampling)
-        return self._write(middle_prompt(self.tokenizer, prompt, suffix, room), sampling)
+            return self._write(self.text(prompt), sampling)
+        return self._write(self.middle(prompt, suffix, sampling), sampling)
 
     def answer(self, messages: list[dict[str, str]], sampling: Sampling) -> Continuation:
         """Returns the assistant's next words in a conversation of {role, content}."""
-        room = self._room(sampling)
-        return self._write(chat_prompt(self.tokenizer, messages, room), sampling)
+        return self._write(self.chat(messages, sampling), sampling)
 
-    def _room(self, sampling: Sampling) -> int:
-        """The number of ids a prompt may have so that there is room for the continuation."""
+    def text(self, text: str) -> Prompt:
+        """Returns the prompt for what comes after a text."""
+        head, start = cut_start(self.tokenizer, text)
+        return replace(text_prompt(self.tokenizer, head), start=start.encode())
+
+    def middle(self, prefix: str, suffix: str, sampling: Sampling) -> Prompt:
+        """Returns the prompt for what goes between two texts."""
+        head, start = cut_start(self.tokenizer, prefix)
+        prompt = middle_prompt(self.tokenizer, head, suffix, self.room(sampling))
+        return replace(prompt, start=start.encode())
+
+    def chat(self, messages: list[dict[str, str]], sampling: Sampling) -> Prompt:
+        """Returns the prompt for the assistant's next words."""
+        return chat_prompt(self.tokenizer, messages, self.room(sampling))
+
+    def room(self, sampling: Sampling) -> int:
+        """Returns the number of ids a prompt may have so that there is room for a continuation."""
         return self.context - min(sampling.max_new_tokens, self.context // 2)
 
     def _write(self, prompt: Prompt, sampling: Sampling) -> Continuation:
@@ -73,14 +156,14 @@ class LanguageModel:
                 room,
                 sampling.max_new_tokens,
             )
-        return Continuation(sample(self.model, prompt, sampling), self.vocabulary)
+        return Continuation(self, prompt, sampling)
 
 
 def load_language_model(folder: Path) -> LanguageModel:
     """Returns the trained model, on the GPU if there is one.
 
     Raises:
-        UserError: there is no trained model.
+        UserError: there is no trained model, or not one of this pipeline's.
     """
     if not (folder / "model.safetensors").is_file():
         raise UserError(f"{folder} has no trained model. Run `dvc repro` first.")
@@ -89,4 +172,7 @@ def load_language_model(folder: Path) -> LanguageModel:
     model: Any = AutoModelForCausalLM.from_pretrained(folder)
     if torch.cuda.is_available():
         model = model.to("cuda")
-    return LanguageModel(model.eval(), load_tokenizer(folder))
+    try:
+        return LanguageModel(model.eval(), load_tokenizer(folder))
+    except ValueError as error:
+        raise UserError(f"{folder} can't be used: {error}.") from None

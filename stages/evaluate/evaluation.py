@@ -21,6 +21,7 @@ from stages.evaluate.prompts import completions_page, read_prompts
 from tohum.files import atomic_write, fresh, publish, write_json
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import read_meta
+from tohum.cached_decoder import Decoder
 from tohum.model.determinism import processor, set_determinism
 from tohum.model.weights import FACTS, WEIGHTS, read_facts, read_network
 from tohum.workdir import open_workdir, work_key
@@ -56,7 +57,9 @@ def evaluate(
         finished = fresh(work / "lm")
         write_model(model, finished, tokenizer_folder)
         write_page(finished / "README.md", model_card(figures, facts, meta))
-        page = completions_page(model, tokenizer, wanted, config.completion_tokens)
+        page = completions_page(
+            Decoder(model).passage(), tokenizer, wanted, config.completion_tokens
+        )
         write_page(finished / "completions.md", page)
         write_attribution(finished, tokens, meta)
         publish(finished, out)

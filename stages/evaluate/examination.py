@@ -12,6 +12,7 @@ from stages.evaluate.breakdown import by_name, document_bits, document_bytes, re
 from stages.evaluate.config import Evaluate
 from stages.evaluate.parsing import parse_share
 from tohum.formats.tokens import read_split
+from tohum.cached_decoder import Decoder
 from tohum.model.network import Network
 from tohum.model.scoring import token_sizes
 
@@ -51,7 +52,7 @@ def examine(
         for kind in ("source", "language"):
             names = (document.get(kind) for document in documents)
             figures[f"by_{kind}"] = by_name(names, bits, size)
-        share = parse_share(model, tokenizer, split, documents, config)
+        share = parse_share(Decoder(model).passage(), tokenizer, split, documents, config)
         if share is not None:
             figures["parse_share"] = share
     return figures

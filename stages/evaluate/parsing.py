@@ -17,6 +17,7 @@ from stages.evaluate.config import Evaluate
 from tohum.decoding import Sampling, as_text, sample, text_prompt
 from tohum.formats.tokenizer import token_bytes
 from tohum.formats.tokens import TokenSplit
+from tohum.cached_decoder import Reader
 
 TEMPERATURE = 0.8  # greedy completions loop, and loops parse
 FIRST_BLOCK = re.compile(r"^(?:async +)?(?:def|class)\b.*\n", re.MULTILINE)
@@ -27,7 +28,7 @@ UNFINISHED_IS_NO_ERROR = (
 
 
 def parse_share(
-    model: Any,
+    reader: Reader,
     tokenizer: Tokenizer,
     split: TokenSplit,
     documents: list[dict[str, Any]],
@@ -36,7 +37,7 @@ def parse_share(
     """Returns the share of completions that parse, or None without a document to start from.
 
     Args:
-        model: in evaluation mode.
+        reader: the model.
         tokenizer: of the model.
         split: the validation documents.
         documents: what is known about each, from `read_documents`.
@@ -49,7 +50,7 @@ def parse_share(
     parsed = 0
     for seed, prompt in enumerate(prompts):
         sampling = Sampling(config.parse_tokens, TEMPERATURE, seed=seed)
-        ids = sample(model, text_prompt(tokenizer, prompt), sampling)
+        ids = sample(reader, text_prompt(tokenizer, prompt), sampling)
         parsed += parses(prompt + "".join(as_text(ids, vocabulary)))
     return round(parsed / len(prompts), 6)
 

@@ -5,13 +5,13 @@ conf/prompts.txt has the prompts, separated by lines of `---`.
 
 import re
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer
 
 from tohum.decoding import Sampling, as_text, sample, text_prompt
 from tohum.errors import UserError
 from tohum.formats.tokenizer import token_bytes
+from tohum.cached_decoder import Reader
 
 SEPARATOR = "\n---\n"
 
@@ -27,14 +27,16 @@ def read_prompts(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").removesuffix("\n").split(SEPARATOR)
 
 
-def completions_page(model: Any, tokenizer: Tokenizer, prompts: list[str], new_tokens: int) -> str:
-    """Returns, as Markdown, the prompts and up to `new_tokens` tokens with which a model in
-    evaluation mode completes each.
+def completions_page(
+    reader: Reader, tokenizer: Tokenizer, prompts: list[str], new_tokens: int
+) -> str:
+    """Returns, as Markdown, the prompts and up to `new_tokens` tokens with which the model
+    completes each.
     """
     vocabulary = token_bytes(tokenizer)
     parts = [f"# The likeliest {new_tokens} tokens after each prompt\n"]
     for prompt in prompts:
-        ids = sample(model, text_prompt(tokenizer, prompt), Sampling(new_tokens))
+        ids = sample(reader, text_prompt(tokenizer, prompt), Sampling(new_tokens))
         completion = "".join(as_text(ids, vocabulary))
         parts.append(
             f"## `{(prompt.splitlines() or [''])[-1]}`\n\n{_fenced(prompt + completion)}\n"

@@ -1,14 +1,14 @@
-"""Serve the model: a page, and an API like OpenAI's.
+"""Serve the model: to editors, to clients of OpenAI's API, and as a page.
 
     tohum serve
-    tohum serve port=0 temperature=0
+    tohum serve --port 0 temperature=0
+    tohum serve --host 0.0.0.0 --api-key SECRET   for other machines too
 
-It listens only on 127.0.0.1, until Ctrl-C. A value that a request leaves out is taken from the
-command line or conf/generate.yaml.
+It speaks llama.cpp's and OpenAI's APIs on 127.0.0.1, until Ctrl-C. A value that a request leaves
+out is taken from the command line or conf/generate.yaml.
 """
 
 import argparse
-from contextlib import suppress
 from pathlib import Path
 
 from tohum.commands.arguments import OPTIONS_FILE, add_keys
@@ -17,7 +17,10 @@ NOT_USED = ("prompt", "suffix", "chat")  # they come with a request
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the keys of conf/generate.yaml."""
+    """Adds the options, and the keys of conf/generate.yaml."""
+    parser.add_argument("--port", metavar="NUMBER", help="the same as port=NUMBER")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    parser.add_argument("--api-key", metavar="KEY", help="what requests must carry")
     add_keys(parser, OPTIONS_FILE, NOT_USED)
 
 
@@ -25,10 +28,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Serves until Ctrl-C; the values are checked before torch is imported."""
     from tohum.commands.generate.options import read_options
 
-    options = read_options("serve", arguments.overrides, NOT_USED)
+    port = [] if arguments.port is None else [f"port={arguments.port}"]
+    options = read_options("serve", [*arguments.overrides, *port], NOT_USED)
     from tohum.commands.serve.server import serve
     from tohum.inference import load_language_model
 
     model = load_language_model(Path("models/lm"))
-    with suppress(KeyboardInterrupt):  # the usual way to end
-        serve(model, options)
+    serve(model, options, arguments.host, arguments.api_key)

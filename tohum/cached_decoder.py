@@ -1,0 +1,151 @@
+"""The trained model, ready to write: it reads ids one after another and keeps what it has read.
+
+transformers' classes take milliseconds a token in Python alone, and their caches grow by copying.
+Here a token costs a dozen operations a block, on keys and values that have their place from the
+start. The logits are those of the transformers class; a test compares the two.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tohum.model.layers import rotate
+
+KNOWN = ("llama", "qwen3")  # transformers' model types
+
+
+class Reader(Protocol):
+    """What writing needs of a model."""
+
+    context: int
+
+    def logits(self, ids: Sequence[int]) -> Tensor:
+        """Returns the logits, (vocabulary,) of float32 on the CPU, of what comes after the ids.
+
+        There are at least one and at most `context` ids. What it has just read of the same
+        beginning is not read again.
+        """
+
+
+class Decoder:
+    """The weights of a model, which any number of passages share.
+
+    Args:
+        model: a transformers model of one of the types KNOWN, in evaluation mode.
+
+    Raises:
+        ValueError: it is of another type.
+    """
+
+    def __init__(self, model: Any) -> None:
+        config = model.config
+        if config.model_type not in KNOWN:
+            raise ValueError(f"the type {config.model_type!r} is not one of {', '.join(KNOWN)}")
+        self.context = int(config.max_position_embeddings)
+        self.heads, self.key_heads = config.num_attention_heads, config.num_key_value_heads
+        self.size = config.head_dim
+        self.epsilon = config.rms_norm_eps
+        weights = {name: value.detach() for name, value in model.state_dict().items()}
+        self.embedding = weights["model.embed_tokens.weight"]
+        self.output = weights.get("lm_head.weight", self.embedding)
+        self.last_norm = weights["model.norm.weight"]
+        self.layers = [
+            _Layer(weights, f"model.layers.{number}.") for number in range(config.num_hidden_layers)
+        ]
+        theta = config.rope_parameters["rope_theta"]
+        halves = torch.arange(0, self.size, 2, dtype=torch.float32) / self.size
+        angles = torch.outer(torch.arange(self.context, dtype=torch.float32), theta**-halves)
+        self.cosines = angles.cos()[:, None].to(self.embedding)
+        self.sines = angles.sin()[:, None].to(self.embedding)
+
+    def passage(self) -> "Passage":
+        """Returns a place to read in."""
+        return Passage(self)
+
+
+class Passage:
+    """A `Reader` with the keys and values of the ids that it has read.
+
+    It is not thread-safe. It holds 2 x layers x context x key heads x head size values.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = decoder
+        self.context = decoder.context
+        self.ids: list[int] = []
+        shape = (len(decoder.layers), 2, decoder.key_heads, decoder.context, decoder.size)
+        self._kept = decoder.embedding.new_empty(shape)
+
+    def common(self, ids: Sequence[int]) -> int:
+        """Returns how many of the first ids it has read already."""
+        count = 0
+        for read, asked in zip(self.ids, ids, strict=False):
+            if read != asked:
+                break
+            count += 1
+        return count
+
+    @torch.inference_mode()
+    def logits(self, ids: Sequence[int]) -> Tensor:
+        """As `Reader.logits`."""
+        start = min(self.common(ids), len(ids) - 1)
+        self.ids = []  # until it is done, nothing is certain
+        new = torch.tensor(ids[start:], device=self.decoder.embedding.device)
+        logits = self._read(new, start).float().cpu()
+        self.ids = list(ids)
+        return logits
+
+    def _read(self, new: Tensor, start: int) -> Tensor:
+        decoder, stop = self.decoder, start + len(new)
+        cosines, sines = decoder.cosines[start:stop], decoder.sines[start:stop]
+        shape = (decoder.size,)
+        # A row of the mask for each new id: it sees itself and what is before it.
+        mask = None
+        if len(new) > 1:
+            mask = torch.ones(len(new), stop, dtype=torch.bool, device=new.device).tril(start)
+        states = functional.embedding(new, decoder.embedding)
+        width = states.shape[-1:]
+        for layer, (keys, values) in zip(decoder.layers, self._kept, strict=True):
+            normed = functional.rms_norm(states, width, layer.input_norm, decoder.epsilon)
+            heads = functional.linear(normed, layer.query_key_value).view(len(new), -1, *shape)
+            queries = heads[:, : decoder.heads]
+            new_keys = heads[:, decoder.heads : decoder.heads + decoder.key_heads]
+            if layer.query_norm is not None:
+                queries = functional.rms_norm(queries, shape, layer.query_norm, decoder.epsilon)
+                new_keys = functional.rms_norm(new_keys, shape, layer.key_norm, decoder.epsilon)
+            keys[:, start:stop] = rotate(new_keys, cosines, sines).transpose(0, 1)
+            values[:, start:stop] = heads[:, decoder.heads + decoder.key_heads :].transpose(0, 1)
+            mixed = functional.scaled_dot_product_attention(
+                rotate(queries, cosines, sines).transpose(0, 1)[None],
+                keys[None, :, :stop],
+                values[None, :, :stop],
+                attn_mask=mask,
+                enable_gqa=decoder.heads != decoder.key_heads,
+            )
+            mixed = mixed[0].transpose(0, 1).flatten(1)
+            states = states + functional.linear(mixed, layer.output)
+            normed = functional.rms_norm(states, width, layer.middle_norm, decoder.epsilon)
+            gate, up = functional.linear(normed, layer.gate_up).chunk(2, dim=-1)
+            states = states + functional.linear(functional.silu(gate) * up, layer.down)
+        last = functional.rms_norm(states[-1], width, decoder.last_norm, decoder.epsilon)
+        return functional.linear(last, decoder.output)
+
+
+class _Layer:
+    """The weights of a block, stacked where they read the same."""
+
+    def __init__(self, weights: dict[str, Tensor], prefix: str) -> None:
+        def stacked(*names: str) -> Tensor:
+            return torch.cat([weights[f"{prefix}{name}.weight"] for name in names])
+
+        self.query_key_value = stacked("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
+        self.output = stacked("self_attn.o_proj")
+        self.gate_up = stacked("mlp.gate_proj", "mlp.up_proj")
+        self.down = stacked("mlp.down_proj")
+        self.input_norm = stacked("input_layernorm")
+        self.middle_norm = stacked("post_attention_layernorm")
+        self.query_norm = weights.get(f"{prefix}self_attn.q_norm.weight")
+        self.key_norm = weights.get(f"{prefix}self_attn.k_norm.weight")

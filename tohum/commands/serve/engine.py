@@ -1,0 +1,146 @@
+"""Has one model write for many clients at once, a few tokens for each in turn.
+
+The model runs in a thread of its own. A text goes into a queue without limit but its length, so a
+client that reads slowly, or not at all, keeps nobody waiting; one that leaves is dropped at the
+next token.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+
+from tohum.cached_decoder import Passage
+from tohum.inference import Continuation, LanguageModel
+
+TURN = 8  # pieces of text that one client gets before the next one's turn
+PLACES = 8  # texts that are written at the same time; each keeps what it has read
+
+Begin = Callable[[Passage], Continuation]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some text, and how many of its continuation's steps were kept when it was complete."""
+
+    text: str
+    steps: int
+
+
+@dataclass
+class Job:
+    """A text that a client has asked for.
+
+    `continuation` is there once the model has begun; the times are seconds.
+    """
+
+    begin: Begin
+    loop: asyncio.AbstractEventLoop
+    prompt_ids: list[int]
+    pieces: "asyncio.Queue[Piece | Exception | None]" = field(default_factory=asyncio.Queue)
+    continuation: Continuation | None = None
+    cancelled: bool = False
+    cached: int = 0
+    prompt_seconds: float = 0.0
+    writing_seconds: float = 0.0
+
+    def send(self, piece: "Piece | Exception | None") -> None:
+        """Gives the client a piece, an error, or None at the end; from the model's thread."""
+        try:
+            self.loop.call_soon_threadsafe(self.pieces.put_nowait, piece)
+        except RuntimeError:  # the loop is closed: the server ends
+            self.cancelled = True
+
+
+class Engine:
+    """The model's thread. A context manager: at its end the thread ends."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.model = model
+        self._free = [model.decoder.passage() for _ in range(PLACES)]
+        self._waiting: deque[Job] = deque()
+        self._change = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+
+    def __enter__(self) -> "Engine":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._change:
+            self._ended = True
+            self._change.notify()
+        self._thread.join()
+
+    async def write(self, job: Job) -> AsyncIterator[Piece]:
+        """Yields the pieces of a job's text. A caller that stops early cancels it."""
+        with self._change:
+            self._waiting.append(job)
+            self._change.notify()
+        try:
+            while (piece := await job.pieces.get()) is not None:
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+        finally:
+            job.cancelled = True
+
+    def _run(self) -> None:
+        active: deque[tuple[Job, Passage, Iterator[str]]] = deque()
+        while True:
+            with self._change:
+                while not (active or self._waiting or self._ended):
+                    self._change.wait()
+                if self._ended:
+                    break
+                while self._free and self._waiting:
+                    job = self._waiting.popleft()
+                    if not job.cancelled:
+                        active.append((job, self._place(job), iter(())))
+            if not active:
+                continue
+            job, passage, pieces = active.popleft()
+            try:
+                if job.continuation is None:
+                    job.cached = passage.common(job.prompt_ids)
+                    job.continuation = job.begin(passage)
+                    pieces = iter(job.continuation)
+                if self._turn(job, pieces):
+                    active.append((job, passage, pieces))
+                    continue
+                job.send(None)
+            except Exception as error:
+                job.send(error)
+            self._free.append(passage)
+        for job in (*self._waiting, *(job for job, _, _ in active)):
+            job.send(None)
+
+    def _place(self, job: Job) -> Passage:
+        """Returns the free place that has read most of the job's prompt, the oldest of equals."""
+        best = max(self._free, key=lambda passage: passage.common(job.prompt_ids))
+        self._free.remove(best)
+        return best
+
+    def _turn(self, job: Job, pieces: Iterator[str]) -> bool:
+        """Writes some pieces of a job's text; returns whether there are more."""
+        assert job.continuation is not None
+        started = time.monotonic()
+        try:
+            for _ in range(TURN):
+                if job.cancelled:
+                    return False
+                text = next(pieces, None)
+                if text is None:
+                    return False
+                job.send(Piece(text, len(job.continuation.steps)))
+            return True
+        finally:
+            ended, first = time.monotonic(), job.continuation.first_at
+            if first is not None and first > started:
+                job.prompt_seconds += first - started
+                job.writing_seconds += ended - first
+            else:
+                job.writing_seconds += ended - started

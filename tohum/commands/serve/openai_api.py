@@ -1,0 +1,315 @@
+"""OpenAI's API: /v1/completions, /v1/chat/completions and /v1/models.
+
+https://platform.openai.com/docs/api-reference. A field that asks for what this server can't do is
+refused; a field that it doesn't know is ignored, as other servers' clients send many.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tohum.commands.serve.engine import Piece
+from tohum.commands.serve.fields import BadRequest, Fields
+from tohum.commands.serve.writing import (
+    Order,
+    Text,
+    Writer,
+    marked_middle,
+    stop_endings,
+    with_index,
+)
+from tohum.decoding import Prompt, Step
+from tohum.formats.special_tokens import ROLE_IDS
+
+MODEL = "models/lm"
+MOST_CHOICES = 16
+MOST_PROMPTS = 64
+MOST_MESSAGES = 10_000
+MOST_LOGPROBS = 20
+LIMITS = ("max_completion_tokens", "max_tokens")
+ROLES = {**{role: role for role in ROLE_IDS}, "developer": "system"}
+# What asks for something this server can't do, and the values that ask for nothing.
+UNABLE: dict[str, tuple[Any, ...]] = {
+    "tools": ([],),
+    "tool_choice": ("none", "auto"),
+    "functions": ([],),
+    "function_call": ("none", "auto"),
+    "response_format": ({"type": "text"},),
+    "grammar": ("",),
+    "json_schema": (),
+    "audio": (),
+    "modalities": (["text"],),
+}
+
+
+@dataclass
+class Question:
+    """A request: the texts that it orders, and how to answer."""
+
+    kind: str
+    orders: list[Order]
+    stream: bool
+    usage: bool
+    logprobs: int | None
+    echo: list[str]
+
+    @property
+    def chat(self) -> bool:
+        """Whether the texts are an assistant's words."""
+        return self.kind == "chat.completion"
+
+
+def read_question(fields: Fields, writer: Writer, chat: bool) -> Question:
+    """Returns what a request asks for.
+
+    Raises:
+        BadRequest: it lacks what it needs, or asks for what can't be done.
+    """
+    for name, nothing in UNABLE.items():
+        if name in fields and fields.values[name] not in nothing:
+            raise BadRequest(f"'{name}' is not supported here: leave it out.", name)
+    count = fields.whole("n", 1, 1, MOST_CHOICES)
+    if fields.whole("best_of", count, 1, MOST_CHOICES) != count:
+        raise BadRequest("'best_of' is only supported when it equals 'n'.", "best_of")
+    stream = fields.flag("stream")
+    usage = fields.fields("stream_options").flag("include_usage")
+    logprobs = _chat_logprobs(fields) if chat else _logprobs(fields)
+    sampling = writer.sampling(fields, LIMITS)
+    texts: list[str] = []
+    if chat:
+        prompts = [writer.model.chat(_messages(fields), sampling)]
+    else:
+        texts, prompts = _prompts(fields, writer, sampling.max_new_tokens)
+    echo = not chat and fields.flag("echo")
+    if echo and logprobs is not None:
+        raise BadRequest("'echo' together with 'logprobs' is not supported here.", "echo")
+    orders = [
+        with_index(
+            Order(prompt, sampling, stop_endings(fields), keep_steps=logprobs is not None), number
+        )
+        for prompt in prompts
+        for number in range(count)
+    ]
+    return Question(
+        "chat.completion" if chat else "text_completion",
+        orders,
+        stream,
+        usage or not stream,
+        logprobs,
+        [text for text in texts for _ in range(count)] if echo else [],
+    )
+
+
+def _logprobs(fields: Fields) -> int | None:
+    if fields.values.get("logprobs") in (None, False):
+        return None
+    if fields.values["logprobs"] is True:
+        return 1
+    return fields.whole("logprobs", 0, 0, MOST_LOGPROBS)
+
+
+def _chat_logprobs(fields: Fields) -> int | None:
+    count = fields.whole("top_logprobs", 0, 0, MOST_LOGPROBS)
+    if fields.flag("logprobs"):
+        return count
+    if count:
+        raise BadRequest("'top_logprobs' needs 'logprobs': true.", "top_logprobs")
+    return None
+
+
+def _prompts(fields: Fields, writer: Writer, new: int) -> tuple[list[str], list[Prompt]]:
+    """Returns the texts and the prompts of a request for completions."""
+    given = fields.values.get("prompt")
+    suffix = fields.text("suffix") if "suffix" in fields else None
+    listed = given if isinstance(given, list) and given else [given]
+    if all(isinstance(each, int) and not isinstance(each, bool) for each in listed):
+        listed = [listed]
+    if len(listed) > MOST_PROMPTS:
+        raise fields.wrong("prompt", f"at most {MOST_PROMPTS} prompts")
+    texts, prompts = [], []
+    for each in listed:
+        text = _prompt_text(each, fields, writer)
+        texts.append(text)
+        middle = marked_middle(text) if suffix is None else (text, suffix)
+        sampling = writer.sampling(fields, LIMITS)
+        prompts.append(
+            writer.model.middle(*middle, sampling) if middle else writer.model.text(text)
+        )
+    return texts, prompts
+
+
+def _prompt_text(value: Any, fields: Fields, writer: Writer) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return Fields({"prompt": value}).text("prompt")
+    if isinstance(value, list):
+        words = writer.model.vocabulary
+        if all(isinstance(id, int) and 0 <= id < len(words) for id in value):
+            return b"".join(words[id] for id in value).decode("utf-8", "replace")
+    raise fields.wrong("prompt", "a string, or a list of strings or of token ids")
+
+
+def _messages(fields: Fields) -> list[dict[str, str]]:
+    messages = fields.objects("messages", MOST_MESSAGES)
+    if not messages:
+        raise BadRequest("'messages' is missing: a list of {role, content}.", "messages")
+    return [_message(message) for message in messages]
+
+
+def _message(message: Fields) -> dict[str, str]:
+    role = ROLES.get(message.text("role"))
+    if role is None:
+        raise message.wrong("role", f"one of {', '.join(ROLES)}")
+    if message.values.get("tool_calls"):
+        raise message.wrong("tool_calls", "nothing: tools are not supported here")
+    content = message.values.get("content")
+    if isinstance(content, list):
+        parts = message.objects("content", MOST_MESSAGES)
+        for part in parts:
+            if part.values.get("type", "text") not in ("text", "input_text"):
+                raise part.wrong("type", '"text"')
+        return {"role": role, "content": "".join(part.text("text") for part in parts)}
+    if content is None:
+        raise message.wrong("content", "a string")
+    return {"role": role, "content": message.text("content")}
+
+
+async def answer(question: Question, writer: Writer) -> dict[str, Any]:
+    """Returns the whole answer."""
+    texts = [writer.begin(order) for order in question.orders]
+    choices = []
+    for number, text in enumerate(texts):
+        async for _ in writer.pieces(text):
+            pass
+        steps = text.continuation.steps if question.logprobs is not None else []
+        content = (question.echo[number] if question.echo else "") + text.content
+        choices.append(_choice(question, writer, number, content, steps, text.finish_reason))
+    return {**_head(question, _new_id(question)), "choices": choices, "usage": _usage(texts)}
+
+
+async def stream(question: Question, writer: Writer) -> AsyncIterator[str]:
+    """Yields the answer as server-sent events."""
+    head = _head(question, _new_id(question), streamed=True)
+    texts = [writer.begin(order) for order in question.orders]
+    without = {"usage": None} if question.usage else {}
+    for number, text in enumerate(texts):
+        start = question.echo[number] if question.echo else ""
+        if question.chat or start:
+            choice = _choice(question, writer, number, start, [], None, first=True)
+            yield _event({**head, "choices": [choice], **without})
+        done = 0
+        async for piece in writer.pieces(text):
+            steps = _new_steps(text, piece, done)
+            done += len(steps)
+            choice = _choice(question, writer, number, piece.text, steps, None)
+            yield _event({**head, "choices": [choice], **without})
+        last = _choice(question, writer, number, "", [], text.finish_reason)
+        yield _event({**head, "choices": [last], **without})
+    if question.usage:
+        yield _event({**head, "choices": [], "usage": _usage(texts)})
+    yield "data: [DONE]\n\n"
+
+
+def _new_steps(text: Text, piece: Piece, done: int) -> list[Step]:
+    return text.continuation.steps[done : piece.steps]
+
+
+def _event(value: Any) -> str:
+    return f"data: {json.dumps(value)}\n\n"
+
+
+def _new_id(question: Question) -> str:
+    return f"{'chatcmpl' if question.chat else 'cmpl'}-{secrets.token_hex(12)}"
+
+
+def _head(question: Question, name: str, streamed: bool = False) -> dict[str, Any]:
+    kind = f"{question.kind}.chunk" if streamed and question.chat else question.kind
+    return {"id": name, "object": kind, "created": int(time.time()), "model": MODEL}
+
+
+def _choice(
+    question: Question,
+    writer: Writer,
+    number: int,
+    text: str,
+    steps: list[Step],
+    finish: str | None,
+    first: bool = False,
+) -> dict[str, Any]:
+    """Returns a choice, or a streamed piece of one."""
+    choice: dict[str, Any] = {"index": number, "finish_reason": finish, "logprobs": None}
+    if question.logprobs is not None and (steps or not question.stream):
+        table = _chat_table if question.chat else _table
+        choice["logprobs"] = table(steps, writer.model.vocabulary, question.logprobs)
+    if not question.chat:
+        choice["text"] = text
+    elif not question.stream:
+        choice["message"] = {"role": "assistant", "content": text, "refusal": None}
+    elif first:
+        choice["delta"] = {"role": "assistant", "content": text}
+    else:
+        choice["delta"] = {"content": text} if text else {}
+    return choice
+
+
+def _usage(texts: list[Text]) -> dict[str, Any]:
+    """Returns the ids read and written; a prompt that several texts continue counts once."""
+    prompts = {id(text.order.prompt): len(text.order.prompt.ids) for text in texts}
+    read, written = sum(prompts.values()), sum(text.continuation.written for text in texts)
+    cached = sum(text.job.cached for text in texts)
+    return {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": read + written,
+        "prompt_tokens_details": {"cached_tokens": min(cached, read)},
+    }
+
+
+def likeliest(step: Step, most: int) -> list[tuple[int, float]]:
+    """Returns the natural logarithm of the probability of the id that was written, then those of
+    the `most` likeliest ids, each with its id.
+    """
+    chances = torch.log_softmax(step.logits, dim=-1)
+    values, ids = torch.topk(chances, min(most, len(chances)))
+    top = zip(ids.tolist(), values.tolist(), strict=True)
+    return [(step.id, float(chances[step.id])), *top]
+
+
+def _table(steps: list[Step], vocabulary: list[bytes], most: int) -> dict[str, Any]:
+    table: dict[str, Any] = {
+        "tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": [],
+    }  # fmt: skip
+    offset = 0
+    for step in steps:
+        (_, chance), *top = likeliest(step, most)
+        word = _shown(vocabulary[step.id])
+        table["tokens"].append(word)
+        table["token_logprobs"].append(chance)
+        table["top_logprobs"].append({_shown(vocabulary[id]): value for id, value in top})
+        table["text_offset"].append(offset)
+        offset += len(word)
+    return table
+
+
+def _chat_table(steps: list[Step], vocabulary: list[bytes], most: int) -> dict[str, Any]:
+    content = []
+    for step in steps:
+        (_, chance), *top = likeliest(step, most)
+        entry = _chat_entry(vocabulary[step.id], chance)
+        entry["top_logprobs"] = [_chat_entry(vocabulary[id], value) for id, value in top]
+        content.append(entry)
+    return {"content": content, "refusal": None}
+
+
+def _chat_entry(word: bytes, chance: float) -> dict[str, Any]:
+    return {"token": _shown(word), "logprob": chance, "bytes": list(word)}
+
+
+def _shown(word: bytes) -> str:
+    return word.decode("utf-8", "replace")
