@@ -239,7 +239,7 @@ def test_a_corpus_that_is_empty_says_why_and_how_to_find_the_fields(project: Pro
 
 
 def test_rows_without_a_text_are_counted_not_guessed(project: Project) -> None:
-    project.write("in/a.jsonl", lines({"text": "a"}, {"text": None}, {"other": 1}, {"text": 5}))
+    project.write("in/a.jsonl", lines({"text": "a"}, {"text": None}, {"other": 1}, {"text": [5]}))
     assert [found["content"] for found in project.convert()] == ["a"]
     assert project.counts()["broken"] == 2
     assert project.counts()["filtered"] == {"no text": 1}
