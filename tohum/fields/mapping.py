@@ -221,6 +221,8 @@ def _turns(role: str, value: Any, column: str) -> list[Message]:
     Raises:
         Unfit: it is something else.
     """
+    if value == []:
+        return []
     if not _is_plain(value):
         entries = find_conversation(value, column)
         if entries is not None:
