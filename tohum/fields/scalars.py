@@ -50,7 +50,8 @@ def as_text(value: Any, written: str) -> str | None:
             return value.decode()
         except UnicodeDecodeError:
             raise Unfit(f"'{written}' is bytes that are not UTF-8, expected text") from None
-    hint = f"; '{written}[0]' is its first" if isinstance(value, list) else ""
+    first = value[0] if isinstance(value, list) and value else None
+    hint = f"; '{written}[0]' is its first" if isinstance(first, str) else ""
     raise Unfit(f"'{written}' is {kind_of(value)}, expected text{hint}")
 
 

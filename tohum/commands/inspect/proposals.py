@@ -38,7 +38,7 @@ class Origin:
 
 
 @dataclass
-class Trial:
+class MappingTrial:
     """What a mapping makes of the sampled rows: records, and why others are none or not decided."""
 
     fields: dict[str, str]
@@ -141,9 +141,9 @@ def _describe(proposal: Proposal, columns: tuple[str, ...], count: int) -> list[
     return [head, *lines]
 
 
-def _try(rows: list[Row], fields: dict[str, str]) -> Trial:
+def _try(rows: list[Row], fields: dict[str, str]) -> MappingTrial:
     """Returns what the rows become. A mapping that is malformed makes nothing of them."""
-    trial = Trial(fields)
+    trial = MappingTrial(fields)
     try:
         mapping = compile_fields(fields, WHERE)
     except UserError as refusal:
@@ -160,7 +160,7 @@ def _try(rows: list[Row], fields: dict[str, str]) -> Trial:
     return trial
 
 
-def _describe_trial(trial: Trial, sample: Sample) -> list[str]:
+def _describe_trial(trial: MappingTrial, sample: Sample) -> list[str]:
     """Returns how many of the rows become records, the problems of the others, and languages."""
     good = trial.records
     lines = [f"  tried on {len(sample.rows):,} rows: {len(good):,} records"]
@@ -194,7 +194,7 @@ def text_of(record: Mapped) -> str:
     return "\n".join(message["content"] for message in record.messages or [])
 
 
-def paste(origin: Origin, trial: Trial, undecided: bool) -> list[str]:
+def paste(origin: Origin, trial: MappingTrial, undecided: bool) -> list[str]:
     """Returns the configuration for the data: as overrides, and as a preset of its own.
 
     Args:
@@ -223,7 +223,7 @@ def paste(origin: Origin, trial: Trial, undecided: bool) -> list[str]:
     ]
 
 
-def _warning(trial: Trial, undecided: bool) -> list[str]:
+def _warning(trial: MappingTrial, undecided: bool) -> list[str]:
     if undecided:
         return ["# with the right fields: not every row fits yet"]
     failed = trial.problems.total()
