@@ -86,7 +86,7 @@ def detect(path: Path, encoding: str | None = None, delimiter: str | None = None
         _check_mark(start, encoding, path)
         notes.append(f"encoding {encoding}: named")
     if name == "json" and _is_lines(start, encoding):
-        name, notes[0] = "jsonl", "format jsonl: its name says json, but each line is an object"
+        name, notes[0] = "jsonl", "format jsonl: its name says json, but each line is a value"
     if name not in ("csv", "tsv"):
         return FileFormat(name, compression, encoding, None, notes)
     sample = _first_lines(path, compression, encoding)
@@ -181,10 +181,10 @@ def _limited(path: Path, compression: str | None, limit: int | None) -> Iterator
 
 
 def _is_lines(start: bytes, encoding: str) -> bool:
-    """Returns whether a file that begins with { has an object on each line, by its first two."""
+    """Returns whether a file has an object or a list on each line, by its first two."""
     text = b"".join(transcode([start], encoding)) if encoding.startswith(WIDE) else start
     text = text.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return bool(re.match(rb"\{[^\n]*\}\s*\n\s*\{", text))
+    return bool(re.match(rb"\{[^\n]*\}\s*\n\s*\{|\[[^\n]*\]\s*\n\s*\[", text))
 
 
 def _first_lines(path: Path, compression: str | None, encoding: str) -> Lines:

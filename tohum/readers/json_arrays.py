@@ -1,5 +1,7 @@
 """Reads JSON: an array of objects, or an object with one list of objects, as {"data": [...]}.
 
+An array of messages, or an object with one, is a single row; an object of columns is a table.
+
 The file is never parsed as a whole: its elements are found by brackets and strings, and each is
 parsed on its own. For that, a text that is compressed or not UTF-8 is held in memory once, up to
 LARGEST_TEXT bytes.
@@ -8,7 +10,7 @@ LARGEST_TEXT bytes.
 import mmap
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +18,19 @@ from typing import Any
 import orjson
 
 from tohum.errors import UserError
+from tohum.fields.column_objects import rows_of_columns, rows_of_lists
+from tohum.fields.names import MESSAGES, find_roles
+from tohum.fields.proposal import describe
+from tohum.fields.speakers import is_bare_message, is_conversation
 from tohum.readers.compression import read_chunks
-from tohum.readers.lines import kind_of, parse_again, transcode
+from tohum.readers.lines import as_row, parse_again, transcode
 from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
 
 LARGEST_TEXT = 1 << 30
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
 SPACE = b" \t\r\n\xef\xbb\xbf"
+REST = re.compile(rb"\s*+\Z")  # after the array
 COMMA = re.compile(rb"\s*,?\s*")
-CHATS = ("messages", "conversations", "conversation")  # in an object that is itself a row
 Buffer = Any  # bytes or a mapped file: what `re` searches and slices
 
 
@@ -37,6 +43,7 @@ class Elements:
     content: bytes | None = field(repr=False)
     path: Path
     start: int
+    whole: bool = False  # the file is one value
 
     def rows(self) -> Iterator[Row | Broken]:
         """Parses the elements."""
@@ -47,7 +54,8 @@ class Elements:
                 content = file.read(self.places[-1] - self.start)
         offsets = iter(self.places)
         for number, (begin, end) in enumerate(zip(offsets, offsets, strict=True), self.number):
-            yield _parse(content[begin - self.start : end - self.start], number)
+            row = _parse(content[begin - self.start : end - self.start], number)
+            yield from _table_rows(row) if self.whole else [row]
 
 
 def _parse(element: bytes, number: int) -> Row | Broken:
@@ -55,9 +63,18 @@ def _parse(element: bytes, number: int) -> Row | Broken:
         values = orjson.loads(element)
     except ValueError as error:
         return parse_again(element, number, "utf-8", error)
-    if type(values) is dict:
-        return Row(number, values)
-    return Broken(number, f"it is {kind_of(values)}, expected an object")
+    return as_row(values, number)
+
+
+def _table_rows(row: Row | Broken) -> Iterator[Row | Broken]:
+    """Yields the rows of an object of columns, or the object as the only row."""
+    table = None
+    if isinstance(row, Row):
+        table = rows_of_columns(row.values) or rows_of_lists(row.values)
+    if table is None:
+        yield row
+    for number, values in enumerate(table or (), 1):
+        yield Row(number, values)
 
 
 def read_array(path: Path, format: FileFormat) -> Iterator[RowBlock]:
@@ -97,13 +114,15 @@ def _cut(text: Buffer, content: bytes | None, path: Path) -> Iterator[RowBlock]:
             yield _elements(first, places, content, path)
             places, first = array("Q"), number
     if places:
-        yield _elements(first, places, content, path)
+        yield _elements(first, places, content, path, places[-1] == len(text))
 
 
-def _elements(number: int, places: "array[int]", content: bytes | None, path: Path) -> Elements:
+def _elements(
+    number: int, places: "array[int]", content: bytes | None, path: Path, whole: bool = False
+) -> Elements:
     start = places[0]
     piece = None if content is None else content[start : places[-1]]
-    return Elements(number, places, piece, path, start)
+    return Elements(number, places, piece, path, start, whole)
 
 
 def find_elements(text: Buffer, path: Path) -> Iterator[tuple[int, int]]:
@@ -115,10 +134,17 @@ def find_elements(text: Buffer, path: Path) -> Iterator[tuple[int, int]]:
     opening = next(TOKEN.finditer(text), None)
     if opening is None or opening[0] not in b"[{" or text[: opening.start()].strip(SPACE):
         raise UserError(f"{path} is not JSON: it does not begin with [ or {{.")
-    if opening[0] == b"[":
-        yield from _array(text, opening.start(), path)
+    if opening[0] == b"[" and not is_bare_message(_first(text, opening.start(), path)):
+        end = yield from _array(text, opening.start(), path)
+        if not REST.match(text, end):
+            raise UserError(
+                f"{path} continues after its array ends, at byte {end + 1}. A file with one value "
+                "on each line is JSONL: name it .jsonl."
+            )
         return
-    lists = _lists(text, path)
+    lists = _lists(text, path) if opening[0] == b"{" else {}
+    if any(_is_conversation(name, _first(text, lists[name], path)) for name in lists):
+        lists = {}
     if len(lists) > 1:
         raise UserError(
             f"{path} has several lists of objects: {', '.join(lists)}. Save the one you want "
@@ -127,15 +153,33 @@ def find_elements(text: Buffer, path: Path) -> Iterator[tuple[int, int]]:
             )
         )
     name = next(iter(lists), None)
-    if name is None or name.lower() in CHATS:
-        yield opening.start(), len(text)  # the object is the only row
+    if name is None:
+        yield opening.start(), len(text)  # the value is the only row, or a table of columns
     else:
         yield from _array(text, lists[name], path)
 
 
-def _array(text: Buffer, start: int, path: Path) -> Iterator[tuple[int, int]]:
+def _first(text: Buffer, start: int, path: Path) -> Any:
+    """Returns the first element of the array that begins at `start`; None if it is broken."""
+    begin, end = next(_array(text, start, path), (0, 0))
+    try:
+        return orjson.loads(text[begin:end])
+    except ValueError:
+        return None
+
+
+def _is_conversation(name: str, first: Any) -> bool:
+    """Returns whether a list of objects with this name and first element is a conversation, and not
+    the rows of a table.
+    """
+    if not find_roles([name])[MESSAGES] or not isinstance(first, dict):
+        return is_bare_message(first)
+    return is_conversation([first]) or not describe(first).reads
+
+
+def _array(text: Buffer, start: int, path: Path) -> Generator[tuple[int, int], None, int]:
     """Yields the elements of the array that begins at `start`, including those that are neither
-    objects nor lists, in between.
+    objects nor lists, in between; returns where it ends.
     """
     depth, after, begin = 0, start + 1, 0
     for token in TOKEN.finditer(text, start):
@@ -152,7 +196,7 @@ def _array(text: Buffer, start: int, path: Path) -> Iterator[tuple[int, int]]:
                 yield begin, after
             elif not depth:
                 yield from _plain(text, after, token.start())
-                return
+                return token.end()
     raise UserError(f"{path} ends before its array does: it was not copied or fetched completely.")
 
 

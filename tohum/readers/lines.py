@@ -1,4 +1,5 @@
-"""Reads JSONL, one object per line; lines that are not objects are reported with their number.
+"""Reads JSONL, one object per line; other lines are reported with their number. A line that is a
+list of messages is the row {"messages": [...]}.
 
 Uncompressed UTF-8 is not even passed on: a block is a range of the file, which its reader opens. Of
 equal keys in an object, the last one counts; NaN and Infinity, which Python writes but JSON does
@@ -16,6 +17,7 @@ from typing import IO, Any
 import numpy
 import orjson
 
+from tohum.fields.speakers import is_conversation
 from tohum.readers.compression import read_chunks
 from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
 
@@ -165,10 +167,17 @@ def parse_lines(lines: Iterable[bytes], number: int, encoding: str) -> Iterator[
                 continue
             yield parse_again(line, place, encoding, error)
             continue
-        if type(values) is dict:
-            yield Row(place, values)
-        else:
-            yield Broken(place, f"it is {kind_of(values)}, expected an object")
+        yield Row(place, values) if type(values) is dict else as_row(values, place)
+
+
+def as_row(value: Any, number: int) -> Row | Broken:
+    """Returns a value as a row: an object, or a conversation that is a list of messages."""
+    if isinstance(value, dict):
+        return Row(number, value)
+    if is_conversation(value):
+        return Row(number, {"messages": value})
+    expected = "an object, or a list of messages" if isinstance(value, list) else "an object"
+    return Broken(number, f"it is {kind_of(value)}, expected {expected}")
 
 
 def parse_again(line: bytes, number: int, encoding: str, error: ValueError) -> Row | Broken:
@@ -184,9 +193,7 @@ def parse_again(line: bytes, number: int, encoding: str, error: ValueError) -> R
         if isinstance(error, json.JSONDecodeError):  # whose "line 1" is always this line
             problem = f"{error.msg}, at its character {error.pos + 1}"
         return Broken(number, f"not JSON: {problem}")
-    if not isinstance(values, dict):
-        return Broken(number, f"it is {kind_of(values)}, expected an object")
-    return Row(number, values)
+    return as_row(values, number)
 
 
 def kind_of(value: Any) -> str:

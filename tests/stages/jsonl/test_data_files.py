@@ -239,11 +239,57 @@ def test_a_corpus_that_is_empty_says_why_and_how_to_find_the_fields(project: Pro
 
 
 def test_rows_without_a_text_are_counted_not_guessed(project: Project) -> None:
-    project.write("in/a.jsonl", lines({"text": "a"}, {"text": None}, {"other": 1}, {"text": 5}))
+    project.write("in/a.jsonl", lines({"text": "a"}, {"text": None}, {"other": 1}, {"text": [5]}))
     assert [found["content"] for found in project.convert()] == ["a"]
     assert project.counts()["broken"] == 2
     assert project.counts()["filtered"] == {"no text": 1}
     assert [line["path"] for line in project.dropped()] == ["a.jsonl#2", "a.jsonl#3", "a.jsonl#4"]
+
+
+def chat(*contents: str | None) -> dict[str, Any]:
+    roles = ("system", "user", "assistant", "user", "assistant")
+    messages = zip(roles, contents, strict=False)
+    return {"messages": [{"role": role, "content": content} for role, content in messages]}
+
+
+def test_an_empty_system_message_or_last_turn_costs_no_conversation(project: Project) -> None:
+    rows = [chat("", f"q{n}", f"a{n}") for n in range(3)]
+    rows += [chat(None, f"q{n}", f"a{n}", f"r{n}", " ") for n in range(3, 6)]
+    project.write("in/a.jsonl", lines(*rows))
+
+    found = exchanges(project.convert())
+    assert found == [(f"q{n}", f"a{n}", f"r{n}")[: 2 + n // 3] for n in range(6)]
+    assert project.counts()["broken"] == 0
+    assert project.counts()["filtered"] == {}
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        chat("s", "q", ""),
+        chat("s", None, "a"),
+        chat("s", "q", "a", " ", "b"),
+        {"soru": "q", "cevap": ""},
+        {"prompt": "q", "completion": []},
+    ],
+)
+def test_a_question_that_was_never_answered_is_lost_not_filtered(
+    project: Project, lost: dict[str, Any]
+) -> None:
+    project.write("in/a.jsonl", lines(*(chat("s", f"q{n}", "a") for n in range(9)), lost))
+
+    with pytest.raises(UserError, match=r"1 of 10 documents .* are lost \(1 broken\).*no text in"):
+        project.convert(rules(max_lost_share=0.09))
+    assert len(project.convert(rules(max_lost_share=0.1))) == 9
+    assert project.counts()["filtered"] == {}
+
+
+def test_rows_that_are_single_messages_stop_the_stage_with_the_choices(project: Project) -> None:
+    project.write("in/a.csv", "message_id,parent_id,text,role\n1,,x,prompter\n2,1,y,assistant\n")
+
+    with pytest.raises(UserError, match=r"a\.csv, row 2: .*each row is one message") as refusal:
+        project.convert()
+    assert """'jsonl.fields={content: "{role}: {text}"}'""" in str(refusal.value)
 
 
 def test_the_number_of_workers_changes_no_byte(project: Project) -> None:
