@@ -81,6 +81,7 @@ def out(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ask(hub, monkeypatch)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.setattr(remote_file, "TRIES", 3)
+    monkeypatch.setattr(remote_file, "FIRST_WAIT", 0.001)
     monkeypatch.setattr(remote_file, "TIMEOUT", (1, 0.5))
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "DVC_ROOT"):
         monkeypatch.setenv(name, "")  # noted, so that what the code sets is undone
