@@ -72,8 +72,8 @@ def _files(api: HfApi, repo_id: str, commit: str, path: str) -> list[RepoFile]:
     named = is_data_file(path)
     folder = path.rpartition("/")[0] if named else path
     tree = list_tree(api, repo_id, commit, folder, recursive=True)
-    if named and any(entry.path == path for entry in tree):
-        tree = [entry for entry in tree if entry.path == path]
+    if named:
+        tree = [entry for entry in tree if f"{entry.path}/".startswith(f"{path}/")]
     every = [entry for entry in tree if isinstance(entry, RepoFile)]
     files = [entry for entry in every if is_data_file(entry.path)]
     if not files:
