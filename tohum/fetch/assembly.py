@@ -69,7 +69,8 @@ class Assembler:
         for place, verdict in enumerate(rows.verdict[first:].tolist(), first):
             self._here = (segment.number, place)
             if verdict != WANTED:
-                self.writer.drop(rows.names[place], REASONS[verdict])
+                detail = rows.problems.get(place, "")
+                self.writer.drop(rows.names[place], REASONS[verdict], detail)
             else:
                 self._take(segment, rows, place)
         self._here = (segment.number + 1, 0)

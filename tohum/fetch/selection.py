@@ -13,7 +13,7 @@ from tohum.errors import UserError
 from tohum.fetch.config import RowRules
 from tohum.fetch.pool import Segment
 from tohum.fetch.row_rules import REASONS, WANTED, RowFilter, row_keys
-from tohum.fetch.row_tables import read_rows
+from tohum.fetch.row_tables import PROBLEM, read_rows
 from tohum.fetch.stored import Place, Stored
 from tohum.files import atomic_write
 from tohum.formats.outcomes import DUPLICATE
@@ -50,14 +50,15 @@ class Selection:
 
 @dataclass
 class SegmentRows:
-    """The rows of a segment: the verdict on each and its name, those that are taken, and where the
-    contents of some of these are already stored.
+    """The rows of a segment: the verdict on each and its name, those that are taken, where the
+    contents of some of these are already stored, and why some rows can't be read.
     """
 
     verdict: numpy.ndarray[Any, Any]
     names: list[str]
     taken: dict[int, dict[str, Any]]
     stored: dict[int, Place]
+    problems: dict[int, str] = field(default_factory=dict)
 
 
 def select(rows: FileRows, rules: RowRules, work: Path) -> Selection:
@@ -124,8 +125,26 @@ def segments(
                 place: row for place, row in taken.items() if place not in there
             }  # fmt: skip
             held = len(taken) - len(wanted)
-            yield Segment(number, wanted, SegmentRows(verdict, names, taken, there), held)
+            problems = _problems(table)
+            for place in problems:
+                names[place] = _any_name(table.slice(place, 1))
+            found_here = SegmentRows(verdict, names, taken, there, problems)
+            yield Segment(number, wanted, found_here, held)
         first += count
+
+
+def _problems(table: pyarrow.Table) -> dict[int, str]:
+    """Returns why rows can't be read, by their places."""
+    if PROBLEM not in table.column_names:
+        return {}
+    told = enumerate(table[PROBLEM].to_pylist())
+    return {place: problem for place, problem in told if problem is not None}
+
+
+def _any_name(row: pyarrow.Table) -> str:
+    """Returns what can be read of a broken row's name, if anything."""
+    [values] = row.to_pylist()
+    return next(filter(None, (values.get(column) for column in ("id", "url", "path"))), "")
 
 
 def key_of(row: dict[str, Any]) -> bytes:

@@ -5,7 +5,6 @@ The index is on disk, sorted by key: 56 bytes for each content, none of them in 
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -17,7 +16,7 @@ import orjson
 from tohum.errors import UserError
 from tohum.fetch.journal import scan
 from tohum.fetch.row_rules import row_keys
-from tohum.formats.raw import FACTS, MANIFEST
+from tohum.formats.raw import MANIFEST, find_facts
 from tohum.repeats import KEY_BYTES, Buckets
 
 FETCHED_CONTENTS = ("software_heritage", "url")  # fetched, not contained in rows
@@ -65,10 +64,8 @@ class Stored:
 
     def _in_raw(self, raw: Path) -> Iterator[tuple[bytes, tuple[int, int, int, bytes]]]:
         """Yields the keys and places of the files in the archives of a raw folder."""
-        facts = raw / "rows" / FACTS
-        if not facts.is_file() or not (raw / MANIFEST).is_file():
-            return
-        if json.loads(facts.read_text(encoding="utf-8"))["content"] not in FETCHED_CONTENTS:
+        facts = find_facts(raw / "rows") or {}
+        if facts.get("content") not in FETCHED_CONTENTS or not (raw / MANIFEST).is_file():
             return
         archive, number, there = "", 0, 0
         with (raw / MANIFEST).open("rb") as lines:

@@ -275,6 +275,21 @@ def raw_members(raw: Path) -> list[RawMember]:
     return [RawMember(name, folder, read_facts(folder), in_mix=True) for name, folder in folders]
 
 
+def find_facts(folder: Path) -> dict[str, Any] | None:
+    """Returns source.json, or None if there is none, or a file of that name that isn't ours."""
+    path = folder / FACTS
+    return read_object(path.read_bytes()) if path.is_file() else None
+
+
+def read_object(text: bytes) -> dict[str, Any] | None:
+    """Returns a JSON object, or None if it is anything else."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def read_facts(folder: Path) -> dict[str, Any]:
     """Returns source.json.
 

@@ -37,7 +37,7 @@ class RowGroups:
         number = self.number
         with _open(self.path, _metadata(self.path, *_state(self.path))) as file:
             for batch in _read(file, self.path, list(self.groups), MOST_BATCH_ROWS, self.leaves):
-                yield from _rows(batch, number)
+                yield from read_batch(batch, number)
                 number += len(batch)
 
 
@@ -50,7 +50,7 @@ class Batch:
 
     def rows(self) -> Iterator[Row | Broken]:
         """Yields the rows."""
-        return _rows(self.batch, self.number)
+        return read_batch(self.batch, self.number)
 
 
 def column_names(path: Path) -> tuple[str, ...]:
@@ -127,7 +127,8 @@ def _read(
         ) from None
 
 
-def _rows(batch: pyarrow.RecordBatch, number: int) -> Iterator[Row | Broken]:
+def read_batch(batch: pyarrow.RecordBatch, number: int) -> Iterator[Row | Broken]:
+    """Yields the rows of a batch; `number` is that of the first."""
     schema = pyarrow.schema(
         [(field.name, without_nanoseconds(field.type)) for field in batch.schema]
     )

@@ -13,8 +13,10 @@ from tohum.fetch.stored import Stored
 from tohum.files import write_json
 from tohum.formats.raw import FACTS, MANIFEST, Written
 from tohum.sources.destination import Destination
-from tohum.sources.hub_api import HubFile, matching, read_env_file, resolve
-from tohum.sources.hub_files import HubFiles
+from tohum.sources.hub_api import HubFile, matching, resolve
+from tohum.sources.hub_file_names import check_together
+from tohum.sources.hub_files import HubFiles, each_once
+from tohum.sources.hub_token import load_token
 from tohum.workdir import project_root
 
 FILES_PER_SECOND = 1000  # for the estimate; benchmarks/fetch.py measures what is possible
@@ -36,11 +38,14 @@ class HubDownload:
     def run(self) -> None:
         """Fetches what is missing, and writes source.json last."""
         source, destination = self.source, self.destination
-        read_env_file(project_root() / ".env")
+        load_token(project_root() / ".env")
         api = HfApi()
         commit = resolve(api, source.repo_id, source.revision)
         self._continue_at(commit)
-        groups = [matching(api, source.repo_id, commit, pattern) for pattern in source.paths]
+        groups = each_once(
+            [matching(api, source.repo_id, commit, pattern) for pattern in source.paths]
+        )
+        check_together(source.repo_id, [file.path for group in groups for file in group])
         files = HubFiles(source, commit, destination.earlier_folders())
         files.check_size(groups)
         self._announce(commit, groups)

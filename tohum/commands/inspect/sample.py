@@ -31,6 +31,18 @@ class Sample:
     types: dict[str, str] = field(default_factory=dict)
 
     @property
+    def seen(self) -> int:
+        """The number of rows looked at."""
+        return len(self.rows) + len(self.broken)
+
+    def add(self, row: Row | Broken) -> None:
+        """Adds the next row."""
+        if isinstance(row, Row):
+            self.rows.append(row)
+        else:
+            self.broken.append(row)
+
+    @property
     def columns(self) -> list[str]:
         """The names of all columns, in order of appearance."""
         return list(dict.fromkeys(name for row in self.rows for name in row.values)) or [
@@ -57,10 +69,7 @@ def take_rows(sample: Sample, blocks: Iterator[RowBlock], rows: int) -> None:
     """Adds the first `rows` rows, and the broken ones among them."""
     every = itertools.chain.from_iterable(block.rows() for block in blocks)
     for row in itertools.islice(every, rows):
-        if isinstance(row, Row):
-            sample.rows.append(row)
-        else:
-            sample.broken.append(row)
+        sample.add(row)
 
 
 def schema_types(schema: pyarrow.Schema) -> dict[str, str]:
