@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tohum.fetch.addresses import base_and_host, requested
+from tohum.fetch.addresses import base_of, host_of, requested
 from tohum.fetch.answers import NotAnAddress, Response, TransportError
 from tohum.fetch.pool import Done, Task, Tasks
 from tohum.fetch.retries import Host, Hosts, Lost, RetryPolicy, Throttle, Tries
@@ -121,11 +121,9 @@ class HttpFetcher:
 
     def _host(self, url: str) -> Host:
         """Returns what is known about a URL's host."""
-        base = url[: url.find("/", len("https://"))]
+        base = base_of(url)
         if base not in self.hosts:
-            base, name = base_and_host(url)
-            if base not in self.hosts:
-                self.hosts[base] = Host(name, self.policy, self.throttle(), self._network)
+            self.hosts[base] = Host(host_of(base), self.policy, self.throttle(), self._network)
         return self.hosts[base]
 
     def _start(self) -> None:
@@ -184,7 +182,7 @@ class HttpFetcher:
         another host too, to see whether the network works.
         """
         host.wants_probe = False
-        start_page = base_and_host(url)[0] + "/"
+        start_page = base_of(url) + "/"
         known = self.probe.url if self.probe else self._answering.get(host, start_page)
         self._ask_probe(host, known)
         if not host.known and self._latest is not None and self._latest not in self._probes:

@@ -14,9 +14,10 @@ from typing import Any, Generic, Self, TypeVar
 
 import pycurl
 
+from tohum.fetch.addresses import without_secrets
 from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
-from tohum.fetch.environment import Proxies, certificates
-from tohum.fetch.gzip_members import gunzip
+from tohum.fetch.environment import Proxies, certificates, possible_connections
+from tohum.fetch.gzip_members import MAGIC, gunzip, log_garbage
 
 USER_AGENT = "tohum"
 MOST_REDIRECTS = 5
@@ -43,6 +44,10 @@ NO_CONNECTION = frozenset(
     }
 )
 
+CLOSED = frozenset({pycurl.E_GOT_NOTHING, pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR})
+GZIP = frozenset({"gzip", "x-gzip"})
+OTHER_ENCODINGS = frozenset({"br", "compress", "dcb", "dcz", "deflate", "x-compress", "zstd"})
+
 Label = TypeVar("Label")
 
 
@@ -65,7 +70,10 @@ class Limits:
 class Transfer(Generic[Label]):
     """One reusable libcurl handle, and the answer that it is receiving."""
 
-    __slots__ = ("encoding", "handle", "label", "left", "overflowed", "pieces", "scheme")
+    __slots__ = (
+        *("asked_again", "encodings", "handle", "head_ended", "label", "left", "overflowed"),
+        *("pieces", "scheme", "url"),
+    )
 
     def __init__(self, handle: Any) -> None:
         self.handle = handle
@@ -73,8 +81,11 @@ class Transfer(Generic[Label]):
         self.pieces: list[bytes] = []
         self.left = 0
         self.overflowed = False
-        self.encoding = ""
+        self.encodings: list[str] = []
+        self.head_ended = False
+        self.asked_again = False
         self.scheme = ""
+        self.url = ""
 
     def receive(self, piece: bytes) -> int | None:
         """Takes a piece of the body; -1 ends the transfer."""
@@ -88,10 +99,13 @@ class Transfer(Generic[Label]):
     def receive_header(self, line: bytes) -> None:
         """Takes a header line, including the status line of each answer on the way."""
         name, _, value = line.partition(b":")
-        if name.startswith(b"HTTP/"):
-            self.encoding = ""
+        if name[:5].upper() == b"HTTP/":
+            self.encodings, self.head_ended = [], False
         elif name.lower() == b"content-encoding":
-            self.encoding = value.strip().lower().decode("latin-1")
+            found = value.decode("latin-1").lower().split(",")
+            self.encodings += [each.strip() for each in found]
+        elif not line.strip():
+            self.head_ended = True
 
 
 class Transfers(Generic[Label]):
@@ -107,12 +121,13 @@ class Transfers(Generic[Label]):
 
     def __init__(self, limits: Limits, compressed: bool = False) -> None:
         self._limits = limits
+        self._connections = possible_connections(limits.connections)
         self._compressed = compressed
         self._proxies = Proxies.read()
         self._certificates = certificates()
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
-        self._multi.setopt(pycurl.M_MAXCONNECTS, limits.connections)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, self._connections)
         self._idle: list[Transfer[Label]] = []
         self._busy: dict[Any, Transfer[Label]] = {}
 
@@ -134,7 +149,7 @@ class Transfers(Generic[Label]):
     @property
     def free(self) -> bool:
         """Whether another transfer can start."""
-        return len(self._busy) < self._limits.connections
+        return len(self._busy) < self._connections
 
     def start(self, url: str, label: Label) -> None:
         """Starts to fetch a URL, which must be ASCII with a lower-case scheme."""
@@ -146,11 +161,18 @@ class Transfers(Generic[Label]):
             handle.setopt(pycurl.REDIR_PROTOCOLS, PROTOCOLS[scheme])
             handle.setopt(pycurl.PROXY, self._proxies.by_scheme[scheme])
         handle.setopt(pycurl.URL, url)
-        transfer.label = label
+        transfer.url, transfer.label = url, label
+        self._begin(transfer, again=False)
+
+    def _begin(self, transfer: Transfer[Label], again: bool) -> None:
+        if again != transfer.asked_again:
+            transfer.handle.setopt(pycurl.FRESH_CONNECT, again)
+            transfer.asked_again = again
+        transfer.overflowed = False
         transfer.pieces, transfer.left = [], self._limits.largest
-        transfer.overflowed, transfer.encoding = False, ""
-        self._busy[handle] = transfer
-        self._multi.add_handle(handle)
+        transfer.encodings, transfer.head_ended = [], False
+        self._busy[transfer.handle] = transfer
+        self._multi.add_handle(transfer.handle)
 
     def _new_transfer(self) -> Transfer[Label]:
         """Returns a libcurl handle with everything that its transfers have in common."""
@@ -195,10 +217,16 @@ class Transfers(Generic[Label]):
             for handle in succeeded:
                 transfer = self._end(handle)
                 found.append((transfer.label, self._response(transfer)))  # type: ignore[arg-type]
+                transfer.pieces = []
             for handle, code, message in failed:
                 transfer = self._end(handle)
+                if code in CLOSED and self._was_closed_before(transfer):
+                    self._idle.remove(transfer)
+                    self._begin(transfer, again=True)
+                    continue
                 error = self._error(transfer, code, message)
                 found.append((transfer.label, error))  # type: ignore[arg-type]
+                transfer.pieces = []
         return found
 
     def _end(self, handle: Any) -> Transfer[Label]:
@@ -207,24 +235,54 @@ class Transfers(Generic[Label]):
         self._idle.append(transfer)
         return transfer
 
+    def _was_closed_before(self, transfer: Transfer[Label]) -> bool:
+        """Whether a request may have met connections that the server had closed while they were
+        idle: it used no new one, and got no byte of an answer. libcurl asks again by itself, but
+        gives up after five such connections.
+        """
+        handle = transfer.handle
+        used = handle.getinfo(pycurl.NUM_CONNECTS) == 0 == handle.getinfo(pycurl.HEADER_SIZE)
+        return used and not transfer.asked_again
+
     def _response(self, transfer: Transfer[Label]) -> Response | TransportError:
+        handle = transfer.handle
+        status = handle.getinfo(pycurl.RESPONSE_CODE)
+        elsewhere = handle.getinfo(pycurl.REDIRECT_COUNT) > 0 and _is_elsewhere(transfer)
         pieces = transfer.pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        if transfer.encoding in ("gzip", "x-gzip"):
-            try:
-                body, _ = gunzip(body, self._limits.largest)
-            except ValueError as error:
-                return TransportError(str(error))
-            except TooLarge as error:
-                return error
-        elif transfer.encoding not in ("", "identity"):
-            return TransportError("the answer is in a Content-Encoding that was not asked for")
-        status = transfer.handle.getinfo(pycurl.RESPONSE_CODE)
-        # libcurl takes truncated headers for an empty answer of unknown length.
-        unknown_length = not body and transfer.handle.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T) < 0
-        if status == 200 and unknown_length:
-            return TransportError("the connection was closed without a body")
-        return Response(status, body)
+        if status != 200:
+            return Response(status, body, elsewhere)
+        if not body:
+            # libcurl takes truncated headers for an empty answer of unknown length.
+            unknown_length = handle.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T) < 0
+            if unknown_length and not transfer.head_ended:
+                return TransportError("the connection was closed without a body")
+            return Response(status, body, elsewhere)
+        try:
+            return Response(status, self._decoded(transfer, body), elsewhere)
+        except ValueError as error:
+            return TransportError(str(error))
+        except TooLarge as error:
+            return error
+
+    def _decoded(self, transfer: Transfer[Label], body: bytes) -> bytes:
+        """Undoes Content-Encoding. What is no name of one is ignored, as browsers do.
+
+        Raises:
+            ValueError: the body is damaged, or in an encoding that was not asked for.
+            TooLarge: it is too large decompressed.
+        """
+        for encoding in reversed(transfer.encodings):
+            if encoding in OTHER_ENCODINGS:
+                raise ValueError(f"the answer is in an encoding not asked for: {encoding}")
+            if encoding in GZIP:
+                content, garbage = gunzip(body, self._limits.largest)
+                if body.startswith(MAGIC, len(body) - garbage):
+                    raise ValueError("damaged gzip: cut off")
+                if garbage:
+                    log_garbage(without_secrets(transfer.url), garbage)
+                body = content
+        return body
 
     def _error(self, transfer: Transfer[Label], code: int, message: str) -> TransportError:
         """Returns what libcurl's error means (https://curl.se/libcurl/c/libcurl-errors.html)."""
@@ -236,7 +294,7 @@ class Transfers(Generic[Label]):
                 return NotConnected(f"no connection within {timeout:g} s")
             if handle.getinfo(pycurl.TOTAL_TIME) >= DEADLINES * timeout:
                 return TransportError(f"the answer took longer than {DEADLINES * timeout:g} s")
-            return TransportError(f"nothing came for {timeout:g} s")
+            return TransportError(f"nothing came for {math.ceil(timeout)} s")
         if code in NO_CONNECTION:
             number = code == pycurl.E_COULDNT_CONNECT and handle.getinfo(pycurl.OS_ERRNO)
             reason = f": {os.strerror(number)}" if number else ""
@@ -245,7 +303,13 @@ class Transfers(Generic[Label]):
             return TransportError("the connection was closed in the middle of an answer")
         if code in (pycurl.E_GOT_NOTHING, pycurl.E_RECV_ERROR):
             return TransportError("the connection was closed without an answer")
-        return TransportError(_plain(message))
+        return TransportError(_plain(message) or f"the answer is not HTTP (libcurl's error {code})")
+
+
+def _is_elsewhere(transfer: Transfer[Any]) -> bool:
+    """Whether redirects have led to another host."""
+    last = transfer.handle.getinfo(pycurl.EFFECTIVE_URL)
+    return bool(pycurl.CurlUrl(last).host.lower() != pycurl.CurlUrl(transfer.url).host.lower())
 
 
 def _plain(message: str) -> str:

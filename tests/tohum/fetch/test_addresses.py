@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tests.fakes.raw_server import HELLO, RawServer, answering
 from tests.tohum.fetch.looping import FOUND, run, store_fetcher
 from tohum.errors import UserError
-from tohum.fetch.addresses import StoreAddress, base_and_host, requested, without_secrets
+from tohum.fetch.addresses import StoreAddress, base_of, host_of, requested, without_secrets
 from tohum.fetch.answers import NotAnAddress
 
 
@@ -79,14 +79,15 @@ NOT_URLS = ["", "no url", "http://", "http://a b/", "file:///etc/passwd", "ftp:/
 @pytest.mark.parametrize("url", [*NOT_URLS, "http://[::1/", "http://a:70000/x", "//host/x"])
 def test_what_is_not_a_url_is_not_asked_for(url: str) -> None:
     with pytest.raises(NotAnAddress):
-        base_and_host(requested(url))
+        host_of(base_of(requested(url)))
 
 
 @given(st.text(max_size=30) | st.text(max_size=20).map(lambda rest: f"http://{rest}"))
 def test_no_text_does_anything_but_be_a_url_or_not(text: str) -> None:
     try:
         url = requested(text)
-        base, host = base_and_host(url)
+        base = base_of(url)
+        host = host_of(base)
     except NotAnAddress:
         return
     assert url.isascii() and url.startswith(base) and host

@@ -3,7 +3,7 @@ from pathlib import Path
 import certifi
 import pytest
 
-from tests.fakes.raw_server import HELLO, RawServer, answering
+from tests.fakes.raw_server import HELLO, RawServer, answering, make_certificate
 from tests.tohum.fetch.looping import FOUND, run, url_fetcher
 from tohum.errors import UserError
 from tohum.fetch.environment import Proxies, certificates
@@ -68,11 +68,10 @@ def test_every_usual_form_of_a_proxy_is_taken(monkeypatch: pytest.MonkeyPatch, p
 def test_the_certificates_are_the_users_or_those_of_certifi(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert certificates() == certifi.where()
-    bundle = tmp_path / "bundle.pem"
-    bundle.write_text("")
+    assert certificates() == certifi.where().encode()
+    bundle = make_certificate(tmp_path, "example.org")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    assert certificates() == str(bundle)
+    assert certificates() == str(bundle).encode()
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
     with pytest.raises(UserError, match="SSL_CERT_FILE"):
         certificates()
