@@ -72,6 +72,8 @@ def host_of(base: str) -> str:
     """
     try:
         parts = pycurl.CurlUrl(base)
+        for part in (pycurl.UPART_USER, pycurl.UPART_PASSWORD):
+            parts.getpart(part, pycurl.U_URLDECODE)
     except pycurl.error as error:
         raise NotAnAddress(f"not a URL: {error.args[1]}") from None
     if parts.port == "0":

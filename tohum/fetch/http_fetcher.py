@@ -13,7 +13,8 @@ from tohum.fetch.addresses import base_of, host_of, requested
 from tohum.fetch.answers import NotAnAddress, Response, TransportError
 from tohum.fetch.pool import Done, Task, Tasks
 from tohum.fetch.retries import Host, Hosts, Lost, RetryPolicy, Throttle, Tries
-from tohum.fetch.transfers import Limits, Transfers
+from tohum.fetch.transfer import Limits
+from tohum.fetch.transfers import Transfers
 from tohum.formats.outcomes import MISSING
 
 LONGEST_WAIT = 0.02  # seconds; new work and retries are checked in between

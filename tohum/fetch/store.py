@@ -16,7 +16,7 @@ from tohum.fetch.http_fetcher import HttpFetcher, Probe
 from tohum.fetch.pool import Fetcher
 from tohum.fetch.retries import Lost, RetryPolicy
 from tohum.fetch.row_rules import SHA1
-from tohum.fetch.transfers import Limits
+from tohum.fetch.transfer import Limits
 
 EMPTY_SHA1 = hashlib.sha1(b"").hexdigest()  # any store answers for it, if only with a 404
 MOST_LAYERS = 2  # of gzip: the store's, and one that a server adds as Content-Encoding

@@ -22,7 +22,8 @@ from tests.fakes.raw_server import (
 )
 from tohum.errors import UserError
 from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
-from tohum.fetch.transfers import MOST_REDIRECTS, Limits, Transfers
+from tohum.fetch.transfer import Limits
+from tohum.fetch.transfers import MOST_REDIRECTS, Transfers
 
 pytestmark = pytest.mark.slow
 
