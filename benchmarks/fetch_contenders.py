@@ -144,7 +144,7 @@ def bare_client(url: str, ids: list[str], work: Path) -> Work:
     from tohum.fetch.http_fetcher import HttpFetcher
     from tohum.fetch.pool import Segment, Task
     from tohum.fetch.retries import Lost, RetryPolicy
-    from tohum.fetch.transfers import Limits
+    from tohum.fetch.transfer import Limits
 
     tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
     for blob_id in ids:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tohum.fetch.addresses import public_url, without_secrets
 from tohum.fetch.pool import Segment
 from tohum.fetch.row_rules import REASONS, WANTED, row_keys
 from tohum.fetch.selection import FileRows, SegmentRows
@@ -70,7 +71,7 @@ class Assembler:
             self._here = (segment.number, place)
             if verdict != WANTED:
                 detail = rows.problems.get(place, "")
-                self.writer.drop(rows.names[place], REASONS[verdict], detail)
+                self.writer.drop(self._public(rows.names[place]), REASONS[verdict], detail)
             else:
                 self._take(segment, rows, place)
         self._here = (segment.number + 1, 0)
@@ -91,11 +92,17 @@ class Assembler:
             if KINDS[kind] == KEPT:
                 self._keep(row, name, payload[KEY_BYTES:])
             else:
-                self.writer.drop(name, KINDS[kind], payload.decode())
+                self.writer.drop(self._public(name), KINDS[kind], payload.decode())
+
+    def _public(self, name: str) -> str:
+        """Returns a row's name without the secrets that it may hold if it is the row's URL."""
+        is_url = self.rows.content == "url" or ("url" in self.rows.columns and "://" in name)
+        return public_url(name) if is_url else name
 
     def _keep(self, row: dict[str, Any], name: str, content: bytes) -> None:
+        url = row.get("url")
         file = RawFile(
-            path=(row.get("path") or row.get("url") or "").lstrip("/"),
+            path=(row.get("path") or without_secrets(url or "")).lstrip("/"),
             id=row.get("id") or hashlib.sha1(content).hexdigest(),
             sha256=hashlib.sha256(content).hexdigest(),
             bytes=len(content),
@@ -104,7 +111,7 @@ class Assembler:
             license=row.get("license"),
             encoding="utf-8" if self.rows.content == "inline" else row.get("encoding"),
             language=row.get("language"),
-            url=row.get("url"),
+            url=public_url(url) if url else url,
         )
         self.writer.add(file, content, row_keys([name]).hex())
 

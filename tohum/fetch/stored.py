@@ -14,8 +14,8 @@ import numpy
 import orjson
 
 from tohum.errors import UserError
+from tohum.fetch.addresses import public_url_sha1
 from tohum.fetch.journal import scan
-from tohum.fetch.row_rules import row_keys
 from tohum.formats.raw import MANIFEST, find_facts
 from tohum.repeats import KEY_BYTES, Buckets
 
@@ -81,7 +81,7 @@ class Stored:
                 if file["offset"] + file["bytes"] <= there:
                     yield bytes.fromhex(file["id"]), place
                     if file["url"]:
-                        yield row_keys([file["url"]]), place
+                        yield public_url_sha1(file["url"]), place
 
     def _in_journal(self, path: Path) -> Iterator[tuple[bytes, tuple[int, int, int, bytes]]]:
         number = self._number(path)
