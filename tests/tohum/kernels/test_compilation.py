@@ -1,3 +1,4 @@
+import hashlib
 import os
 import shutil
 import subprocess
@@ -6,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from stages.pretokens.counter import compare, prefix_of
 from tests.conftest import PROJECT
-from tohum.kernels.compilation import QUIET_SECONDS, drop_others
+from tohum.kernels.compilation import QUIET_SECONDS, CheckedFiles, drop_others
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +54,34 @@ def test_a_temporary_experiment_finds_what_the_project_has_compiled(tmp_path: Pa
     constants = experiment / "tohum/pretokenization/automaton.py"
     constants.write_text(constants.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     assert search(experiment, project)[1] == 0, "a constant of a kernel may have changed"
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "zeros"])
+def test_a_damaged_kernel_is_compiled_again(suffix: str, damage: str, tmp_path: Path) -> None:
+    files = CheckedFiles(str(tmp_path), "kernel", source_stamp=1)
+    files.save("signature", ("machine code", b"\x90" * 100))
+    assert CheckedFiles(str(tmp_path), "kernel", 1).load("signature") is not None
+    (path,) = tmp_path.glob(f"*.{suffix}")
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        content = bytearray(whole)
+        content[place] ^= 4
+        found = {"flip": bytes(content), "cut": whole[:place], "empty": b""}
+        path.write_bytes(found.get(damage, bytes(len(whole))))
+        assert CheckedFiles(str(tmp_path), "kernel", 1).load("signature") is None
+    files.save("signature", "compiled again")
+    assert CheckedFiles(str(tmp_path), "kernel", 1).load("signature") == "compiled again"
+
+
+def test_numba_writes_checked_files() -> None:
+    """Through numba's own name for the class, as its caches are made."""
+    caches = [prefix_of._cache._cache_file, compare._cache._cache_file]
+    assert all(isinstance(files, CheckedFiles) for files in caches)
+    paths = Path(str(caches[0]._cache_path)).glob("*.nb[ic]")
+    assert all(
+        hashlib.sha256(data[:-32]).digest() == data[-32:] for data in map(Path.read_bytes, paths)
+    )
 
 
 def test_kernels_of_other_code_are_deleted_when_they_are_old(tmp_path: Path) -> None:
