@@ -9,11 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+BLOCK_BYTES = 1 << 20
 
-def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file's bytes, in hex."""
+
+def file_sha256(path: Path, size: int | None = None) -> str:
+    """Returns the SHA-256 of a file's bytes, or of its first `size`, in hex."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        if size is None:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while size and (block := file.read(min(size, BLOCK_BYTES))):
+            digest.update(block)
+            size -= len(block)
+        return digest.hexdigest()
 
 
 def fresh(path: Path) -> Path:

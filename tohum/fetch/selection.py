@@ -17,6 +17,7 @@ from tohum.fetch.row_tables import read_rows
 from tohum.fetch.stored import Place, Stored
 from tohum.files import atomic_write
 from tohum.formats.outcomes import DUPLICATE
+from tohum.marks import read_mark, write_mark
 from tohum.repeats import KEY_BYTES, DuplicateFinder
 
 
@@ -62,11 +63,10 @@ class SegmentRows:
 
 def select(rows: FileRows, rules: RowRules, work: Path) -> Selection:
     """Passes over all rows once: counts them, and finds repeated names."""
-    path = work / "selection.npz"
-    if path.is_file():
-        with numpy.load(path) as saved:
-            rows_, wanted, size = (int(saved[name]) for name in ("rows", "wanted", "bytes"))
-            return Selection(rows_, wanted, size, saved["duplicates"])
+    mark, bits_path = work / "selection.json", work / "duplicates.npy"
+    facts = read_mark(mark)
+    if facts is not None:
+        return Selection(**facts, duplicates=numpy.load(bits_path))
     row_filter = RowFilter(rules)
     finder = DuplicateFinder(work)
     size = 0
@@ -77,10 +77,10 @@ def select(rows: FileRows, rules: RowRules, work: Path) -> Selection:
             size += sum(filter(None, table["bytes"].take(places).to_pylist()))
     bits = finder.find()
     wanted = finder.keys - int(numpy.unpackbits(bits).sum())
-    selection = Selection(finder.rows, wanted, size, bits)
-    with atomic_write(path) as file:
-        numpy.savez(file, rows=finder.rows, wanted=wanted, bytes=size, duplicates=bits)
-    return selection
+    with atomic_write(bits_path) as file:
+        numpy.save(file, bits)
+    write_mark(mark, [bits_path], {"rows": finder.rows, "wanted": wanted, "bytes": size})
+    return Selection(finder.rows, wanted, size, bits)
 
 
 def _names(table: pyarrow.Table) -> list[str]:
@@ -119,7 +119,11 @@ def segments(
             there: dict[int, Place] = {}
             if rows.content != "inline":
                 keys = row_keys([names[place] for place in places])
-                there = {places[at]: place for at, place in stored.find(keys).items()}
+                there = {
+                    places[at]: place
+                    for at, place in stored.find(keys).items()
+                    if stored.is_intact(keys[KEY_BYTES * at :][:KEY_BYTES], place)
+                }
             wanted = {} if rows.content == "inline" else {
                 place: row for place, row in taken.items() if place not in there
             }  # fmt: skip

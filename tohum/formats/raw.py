@@ -116,7 +116,7 @@ class RawWriter:
         if self._archive is not None and self._size + len(content) > ARCHIVE_BYTES:
             self._complete()
         if self._archive is None:
-            self._name, self._size = f"part-{self.written.archives:05d}.tar", 0
+            self._name, self._size = archive_name(self.written.archives), 0
             self._archive = (self.folder / self._name).open("wb", BUFFER_BYTES)
         header = tar_header(name, len(content))
         self._archive.write(header)
@@ -150,6 +150,11 @@ class RawWriter:
         written.dropped_bytes = _sync(self._dropped) if self._dropped is not None else 0
         written.dropped = dict(self.dropped)
         self.completed(written)
+
+
+def archive_name(number: int) -> str:
+    """Returns the name of an archive, which are numbered from 0."""
+    return f"part-{number:05d}.tar"
 
 
 def _continue(path: Path, size: int) -> IO[bytes]:

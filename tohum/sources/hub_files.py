@@ -143,6 +143,8 @@ class HubFiles:
         }
 
     def _take_whole(self, file: HubFile, path: Path) -> dict[str, Any]:
+        if path.is_file() and file.remote.sha256 != file_sha256(path):
+            path.unlink()  # of an earlier try: damaged since, or without a hash to check it by
         if not path.is_file() and (old := self._find_whole(file)):
             log.info("%s: taken from an earlier download", file.path)
             link_or_copy(old, path)
@@ -194,15 +196,22 @@ def _is_current(path: Path) -> bool:
 
 
 def _lines(folder: Path) -> list[dict[str, Any]]:
-    """Returns a folder's manifest if it is one of Hub files."""
+    """Returns a folder's manifest if it is one of Hub files, and not damaged."""
     facts = folder / FACTS
-    if not facts.is_file() or json.loads(facts.read_text(encoding="utf-8"))["kind"] != "hub":
+    if not facts.is_file() or not (folder / MANIFEST).is_file():
         return []
-    with (folder / MANIFEST).open(encoding="utf-8") as file:
-        first = file.readline()
-        if not first or "taken" not in json.loads(first):
-            return []  # of archives, with lines for millions of files
-        return [json.loads(line) for line in (first, *file)]
+    try:
+        if json.loads(facts.read_bytes())["kind"] != "hub":
+            return []
+        with (folder / MANIFEST).open("rb") as file:
+            first = file.readline()
+            if not first or "taken" not in json.loads(first):
+                return []  # of archives, with lines for millions of files
+            lines = [json.loads(line) for line in (first, *file)]
+        return [line for line in lines if line["sha256"] and _identity(line)]
+    except (ValueError, KeyError, TypeError):
+        log.warning("%s or its source.json is damaged: not used", folder / MANIFEST)
+        return []
 
 
 def _identity(line: dict[str, Any]) -> tuple[Any, ...]:
