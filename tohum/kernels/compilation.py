@@ -80,7 +80,7 @@ class CacheLocator(UserProvidedCacheLocator):
         )
 
 
-class CheckedFiles(IndexDataCacheFile):  # type: ignore[misc]
+class CheckedFiles(IndexDataCacheFile):
     """A kernel's files, each with its SHA-256 after what numba writes, which reads no further."""
 
     @contextmanager
@@ -91,13 +91,15 @@ class CheckedFiles(IndexDataCacheFile):  # type: ignore[misc]
             file.write(content.getvalue() + hashlib.sha256(content.getvalue()).digest())
 
     def _load_index(self) -> Any:
-        return super()._load_index() if _is_intact(Path(self._index_path)) else {}
+        if not _is_intact(Path(self._index_path)):
+            return {}
+        return super()._load_index()  # type: ignore[no-untyped-call]
 
     def _load_data(self, name: str) -> Any:
-        path = Path(self._data_path(name))
+        path = Path(self._cache_path, name)
         if not _is_intact(path):
             raise FileNotFoundError(path)  # for numba, it is not there
-        return super()._load_data(name)
+        return super()._load_data(name)  # type: ignore[no-untyped-call]
 
 
 def _is_intact(path: Path) -> bool:

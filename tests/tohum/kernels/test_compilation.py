@@ -4,10 +4,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stages.pretokens.counter import compare, prefix_of
+from stages.pretokens import counter
 from tests.conftest import PROJECT
 from tohum.kernels.compilation import QUIET_SECONDS, CheckedFiles, drop_others
 
@@ -59,9 +60,10 @@ def test_a_temporary_experiment_finds_what_the_project_has_compiled(tmp_path: Pa
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "zeros"])
 def test_a_damaged_kernel_is_compiled_again(suffix: str, damage: str, tmp_path: Path) -> None:
-    files = CheckedFiles(str(tmp_path), "kernel", source_stamp=1)
+    checked: Any = CheckedFiles
+    files = checked(str(tmp_path), "kernel", source_stamp=1)
     files.save("signature", ("machine code", b"\x90" * 100))
-    assert CheckedFiles(str(tmp_path), "kernel", 1).load("signature") is not None
+    assert files.load("signature") is not None
     (path,) = tmp_path.glob(f"*.{suffix}")
     whole = path.read_bytes()
     for place in range(0, len(whole), 7):
@@ -69,14 +71,15 @@ def test_a_damaged_kernel_is_compiled_again(suffix: str, damage: str, tmp_path: 
         content[place] ^= 4
         found = {"flip": bytes(content), "cut": whole[:place], "empty": b""}
         path.write_bytes(found.get(damage, bytes(len(whole))))
-        assert CheckedFiles(str(tmp_path), "kernel", 1).load("signature") is None
+        assert files.load("signature") is None
     files.save("signature", "compiled again")
-    assert CheckedFiles(str(tmp_path), "kernel", 1).load("signature") == "compiled again"
+    assert files.load("signature") == "compiled again"
 
 
 def test_numba_writes_checked_files() -> None:
     """Through numba's own name for the class, as its caches are made."""
-    caches = [prefix_of._cache._cache_file, compare._cache._cache_file]
+    kernels: list[Any] = [counter.prefix_of, counter.compare]
+    caches = [kernel._cache._cache_file for kernel in kernels]
     assert all(isinstance(files, CheckedFiles) for files in caches)
     paths = Path(str(caches[0]._cache_path)).glob("*.nb[ic]")
     assert all(
