@@ -1,0 +1,41 @@
+"""Checks what a pull has brought: an object is named by the MD5 of its bytes.
+
+DVC does it only for a remote with the option `verify`, and then deletes a damaged object without
+naming it.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tohum.commands.share.failures import Failure
+from tohum.commands.share.hashing import md5s, named_by
+from tohum.commands.share.listing import hashed, list_remote
+from tohum.commands.share.transfer_plans import TransferPlan
+
+
+def drop_damaged(repo: Any, plan: TransferPlan) -> list[Failure]:
+    """Deletes the objects of a plan that came damaged from the cache, and returns a failure for
+    each.
+    """
+    cache = repo.cache.local
+    places = {oid: Path(cache.oid_to_path(oid)) for oid in plan.missing}
+    # what DVC has verified is right, or gone
+    found = {} if plan.odb.verify else md5s(places.values())
+    for oid, path in places.items():
+        if path in found and found[path] != named_by(oid):
+            path.unlink()
+    return came_damaged(plan, [oid for oid, path in places.items() if not path.exists()])
+
+
+def came_damaged(plan: TransferPlan, absent: Iterable[str]) -> list[Failure]:
+    """Returns a failure for each object that the remote has, but that did not come whole."""
+    absent = list(absent)
+    held = list_remote(plan.odb) if absent else {}
+    failures = []
+    for oid in filter(held.__contains__, absent):
+        there = hashed(held[oid]) if plan.odb.fs.protocol == "local" else held[oid]
+        wrong = there.md5 is not None and there.md5 != named_by(oid)
+        kind = "damaged" if wrong else "damaged on the way"
+        failures.append(Failure(kind, f"{plan.missing[oid]} came damaged ({oid})"))
+    return failures
