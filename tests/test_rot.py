@@ -1,4 +1,4 @@
-"""Every file of unfinished work, damaged in every way: the next run ends in the same bytes."""
+"""Damaged files: of unfinished work, which is done again, and of inputs, which are refused."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,11 +10,14 @@ import pytest
 
 from stages.encode.config import Encode
 from stages.encode.encoding import encode_corpus
+from stages.evaluate.config import Evaluate
+from stages.evaluate.evaluation import evaluate
 from stages.jsonl.conversion import convert
 from stages.pretokens.counting import count_corpus
 from stages.tokenizer.config import Tokenizer
 from stages.tokenizer.training import train_tokenizer
 from stages.train.pretraining import train
+from tests.conftest import PROJECT
 from tests.fakes import stack_rows
 from tests.fakes.blobs import contents, sample_blobs
 from tests.fakes.content_store import FakeContentStore
@@ -31,6 +34,7 @@ from tests.tiny import (
     write_training_inputs,
 )
 from tests.tohum.fetch.test_contents import OPEN, Project, ask, files
+from tohum.errors import UserError
 from tohum.fetch.assembly import Assembler
 from tohum.formats.raw import write_raw
 from tohum.marks import marked_files
@@ -223,3 +227,57 @@ def test_damaged_downloads_are_fetched_again(
             shutil.rmtree(fetching.raw, ignore_errors=True)
             fetching.download(source)
             assert files(fetching.raw) == expected, path
+
+
+INPUTS = [
+    ("pretokens", "data/jsonl/part-00001.jsonl"),
+    ("pretokens", "data/jsonl/manifest.json"),
+    ("encode", "data/jsonl/part-00001.jsonl"),
+    ("tokenizer", "data/pretokens/pretokens.parquet"),
+    ("tokenizer", "data/pretokens/meta.json"),
+    ("train", "data/tokens/train.bin"),
+    ("train", "data/tokens/val.offsets.bin"),
+    ("train", "data/tokens/meta.json"),
+    ("evaluate", "out/weights.safetensors"),
+    ("evaluate", "out/facts.json"),
+    ("evaluate", "data/tokens/val.bin"),
+    ("evaluate", "models/tokenizer/tokenizer.json"),
+]
+
+
+def run_evaluate() -> None:
+    if not Path("out").exists():
+        run_train()
+    evaluate(
+        Evaluate(2000, 4, 2, 4),
+        weights=Path("out"),
+        tokens=Path("data/tokens"),
+        tokenizer_folder=Path("models/tokenizer"),
+        prompts=PROJECT / "conf" / "prompts.txt",
+        out=Path("lm"),
+        metrics=Path("lm.json"),
+    )
+
+
+@pytest.mark.parametrize(("stage", "name"), INPUTS)
+def test_a_stage_refuses_a_damaged_input_and_says_how_to_get_it_back(stage: str, name: str) -> None:
+    run = {**{key: value[0] for key, value in STAGES.items()}, "evaluate": run_evaluate}[stage]
+    run()
+    whole = Path(name).read_bytes()
+    for damage in ("flipped first", "cut", "empty", "zeros", "missing"):
+        content = DAMAGES[damage](whole)
+        Path(name).unlink()
+        if content is not None:
+            Path(name).write_bytes(content)
+        with pytest.raises(UserError) as caught:
+            run()
+        assert Path(name).name in str(caught.value), damage
+        assert "share verify --here" in str(caught.value) or damage == "missing"
+
+
+def test_a_shard_that_no_manifest_lists_is_refused() -> None:
+    run_pretokens()
+    Path("data/jsonl/part-00099.jsonl").write_text("{}")
+    for run in (run_pretokens, run_encode):
+        with pytest.raises(UserError, match=r"part-00099\.jsonl: not in manifest\.json"):
+            run()

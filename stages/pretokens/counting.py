@@ -25,7 +25,7 @@ from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import file_sha256, fresh, publish
 from tohum.formats.pretoken_table import PretokenRows, rows_of, write_table
-from tohum.formats.records import marked_texts, read_records, shard_paths
+from tohum.formats.records import checked_shards, marked_texts, read_records
 from tohum.marks import read_mark, write_mark
 from tohum.pretokenization.classes import classes
 from tohum.pretokenization.patterns import KNOWN_PATTERNS
@@ -47,10 +47,10 @@ def count_corpus(config: Pretokenizer, runtime: Runtime, jsonl: Path, out: Path)
     from stages.pretokens.runs import merge_all
 
     _compile(config.pattern)
-    manifest = jsonl / "manifest.json"
+    manifest, paths = jsonl / "manifest.json", checked_shards(jsonl)
     what_counts = replace(config, max_memory="")
     with open_workdir("pretokens", work_key("pretokens", [what_counts], [manifest])) as work:
-        shards = _count_shards(shard_paths(jsonl), config, runtime.workers, work)
+        shards = _count_shards(paths, config, runtime.workers, work)
         facts = {"pattern": config.pattern, "jsonl_manifest_sha256": file_sha256(manifest)}
         if config.sample_share < 1:
             facts |= _sample_facts(config, shards)

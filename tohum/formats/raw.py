@@ -15,7 +15,6 @@ lists them.
 """
 
 import hashlib
-import json
 import os
 import tarfile
 from collections import Counter
@@ -27,13 +26,13 @@ from typing import IO, Any
 import orjson
 
 from tohum.errors import UserError
-from tohum.files import write_json
+from tohum.files import GET_BACK, read_json, write_json
 
 ARCHIVE_BYTES = 512 << 20
 BUFFER_BYTES = 1 << 20
 BLOCK = tarfile.BLOCKSIZE
 NAME_BYTES = 100  # of the longest name that fits in the header
-DAMAGED = "The archive was damaged: run `dvc repro --force --single-item download`."
+DAMAGED = f"The archive was damaged. {GET_BACK.format(stage='download')}"
 MANIFEST, DROPPED, FACTS = "manifest.jsonl", "dropped.jsonl", "source.json"
 
 
@@ -212,10 +211,20 @@ def write_raw(
 
 
 def read_manifest(folder: Path) -> Iterator[RawFile]:
-    """Yields the manifest's entries, in archive order."""
+    """Yields the manifest's entries, in archive order.
+
+    Raises:
+        UserError: a line is damaged.
+    """
     with (folder / MANIFEST).open("rb") as lines:
-        for line in lines:
-            yield RawFile(**orjson.loads(line))
+        for number, line in enumerate(lines, 1):
+            try:
+                yield RawFile(**orjson.loads(line))
+            except (ValueError, TypeError) as error:
+                raise UserError(
+                    f"{folder / MANIFEST}, line {number} is damaged ({error}). "
+                    f"{GET_BACK.format(stage='download')}"
+                ) from None
 
 
 def read_raw(folder: Path) -> Iterator[tuple[RawFile, bytes]]:
@@ -286,9 +295,5 @@ def read_facts(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is missing.
     """
-    path = folder / FACTS
-    if not path.is_file():
-        raise UserError(f"{path} is missing. Run `dvc repro download`.")
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    assert isinstance(facts, dict)
-    return facts
+    with read_json(folder / FACTS, "download") as facts:
+        return facts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tohum.commands.share.conftest import Shared
+from tests.tohum.commands.share.conftest import OBJECTS, Shared
 
 pytestmark = pytest.mark.slow
 
@@ -123,3 +123,68 @@ def test_a_damaged_object_of_drive_is_not_pulled(pushed: Shared, seen: bool) -> 
     assert ("trying again" in said) != seen
     assert_cache_is_right(friend)
     assert not friend.hashes()
+
+
+OUTPUT = "data/shards/part-3.bin"
+
+
+def test_what_is_here_and_right_is_told(local: Shared) -> None:
+    said = local.share("verify", "--here")
+    assert f"All {2 * (OBJECTS - 2) + 2} files here are right" in said
+    local.run("rm", "-rf", "models/lm")
+    assert "not here  models/lm" in local.share("verify", "--here")
+    assert "--delete goes with --here" in local.share("verify", "--delete", code=1)
+
+
+@pytest.mark.parametrize(
+    ("link", "damage"),
+    [("hardlink", flip), ("hardlink", cut), ("symlink", zero), ("copy", flip), ("copy", empty)],
+)
+def test_damage_here_is_named_and_replaced(
+    local: Shared, link: str, damage: Callable[[Path], None]
+) -> None:
+    local.run("dvc", "config", "cache.type", link)
+    local.run("dvc", "checkout", "--relink")
+    local.share("push")
+    expected = local.hashes()
+    damage(local.root / OUTPUT)
+    said = local.share("verify", "--here", "--delete", "data", code=1)
+    assert f"damaged   {OUTPUT}" in said
+    assert ("damaged   .dvc/cache/files/md5/" in said) == (link != "copy")
+    assert "models" not in said
+    assert not (local.root / OUTPUT).exists()
+    assert_cache_is_right(local)
+    local.share("pull")
+    assert local.hashes() == expected
+    local.share("verify", "--here")
+
+
+def test_without_a_remote_the_stage_makes_it_again(local: Shared) -> None:
+    expected = local.hashes()
+    flip(local.root / OUTPUT)
+    flip(object_of(local.root / ".dvc/cache", "model"))
+    local.share("verify", "--here", "--delete", code=1)
+    local.run("dvc", "repro")
+    assert local.hashes() == expected
+    local.share("verify", "--here")
+
+
+@pytest.mark.parametrize("change", ["missing", "extra", "list", "other commit"])
+def test_what_a_folder_lacks_or_has_too_much_is_named(local: Shared, change: str) -> None:
+    cache = local.root / ".dvc/cache"
+    if change == "missing":
+        (local.root / OUTPUT).unlink()
+        told = f"missing   {OUTPUT}"
+    elif change == "extra":
+        (local.root / "data/shards/part-9.bin").write_bytes(b"9")
+        told = "extra     data/shards/part-9.bin"
+    elif change == "list":
+        damaged = object_of(cache, "list")
+        flip(damaged)
+        told = f"damaged   {damaged.relative_to(local.root)}"
+    else:
+        other = cache / "files/md5/ab" / ("c" * 30)
+        other.parent.mkdir(exist_ok=True)
+        other.write_bytes(b"not that")
+        told = f"damaged   {other.relative_to(local.root)}"
+    assert told in local.share("verify", "--here", code=1)
