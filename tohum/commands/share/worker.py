@@ -9,8 +9,8 @@ restarts it.
 It adds four things to DVC's command. A socket that is silent for `stall` seconds fails: with
 PyDrive2 alone, an interrupted upload waits forever. Objects that are missing on the remote although
 their folder's `.dir` object exists are uploaded: DVC trusts the `.dir` (treeverse/dvc#10977). An
-object whose size or MD5 on the remote is wrong is replaced. And what a pull brings is checked
-before it is used.
+object whose size or MD5 on the remote is wrong is replaced. And every object is checked: before it
+is sent, and before what came is used.
 """
 
 import json
@@ -23,7 +23,7 @@ import time
 from contextlib import closing
 from typing import Any, TextIO
 
-from tohum.commands.share.arrivals import came_damaged, drop_damaged
+from tohum.commands.share.damage import came_damaged, drop_damaged, refuse_damaged
 from tohum.commands.share.failures import Failure, recognise
 from tohum.commands.share.outputs import Output, shared_outputs
 from tohum.commands.share.traffic import Traffic
@@ -146,6 +146,7 @@ def push(
     """Runs DVC's command, after doing what it would not do alone."""
     if not any(plan.missing for plan in plans):
         return 0
+    refuse_damaged(repo, plans)
     for plan in plans:
         repair(repo, plan, request)
     return run_dvc("push", outputs, plans, request)

@@ -188,3 +188,17 @@ def test_what_a_folder_lacks_or_has_too_much_is_named(local: Shared, change: str
         other.write_bytes(b"not that")
         told = f"damaged   {other.relative_to(local.root)}"
     assert told in local.share("verify", "--here", code=1)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_damaged_object_is_not_pushed(local: Shared, there: bool) -> None:
+    if there:
+        local.share("push")
+        right = object_of(local.root / ".share", "model").read_bytes()
+    cut(object_of(local.root / ".dvc/cache", "model"))
+    said = local.share("push", code=1)
+    assert "models/lm/model.bin" in said and "so nothing was uploaded" in said
+    if there:
+        assert object_of(local.root / ".share", "model").read_bytes() == right
+    else:
+        assert not (local.root / ".share").exists()

@@ -1,7 +1,7 @@
-"""Checks what a pull has brought: an object is named by the MD5 of its bytes.
+"""Checks what a pull has brought, and what a push would send: an object is named by its MD5.
 
-DVC does it only for a remote with the option `verify`, and then deletes a damaged object without
-naming it.
+DVC checks what it fetches only from a remote with the option `verify`, and then deletes a damaged
+object without naming it. It uploads a damaged one without a look.
 """
 
 from collections.abc import Iterable
@@ -12,6 +12,7 @@ from tohum.commands.share.failures import Failure
 from tohum.commands.share.hashing import md5s, named_by
 from tohum.commands.share.listing import hashed, list_remote
 from tohum.commands.share.transfer_plans import TransferPlan
+from tohum.errors import UserError
 
 
 def drop_damaged(repo: Any, plan: TransferPlan) -> list[Failure]:
@@ -39,3 +40,21 @@ def came_damaged(plan: TransferPlan, absent: Iterable[str]) -> list[Failure]:
         kind = "damaged" if wrong else "damaged on the way"
         failures.append(Failure(kind, f"{plan.missing[oid]} came damaged ({oid})"))
     return failures
+
+
+def refuse_damaged(repo: Any, plans: Iterable[TransferPlan]) -> None:
+    """Checks the objects that a push would upload.
+
+    Raises:
+        UserError: some are damaged; a right one on the remote would even be replaced.
+    """
+    missing = {oid: path for plan in plans for oid, path in plan.missing.items()}
+    places = {Path(repo.cache.local.oid_to_path(oid)): oid for oid in missing}
+    wrong = {places[path] for path, md5 in md5s(places).items() if md5 != named_by(places[path])}
+    if wrong:
+        names = ", ".join(sorted({missing[oid] for oid in wrong}))
+        raise UserError(
+            f"{len(wrong)} objects here are damaged, so nothing was uploaded: {names}. `tohum "
+            "share verify --here --delete` deletes them; then `tohum share pull` or `dvc repro` "
+            "replaces them."
+        )
