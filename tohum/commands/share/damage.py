@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tohum.commands.share.failures import Failure
-from tohum.commands.share.hashing import md5s, named_by
 from tohum.commands.share.listing import hashed, list_remote
+from tohum.commands.share.object_hashes import md5s, named_by
 from tohum.commands.share.transfer_plans import TransferPlan
 from tohum.errors import UserError
 

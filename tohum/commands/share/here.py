@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tohum.commands.printing import size_of, visible
-from tohum.commands.share.hashing import md5_of, md5s, named_by
+from tohum.commands.share.object_hashes import md5_of, md5s, named_by
 from tohum.commands.share.outputs import open_repo, shared_outputs
 from tohum.errors import UserError
 from tohum.progress import progress_bar
@@ -22,7 +22,7 @@ DAMAGED, MISSING, EXTRA = "damaged", "missing", "extra"
 
 
 @dataclass(frozen=True)
-class Place:
+class ExpectedFile:
     """A file and the MD5 that it should have; `in_git` if git keeps it, not DVC."""
 
     path: Path
@@ -35,7 +35,7 @@ class Fault:
     """A file that is not what dvc.lock or an object's name says."""
 
     kind: str
-    place: Place
+    place: ExpectedFile
 
 
 def verify_here(targets: Sequence[str], delete: bool) -> int:
@@ -93,7 +93,9 @@ def _advice(faults: list[Fault], deleted: bool) -> str:
     return " ".join(said)
 
 
-def _outputs(repo: Any, targets: Sequence[str]) -> tuple[list[Place], list[Fault], list[str]]:
+def _outputs(
+    repo: Any, targets: Sequence[str]
+) -> tuple[list[ExpectedFile], list[Fault], list[str]]:
     """Returns the files that the outputs here should have, the faults that need no hash, and the
     outputs that are not here.
     """
@@ -102,7 +104,7 @@ def _outputs(repo: Any, targets: Sequence[str]) -> tuple[list[Place], list[Fault
         for out in repo.index.outs:
             if not out.use_cache and out.hash_info:
                 outs[out.def_path] = out
-    places: list[Place] = []
+    places: list[ExpectedFile] = []
     faults: list[Fault] = []
     absent = []
     for name, out in sorted(outs.items()):
@@ -110,30 +112,32 @@ def _outputs(repo: Any, targets: Sequence[str]) -> tuple[list[Place], list[Fault
         if not path.exists():
             absent.append(name)
         elif not oid.endswith(".dir"):
-            places.append(Place(path, oid, not out.use_cache))
+            places.append(ExpectedFile(path, oid, not out.use_cache))
         else:
-            listing = Place(Path(out.cache.oid_to_path(oid)), named_by(oid))
+            listing = ExpectedFile(Path(out.cache.oid_to_path(oid)), named_by(oid))
             places.append(listing)
             if md5_of(listing.path) != listing.md5:
                 continue
             entries = json.loads(listing.path.read_bytes())
             expected = {path / entry["relpath"]: entry["md5"] for entry in entries}
-            places += [Place(file, md5) for file, md5 in expected.items()]
+            places += [ExpectedFile(file, md5) for file, md5 in expected.items()]
             there = map(Path, repo.dvcignore.find(repo.fs, str(path)))
-            faults += [Fault(EXTRA, Place(file, "")) for file in there if file not in expected]
+            faults += [
+                Fault(EXTRA, ExpectedFile(file, "")) for file in there if file not in expected
+            ]
     return places, faults, absent
 
 
-def _objects(repo: Any, wanted: set[str] | None) -> Iterator[Place]:
+def _objects(repo: Any, wanted: set[str] | None) -> Iterator[ExpectedFile]:
     """Yields the objects in the cache, all or those of these MD5s."""
     odb = repo.cache.local
     for file in map(Path, odb.fs.find(odb.path) if odb.fs.exists(odb.path) else ()):
         md5 = named_by(file.parent.name + file.name)
         if len(md5) == 32 and (wanted is None or md5 in wanted):
-            yield Place(file, md5)
+            yield ExpectedFile(file, md5)
 
 
-def _hashed(places: Iterable[Place]) -> dict[Path, str | None]:
+def _hashed(places: Iterable[ExpectedFile]) -> dict[Path, str | None]:
     paths = [place.path for place in places]
     with progress_bar("verify", "B", sys.stderr.isatty(), unit_scale=True) as bar:
         return md5s(paths, bar.update)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tohum.commands.share.hashing import md5_of, named_by
+from tohum.commands.share.object_hashes import md5_of, named_by
 from tohum.errors import UserError
 
 
