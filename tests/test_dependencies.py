@@ -19,6 +19,7 @@ DECIDES_NOTHING = (
     "tohum/process.py",  # logs, exit codes, ending with the parent
     "tohum/progress.py",  # progress bars
     "tohum/files.py",  # writes what it is given
+    "tohum/marks.py",  # checks what was written
     "tohum/workdir.py",  # where unfinished work lies
     "tohum/dependencies.py",  # the reader of dvc.yaml itself
     "tohum/config/__init__.py",  # reads and checks the values; the values are params

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from configparser import ConfigParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -77,3 +78,12 @@ def test_every_preset_says_what_it_is_and_every_key_what_it_means(path: Path) ->
 
 def test_the_page_of_plots_needs_no_internet() -> None:
     assert "http" not in (PROJECT / ".dvc/plots/page.html").read_text()
+
+
+def test_dvc_checks_what_it_fetches_from_the_default_remote() -> None:
+    """Without this, plain `dvc pull` keeps a damaged object under the right name."""
+    config = ConfigParser()
+    config.read(PROJECT / ".dvc" / "config", "utf-8")
+    remote = config[f"'remote \"{config['core']['remote'].strip()}\"'"]
+    # DVC's default for Drive is true
+    assert remote["url"].startswith("gdrive://") or remote.getboolean("verify")

@@ -5,15 +5,26 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from tohum.errors import UserError
 
-def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file's bytes, in hex."""
+BLOCK_BYTES = 1 << 20
+
+
+def file_sha256(path: Path, size: int | None = None) -> str:
+    """Returns the SHA-256 of a file's bytes, or of its first `size`, in hex."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        if size is None:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while size and (block := file.read(min(size, BLOCK_BYTES))):
+            digest.update(block)
+            size -= len(block)
+        return digest.hexdigest()
 
 
 def fresh(path: Path) -> Path:
@@ -53,3 +64,61 @@ def publish(finished: Path, out: Path) -> None:
         shutil.rmtree(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     finished.replace(out)
+
+
+GET_BACK = (
+    "DVC trusts a file's time and would keep it: `tohum share verify --here --delete` deletes "
+    "everything damaged, then `dvc repro {stage}` (or `tohum share pull`) replaces it."
+)
+
+
+def check_files(expected: dict[Path, str], stage: str) -> None:
+    """Checks the files that a stage reads: each has the SHA-256 that was noted when it was written.
+
+    Args:
+        expected: the hash of each file, in hex.
+        stage: the one that wrote them, for the message.
+
+    Raises:
+        UserError: files are missing or damaged; the message names each.
+    """
+    with ThreadPoolExecutor() as pool:  # hashing leaves Python to other threads
+        found = dict(zip(expected, pool.map(_sha256_or_problem, expected), strict=True))
+    damaged = [
+        f"{path} ({found[path]}, expected the SHA-256 {sha256})"
+        for path, sha256 in expected.items()
+        if found[path] != sha256
+    ]
+    if damaged:
+        raise UserError(
+            f"what the stage '{stage}' wrote is damaged: {'; '.join(damaged)}. "
+            f"{GET_BACK.format(stage=stage)}"
+        )
+
+
+def _sha256_or_problem(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        return str(error.strerror)
+
+
+@contextmanager
+def read_json(path: Path, stage: str) -> Iterator[dict[str, Any]]:
+    """Yields the object in a JSON file that a stage wrote; a key that the block misses in it, or a
+    value of another type, is damage too.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is missing. Run `dvc repro {stage}`.")
+    try:
+        value = json.loads(path.read_bytes())
+        if not isinstance(value, dict):
+            raise TypeError(f"expected an object, found {type(value).__name__}")
+        yield value
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is damaged ({type(error).__name__}: {error}). {GET_BACK.format(stage=stage)}"
+        ) from None

@@ -1,8 +1,8 @@
 """Encodes the corpus in order, holds out validation documents by hash, and checks the round trip.
 
-The work directory holds `<shard>/` with the shard's token files, and `facts.json` once they are
-complete. A stage that was killed resumes after the shards already encoded; finally all shards are
-joined in order.
+The work directory holds `<shard>/` with the shard's token files, and the mark `facts.json` once
+they are complete. A stage that was killed resumes after the shards already encoded; finally all
+shards are joined in order.
 """
 
 import hashlib
@@ -28,9 +28,10 @@ from stages.encode.tallies import Tallies
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import file_sha256, fresh, publish, write_json
-from tohum.formats.records import marked_texts, read_records, shard_paths
+from tohum.formats.records import checked_shards, marked_texts, read_records
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import ORIGINS, SPLITS, VALIDATION_DOCUMENTS, TokenWriter, token_dtype
+from tohum.marks import read_mark, write_mark
 from tohum.progress import progress_bar
 from tohum.workdir import open_workdir, work_key
 
@@ -61,7 +62,7 @@ def encode_corpus(
         UserError: a split has no documents, or a validation document does not survive the round
             trip.
     """
-    tokenizer = load_tokenizer(tokenizer_folder)
+    paths, tokenizer = checked_shards(jsonl), load_tokenizer(tokenizer_folder)
     dtype = token_dtype(tokenizer.get_vocab_size())
     inputs = [jsonl / "manifest.json", tokenizer_folder / "tokenizer.json"]
     with open_workdir("encode", work_key("encode", [config], inputs)) as work:
@@ -69,10 +70,10 @@ def encode_corpus(
             encode = make_encoder(tokenizer, dtype, runtime.workers)
             byte_tokenizer = ByteTokenizer(tokenizer, encode)
             shard = ShardEncoder(byte_tokenizer, encode, dtype, config.validation_share, work, bar)
-            facts = _encode_shards(shard, shard_paths(jsonl), runtime.workers)
+            facts = _encode_shards(shard, paths, runtime.workers)
         finished = fresh(work / "tokens")
         writers = {split: TokenWriter(finished, split, dtype) for split in SPLITS}
-        for path, of_shard in zip(shard_paths(jsonl), facts, strict=True):
+        for path, of_shard in zip(paths, facts, strict=True):
             for split, writer in writers.items():
                 writer.append(work / path.name, split, of_shard["bytes"][split])
         for split, writer in writers.items():
@@ -80,7 +81,7 @@ def encode_corpus(
             if not writer.documents:
                 raise UserError(_empty_split(split, writers, config))
         _join(
-            [work / path.name / VALIDATION_DOCUMENTS for path in shard_paths(jsonl)],
+            [work / path.name / VALIDATION_DOCUMENTS for path in paths],
             finished / VALIDATION_DOCUMENTS,
         )
         shutil.copyfile(jsonl / ORIGINS, finished / ORIGINS)
@@ -114,11 +115,10 @@ def _encode_shards(shard: ShardEncoder, paths: list[Path], workers: int) -> list
 def encode_shard(shard: ShardEncoder, path: Path) -> dict[str, Any]:
     """Writes the token files of one shard; returns its bytes of text by split and its tallies."""
     folder = shard.work / path.name
-    if (folder / FACTS).exists():
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        assert isinstance(facts, dict)
-        shard.bar.update(sum(facts["bytes"].values()))
-        return facts
+    done = read_mark(folder / FACTS)
+    if done is not None:
+        shard.bar.update(sum(done["bytes"].values()))
+        return done
     fresh(folder)
     writers = {split: TokenWriter(folder, split, shard.dtype) for split in SPLITS}
     tallies, trips = Tallies({}), RoundTrips()
@@ -135,7 +135,7 @@ def encode_shard(shard: ShardEncoder, path: Path) -> dict[str, Any]:
         writer.close()
     sizes = {split: writer.bytes for split, writer in writers.items()}
     facts = {"bytes": sizes, "tallies": tallies.values, "round_trips": asdict(trips)}
-    write_json(folder / FACTS, facts)
+    write_mark(folder / FACTS, sorted(folder.iterdir()), facts)
     return facts
 
 

@@ -17,6 +17,7 @@ from stages.jsonl.config import Jsonl
 from stages.jsonl.text_decoding import Undecodable, decode
 from tohum.errors import UserError
 from tohum.fields import Fields, Mapped, compile_fields
+from tohum.files import GET_BACK
 from tohum.formats.outcomes import BROKEN, NO_TEXT, UNDECODABLE
 from tohum.formats.raw import RawFile, read_files, read_manifest
 from tohum.readers import Broken, Row, RowBlock, detect, read_blocks
@@ -162,8 +163,8 @@ def row_units(
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != entry["sha256"]:
             raise UserError(
-                f"{path} does not have the SHA-256 that manifest.jsonl gives it. It was damaged: "
-                "run `dvc repro --force --single-item download`."
+                f"{path} does not have the SHA-256 that manifest.jsonl gives it: it was damaged. "
+                f"{GET_BACK.format(stage='download')}"
             )
         name, given = entry["file"], facts.get("license")
         format = detect(path, rules.encoding, rules.delimiter)

@@ -1,7 +1,6 @@
 """Writes contents to archives, row by row in input order; a killed run resumes where it was."""
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,14 @@ from tohum.fetch.pool import Segment
 from tohum.fetch.row_rules import REASONS, WANTED, row_keys
 from tohum.fetch.selection import FileRows, SegmentRows
 from tohum.fetch.stored import Stored
-from tohum.files import write_json
 from tohum.formats.outcomes import KEPT, LOST
-from tohum.formats.raw import RawFile, RawWriter, Written
+from tohum.formats.raw import DROPPED, MANIFEST, RawFile, RawWriter, Written, archive_name
+from tohum.marks import Hashed, hashed, marked_files, read_mark, write_mark
 from tohum.repeats import KEY_BYTES
 
 KINDS = (KEPT, *LOST)  # their numbers in a journal are their places here
 STATE = "assembled.json"
+BLOCK_BYTES = 1 << 20
 
 
 @dataclass
@@ -31,11 +31,34 @@ class Assembled:
 
     @classmethod
     def read(cls, path: Path) -> "Assembled":
-        """Returns what an earlier process had assembled; nothing if there is no file."""
-        if not path.is_file():
+        """Returns what an earlier process had assembled, by a mark whose files `is_damaged` has
+        checked; nothing if there is none.
+        """
+        values = read_mark(path, files=False)
+        if values is None:
             return cls()
-        values = json.loads(path.read_text(encoding="utf-8"))
         return cls(**{**values, "written": Written(**values["written"])})
+
+
+def is_damaged(work: Path) -> bool:
+    """Whether what an earlier process had assembled is no longer as it was written."""
+    return (work / STATE).is_file() and read_mark(work / STATE) is None
+
+
+class GrowingFile:
+    """A file that is only appended to, hashed as it grows: no byte twice."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._size, self._digest = path, 0, hashlib.sha256()
+
+    def hashed(self, size: int) -> Hashed:
+        """Returns its first `size` bytes with their hash; `size` may not shrink."""
+        with self.path.open("rb") as file:
+            file.seek(self._size)
+            while block := file.read(min(BLOCK_BYTES, size - self._size)):
+                self._digest.update(block)
+                self._size += len(block)
+        return Hashed(self.path, size, self._digest.hexdigest(), grows=True)
 
 
 class Assembler:
@@ -53,6 +76,9 @@ class Assembler:
         self._state_path = work / STATE
         self._finished: list[Path] = []
         self._here = (self.state.segment, self.state.place)
+        self._out = out
+        self._archives = [file for file in marked_files(work / STATE) if file.path.suffix == ".tar"]
+        self._manifest, self._dropped = GrowingFile(out / MANIFEST), GrowingFile(out / DROPPED)
         self.writer = RawWriter(out, self.state.written, self._note)
 
     def __enter__(self) -> "Assembler":
@@ -119,7 +145,12 @@ class Assembler:
         """Called when an archive is complete, before the current row is written."""
         self.state.segment, self.state.place = self._here
         self.state.written = written
-        write_json(self._state_path, asdict(self.state))
+        for number in range(len(self._archives), written.archives):
+            self._archives.append(hashed(self._out / archive_name(number)))
+        lists = [self._manifest.hashed(written.manifest_bytes)]
+        if written.dropped_bytes:
+            lists.append(self._dropped.hashed(written.dropped_bytes))
+        write_mark(self._state_path, [*self._archives, *lists], asdict(self.state))
         for journal in self._finished:
             journal.unlink()
         self._finished = []

@@ -1,9 +1,9 @@
 """Turns rows that name files into archives: selects, fetches, verifies, writes in input order.
 
-A killed run leaves this in the work directory for the next to resume: `selection.json` and
-`verdicts.bin` (the first pass over the rows), the journals of the current segments, finished
-archives, and `assembled.json`, which says how far the archives go. None of it depends on the order
-in which files arrived.
+A killed run leaves this in the work directory for the next to resume: `verdicts.bin` with the mark
+`selection.json` (the first pass over the rows), the journals of the current segments, finished
+archives, and their mark `assembled.json`, which says how far the archives go. None of it depends on
+the order in which files arrived.
 """
 
 import hashlib

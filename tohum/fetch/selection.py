@@ -1,10 +1,9 @@
 """The first pass over rows that name files: selects rows, and cuts segments for the second pass."""
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ from tohum.fetch.pool import Segment
 from tohum.fetch.row_rules import REASONS, WANTED, RowFilter, row_keys
 from tohum.fetch.row_tables import PROBLEM, read_rows
 from tohum.fetch.stored import Place, Stored
-from tohum.files import file_sha256, write_json
 from tohum.formats.outcomes import DUPLICATE
+from tohum.marks import read_mark, write_mark
 from tohum.repeats import KEY_BYTES, DuplicateFinder
 
 SELECTION, VERDICTS = "selection.json", "verdicts.bin"
@@ -65,13 +64,12 @@ def _with_normal_ids(table: pyarrow.Table) -> pyarrow.Table:
 @dataclass
 class Selection:
     """The result of the first pass: the numbers of rows and of rows to take, and the known bytes of
-    these. The file VERDICTS, with this SHA-256, has a byte for each row.
+    these. The file VERDICTS has a byte for each row.
     """
 
     rows: int
     wanted: int
     bytes: int
-    sha256: str
 
 
 @dataclass
@@ -89,9 +87,9 @@ class SegmentRows:
 
 def select(rows: FileRows, rules: RowRules, work: Path) -> Selection:
     """Passes over all rows once: decides on each, and finds repeated names."""
-    earlier = _earlier(work)
-    if earlier is not None:
-        return earlier
+    facts = read_mark(work / SELECTION)
+    if facts is not None:
+        return Selection(**facts)
     row_filter = RowFilter(rules)
     finder = DuplicateFinder(work)
     size = 0
@@ -103,29 +101,13 @@ def select(rows: FileRows, rules: RowRules, work: Path) -> Selection:
             finder.add(row_keys(_names(table.take(places))), places, len(table))
             if "bytes" in table.column_names:
                 size += compute.sum(table["bytes"].take(places)).as_py() or 0
-    duplicates = _mark(work / VERDICTS, finder.find())
-    wanted = finder.keys - duplicates
-    selection = Selection(finder.rows, wanted, size, file_sha256(work / VERDICTS))
-    write_json(work / SELECTION, asdict(selection))
+    duplicates = _mark_duplicates(work / VERDICTS, finder.find())
+    selection = Selection(finder.rows, finder.keys - duplicates, size)
+    write_mark(work / SELECTION, [work / VERDICTS], asdict(selection))
     return selection
 
 
-def _earlier(work: Path) -> Selection | None:
-    """Returns the selection of an earlier process if it is complete and undamaged."""
-    try:
-        saved = json.loads((work / SELECTION).read_text(encoding="utf-8"))
-        selection = Selection(**saved)
-        if file_sha256(work / VERDICTS) == selection.sha256:
-            return selection
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError):
-        pass
-    log.warning("%s is damaged: passing over all rows again", work / SELECTION)
-    return None
-
-
-def _mark(path: Path, bits: numpy.ndarray[Any, Any]) -> int:
+def _mark_duplicates(path: Path, bits: numpy.ndarray[Any, Any]) -> int:
     """Writes the verdicts on duplicates, which have a bit set, and returns their number."""
     count = 0
     with path.open("r+b") as file:
@@ -170,7 +152,11 @@ def segments(rows: FileRows, work: Path, stored: Stored, start: int) -> Iterator
             wanted: dict[int, dict[str, Any]] = {}
             if rows.content != "inline":
                 keys = row_keys([names[place] for place in places])
-                there = {places[at]: place for at, place in stored.find(keys).items()}
+                there = {
+                    places[at]: place
+                    for at, place in stored.find(keys).items()
+                    if stored.is_intact(keys[KEY_BYTES * at :][:KEY_BYTES], place)
+                }
                 wanted = {place: row for place, row in taken.items() if place not in there}
             held = len(taken) - len(wanted)
             problems = _problems(table)

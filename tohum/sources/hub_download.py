@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import HfApi
 
+from tohum.fetch.assembly import is_damaged
 from tohum.fetch.contents import check_lost, fell_short, fetch_contents
 from tohum.fetch.selection import FileRows
 from tohum.fetch.stored import Stored
 from tohum.files import write_json
 from tohum.formats.raw import FACTS, MANIFEST, Written
+from tohum.marks import read_mark, write_mark
 from tohum.sources.destination import Destination
 from tohum.sources.hub_api import HubFile, matching, resolve
 from tohum.sources.hub_file_names import check_together
@@ -52,17 +54,21 @@ class HubDownload:
         if source.content == "rows":
             files.take(groups, destination.folder)
             return
-        rows = destination.folder / "rows"
-        if not (rows / FACTS).is_file():
+        rows, mark = destination.folder / "rows", destination.notes / "rows.json"
+        if read_mark(mark) is None:
             files.take(groups, rows)
+            write_mark(mark, [path for path in sorted(rows.rglob("*")) if path.is_file()])
         self._fetch(rows, commit)
 
     def _continue_at(self, commit: str) -> None:
-        """Starts over if an earlier try was at another commit or fell short."""
+        """Starts over if an earlier try was at another commit, fell short or is damaged; it then
+        counts as an earlier download, whose contents are checked one by one.
+        """
         destination = self.destination
         noted = destination.notes / "commit"
+        damaged = is_damaged(destination.notes)
         short = fell_short(destination.notes, self.source.max_lost_share)
-        if short or (noted.is_file() and noted.read_text(encoding="utf-8") != commit):
+        if damaged or short or (noted.is_file() and noted.read_bytes() != commit.encode()):
             destination.set_aside(complete=short)
         noted.parent.mkdir(parents=True, exist_ok=True)
         noted.write_text(commit, encoding="utf-8")

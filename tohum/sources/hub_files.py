@@ -148,6 +148,9 @@ class HubFiles:
         }
 
     def _take_whole(self, file: HubFile, path: Path) -> dict[str, Any]:
+        listed = file.remote.object_id
+        if path.is_file() and listed.found(path) != listed.value:
+            path.unlink()  # of an earlier try, and damaged since
         if not path.is_file() and (old := self._find_whole(file)):
             log.info("%s: taken from an earlier download", file.path)
             link_or_copy(old, path)
@@ -158,7 +161,6 @@ class HubFiles:
                 begun.replace(part)  # what has come so far; the whole is checked at the end
                 break
         file.remote.download(path)
-        listed = file.remote.object_id
         sha256 = listed.value if listed.kind == SHA256 else file_sha256(path)
         return self._line(file, path, "whole", sha256, listed.kind)
 
@@ -210,8 +212,9 @@ def _lines(folder: Path) -> list[dict[str, Any]]:
         for text in file:
             line = read_object(text)
             if line is None or not line.keys() >= KEYS:
-                break  # one of archives, with lines for millions of files, or of an older form
-            lines.append(line)
+                break  # one of archives (millions of lines), of an older form, or damaged
+            if line["sha256"]:
+                lines.append(line)
     return lines
 
 

@@ -643,19 +643,36 @@ def test_stored_contents_are_found_from_a_mix_and_in_one(project: Project) -> No
     assert len(project.hub_files()) == 2
 
 
-def test_a_damaged_archive_is_not_taken_for_its_contents(project: Project) -> None:
+@pytest.mark.parametrize("place", [600, 3], ids=["content", "name"])
+def test_of_a_damaged_archive_only_what_is_damaged_is_fetched_again(
+    project: Project, place: int, caplog: pytest.LogCaptureFixture
+) -> None:
     project.download()
-    archive = project.raw / "part-00000.tar"
-    damaged = bytearray(archive.read_bytes())
-    damaged[600] ^= 1
-    archive.write_bytes(damaged)
-    with pytest.raises(UserError, match=r"part-00000\.tar is damaged.*Delete it"):
-        project.download()
-    archive.unlink()
+    before = files(project.raw)
+    damage(project.raw / "part-00000.tar", place)
     project.store.fetches.clear()
-    project.run()
-    assert project.records() == reference(BLOBS)[0]
-    assert 0 < len(project.store.fetches) < len(project.records()) / 2
+    project.download()
+    assert files(project.raw) == before
+    assert len(project.store.fetches) == 1
+    assert "part-00000.tar, or the manifest.jsonl beside it, is damaged" in caplog.text
+
+
+def damage(path: Path, place: int) -> None:
+    """Flips a bit."""
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("part", [b'"id":"', b'"offset":', b'"bytes":', b'"archive":"part', b"{"])
+def test_of_a_damaged_manifest_the_other_lines_are_used(project: Project, part: bytes) -> None:
+    project.download()
+    before = files(project.raw)
+    damage(project.raw / "manifest.jsonl", before["manifest.jsonl"].index(part) + len(part))
+    project.store.fetches.clear()
+    project.download()
+    assert files(project.raw) == before
+    assert len(project.store.fetches) == 1
 
 
 @pytest.mark.parametrize(
