@@ -11,9 +11,9 @@ from typing import Any
 
 from tohum.fetch.addresses import base_of, host_of, requested
 from tohum.fetch.answers import NotAnAddress, Response, TransportError
+from tohum.fetch.handles import Limits
 from tohum.fetch.pool import Done, Task, Tasks
 from tohum.fetch.retries import Host, Hosts, Lost, RetryPolicy, Throttle, Tries
-from tohum.fetch.transfer import Limits
 from tohum.fetch.transfers import Transfers
 from tohum.formats.outcomes import MISSING
 

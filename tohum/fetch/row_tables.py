@@ -15,7 +15,7 @@ import pyarrow.parquet
 
 from tohum.errors import UserError
 from tohum.fetch.nested_columns import top_columns
-from tohum.readers.damage import PARQUET_ERRORS, raise_unless_damage
+from tohum.readers.parquet_damage import PARQUET_ERRORS, raise_unless_damage
 
 TYPES: dict[str, pyarrow.DataType] = {
     "id": pyarrow.string(),

@@ -12,11 +12,11 @@ from tohum.config.runtime import Runtime
 from tohum.fetch.addresses import StoreAddress
 from tohum.fetch.answers import NotAnAddress, TooLarge
 from tohum.fetch.gzip_members import MAGIC, gunzip, log_garbage
+from tohum.fetch.handles import Limits
 from tohum.fetch.http_fetcher import HttpFetcher, Probe
 from tohum.fetch.pool import Fetcher
 from tohum.fetch.retries import Lost, RetryPolicy
 from tohum.fetch.row_rules import SHA1
-from tohum.fetch.transfer import Limits
 
 EMPTY_SHA1 = hashlib.sha1(b"").hexdigest()  # any store answers for it, if only with a 404
 MOST_LAYERS = 2  # of gzip: the store's, and one that a server adds as Content-Encoding

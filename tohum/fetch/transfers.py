@@ -14,7 +14,7 @@ import pycurl
 
 from tohum.fetch.answers import Response, TransportError
 from tohum.fetch.environment import Proxies, certificates, possible_connections
-from tohum.fetch.transfer import DEADLINES, Label, Limits, Transfer
+from tohum.fetch.handles import DEADLINES, Label, Limits, Transfer
 
 USER_AGENT = "tohum"
 MOST_REDIRECTS = 5

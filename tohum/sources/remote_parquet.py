@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pyarrow.parquet
 
 from tohum.errors import UserError
-from tohum.readers.damage import PARQUET_ERRORS, raise_unless_damage
+from tohum.readers.parquet_damage import PARQUET_ERRORS, raise_unless_damage
 from tohum.sources.remote_file import BLOCK, RemoteFile, RemoteReader
 
 HEADER_BYTES = 32  # enough for the first four fields of a page's header

@@ -902,4 +902,4 @@ def test_a_selection_that_rotted_is_made_again(project: Project, tmp_path: Path,
     damaged[len(damaged) // 2] ^= 1
     (work / name).write_bytes(damaged)
     assert select(rows, SOURCE, work) == selection
-    assert files(work) == kept
+    assert {name: files(work)[name] for name in kept} == kept

@@ -25,7 +25,7 @@ from tohum.errors import UserError
 from tohum.fetch import gzip_members, transfer
 from tohum.fetch import transfers as transfers_module
 from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
-from tohum.fetch.transfer import Limits
+from tohum.fetch.handles import Limits
 from tohum.fetch.transfers import MOST_REDIRECTS, Transfers
 
 pytestmark = pytest.mark.slow

@@ -31,7 +31,7 @@ class ExpectedFile:
 
 
 @dataclass(frozen=True)
-class Fault:
+class Damage:
     """A file that is not what dvc.lock or an object's name says."""
 
     kind: str
@@ -54,7 +54,7 @@ def verify_here(targets: Sequence[str], delete: bool) -> int:
         places = list({place.path: place for place in (*places, *_objects(repo, wanted))}.values())
     found = _hashed(places)
     faults += [
-        Fault(DAMAGED if place.path.exists() else MISSING, place)
+        Damage(DAMAGED if place.path.exists() else MISSING, place)
         for place in places
         if found.get(place.path) != place.md5
     ]
@@ -73,7 +73,7 @@ def verify_here(targets: Sequence[str], delete: bool) -> int:
     raise UserError(_advice(faults, delete))
 
 
-def _advice(faults: list[Fault], deleted: bool) -> str:
+def _advice(faults: list[Damage], deleted: bool) -> str:
     kinds = {fault.kind for fault in faults if not fault.place.in_git}
     said = [f"{len(faults)} files here are not what dvc.lock, or their name in the cache, says."]
     if DAMAGED in kinds and not deleted:
@@ -95,7 +95,7 @@ def _advice(faults: list[Fault], deleted: bool) -> str:
 
 def _outputs(
     repo: Any, targets: Sequence[str]
-) -> tuple[list[ExpectedFile], list[Fault], list[str]]:
+) -> tuple[list[ExpectedFile], list[Damage], list[str]]:
     """Returns the files that the outputs here should have, the faults that need no hash, and the
     outputs that are not here.
     """
@@ -105,7 +105,7 @@ def _outputs(
             if not out.use_cache and out.hash_info:
                 outs[out.def_path] = out
     places: list[ExpectedFile] = []
-    faults: list[Fault] = []
+    faults: list[Damage] = []
     absent = []
     for name, out in sorted(outs.items()):
         path, oid = Path(out.fs_path), out.hash_info.value
@@ -123,7 +123,7 @@ def _outputs(
             places += [ExpectedFile(file, md5) for file, md5 in expected.items()]
             there = map(Path, repo.dvcignore.find(repo.fs, str(path)))
             faults += [
-                Fault(EXTRA, ExpectedFile(file, "")) for file in there if file not in expected
+                Damage(EXTRA, ExpectedFile(file, "")) for file in there if file not in expected
             ]
     return places, faults, absent
 
