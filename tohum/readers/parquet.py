@@ -52,6 +52,19 @@ class Batch:
         """Yields the rows."""
         return _rows(self.batch, self.number)
 
+    def __getstate__(self) -> tuple[Any, int]:
+        """Returns the rows as a stream; pickled, a slice would contain all that it is part of."""
+        sink = pyarrow.BufferOutputStream()
+        with pyarrow.ipc.new_stream(sink, self.batch.schema) as stream:
+            stream.write_batch(self.batch)
+        return sink.getvalue(), self.number
+
+    def __setstate__(self, state: tuple[Any, int]) -> None:
+        """Reads the stream."""
+        content, self.number = state
+        with pyarrow.ipc.open_stream(content) as stream:
+            self.batch = stream.read_next_batch()
+
 
 def column_names(path: Path) -> tuple[str, ...]:
     """Returns the names of the outermost columns.

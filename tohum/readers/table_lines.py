@@ -9,51 +9,90 @@ import csv
 import functools
 import itertools
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
-from tohum.readers.lines import WIDE, transcode
+from tohum.readers.compression import read_chunks
+from tohum.readers.escapes import double_quotes
+from tohum.readers.lines import WIDE, cut_lines, transcode
+from tohum.readers.rows import LEAST_ROW_BYTES, FileFormat, too_long
 
-LONGEST_ROW = 1 << 28  # characters; bounds the memory of a quote that never ends
 CUT_OFF = "unexpected end of data"  # the parser's words for quotes that are open at the end
-TOO_LONG = "field larger than field limit"  # and for a field longer than LONGEST_ROW
+TOO_LONG = "field larger than field limit"  # and for a field longer than a row may be
 NO_DELIMITER = "\x1f"  # of a file with a single column, whose commas are text
+LINE_BYTES = 64  # of memory that a line takes besides its characters
+MANY = b"\n" * 64  # blank lines
+SKIPPED = '"\0"\0\n'  # in place of a line that is too long: breaks its row, in quotes or outside
 Outcome = tuple[int, list[str] | str, int]  # line, cells or why there are none, characters
 
 
 class Lines(list[str]):
-    """Lines of a file, each with its end. `damaged`: lone surrogates in them do not decode."""
+    """Lines of a file, each with its end. `damaged`: lone surrogates in them do not decode, or one
+    is SKIPPED. `blank`: instead of lines, line ends and nothing else.
+    """
 
     damaged = False
+    blank = ""
 
 
-def decode_chunks(chunks: Iterable[bytes], encoding: str) -> Iterator[Lines]:
-    """Yields the lines of a file, those that end in a chunk at once."""
+def read_table_lines(path: Path, format: FileFormat) -> Iterator[Lines]:
+    """Yields the lines of a table, those that end in a chunk at once.
+
+    Raises:
+        UserError: its compressed data is damaged.
+    """
+    chunks = read_chunks(path, format.compression, format.limits.decoder)
+    encoding = "utf-8" if format.encoding == "utf-8-sig" else format.encoding
     if encoding.startswith(WIDE):
         chunks, encoding = transcode(chunks, encoding), "utf-8"
-    name = "utf-8" if encoding == "utf-8-sig" else encoding
-    begun, rest = False, b""
-    long: list[bytes] = []  # pieces of a line that has not ended yet
-    for chunk in chunks:
-        end = chunk.rfind(b"\n") + 1
-        if not end:
-            long.append(chunk)
+    if format.carriage_returns:  # a line feed is one in a cell, and is read as a line end is
+        chunks = (chunk.replace(b"\r", b"\n") for chunk in chunks)
+    for piece in cut_lines(chunks, format.limits.row, 1):
+        if isinstance(piece, int):
+            yield _skipped()
             continue
-        yield _decode(rest + b"".join(long) + chunk[:end], name, begun)
-        begun, rest, long = True, chunk[end:], []
-    if rest or long:
-        yield _decode(rest + b"".join(long), name, begun)
+        for part in _apart(piece):
+            yield _decode(part, encoding, format.escapes)
 
 
-def _decode(content: bytes, encoding: str, begun: bool) -> Lines:
-    try:
-        text, damaged = content.decode(encoding), False
-    except UnicodeDecodeError:
-        text, damaged = content.decode(encoding, "surrogateescape"), True
-    pieces = (text if begun else text.removeprefix("\ufeff")).split("\n")
-    last = pieces.pop()
-    lines = Lines([piece + "\n" for piece in pieces] + ([last] if last else []))
-    lines.damaged = damaged
+def _apart(content: bytes) -> list[bytes]:
+    """Returns lines in parts: many blank ones at the beginning or the end apart from the rest."""
+    begin, end = 0, len(content)
+    if content.startswith(MANY):
+        begin = end - len(content.lstrip(b"\n"))
+    if content.endswith(MANY) and begin < end:
+        end = len(content.rstrip(b"\n")) + 1
+    return [part for part in (content[:begin], content[begin:end], content[end:]) if part]
+
+
+def _skipped() -> Lines:
+    lines = Lines([SKIPPED])
+    lines.damaged = True
     return lines
+
+
+def _decode(content: bytes, encoding: str, escapes: str) -> Lines:
+    lines = Lines()
+    if content.isspace() and not content.translate(None, b"\r\n"):
+        lines.blank = content.decode(encoding)
+        return lines
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        text, lines.damaged = content.decode(encoding, "surrogateescape"), True
+    if "\ufeff" in text:  # of the file, and of one that was appended to it
+        text = text.replace("\n\ufeff", "\n").removeprefix("\ufeff")
+    if escapes:
+        text = double_quotes(text, escapes)
+    lines += split_lines(text)
+    return lines
+
+
+def split_lines(text: str) -> list[str]:
+    """Returns the lines of a text, each with its line feed."""
+    pieces = text.split("\n")
+    last = pieces.pop()
+    return [piece + "\n" for piece in pieces] + ([last] if last else [])
 
 
 class Feed:
@@ -61,15 +100,18 @@ class Feed:
     the first line of a broken row can be read as rows.
     """
 
-    def __init__(self, chunks: Iterable[Lines]) -> None:
+    def __init__(self, chunks: Iterable[Lines], largest: int) -> None:
         self._chunks = iter(chunks)
+        self._largest = largest
         self._kept: list[Lines] = []
         self._numbers: list[int] = []  # of the first line of each of these
-        self._characters = 0
+        self._size = 0
+        self._number = 1  # of the next line
         self.rest: Iterator[str] = itertools.chain.from_iterable(self._rest())
         self.begun = 1  # the number of the current row's first line
+        self.blank = 0  # lines between two rows that `rest` ended before, not to be parsed
         self.damaged = False
-        self.too_long = False  # a row was longer than LONGEST_ROW and was forced to end
+        self.too_long = False  # a row was longer than the longest and was forced to end
 
     def line(self, number: int) -> str:
         """Returns a kept line."""
@@ -77,41 +119,63 @@ class Feed:
         return self._kept[place][number - self._numbers[place]]
 
     def recent(self) -> int:
-        """Returns the first line of the latest chunks that make up half of LONGEST_ROW."""
+        """Returns the first line of the latest chunks that make up half of the longest row."""
         place, size = len(self._kept), 0
-        while place and size <= LONGEST_ROW // 2:
+        while place and size <= self._largest // 2:
             place -= 1
-            size += sum(map(len, self._kept[place]))
+            size += _size(self._kept[place])
         return self._numbers[place]
 
+    def skip_blank(self) -> int:
+        """Returns how many blank lines ended `rest`, which then goes on after them."""
+        count, self.blank = self.blank, 0
+        self.begun += count
+        self.rest = itertools.chain.from_iterable(self._rest())
+        return count
+
     def _rest(self) -> Iterator[list[str]]:
-        number = 1
         for lines in self._chunks:
+            if lines.blank and self.begun == self._number:
+                self.blank = lines.blank.count("\n") + (not lines.blank.endswith("\n"))
+                self._number += self.blank
+                return
+            if lines.blank:  # in a cell
+                lines.extend(split_lines(lines.blank))
             while self._kept and self._numbers[0] + len(self._kept[0]) <= self.begun:
-                self._characters -= sum(map(len, self._kept.pop(0)))
+                self._size -= _size(self._kept.pop(0))
                 del self._numbers[0]
-            too_long = self._characters > LONGEST_ROW
+            too_long = self._size > self._largest
             self._kept.append(lines)
-            self._numbers.append(number)
-            self._characters += sum(map(len, lines))
+            self._numbers.append(self._number)
+            self._size += _size(lines)
             self.damaged = any(kept.damaged for kept in self._kept)
-            number += len(lines)
+            self._number += len(lines)
             if too_long:
                 self.too_long = True
                 yield ['"\0']  # no quoted field is that long: makes an error in it
             yield lines
 
 
+def _size(lines: Lines) -> int:
+    return sum(map(len, lines)) + LINE_BYTES * len(lines)
+
+
 def parse_table(
-    chunks: Iterable[Lines], delimiter: str | None, quoted: bool = True
+    chunks: Iterable[Lines],
+    delimiter: str | None,
+    quoted: bool = True,
+    largest: int = LEAST_ROW_BYTES,
 ) -> Iterator[Outcome]:
     """Yields the rows of a table: the line where each begins, its cells or why it has none, and its
     number of characters. Empty rows, and Excel's `sep=;` on the first line, are skipped.
 
     Only the first line of a broken row is lost: the next line is read as a row again.
+
+    Args:
+        largest: how many characters a row may have.
     """
-    csv.field_size_limit(LONGEST_ROW)
-    feed, number = Feed(chunks), 1
+    csv.field_size_limit(largest)
+    feed, number = Feed(chunks, largest), 1
     mark = delimiter or NO_DELIMITER
     quoting: Any = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     parse = functools.partial(csv.reader, delimiter=mark, quoting=quoting, strict=True)
@@ -122,18 +186,22 @@ def parse_table(
             for cells in reader:
                 begun, number = number, before + reader.line_num
                 feed.begun = number
-                if row := _outcome(begun, cells, feed, mark):
+                if row := _outcome(begun, cells, feed, mark, largest):
                     yield row
-            return
+            if not feed.blank:
+                return
+            number += feed.skip_blank()
+            lines = feed.rest
+            continue
         except csv.Error as error:
             reason = str(error)
-        yield number, f"not CSV: {reason}", 0
         last = before + reader.line_num - 1
+        yield number, _why(feed, last, reason, largest), 0
         first_open = number + 1
         number, lines = _after_error(feed, number, last, reason)
         for inner in range(first_open, number):
             feed.begun = inner + 1
-            if row := _inside(inner, feed, parse, mark, reason):
+            if row := _inside(inner, feed, parse, mark, reason, largest):
                 yield row
         feed.begun = number
 
@@ -159,7 +227,18 @@ def _after_error(feed: Feed, number: int, last: int, reason: str) -> tuple[int, 
     return last, itertools.chain([feed.line(last)], feed.rest)
 
 
-def _inside(number: int, feed: Feed, parse: Any, mark: str, reason: str) -> Outcome | None:
+def _why(feed: Feed, last: int, reason: str, largest: int) -> str:
+    """Returns why the row is broken that broke on line `last`."""
+    if feed.too_long or reason.startswith(TOO_LONG):
+        return f"{too_long(None, largest)}: a quote in it may never end"
+    if feed.damaged and feed.line(last) == SKIPPED:
+        return f"line {last} of it is longer than the longest row, {largest:,} (by jsonl.max_bytes)"
+    return f"not CSV: {reason}"
+
+
+def _inside(
+    number: int, feed: Feed, parse: Any, mark: str, reason: str, largest: int
+) -> Outcome | None:
     """Returns a line parsed as a row; one that leaves quotes open breaks for the same `reason` as
     the row before it.
     """
@@ -168,14 +247,17 @@ def _inside(number: int, feed: Feed, parse: Any, mark: str, reason: str) -> Outc
     except csv.Error as error:
         own = str(error)
         return number, f"not CSV: {reason if own == CUT_OFF else own}", 0
-    return _outcome(number, cells, feed, mark)
+    return _outcome(number, cells, feed, mark, largest)
 
 
-def _outcome(number: int, cells: list[str], feed: Feed, mark: str) -> Outcome | None:
+def _outcome(number: int, cells: list[str], feed: Feed, mark: str, largest: int) -> Outcome | None:
     if not any(cells) or (number == 1 and is_hint(mark.join(cells))):
         return None
-    if feed.damaged and not _decoded(cells):
-        return number, "it has bytes that do not decode", 0
+    if feed.damaged:
+        if cells[0] == SKIPPED.rstrip("\n"):
+            return number, _why(feed, number, "", largest), 0
+        if not _decoded(cells):
+            return number, "it has bytes that do not decode", 0
     return number, cells, sum(map(len, cells))
 
 

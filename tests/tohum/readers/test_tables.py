@@ -181,14 +181,13 @@ def test_what_follows_a_broken_row_is_what_the_parser_reads_from_there_on(
 @pytest.mark.parametrize("broken", ['"never ends\n', 'x;"never\n', 'x";"\n'])
 @pytest.mark.parametrize("size", [1, 7, 50])
 def test_a_row_longer_than_the_longest_is_broken_and_those_after_it_are_read(
-    monkeypatch: pytest.MonkeyPatch, broken: str, size: int
+    broken: str, size: int
 ) -> None:
-    monkeypatch.setattr("tohum.readers.table_lines.LONGEST_ROW", 1000)
     before = csv.field_size_limit()
     lines = [broken, *(f"{number};two;\n" for number in range(400))]
     chunks = [Lines(lines[start : start + size]) for start in range(0, len(lines), size)]
     try:
-        rows = list(parse_table(chunks, ";"))
+        rows = list(parse_table(chunks, ";", largest=1000))
     finally:
         csv.field_size_limit(before)
     assert [number for number, _, _ in rows] == list(range(1, 402))
