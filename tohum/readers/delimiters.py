@@ -166,19 +166,20 @@ def find_title(rows: Sequence[list[str] | str]) -> int:
     if isinstance(first, str) or any(fold(cell) in ROLES for cell in first):
         return 0
     for place, row in enumerate(rows[1:MOST_TITLES], 1):
-        names = _width(row) if isinstance(row, list) else []
-        if len(names) < 2 or any(
-            len(name) > LONGEST_NAME or VALUE.fullmatch(name) for name in names
-        ):
+        names, below = _width(row) if isinstance(row, list) else [], rows[place + 1 :]
+        if len(names) < 2 or not below or any(map(_is_value, names)):
             continue
         known = sum(fold(name) in ROLES for name in names)
         single = all(sum(map(bool, above)) == 1 for above in rows[:place])
-        below = rows[place + 1 :]
-        wide = len(names) > 2 and len(below) > 2 and all(names) and len(set(names)) == len(names)
+        wide = len(names) > 2 and len(below) > 2 and len(set(names) - {""}) == len(names)
         agree = wide and all(len(other) == len(row) for other in below)
         if known > 1 or (single and (known or agree)):
             return place
     return 0
+
+
+def _is_value(cell: str) -> bool:
+    return len(cell) > LONGEST_NAME or VALUE.fullmatch(cell) is not None
 
 
 def _width(cells: list[str]) -> list[str]:
@@ -201,7 +202,7 @@ def check_header(header: list[str], path: Path) -> None:
     names = [cell.strip(SPACES) for cell in header]
     if any(fold(name) in ROLES for name in names):
         return
-    values = [name for name in names if len(name) > LONGEST_NAME or VALUE.fullmatch(name)]
+    values = [name for name in names if _is_value(name)]
     sentences = [name for name in names if SENTENCE.fullmatch(name)]
     if values or 2 * len(sentences) >= len(names):
         shown = (values or sentences)[0]

@@ -21,7 +21,7 @@ def layout_of(start: bytes, encoding: str, suffix: str) -> tuple[str, str]:
         suffix: the format by the suffix.
     """
     text = b"".join(transcode([start], encoding)) if encoding.startswith(WIDE) else start
-    text = text.removeprefix(b"\xef\xbb\xbf").replace(b"\r", b"\n").lstrip()
+    text = text.replace(b"\r", b"\n").lstrip(b"\xef\xbb\xbf \t\n")
     if not text.startswith((b"{", b"[")):
         return suffix, ""
     lines = [line.strip() for line in text[: 1 << 20].split(b"\n", 2 * MOST_LINES) if line.strip()]
@@ -50,7 +50,7 @@ def _is_piece(lines: list[bytes], text: bytes) -> bool:
         return text.startswith(b"[") and not _is_conversation(text)
     if lines[0].endswith(OPEN_ENDS):
         return 2 * sum(values is not None for values in parsed) < len(lines)
-    arrays = all(isinstance(values, list) for values in parsed)
+    arrays = all(line.startswith(b"[") and line.endswith(b"]") for line in lines)
     return arrays and not any(_is_conversation(line) for line in lines)
 
 

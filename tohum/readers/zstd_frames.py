@@ -15,6 +15,7 @@ from tohum.errors import UserError
 MAGIC = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = b"\x2a\x4d\x18"  # after a byte from 0x50 to 0x5F; pzstd begins with such a frame
 LARGEST_WINDOW = 1 << 31  # zstd's own limit: --long=31
+SINGLE_SEGMENT = 0x20  # in the descriptor of a frame
 RUN, RESERVED = 1, 3  # types of blocks
 
 
@@ -62,6 +63,14 @@ def find_fault(path: Path, window: int) -> UserError | None:
 
 
 def _header_fault(path: Path, start: bytes, window: int) -> UserError | None:
+    if (needed := _window(start)) > window:
+        advice = "Compress it again without --long"
+        if needed <= LARGEST_WINDOW:
+            advice = f"Raise decoder_bytes to {needed:,}, or c{advice[1:]}"
+        return UserError(
+            f"{path} was compressed with a window of {needed:,} bytes (zstd --long), "
+            f"and decoder_bytes in conf/runtime.yaml allows {window:,}. {advice}."
+        )
     try:
         header = zstandard.get_frame_parameters(start)
     except zstandard.ZstdError:
@@ -71,15 +80,17 @@ def _header_fault(path: Path, start: bytes, window: int) -> UserError | None:
             f"{path} was compressed with a dictionary (number {header.dict_id}), which is not in "
             "it. Decompress it with that file: `zstd -d -D DICTIONARY`."
         )
-    if header.window_size > window:
-        advice = "Compress it again without --long"
-        if header.window_size <= LARGEST_WINDOW:
-            advice = f"Raise decoder_bytes to {header.window_size:,}, or c{advice[1:]}"
-        return UserError(
-            f"{path} was compressed with a window of {header.window_size:,} bytes (zstd --long), "
-            f"and decoder_bytes in conf/runtime.yaml allows {window:,}. {advice}."
-        )
     return None
+
+
+def _window(start: bytes) -> int:
+    """Returns the window in a frame's header (RFC 8878, 3.1.1.1.2); 0 if it has none: the content
+    is a single segment, and as large.
+    """
+    if len(start) < 6 or start[4] & SINGLE_SEGMENT:
+        return 0
+    base = 1 << (10 + (start[5] >> 3))
+    return base + base // 8 * (start[5] & 7)
 
 
 def _frame_end(content: Any, place: int, start: bytes) -> int | None:

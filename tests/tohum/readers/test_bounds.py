@@ -20,7 +20,7 @@ from tohum.readers.json_elements import ElementFinder, UnfinishedError
 
 MIB = 1 << 20
 SMALL = ReadLimits(row=MIB)
-PACKED = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
+PACKED: dict[str, Any] = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
 
 
 @pytest.fixture(autouse=True)
