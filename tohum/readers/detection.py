@@ -37,23 +37,8 @@ ADVICE = {
     ".tar": "unpack it first",
     ".7z": "unpack it first",
 }
-OTHERS = {  # what a file of another kind begins with
-    b"\x04\x22\x4d\x18": "lz4: unpack it with `lz4 -d`",
-    b"\x1f\x9d": "compress (.Z): unpack it with `gzip -d`",
-    b"\xff\x06\x00\x00sNaPpY": "snappy: save it in another compression",
-    b"]\x00\x00": "lzma: unpack it with `xz -d`",
-    b"LZIP": "lzip: unpack it with `lzip -d`",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
-    b"Rar!": "a RAR archive: unpack it",
-    b"Obj\x01": "Avro: save it as parquet",
-    b"ORC": "ORC: save it as parquet",
-    b"SQLite format 3": "an SQLite database: save its table as CSV or parquet",
-    b"\x80\x04\x95": "a pickle: save it as parquet, `frame.to_parquet(...)`",
-    b"%PDF": "a PDF: save its text as .txt or JSONL",
-}
 ARROW_MAGIC = b"ARROW1"
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x19\x1b-\x1f]")
-TAR = slice(257, 262)  # where an archive has the word "ustar"
 # Files that describe a dataset and lie next to its data: of `datasets`, Kaggle, Frictionless and
 # MLCommons. In these folders, Spark and Delta keep their own.
 DESCRIPTIONS = (
@@ -180,11 +165,6 @@ def _format(path: Path, suffix: str, start: bytes, compression: str | None) -> s
             f"{path} has the content of an Excel workbook or an archive, not {suffix or 'text'}. "
             "Name a workbook .xlsx or .xls, as it was saved; unpack an archive."
         )
-    for magic, advice in OTHERS.items():
-        if start.startswith(magic):
-            raise UserError(f"{path} is {advice}.")
-    if start[TAR] == b"ustar":
-        raise UserError(f"{path} is a tar archive: unpack it first.")
     if suffix == ".arrow" or start.startswith(ARROW_MAGIC):
         if compression:
             raise UserError(f"{path} is Arrow in {compression}: unpack it first.")
@@ -201,8 +181,8 @@ def _format(path: Path, suffix: str, start: bytes, compression: str | None) -> s
         return "json"
     if suffix == ".parquet":
         raise UserError(
-            f"{path} is not parquet: it begins with {start[:8]!r}, not with PAR1. Fetch it again, "
-            "or give it the suffix of what it is."
+            f"{path} is not a parquet file: it begins with {start[:8]!r}, not with PAR1. Fetch it "
+            "again, or give it the suffix of what it is."
         )
     raise UserError(
         f"{path} is not a known kind of data file: expected {', '.join(FORMATS)}, also with "
@@ -287,7 +267,7 @@ def _first_lines(path: Path, format: FileFormat) -> tuple[Lines, int]:
     size = blank = 0
     for lines in read_table_lines(path, format):
         if lines.blank and not sample:
-            blank += lines.blank.count("\n")
+            blank += lines.feeds
             continue
         above = sum(1 for _ in itertools.takewhile(str.isspace, lines)) if not sample else 0
         blank += above

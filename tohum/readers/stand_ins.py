@@ -1,5 +1,5 @@
-"""Recognises what is in a file's place: a pointer to the content, or a server's answer in place of
-it. No name or suffix tells, so the first bytes do.
+"""Recognises what is in the place of data: a pointer to it, a server's answer, or a format that is
+not read. No name or suffix tells, so the first bytes do.
 """
 
 import re
@@ -21,9 +21,25 @@ LFS = re.compile(
 LFS_SIZE = re.compile(r"^size (\d+)", re.M)
 ANNEX = re.compile(r"/annex/objects/\S+\s*$")
 
+OTHERS = {  # what a file of another kind begins with
+    b"\x04\x22\x4d\x18": "lz4: unpack it with `lz4 -d`",
+    b"\x1f\x9d": "compress (.Z): unpack it with `gzip -d`",
+    b"\xff\x06\x00\x00sNaPpY": "snappy: save it in another compression",
+    b"]\x00\x00": "lzma: unpack it with `xz -d`",
+    b"LZIP": "lzip: unpack it with `lzip -d`",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
+    b"Rar!": "a RAR archive: unpack it",
+    b"Obj\x01": "Avro: save it as parquet",
+    b"ORC": "ORC: save it as parquet",
+    b"SQLite format 3": "an SQLite database: save its table as CSV or parquet",
+    b"\x80\x04\x95": "a pickle: save it as parquet, `frame.to_parquet(...)`",
+    b"%PDF": "a PDF: save its text as .txt or JSONL",
+}
+TAR = slice(257, 262)  # where an archive has the word "ustar"
+
 
 def check_content(path: Path, start: bytes) -> None:
-    """Checks that a file is not a stand-in for its content.
+    """Checks that a file is neither a stand-in for its content nor of a format that is not read.
 
     Args:
         start: its first bytes, decompressed.
@@ -31,6 +47,11 @@ def check_content(path: Path, start: bytes) -> None:
     Raises:
         UserError: it is; the message says how to get the content.
     """
+    for magic, advice in OTHERS.items():
+        if start.startswith(magic):
+            raise UserError(f"{path} is {advice}.")
+    if start[TAR] == b"ustar":
+        raise UserError(f"{path} is a tar archive: unpack it.")
     start = start[:LOOKED_AT]
     text = start.decode(find_mark(start) or "utf-8", "replace")
     for describe in DESCRIPTIONS:

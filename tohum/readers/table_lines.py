@@ -14,7 +14,7 @@ from typing import Any
 
 from tohum.readers.compression import read_chunks
 from tohum.readers.escapes import double_quotes
-from tohum.readers.lines import WIDE, cut_lines, transcode
+from tohum.readers.lines import WIDE, count_lines, cut_lines, transcode
 from tohum.readers.rows import LEAST_ROW_BYTES, FileFormat, too_long
 
 CUT_OFF = "unexpected end of data"  # the parser's words for quotes that are open at the end
@@ -28,11 +28,12 @@ Outcome = tuple[int, list[str] | str, int]  # line, cells or why there are none,
 
 class Lines(list[str]):
     """Lines of a file, each with its end. `damaged`: lone surrogates in them do not decode, or one
-    is SKIPPED. `blank`: instead of lines, line ends and nothing else.
+    is SKIPPED. `blank`: instead of lines, line ends and nothing else, `feeds` of them line feeds.
     """
 
     damaged = False
     blank = ""
+    feeds = 0
 
 
 def read_table_lines(path: Path, format: FileFormat) -> Iterator[Lines]:
@@ -58,9 +59,11 @@ def read_table_lines(path: Path, format: FileFormat) -> Iterator[Lines]:
 def _apart(content: bytes) -> list[bytes]:
     """Returns lines in parts: many blank ones at the beginning or the end apart from the rest."""
     begin, end = 0, len(content)
+    if not (content.startswith(MANY) or content.endswith(MANY)) or content.isspace():
+        return [content]
     if content.startswith(MANY):
         begin = end - len(content.lstrip(b"\n"))
-    if content.endswith(MANY) and begin < end:
+    if content.endswith(MANY):
         end = len(content.rstrip(b"\n")) + 1
     return [part for part in (content[:begin], content[begin:end], content[end:]) if part]
 
@@ -73,9 +76,12 @@ def _skipped() -> Lines:
 
 def _decode(content: bytes, encoding: str, escapes: str) -> Lines:
     lines = Lines()
-    if content.isspace() and not content.translate(None, b"\r\n"):
-        lines.blank = content.decode(encoding)
-        return lines
+    if content.isspace():
+        feeds = count_lines(content)
+        if feeds == len(content) or not content.translate(None, b"\r\n"):
+            lines.blank = content.decode(encoding)
+            lines.feeds = feeds
+            return lines
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError:
@@ -136,7 +142,7 @@ class Feed:
     def _rest(self) -> Iterator[list[str]]:
         for lines in self._chunks:
             if lines.blank and self.begun == self._number:
-                self.blank = lines.blank.count("\n") + (not lines.blank.endswith("\n"))
+                self.blank = lines.feeds + (not lines.blank.endswith("\n"))
                 self._number += self.blank
                 return
             if lines.blank:  # in a cell

@@ -133,7 +133,20 @@ class CountedLines(Lines):
 
 
 @pytest.mark.parametrize(
-    "line", ['"q"z;1', 'x";"', '"never ends', '""" odd', '"q"z;1\n"', 'a;b\n"x', '"x;\ny;\nz;"w']
+    "line",
+    [
+        "\0",
+        '\ufeff"x',
+        '\ud800;"',
+        '"\\"";',
+        '"q"z;1',
+        'x";"',
+        '"never ends',
+        '""" odd',
+        '"q"z;1\n"',
+        'a;b\n"x',
+        '"x;\ny;\nz;"w',
+    ],
 )
 def test_broken_rows_cost_time_in_proportion_to_their_number(line: str) -> None:
     asked = []
