@@ -10,7 +10,8 @@ from tohum.errors import UserError
 from tohum.fields.names import ROLES, fold
 from tohum.readers.escapes import double_quotes, find_escapes
 from tohum.readers.rows import DELIMITERS, EmptyFileError
-from tohum.readers.table_lines import CUT_OFF, Lines, is_hint, parse_table
+from tohum.readers.table_feed import Lines
+from tohum.readers.table_lines import CUT_OFF, is_hint, parse_table
 from tohum.readers.tables import SPACES
 
 AGREEMENT = 0.5  # of the rows must be as wide as the header, or it is not a header

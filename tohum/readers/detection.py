@@ -12,10 +12,10 @@ from tohum.readers.compression import find_compression, read_chunks
 from tohum.readers.delimiters import check_delimiter, find_delimiter
 from tohum.readers.encodings import find_encoding, find_mark
 from tohum.readers.layout import layout_of
-from tohum.readers.lines import WIDE, transcode
+from tohum.readers.line_blocks import WIDE, transcode
 from tohum.readers.rows import EmptyFileError, FileFormat, ReadLimits
 from tohum.readers.stand_ins import check_content
-from tohum.readers.table_lines import Lines, read_table_lines, split_lines
+from tohum.readers.table_feed import Lines, read_table_lines, split_lines
 from tohum.readers.workbooks import MAGIC as WORKBOOK_MAGIC
 from tohum.readers.workbooks import SUFFIXES as WORKBOOKS
 from tohum.readers.workbooks import describe_sheets

@@ -16,7 +16,8 @@ import orjson
 from tohum.errors import UserError
 from tohum.readers.compression import read_chunks
 from tohum.readers.json_elements import ElementFinder, UnfinishedError
-from tohum.readers.lines import kind_of, parse_again, transcode
+from tohum.readers.line_blocks import transcode
+from tohum.readers.lines import kind_of, parse_again
 from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Oversized, Row, RowBlock
 
 SPACE = b" \t\r\n\xef\xbb\xbf"

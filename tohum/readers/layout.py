@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from tohum.readers.json_elements import ElementFinder, UnfinishedError
-from tohum.readers.lines import WIDE, transcode
+from tohum.readers.line_blocks import WIDE, transcode
 
 MOST_LINES = 100
 CHUNK = 1 << 15  # bytes; a file with fewer has ended

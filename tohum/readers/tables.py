@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tohum.errors import UserError
 from tohum.readers.rows import BLOCK_BYTES, Broken, EmptyFileError, FileFormat, Row, RowBlock
-from tohum.readers.table_lines import parse_table, read_table_lines
+from tohum.readers.table_feed import read_table_lines
+from tohum.readers.table_lines import parse_table
 
 ROW_BYTES = 64  # of memory that a row takes besides its characters
 SPACES = " \t\u00a0\ufeff\u200b\u202f"  # around a header: non-breaking and zero-width ones too

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tests.tohum.readers.reading import blocks_of, broken_of, found, rows_of, values_of, write
 from tohum.errors import UserError
 from tohum.readers import Broken, Row, detect
-from tohum.readers.table_lines import Lines, parse_table
+from tohum.readers.table_feed import Lines
+from tohum.readers.table_lines import parse_table
 
 QUESTIONS = [
     {"Soru": "Işık hızı nedir?", "Cevap": 'Saniyede\n299.792 km; "boşlukta"'},
