@@ -119,7 +119,7 @@ class Conversion:
         if raw.holds_rows:
             where = f"jsonl.sources.{raw.name}" if raw.in_mix else "jsonl"
             read = self.read.setdefault(raw.name, Counter())
-            return row_units(raw.folder, rules, label, where, read)
+            return row_units(raw.folder, rules, label, where, read, self.runtime.decoder_bytes)
         return file_units(raw.folder, label)
 
     def _check_lost(self, raw: RawMember, lost: Totals, kept: int, out: Path) -> None:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from tohum.errors import UserError
 from tohum.files import atomic_write, file_sha256, write_json
-from tohum.readers import is_data_file
+from tohum.readers import describes_dataset, is_data_file
 from tohum.sources.destination import Destination
 from tohum.workdir import project_root
 
 BLOCK_BYTES = 1 << 22
+MOST_NAMED = 20  # files in a message
 
 log = logging.getLogger(__name__)
 
@@ -79,14 +80,17 @@ def _matching(root: Path, pattern: str) -> list[tuple[str, Path]]:
         return [(place.name, place)]
     base, search = (place, place / "**") if place.is_dir() else (_fixed_part(place), place)
     found = [Path(path) for path in sorted(glob.glob(str(search), recursive=True))]  # noqa: PTH207  # absolute patterns
-    files = [path for path in found if path.is_file() and is_data_file(path.name)]
+    names = {path: path.relative_to(base).as_posix() for path in found if path.is_file()}
+    files = [path for path, name in names.items() if is_data_file(name)]
+    if left := [name for name in names.values() if describes_dataset(name)]:
+        log.info("left out, since they describe the data: %s", ", ".join(left[:MOST_NAMED]))
     if not files:
         raise UserError(
             f"source.paths: '{pattern}' names no data file (looked for {search}). Expected JSONL, "
             "JSON, CSV, TSV or parquet, plain or compressed, or an Excel workbook; `"
             "tohum inspect PATH` says what a file is. A folder of code is source=local."
         )
-    return [(path.relative_to(base).as_posix(), path) for path in files]
+    return [(names[path], path) for path in files]
 
 
 def _fixed_part(pattern: Path) -> Path:

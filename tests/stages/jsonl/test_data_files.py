@@ -439,3 +439,55 @@ def test_a_worker_process_imports_no_more_than_its_rules_need() -> None:
         [sys.executable, "-c", started + told], capture_output=True, text=True, check=True
     )
     assert printed.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", ["in/a.jsonl", "in/a.jsonl.gz", "in/a.csv.gz"])
+def test_a_row_beyond_the_largest_document_is_dropped_by_its_line(
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("tohum.readers.rows.LEAST_ROW_BYTES", 1000)
+    table = ".csv" in name
+    row = '"ilk {}";x\n' if table else '{{"text": "ilk {}"}}\n'
+    content = "text;y\n" * table + row.format(1) + row.format("x" * 9000) + row.format(2)
+    project.write(name, gzip.compress(content.encode()) if name.endswith("gz") else content)
+    records = project.convert(rules(max_bytes=100, min_bytes=1, max_lost_share=0.5))
+
+    assert sorted(record["content"] for record in records) == ["ilk 1", "ilk 2"]
+    [dropped] = [
+        json.loads(line) for line in (project.out / "dropped.jsonl").read_text().splitlines()
+    ]
+    assert dropped["path"] == f"{Path(name).name}#{3 if table else 2}"
+    assert "longest row" in dropped["detail"]
+
+
+def test_a_folder_of_spark_loses_no_row_for_its_empty_parts(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{"text": f"satır {n} " * 9} for n in range(3)]
+    project.write("in/_SUCCESS", "")
+    project.write("in/part-00000.json", lines(*rows[:2]))
+    project.write("in/part-00001.json", "")
+    project.write("in/part-00002.json.gz", gzip.compress(b""))
+    project.write("in/part-00003.csv", "\n\n")
+    project.write("in/part-00004.json", lines(rows[2]))
+    records = project.convert()
+
+    assert sorted(record["content"] for record in records) == [row["text"] for row in rows]
+    for part in ("part-00001.json", "part-00002.json.gz", "part-00003.csv"):
+        assert f"{part} is empty" in caplog.text
+    assert json.loads(project.metrics.read_text())["read"]["files"]["format"]["empty"] == 3
+
+
+def test_a_dataset_that_was_saved_to_disk_is_read(project: Project) -> None:
+    table = pyarrow.table({"text": [f"satır {n} " * 9 for n in range(9)]})
+    (project.root / "in" / "train").mkdir(parents=True)
+    for name, part in (("00000", table[:5]), ("00001", table[5:])):
+        path = project.root / "in" / "train" / f"data-{name}-of-00002.arrow"
+        with pyarrow.ipc.new_stream(str(path), table.schema) as writer:
+            writer.write_table(part)
+    project.write("in/dataset_dict.json", '{"splits": ["train"]}')
+    project.write("in/train/dataset_info.json", json.dumps({"features": {"text": {}}}, indent=2))
+    project.write("in/train/state.json", json.dumps({"_data_files": [{"filename": "x"}]}))
+    records = project.convert()
+
+    assert sorted(record["content"] for record in records) == sorted(table["text"].to_pylist())

@@ -22,7 +22,7 @@ from tests.fakes.raw_server import (
     server_context,
 )
 from tohum.errors import UserError
-from tohum.fetch import gzip_members, transfer
+from tohum.fetch import gzip_members, handles
 from tohum.fetch import transfers as transfers_module
 from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
 from tohum.fetch.handles import Limits
@@ -245,7 +245,7 @@ def test_memory_is_bounded_however_many_large_bodies_come_at_once(
     monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """Bodies above the limit end there; the others come whole, a few at a time."""
-    monkeypatch.setattr(transfer, "SMALL_BODY", 100_000)
+    monkeypatch.setattr(handles, "SMALL_BODY", 100_000)
     monkeypatch.setattr(transfers_module, "LARGE_AT_ONCE", 2)
     limits = Limits(20, 20, 2_000_000)
     body = bytes(size)

@@ -66,3 +66,30 @@ def test_a_pattern_without_a_data_file_is_refused(root: Path, pattern: str) -> N
 def test_two_files_of_one_name_are_refused(root: Path) -> None:
     with pytest.raises(UserError, match=r"would both be named 'tr\.csv'"):
         copied(root, "qa", "other")
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        "dataset_info.json",
+        "dataset_infos.json",
+        "dataset_dict.json",
+        "train/state.json",
+        "dataset-metadata.json",
+        "datapackage.json",
+        "_delta_log/00000000000000000000.json",
+        "_delta_log/00000000000000000010.checkpoint.parquet",
+    ],
+)
+def test_what_only_describes_a_dataset_is_left_out_of_its_folder_and_told(
+    root: Path, described: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = root / "qa" / described
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+
+    assert list(copied(root, "qa")) == ["deep/en.jsonl.gz", "tr.csv"]
+    assert list(copied(root, "qa/**/*")) == ["deep/en.jsonl.gz", "tr.csv"]
+    assert described in caplog.text
+    assert list(copied(root, f"qa/{described}")) == [path.name]

@@ -18,8 +18,9 @@ from tohum.commands.inspect.sample import Sample, schema_types, take_rows
 from tohum.commands.printing import aligned, counted, size_of, titled
 from tohum.errors import UserError
 from tohum.readers import FileFormat, detect, is_data_file, read_blocks
-from tohum.readers.compression import MAGIC, read_chunks
+from tohum.readers.compression import compression_of, read_chunks
 from tohum.readers.detection import suffixes
+from tohum.readers.layout import layout_of
 from tohum.readers.parquet import read_batch
 from tohum.readers.workbooks import SUFFIXES as WORKBOOKS
 from tohum.sources.hub_address import is_address, read_address
@@ -31,6 +32,7 @@ from tohum.workdir import project_root
 
 NAME = re.compile(r"[\w.-]+/[\w.-]+(/[^@]*)?(@[\w./-]+)?")  # else it may be a path
 PREFIX_BYTES = 4 << 20
+MOST_UNPACKED = 64 << 20  # bytes that a compressed beginning may become
 BATCH_ROWS = 64
 MOST_FOLDERS = 25
 
@@ -138,7 +140,7 @@ def _prefix(remote: RemoteFile, name: str, rows: int) -> Sample:
         count = sum(1 for block in read_blocks(path, format) for _ in block.rows())
     if whole:
         sample.total = f"{count:,} rows in this file (exact)"
-    elif format.compression is None and not content.startswith(tuple(MAGIC)):
+    elif format.compression is None and not compression_of(content):
         estimate = count * remote.size / PREFIX_BYTES
         sample.total = f"about {estimate:,.0f} rows in this file (an estimate by its beginning)"
     else:
@@ -150,26 +152,29 @@ def _whole_lines(path: Path, content: bytes) -> bytes:
     """Returns the complete lines, decompressed.
 
     Raises:
-        UserError: it is a workbook, or JSON in one piece, which can't be read in part.
+        UserError: it is a workbook, Arrow, or JSON in one piece, which can't be read in part.
     """
-    if suffixes(path.name)[0] in WORKBOOKS:
+    suffix = suffixes(path.name)[0]
+    if suffix in (*WORKBOOKS, ".arrow"):
         raise UserError(
-            f"{path.name} is a workbook of more than {PREFIX_BYTES >> 20} MiB: download it, and "
-            "inspect it then."
+            f"{path.name} is a {suffix} file of more than {PREFIX_BYTES >> 20} MiB: download it, "
+            "and inspect it then."
         )
-    if suffixes(path.name)[0] == ".json" and not re.match(rb"\s*\{[^\n]*\}\s*\n\s*\{", content):
-        raise UserError(
-            f"{path.name} is JSON in one piece and larger than {PREFIX_BYTES >> 20} MiB: download "
-            "it, and inspect it then."
-        )
-    compression = next((name for magic, name in MAGIC.items() if content.startswith(magic)), None)
     pieces: list[bytes] = []
     try:
-        pieces.extend(read_chunks(path, compression))
+        for chunk in read_chunks(path, compression_of(content)):
+            pieces.append(chunk)
+            if sum(map(len, pieces)) > MOST_UNPACKED:
+                break
     except UserError:
         if not pieces:
             raise
     text = b"".join(pieces)
+    if suffix == ".json" and layout_of(text[:PREFIX_BYTES], "utf-8", "json")[0] == "json":
+        raise UserError(
+            f"{path.name} is JSON in one piece and larger than {PREFIX_BYTES >> 20} MiB: download "
+            "it, and inspect it then."
+        )
     return text[: text.rfind(b"\n") + 1] or text
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet
 
 from tohum.readers import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock, detect, read_blocks
 from tohum.readers.compression import read_chunks
-from tohum.readers.lines import count_lines
+from tohum.readers.line_blocks import count_lines
 
 COUNTED_BYTES = 64 << 20  # a file up to this size is read whole to count its rows
 COUNTED_LINES_BYTES = 4 << 30  # line ends are counted at 3 GB/s
