@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tohum.errors import UserError
+from tohum.project import require_git
 
 RESULTS = ("params.yaml", "params.lock.yaml", "dvc.lock", "metrics", "plots")  # not code
 
@@ -15,14 +16,15 @@ def code_state(root: Path) -> tuple[str, str]:
     """Returns the commit at HEAD, and a hash of how tracked code and configuration differ from it.
 
     Raises:
-        UserError: there is no commit.
+        UserError: there is no git repository, or no commit in it.
     """
+    require_git(root)
     head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     if head.returncode:
         raise UserError(
             "every point of a sweep is a DVC experiment, which belongs to a git commit, and there "
-            f"is none in {root.resolve()}. Commit the project first (`git init`, `git add --all`, "
-            "`git commit`)."
+            f"is none in {root.resolve()}. Commit the project first: git add --all && git commit "
+            "--message start"
         )
     excluded = [f":(exclude,top){path}" for path in RESULTS]
     difference = _git(root, "diff", "--no-ext-diff", "--binary", "HEAD", "--", ".", *excluded)
