@@ -15,13 +15,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn, Protocol, cast
 
-from tohum.errors import UserError
 from tohum.process import exit_code
 from tohum.project import current_folder, enter_project, find_project, refuse_other_code
 
 COMMANDS = ("inspect", "generate", "serve", "export", "share", "sweep", "report", "completion")
-# the others run in the root of the project, from any of its folders; inspect reads what it is given,
-# and share finds its project by .dvc
+# the others run in the root of the project, from any of its folders; inspect reads what it is
+# given, and share finds its project by .dvc
 WITHOUT_PROJECT = ("completion", "inspect", "share")
 
 

@@ -8,8 +8,8 @@ from tohum.errors import UserError
 MARKS = ("conf", "dvc.yaml")  # what the root of a project has
 CODE = Path("tohum") / "cli.py"
 NO_GIT = (
-    "is not a git repository, which DVC needs: a ZIP download has none. Use `git clone` instead, or "
-    "make this folder one: git init && git add --all && git commit --message start"
+    "is not a git repository, which DVC needs: a ZIP download has none. Use `git clone` instead, "
+    "or make this folder one: git init && git add --all && git commit --message start"
 )
 
 
@@ -24,8 +24,8 @@ def find_project(here: Path) -> Path | None:
 
 
 def project_path(path: Path) -> Path:
-    """Returns where a path of the project is, as seen from any of its folders; outside of a project,
-    the path itself. It never fails, since every help and completion asks for it.
+    """Returns where a path of the project is, as seen from any of its folders; outside of one, the
+    path itself. It never fails, since every help and completion asks for it.
     """
     try:
         root = find_project(Path.cwd())
