@@ -3,12 +3,16 @@
 from pathlib import Path
 
 from stages.compose.composition import compose, read_overrides, write_lock_file
+from stages.compose.device import check_device
 from tohum.config.loading import LOCK_FILE
 from tohum.process import run_stage
 
 
 def main() -> None:
-    write_lock_file(LOCK_FILE, compose(Path("conf"), read_overrides(Path("params.yaml"))))
+    overrides = read_overrides(Path("params.yaml"))
+    values = compose(Path("conf"), overrides)
+    check_device(values, overrides)
+    write_lock_file(LOCK_FILE, values)
 
 
 if __name__ == "__main__":
