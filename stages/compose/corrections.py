@@ -103,7 +103,7 @@ def _corrected(conf: Path, text: str) -> str:
     key, equal, value = plain.partition("=")
     if not equal:
         key, equal, value = _partition(conf, plain)
-    name = _known_key(conf, key.strip().rstrip(":").strip())
+    name = known_key(conf, key.strip().rstrip(":").strip())
     value = value.lstrip("=").strip(" ")
     if name in _groups(conf):
         fixed = f"{name}={_known_preset(conf, name, value)}"
@@ -131,7 +131,7 @@ def _presets(conf: Path, group: str) -> list[str]:
     return sorted(path.stem for path in (conf / group).glob("*.yaml"))
 
 
-def _known_key(conf: Path, key: str) -> str:
+def known_key(conf: Path, key: str) -> str:
     """Returns a key whose section or group exists, if there is a similar one."""
     name = key.lstrip("+~")
     first, dot, rest = name.partition(".")

@@ -5,6 +5,7 @@ point starts, and a reader of conf/ would then see another configuration.
 """
 
 import itertools
+import math
 import shutil
 import tempfile
 import time
@@ -17,7 +18,10 @@ import yaml
 from hydra.core.override_parser.types import Override
 
 from stages.compose.composition import compose, read_overrides
-from tohum.commands.sweep.overrides import parse, swept_values, without
+from stages.compose.corrections import TO_PASTE, corrected, to_paste
+from stages.compose.corrections import parsed as parsed_override
+from tohum.commands.sweep.axes import MOST_VALUES, axes, read_arguments
+from tohum.commands.sweep.overrides import without
 from tohum.commands.sweep.repository import code_state
 from tohum.config.sections import limits, read_section
 from tohum.errors import UserError
@@ -93,7 +97,7 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
 def _planned(
     overrides: list[str], multirun: bool, root: Path, folder: Path, baseline: str, code: str
 ) -> Plan:
-    parsed = parse(overrides)
+    parsed = read_arguments(folder / "conf", overrides)
     sweep = _sweep(folder / "conf" / "sweep.yaml", parsed)
     of_hydra = [item for item in parsed if _section(item) == "hydra"]
     own = [item for item in parsed if _section(item) not in ("hydra", "sweep")]
@@ -102,14 +106,15 @@ def _planned(
         names = ", ".join(item.key_or_group for item in several)
         raise UserError(f"{names} has several values: add -m to sweep over them.")
     shown = several if multirun else own  # in the table and the names
-    axes = {item.key_or_group: swept_values(item) for item in shown}
-    base = without(read_overrides(root / "params.yaml"), [item.key_or_group for item in own])
+    swept = axes(shown, _is_search(of_hydra))
+    base = without(_of_params(root), [item.key_or_group for item in own])
     fixed = [*base, *(_text(item) for item in own if item not in shown)]
-    refused, corner = _check(folder / "conf", fixed, axes, of_hydra)
+    refused, corner = _check(folder / "conf", fixed, swept, of_hydra)
     hydra = [
         *(["--multirun"] if multirun else []),
         *(text for text in fixed if "." not in text.partition("=")[0]),
-        *(_text(item) for item in [*shown, *of_hydra]),
+        *(_mergeable(_text(item)) for item in shown),
+        *(_text(item) for item in of_hydra),
         *_search(of_hydra, sweep.until),
         *(_launcher(of_hydra, sweep.at_once) if multirun else []),
     ]
@@ -127,6 +132,14 @@ def _planned(
     )
 
 
+def _of_params(root: Path) -> list[str]:
+    overrides = read_overrides(root / "params.yaml")
+    if not all(map(parsed_override, overrides)):
+        meant = to_paste(corrected(root / "conf", overrides))
+        raise UserError(f"params.yaml has an override that can't be read.\n{meant}")
+    return overrides
+
+
 def _section(override: Override) -> str:
     return override.key_or_group.replace("/", ".").partition(".")[0]
 
@@ -134,6 +147,14 @@ def _section(override: Override) -> str:
 def _text(override: Override) -> str:
     assert override.input_line is not None
     return override.input_line
+
+
+def _mergeable(text: str) -> str:
+    """Lets Hydra itself take a key that is there already, and a dictionary where the default has
+    none; compose checks both.
+    """
+    forced = text.startswith("+") or ("{" in text and not text.startswith("~"))
+    return f"++{text.lstrip('+')}" if forced else text
 
 
 def _new_folder(root: Path) -> Path:
@@ -150,8 +171,6 @@ def _sweep(path: Path, parsed: list[Override]) -> Sweep:
     values = yaml.safe_load(path.read_text(encoding="utf-8"))["sweep"]
     for override in parsed:
         if _section(override) == "sweep":
-            if override.is_sweep_override():
-                raise UserError(f"{override.key_or_group} has several values, expected one.")
             values[override.key_or_group.partition(".")[2]] = override.value()
     return read_section("sweep", Sweep, values)
 
@@ -193,7 +212,7 @@ def _search(of_hydra: list[Override], until: str) -> list[str]:
 
 
 def _check(
-    conf: Path, fixed: list[str], axes: dict[str, list[str]], of_hydra: list[Override]
+    conf: Path, fixed: list[str], swept: dict[str, list[str]], of_hydra: list[Override]
 ) -> tuple[list[str], dict[str, str]]:
     """Checks every point of a grid, or each value of a search, as the compose stage does.
 
@@ -202,7 +221,7 @@ def _check(
     Raises:
         UserError: every point is refused.
     """
-    points = _one_at_a_time(axes) if _is_search(of_hydra) else _grid(axes)
+    points = _one_at_a_time(swept) if _is_search(of_hydra) else _grid(swept)
     refused, allowed = [], []
     reason = ""
     for point in points:
@@ -231,22 +250,31 @@ def composed(conf: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
     Raises:
         UserError: the compose stage would refuse them.
     """
-    return compose(conf, list(overrides))
+    try:
+        return compose(conf, list(overrides))
+    except UserError as refusal:  # the lines to paste into params.yaml are not for a sweep
+        raise UserError(str(refusal).partition(f"\n{TO_PASTE}")[0]) from None
 
 
-def _grid(axes: dict[str, list[str]]) -> list[dict[str, str]]:
-    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+def _grid(swept: dict[str, list[str]]) -> list[dict[str, str]]:
+    count = math.prod(map(len, swept.values()))
+    if count > MOST_VALUES:
+        raise UserError(
+            f"the grid has {count:,} points, expected at most {MOST_VALUES:,}: name fewer values, "
+            "or search with hydra/sweeper=optuna."
+        )
+    return [dict(zip(swept, values, strict=True)) for values in itertools.product(*swept.values())]
 
 
-def _one_at_a_time(axes: dict[str, list[str]]) -> list[dict[str, str]]:
+def _one_at_a_time(swept: dict[str, list[str]]) -> list[dict[str, str]]:
     """Returns a point for each word and for the ends of each range, with the first values of the
     other keys: a search may have more points than can be checked.
     """
     chosen = {
         key: [values[0], values[-1]] if _is_range(values) else values
-        for key, values in axes.items()
+        for key, values in swept.items()
     }
-    first = {key: values[0] for key, values in axes.items()}
+    first = {key: values[0] for key, values in swept.items()}
     return [
         first,
         *({**first, key: value} for key, values in chosen.items() for value in values[1:]),

@@ -20,6 +20,8 @@ from tohum.commands.sweep.repository import find_experiment, has_ref, read_metri
 from tohum.errors import UserError
 from tohum.files import write_json
 
+NOT_FOR_DVC = ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE")  # it refuses to commit where one is set
+
 log = logging.getLogger(__name__)
 
 
@@ -156,6 +158,7 @@ def _start(plan: Plan, experiment: Experiment) -> str | None:
         process = subprocess.Popen(
             [sys.executable, "-m", "tohum.commands.sweep.experiment", experiment.to_json()],
             cwd=plan.root,
+            env={name: value for name, value in os.environ.items() if name not in NOT_FOR_DVC},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

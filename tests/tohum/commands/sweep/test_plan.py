@@ -91,6 +91,22 @@ def test_both_ends_of_an_interval_are_checked() -> None:
     assert "train.learning_rate is 11.0, expected at most 10" in made.refused[0]
 
 
+def test_a_grid_beyond_what_can_be_checked_is_refused() -> None:
+    with pytest.raises(UserError, match="the grid has 10,000 points, expected at most 1,000"):
+        plan("-m", "tokenizer.vocab_size=range(300,400)", "train.seed=range(0,100)")
+
+
+def test_a_path_in_params_yaml_that_can_not_be_read_is_told_corrected(clone: Clone) -> None:
+    clone.override("source=local", "source.path=/home/ben/ödev")
+    with pytest.raises(UserError, match=r"(?s)params.yaml has an.*- source.path='/home/ben/ödev'"):
+        plan("-m", "tokenizer.vocab_size=300,400")
+
+
+def test_a_dictionary_and_a_plus_reach_hydra_so_that_it_takes_them() -> None:
+    swept = plan("-m", "jsonl.fields={user:a},{user:b}", "+tokenizer.vocab_size=300").hydra
+    assert "++jsonl.fields={user:a},{user:b}" in swept
+
+
 def test_a_project_without_a_commit_is_told_to_make_one(root: Path, clone: Clone) -> None:
     clone.run("git", "update-ref", "-d", "HEAD")
     with pytest.raises(UserError, match="Commit the project first"):
