@@ -19,7 +19,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tohum.commands.sweep.plan import Plan
 from tohum.commands.sweep.points import Outcome, run_point
-from tohum.errors import UserError
 
 NOISY = ("alembic", "hydra", "hydra_plugins", "joblib", "optuna")
 
@@ -54,7 +53,8 @@ def run_points(plan: Plan) -> int:
         return int(ended.code or 0)
     except (HydraException, OmegaConfBaseException, TypeError, ValueError) as error:
         cause = error.__cause__ or error
-        raise UserError(f"Hydra refuses the sweep: {str(cause).strip()}") from error
+        log.error("error: Hydra ended the sweep: %s", str(cause).strip())
+        return 1
     return 0
 
 

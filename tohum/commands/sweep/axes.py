@@ -45,7 +45,7 @@ def read_arguments(conf: Path, arguments: list[str]) -> list[Override]:
             _check_own(conf, override)
         elif (known := known_key(conf, key)) != key:
             raise UserError(f"'{text}' names nothing in conf/. Did you mean '{known}'?")
-    return [_with_presets(conf, override) for override in overrides]
+    return [_plain(conf, override) for override in overrides]
 
 
 def _parsed(conf: Path, argument: str) -> Override:
@@ -88,7 +88,13 @@ def _installed(conf: Path, group: str) -> list[str]:
     return sorted(options)
 
 
-def _with_presets(conf: Path, override: Override) -> Override:
+def _plain(conf: Path, override: Override) -> Override:
+    """Returns an override with presets for a glob, and without the plus that adds a key: each is
+    there already.
+    """
+    if override.is_add():
+        forced = "++" if "." in override.key_or_group else ""
+        (override,) = parse([forced + str(override.input_line).lstrip("+")])
     value = override.value()
     if not isinstance(value, Glob):
         return override

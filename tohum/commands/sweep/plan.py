@@ -150,11 +150,8 @@ def _text(override: Override) -> str:
 
 
 def _mergeable(text: str) -> str:
-    """Lets Hydra itself take a key that is there already, and a dictionary where the default has
-    none; compose checks both.
-    """
-    forced = text.startswith("+") or ("{" in text and not text.startswith("~"))
-    return f"++{text.lstrip('+')}" if forced else text
+    """Lets Hydra itself put a dictionary where the default has none; compose checks it."""
+    return f"++{text.lstrip('+')}" if "{" in text and not text.startswith("~") else text
 
 
 def _new_folder(root: Path) -> Path:

@@ -24,7 +24,7 @@ def refusal(*arguments: str, search: bool = False) -> str:
     ("argument", "values"),
     [
         ("pretokenizer=glob(*)", ["gpt2", "gpt4"]),
-        ("model=glob([l-o]*)", ["laptop", "one_hour"]),
+        ("model=glob([o*,la*])", ["laptop", "one_hour"]),
         ("model=glob(*,exclude=[t*,s*])", ["laptop", "one_hour"]),
         (f"{SIZE}=300", ["300"]),
         ("jsonl.fields={user:a},{user:b}", ["{user:a}", "{user:b}"]),
