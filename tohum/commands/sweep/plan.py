@@ -9,6 +9,7 @@ import math
 import shutil
 import tempfile
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,7 @@ from tohum.workdir import project_root
 
 CORNER = {"tokenizer.vocab_size": max, "tokenizer.min_frequency": min}
 DIRECTIONS = {"tokenizer": "maximize", "evaluate": "minimize"}
+LENGTH = ("train.steps", "train.minutes")
 SEED = 0  # of a search: a resumed one asks for the same points again
 
 
@@ -38,6 +40,22 @@ class Sweep:
 
     until: str = limits(choices=tuple(DIRECTIONS))
     jobs: int | None = limits(minimum=1, maximum=1024)
+    bytes: int | None = limits(minimum=1)
+    minutes: float | None = limits(minimum=0.01)
+    seeds: int = limits(minimum=1, maximum=100)
+
+    def check(self, given: Collection[str]) -> None:
+        """Raises a UserError if the values contradict each other or the command line's keys."""
+        asked = {"bytes": self.bytes, "minutes": self.minutes, "seeds": self.seeds - 1}
+        chosen = [f"sweep.{key}" for key, value in asked.items() if value]
+        if chosen and self.until == "tokenizer":
+            raise UserError(f"{chosen[0]} compares trained models: add sweep.until=evaluate.")
+        if self.bytes and self.minutes:
+            raise UserError("sweep.bytes and sweep.minutes each end a training: leave one out.")
+        for key in chosen:
+            for own in ("train.seed",) if key == "sweep.seeds" else LENGTH:
+                if own in given:
+                    raise UserError(f"{key} sets {own} for each point: leave one of the two out.")
 
     @property
     def at_once(self) -> int:
@@ -61,6 +79,8 @@ class Plan:
     code: str
     hydra: tuple[str, ...]  # the arguments that Hydra gets
     refused: tuple[str, ...] = ()  # points that the check refuses
+    bytes: int | None = None  # text that each point trains on; None: the configured steps
+    seeds: int = 1
 
     @property
     def conf(self) -> Path:
@@ -108,7 +128,10 @@ def _planned(
     shown = several if multirun else own  # in the table and the names
     swept = axes(shown, _is_search(of_hydra))
     base = without(_of_params(root), [item.key_or_group for item in own])
+    sweep.check([item.key_or_group for item in own])
     fixed = [*base, *(_text(item) for item in own if item not in shown)]
+    if sweep.minutes:
+        fixed = [*without(fixed, LENGTH), "train.steps=null", f"train.minutes={sweep.minutes}"]
     refused, corner = _check(folder / "conf", fixed, swept, of_hydra)
     hydra = [
         *(["--multirun"] if multirun else []),
@@ -129,6 +152,8 @@ def _planned(
         code,
         tuple(hydra),
         tuple(refused),
+        sweep.bytes,
+        sweep.seeds,
     )
 
 
