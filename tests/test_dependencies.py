@@ -18,6 +18,7 @@ DECIDES_NOTHING = (
     "tohum/errors.py",  # the exception for users
     "tohum/process.py",  # logs, exit codes, ending with the parent
     "tohum/progress.py",  # progress bars
+    "tohum/project.py",  # which folder the project is
     "tohum/files.py",  # writes what it is given
     "tohum/marks.py",  # checks what was written
     "tohum/workdir.py",  # where unfinished work lies

@@ -206,7 +206,8 @@ def runtime(workers: int = 1, checkpoint_seconds: float = 60) -> Runtime:
 
 
 def write_project(root: Path, *overrides: str, workers: int = 1) -> None:
-    """Writes the two files of values that a stage's own process reads."""
+    """Writes the two files of values that a stage's own process reads, in the root of a project."""
+    (root / "dvc.yaml").touch()
     write_lock_file(root / "params.lock.yaml", configuration(*overrides))
     values = asdict(runtime(workers, checkpoint_seconds=1))
     (root / "conf").mkdir(exist_ok=True)

@@ -18,6 +18,7 @@ from collections.abc import Callable
 import psutil
 
 from tohum.errors import UserError
+from tohum.project import enter_project
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PARENT_POLL_SECONDS = 1.0
@@ -27,9 +28,14 @@ log = logging.getLogger(__name__)
 
 
 def run_stage(name: str, work: Callable[[], None]) -> None:
-    """Runs `work` as the process of stage `name`, and exits."""
+    """Runs `work` as the process of stage `name`, in the root of the project, and exits."""
     end_with_parent()
-    sys.exit(exit_code(name, work, "`dvc repro`"))
+
+    def run_in_root() -> None:
+        enter_project()
+        work()
+
+    sys.exit(exit_code(name, run_in_root, "`dvc repro`"))
 
 
 def exit_code(name: str, work: Callable[[], int | None], resume: str) -> int:

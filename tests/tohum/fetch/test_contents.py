@@ -159,6 +159,7 @@ class Project:
         """Writes what `python -m stages.download` reads."""
         composed = compose(PROJECT / "conf", ["source=stack_v2"])
         write_lock_file(self.root / "params.lock.yaml", composed | {"source": asdict(source)})
+        (self.root / "dvc.yaml").touch()
         (self.root / "conf").mkdir(exist_ok=True)
         known = asdict(self.runtime()) | {"timeout_seconds": 1} | values
         (self.root / "conf" / "runtime.yaml").write_text(yaml.safe_dump(known))

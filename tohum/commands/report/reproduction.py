@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from tohum.errors import UserError
+from tohum.project import NO_GIT, in_git
 
 FIGURES = "metrics/evaluate.json"
 # stages that compute in floating point, and the figure that names their kind of processor
@@ -21,6 +22,8 @@ PROCESSORS = {"train": "processor", "evaluate": "evaluated_on"}
 
 def reproduction(root: Path) -> str:
     """Returns a line for each stage: the committed bytes again, or other bytes and why."""
+    if not in_git(root.resolve()):
+        return f"\nReproduction: there is nothing to compare with. {root.resolve()} {NO_GIT}"
     committed, here = _committed(root, "dvc.lock"), _read_lock(root)
     if committed is None:
         return "\nReproduction: no dvc.lock is committed yet. Commit the one here."

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from tohum.commands.share.command_line import add_arguments
 from tohum.errors import UserError
+from tohum.project import require_git
 
 __all__ = ["add_arguments", "find_root", "run"]
 
@@ -32,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     for noisy in ("googleapiclient", "oauth2client", "pydrive2", "urllib3", "dvc"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     root = find_root(Path.cwd())
+    require_git(root)
     match arguments.command:
         case "setup":
             from tohum.commands.share.setup import setup

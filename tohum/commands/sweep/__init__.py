@@ -14,6 +14,8 @@ The keys of the sweep itself, in conf/sweep.yaml:
     sweep.until   the last stage of a point: tokenizer (compares bytes per token) or evaluate
                   (bits per byte)
     sweep.jobs    points at once
+    sweep.bytes   text that each point trains on, in place of train.steps; or sweep.minutes
+    sweep.seeds   trainings of each point, whose mean is compared
 """
 
 import argparse

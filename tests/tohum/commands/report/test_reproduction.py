@@ -121,14 +121,18 @@ def test_the_commit_counts_and_not_the_index(root: Path) -> None:
     assert verdicts(root)["encode"] != "the same bytes"
 
 
-@pytest.mark.parametrize("repository", [True, False])
-def test_without_a_committed_lock_file_it_says_to_commit_it(
-    tmp_path: Path, repository: bool
-) -> None:
-    if repository:
-        git(tmp_path, "init", "--quiet")
+def test_without_a_committed_lock_file_it_says_to_commit_it(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
     write(tmp_path, LOCK)
     assert "no dvc.lock is committed yet. Commit the one here" in reproduction(tmp_path)
+
+
+def test_a_zip_download_is_told_that_dvc_needs_git(tmp_path: Path) -> None:
+    write(tmp_path, LOCK)
+    told = reproduction(tmp_path)
+    assert f"{tmp_path} is not a git repository" in told
+    assert "a ZIP download has none. Use `git clone` instead, or" in told
+    assert "git init && git add --all && git commit" in told
 
 
 def test_without_a_run_it_says_to_run(root: Path) -> None:

@@ -184,3 +184,19 @@ def test_a_trained_point_has_bits_per_byte_and_can_be_applied(swept: tuple[Clone
     assert applied_tokenizer(clone)[1] == 300
     assert (clone.root / "models/lm/model.safetensors").is_file()
     assert clone.repro() == []
+
+
+def test_points_of_unequal_vocabulary_train_on_equal_bytes_with_several_seeds(
+    swept: tuple[Clone, str],
+) -> None:
+    clone, _ = swept
+    budget = ("sweep.until=evaluate", "sweep.bytes=20000", "sweep.seeds=2")
+    clone.run(*SWEEP, "-m", *budget, "tokenizer.vocab_size=270,400", "train.warmup_share=0")
+    small, large = latest(clone)
+    assert int(small["steps"]) > int(large["steps"])
+    assert int(small["text_bytes"]) == pytest.approx(20_000, rel=0.1)
+    assert int(large["text_bytes"]) == pytest.approx(20_000, rel=0.1)
+    values = [float(value) for value in small["by_seed"].split()]
+    assert small["seeds"] == "2"
+    assert values[0] != values[1]
+    assert float(small["bits_per_byte"]) == pytest.approx(sum(values) / 2, abs=1e-5)
