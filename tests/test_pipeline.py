@@ -312,3 +312,39 @@ def test_the_committed_lock_file_is_of_the_committed_code(clone: Clone) -> None:
         if kind != "changed outs" and state != "deleted"
     }
     assert not stale, "run `make repro` and commit dvc.lock"
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("+tokenizer.vocab_size=500", "params.yaml has values beside `overrides`"),
+        ("params.lock.yaml:tokenizer.vocab_size=500", "params.lock.yaml was edited"),
+    ],
+)
+def test_a_value_that_no_stage_would_read_makes_no_experiment(
+    trained: Clone, setting: str, told: str
+) -> None:
+    failed = trained.run("dvc", "exp", "run", "--temp", "-S", setting, "tokenizer", check=False)
+    assert failed.returncode != 0
+    assert told in failed.stderr
+    assert 'overrides: ["source=tiny"' in failed.stderr
+    assert '"tokenizer.vocab_size=500"]' in failed.stderr
+
+
+def test_an_edited_lock_file_stops_the_pipeline_and_deleting_it_mends_it(trained: Clone) -> None:
+    path = trained.root / "params.lock.yaml"
+    written = path.read_text()
+    edit(path, "  vocab_size: 400", "  vocab_size: 500")
+    failed = trained.run("dvc", "repro", check=False)
+    path.unlink()
+    assert trained.repro() == ["compose"]
+    assert "tokenizer.vocab_size=500. Delete params.lock.yaml" in failed.stderr
+    assert path.read_text() == written
+
+
+def test_a_list_of_overrides_that_lost_its_source_is_told(trained: Clone) -> None:
+    done = trained.run(
+        *("dvc", "exp", "run", "--temp", "-S", 'overrides=["tokenizer.vocab_size=500"]', "compose")
+    )
+    assert "Lost: source=tiny, " in done.stderr
+    assert "`tohum sweep sweep.until=evaluate tokenizer.vocab_size=500` adds to it" in done.stderr

@@ -17,7 +17,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from stages.compose.checking import check
+from stages.compose.dvc_values import DIGEST, digest, refuse_other_keys
 from stages.compose.source_list import SourceList, split_overrides
+from tohum.config.loading import read_yaml
 from tohum.errors import UserError
 from tohum.files import atomic_write
 
@@ -35,22 +37,21 @@ def read_overrides(path: Path) -> list[str]:
     """Returns the Hydra overrides that params.yaml asks for.
 
     Raises:
-        UserError: the file is missing or holds something other than a list of strings.
+        UserError: the file is missing or holds something other than a list of strings under
+            `overrides`.
     """
     if not path.is_file():
         raise UserError(
             f"{path} is missing. Restore it with `git checkout {path}`; it holds `overrides: []`."
         )
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {error}") from None
+    values = read_yaml(path, f"`git checkout {path}` restores it.")
     overrides = values.get("overrides") if isinstance(values, dict) else None
     if not isinstance(overrides, list) or not all(isinstance(item, str) for item in overrides):
         raise UserError(
             f"{path}: overrides is {overrides!r}, expected a list of strings such as "
             "[source=local, tokenizer.vocab_size=8192]."
         )
+    refuse_other_keys(path, values, overrides)
     return overrides
 
 
@@ -156,7 +157,7 @@ def _reason(error: Exception) -> str:
 
 
 def write_lock_file(path: Path, values: dict[str, Any]) -> None:
-    """Writes the values as YAML that says where they come from."""
+    """Writes the values as YAML that says where they come from, with their hash."""
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     with atomic_write(path, "w") as file:
-        file.write(HEADER)
-        yaml.safe_dump(values, file, sort_keys=False, allow_unicode=True, width=120)
+        file.write(f"{HEADER}{DIGEST}{digest(text)}\n{text}")
