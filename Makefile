@@ -17,7 +17,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 repro: install ## Run the pipeline and report what it made
-	@grep -qs '^schema' dvc.lock || git checkout --quiet dvc.lock # empty when dvc was killed at it
+	@git rev-parse --git-dir > /dev/null 2>&1 || (echo "This folder is not a git repository, and DVC needs one. Clone it, or make it one: git init && git add --all && git commit -m Start"; exit 1)
+	@python -m tohum.dvc_lock # deletes dvc.lock if dvc was killed as it wrote it
 	dvc repro
 	tohum report
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 def read_stages(path: Path = PATH) -> dict[str, Any] | None:
     """Returns the stages by name, or None if the file is missing or isn't whole."""
-    return None if not path.is_file() else _stages(path.read_bytes())
+    return None if not path.is_file() else parse_stages(path.read_bytes())
 
 
 def remove_if_cut_off(path: Path = PATH) -> None:
@@ -32,7 +32,7 @@ def remove_if_cut_off(path: Path = PATH) -> None:
     if not path.is_file():
         return
     content = path.read_bytes()
-    if CONFLICT not in content and (_stages(content) is None or not content.endswith(b"\n")):
+    if CONFLICT not in content and (parse_stages(content) is None or not content.endswith(b"\n")):
         path.unlink()
         log.warning(
             "%s was cut off as DVC wrote it, and is deleted: DVC restores the results from its "
@@ -41,7 +41,8 @@ def remove_if_cut_off(path: Path = PATH) -> None:
         )
 
 
-def _stages(content: bytes) -> dict[str, Any] | None:
+def parse_stages(content: bytes) -> dict[str, Any] | None:
+    """Returns the stages by name, or None if the content isn't that of a whole file."""
     try:
         lock = yaml.safe_load(content)
     except (UnicodeDecodeError, yaml.YAMLError):

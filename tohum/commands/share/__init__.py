@@ -31,6 +31,10 @@ def run(arguments: argparse.Namespace) -> int:
     for noisy in ("googleapiclient", "oauth2client", "pydrive2", "urllib3", "dvc"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     root = find_root(Path.cwd())
+    if arguments.command != "setup":
+        from tohum.commands.share.remotes import settle_remotes
+
+        settle_remotes(root)
     match arguments.command:
         case "setup":
             from tohum.commands.share.setup import setup
