@@ -203,6 +203,6 @@ def test_a_point_can_be_pushed_to_a_friend_and_applied_there(
     friend.run("dvc", "remote", "add", "--local", "--default", "local", store)
     friend.run("dvc", "exp", "pull", "origin", name)
     friend.run("dvc", "exp", "apply", name, check=False)  # no model was made for this point
-    size = int(re.match(r"vocab_size-(\d+)", name)[1])
+    (size,) = map(int, re.findall(r"^vocab_size-(\d+)", name))
     assert applied_tokenizer(friend)[1] == size
     assert not Path("/.share").exists()
