@@ -22,9 +22,9 @@ $(VENV)/installed: pyproject.toml constraints.txt $(MOVED)
 	@echo '$(CURDIR)' > $@
 
 repro: install ## Run the pipeline and report what it made
-	@git rev-parse --git-dir > /dev/null 2>&1 || { echo "This folder is no git repository, which DVC needs: \
+	@git rev-parse --git-dir > /dev/null 2>&1 || { echo "This folder is not a git repository, which DVC needs: \
 	a ZIP download has none. Use 'git clone', or make it one: git init && git add --all && git commit"; exit 1; }
-	@grep -qs '^schema' dvc.lock || git checkout --quiet dvc.lock # empty when dvc was killed at it
+	@python -m tohum.dvc_lock # deletes dvc.lock if dvc was killed as it wrote it
 	dvc repro
 	tohum report
 

@@ -22,6 +22,7 @@ DECIDES_NOTHING = (
     "tohum/files.py",  # writes what it is given
     "tohum/marks.py",  # checks what was written
     "tohum/workdir.py",  # where unfinished work lies
+    "tohum/dvc_lock.py",  # reads what DVC recorded, for messages
     "tohum/dependencies.py",  # the reader of dvc.yaml itself
     "tohum/config/__init__.py",  # reads and checks the values; the values are params
     "tohum/config/loading.py",

@@ -18,8 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from stages.compose.checking import check
 from stages.compose.corrections import corrected, misread, parsed, to_paste
+from stages.compose.dvc_values import DIGEST, digest, refuse_other_keys
 from stages.compose.params_text import meant_overrides
 from stages.compose.source_list import SourceList, split_overrides
+from tohum.config.loading import read_yaml
 from tohum.errors import UserError
 from tohum.files import atomic_write
 
@@ -37,7 +39,8 @@ def read_overrides(path: Path) -> list[str]:
     """Returns the Hydra overrides that params.yaml asks for.
 
     Raises:
-        UserError: the file is missing or holds something other than a list of strings.
+        UserError: the file is missing or holds something other than a list of strings under
+            `overrides`.
     """
     if not path.is_file():
         raise UserError(
@@ -45,15 +48,16 @@ def read_overrides(path: Path) -> list[str]:
         )
     text = _text(path)
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {error}{_meant(path, text)}") from None
+        values = read_yaml(path, f"`git checkout {path}` restores it.")
+    except UserError as error:
+        raise UserError(f"{error}{_meant(path, text)}") from None
     overrides = values.get("overrides") if isinstance(values, dict) else None
     if not isinstance(overrides, list) or not all(isinstance(item, str) for item in overrides):
         raise UserError(
             f"{path}: overrides is {overrides!r}, expected a list of strings such as "
             f"[source=local, tokenizer.vocab_size=8192].{_meant(path, text)}"
         )
+    refuse_other_keys(path, values, overrides)
     return overrides
 
 
@@ -190,7 +194,7 @@ def _reason(error: Exception) -> str:
 
 
 def write_lock_file(path: Path, values: dict[str, Any]) -> None:
-    """Writes the values as YAML that says where they come from."""
+    """Writes the values as YAML that says where they come from, with their hash."""
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     with atomic_write(path, "w") as file:
-        file.write(HEADER)
-        yaml.safe_dump(values, file, sort_keys=False, allow_unicode=True, width=120)
+        file.write(f"{HEADER}{DIGEST}{digest(text)}\n{text}")

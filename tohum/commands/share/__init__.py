@@ -34,6 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     root = find_root(Path.cwd())
     require_git(root)
+    if arguments.command != "setup":
+        from tohum.commands.share.remotes import settle_remotes
+
+        settle_remotes(root)
     match arguments.command:
         case "setup":
             from tohum.commands.share.setup import setup
