@@ -74,7 +74,7 @@ def test_overrides_given_twice_are_refused_by_line(tmp_path: Path) -> None:
 def test_a_file_in_another_encoding_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes("overrides: [source.path=ödev]\n".encode("cp1254"))
-    with pytest.raises(UserError, match=r"params\.yaml is not UTF-8 \(byte 24\)"):
+    with pytest.raises(UserError, match=r"params\.yaml is not UTF-8 .* at byte 24"):
         read_overrides(path)
 
 

@@ -89,12 +89,11 @@ def settle_remotes(root: Path) -> None:
         return
     with config.edit("local") as local:
         for name, url in urls.items():
-            options = local["remote"].setdefault(name, {})
-            options["url"] = url
-            if "verify" not in shared.get(name, {}):
-                options["verify"] = True  # else DVC keeps a damaged object under its name
+            local["remote"].setdefault(name, {})["url"] = url
         if without_default:
             local["core"]["remote"] = "local"
+            # otherwise DVC keeps a damaged object under the right name
+            local["remote"].setdefault("local", {})["verify"] = True
 
 
 def write_drive(root: Path, name: str, url: str, local: dict[str, Any]) -> None:
