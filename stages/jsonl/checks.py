@@ -1,5 +1,6 @@
 """Checks the result: some documents must be left, and few enough lost."""
 
+import logging
 from collections import Counter
 from collections.abc import Container
 from pathlib import Path
@@ -8,6 +9,8 @@ import orjson
 
 from tohum.errors import UserError
 from tohum.formats.outcomes import BROKEN, LOST, Totals
+
+log = logging.getLogger(__name__)
 
 INSPECT = " `tohum inspect PATH` shows what is in a data file and proposes jsonl.fields for it."
 
@@ -47,6 +50,18 @@ def check_lost(source: str, lost: Totals, documents: int, share: float, dropped:
         f"all.{INSPECT if _rows(lost) else ''} Raise the share to continue without them; finished "
         "work is kept."
     )
+
+
+def check_opt_out(entries: dict[int, str], matched: set[int]) -> None:
+    """Reports each entry of conf/opt_out.txt, by the number of its line, that matched nothing."""
+    for number, entry in entries.items():
+        if number not in matched:
+            log.warning(
+                "conf/opt_out.txt, line %d: `%s` matches no document of this corpus: check its "
+                "spelling if it should",
+                number,
+                entry,
+            )
 
 
 def _listed(counts: Counter[str]) -> str:

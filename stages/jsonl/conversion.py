@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.jsonl.candidates import Unit, file_units, row_units
-from stages.jsonl.checks import check_lost, check_not_empty
+from stages.jsonl.checks import check_lost, check_not_empty, check_opt_out
 from stages.jsonl.config import Jsonl, rules_of
 from stages.jsonl.duplicates import find_duplicates
 from stages.jsonl.members import Member
@@ -93,10 +93,11 @@ class Conversion:
         ]
         duplicates = find_duplicates(members, self.config.near_duplicates, self.work)
         never_came = filter(Path.is_file, (raw.folder / DROPPED for raw in self.raws))
-        totals, origins, dropped = write_corpus(
+        totals, origins, dropped, opted_out = write_corpus(
             mixed(members, duplicates), self.config, out, never_came
         )
         totals.read = self.read
+        check_opt_out(self.opt_out.entries, opted_out)
         for raw in self.raws:
             totals.dropped.update(raw.facts.get("dropped", {}))
         check_not_empty(totals, out / "dropped.jsonl")

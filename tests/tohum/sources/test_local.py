@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 
 import pytest
 import yaml
@@ -301,12 +301,19 @@ def test_what_may_not_be_read_is_left_out_and_named(
         listed(EVERYTHING, root / "shut" / "inner")
 
 
+@pytest.fixture
+def deep() -> Iterator[Path]:
+    """A folder for a tree too deep for Python to delete."""
+    root = Path(mkdtemp()).resolve()
+    yield root
+    subprocess.run(["rm", "-rf", root], check=True)
+
+
 @LINUX
 def test_folders_nest_as_deep_as_the_system_allows_and_deeper_ones_are_named(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    deep: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    root = tmp_path / "deep"
-    root.mkdir()
+    root = deep
     place = os.open(root, os.O_RDONLY)
     for _ in range(1200):  # by steps: the path of the last is longer than PATH_MAX
         os.mkdir("abcd", dir_fd=place)
@@ -323,13 +330,13 @@ def test_folders_nest_as_deep_as_the_system_allows_and_deeper_ones_are_named(
 
 
 @LINUX
-def test_1200_nested_folders_are_read(tmp_path: Path) -> None:
-    folder = tmp_path
+def test_1200_nested_folders_are_read(deep: Path) -> None:
+    folder = deep
     for _ in range(1200):
         folder /= "d"
         folder.mkdir()
     write(folder, {"a.py": "1\n"})
-    assert listed(EVERYTHING, tmp_path)[0] == ["d/" * 1200 + "a.py"]
+    assert listed(EVERYTHING, deep)[0] == ["d/" * 1200 + "a.py"]
 
 
 @LINUX
