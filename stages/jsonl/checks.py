@@ -12,19 +12,25 @@ from tohum.formats.outcomes import BROKEN, LOST, Totals
 
 log = logging.getLogger(__name__)
 
+ALWAYS_TOLERATED = 3  # lost documents, however few there are; unless the share is 0
 INSPECT = " `tohum inspect PATH` shows what is in a data file and proposes jsonl.fields for it."
 
 
-def check_not_empty(totals: Totals, dropped: Path) -> None:
-    """Raises a UserError when no document is left.
+def check_enough(totals: Totals, fewest: int, dropped: Path) -> None:
+    """Raises a UserError when fewer documents are left than needed.
 
     Args:
+        fewest: how many different ones are needed.
         dropped: dropped.jsonl, for an example.
     """
-    if totals.documents:
+    left = totals.documents - totals.copies
+    if left >= fewest:
         return
+    found = "is empty: none"
+    if left:
+        found = f"has {left}, expected at least {fewest}, as one is held out for validation: {left}"
     raise UserError(
-        f"the corpus is empty: none of {totals.files} documents made a record "
+        f"the corpus {found} of {totals.files} documents made a record "
         f"({_listed(totals.dropped) or 'there were none'}).{_example(dropped, totals.dropped)} "
         "Check the source, and the rules in the section jsonl."
         f"{INSPECT if _rows(totals) else ''}"
@@ -32,7 +38,8 @@ def check_not_empty(totals: Totals, dropped: Path) -> None:
 
 
 def check_lost(source: str, lost: Totals, documents: int, share: float, dropped: Path) -> None:
-    """Raises a UserError when more of a source is lost than is tolerated.
+    """Reports what is lost of a source, and raises a UserError when that is more than is tolerated:
+    the share, or a few of a small source, as long as more are kept.
 
     Args:
         lost: what was dropped from the source.
@@ -40,12 +47,17 @@ def check_lost(source: str, lost: Totals, documents: int, share: float, dropped:
         share: how much of the two together may be lost.
         dropped: dropped.jsonl, for an example.
     """
-    wanted = documents + lost.lost
-    if lost.lost <= share * wanted:
+    if not lost.lost:
         return
+    wanted = documents + lost.lost
+    few = share > 0 and lost.lost <= ALWAYS_TOLERATED and lost.lost < documents
     reasons = _listed(Counter({reason: lost.dropped[reason] for reason in LOST}))
+    told = f"{lost.lost} of {wanted} documents of '{source}' are lost ({reasons})"
+    if few or lost.lost <= share * wanted:
+        log.warning("%s.%s dropped.jsonl lists them all", told, _example(dropped, LOST))
+        return
     raise UserError(
-        f"{lost.lost} of {wanted} documents of '{source}' are lost ({reasons}), more than "
+        f"{told}, more than "
         f"jsonl.max_lost_share ({share:.1%}) allows.{_example(dropped, LOST)} {dropped} lists them "
         f"all.{INSPECT if _rows(lost) else ''} Raise the share to continue without them; finished "
         "work is kept."
