@@ -18,6 +18,7 @@ from collections.abc import Callable
 import psutil
 
 from tohum.errors import UserError
+from tohum.streams import flush, set_up_streams, until_reader_leaves
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PARENT_POLL_SECONDS = 1.0
@@ -29,7 +30,8 @@ log = logging.getLogger(__name__)
 def run_stage(name: str, work: Callable[[], None]) -> None:
     """Runs `work` as the process of stage `name`, and exits."""
     end_with_parent()
-    sys.exit(exit_code(name, work, "`dvc repro`"))
+    set_up_streams()
+    sys.exit(until_reader_leaves(lambda: exit_code(name, work, "`dvc repro`")))
 
 
 def exit_code(name: str, work: Callable[[], int | None], resume: str) -> int:
@@ -47,7 +49,9 @@ def exit_code(name: str, work: Callable[[], int | None], resume: str) -> int:
     for library in ("httpx", "httpx2", "filelock", "urllib3"):
         logging.getLogger(library).setLevel(logging.WARNING)
     try:
-        return work() or 0
+        code = work() or 0
+        flush()
+        return code
     except UserError as error:
         log.error("error: %s", error)
         return 1
