@@ -17,6 +17,7 @@ DECIDES_NOTHING = (
     "tohum/__init__.py",
     "tohum/errors.py",  # the exception for users
     "tohum/process.py",  # logs, exit codes, ending with the parent
+    "tohum/streams.py",  # how standard output and input behave
     "tohum/progress.py",  # progress bars
     "tohum/project.py",  # which folder the project is
     "tohum/files.py",  # writes what it is given

@@ -290,6 +290,35 @@ def test_a_friend_pulls_what_was_shared_and_everything_is_up_to_date(
     assert friend.hashes() == trained.hashes()
 
 
+def test_the_smallest_presets_run_together(clone: Clone) -> None:
+    clone.override("source=tiny", "model=tiny", "train=tiny")
+    assert clone.repro() == ALL_STAGES
+    assert (clone.root / "models/lm/model.safetensors").is_file()
+
+
+def test_a_corpus_of_two_lines_runs_and_a_failure_leaves_the_model_that_works(clone: Clone) -> None:
+    data = clone.root / "qa.jsonl"
+    data.write_text('{"soru": "1+1?", "cevap": "2"}\n{"soru": "2+2?", "cevap": "4"}\n')
+    presets = ["source=files", "source.paths=[qa.jsonl]", "model=tiny", "train=tiny"]
+    clone.override(*presets)
+    assert clone.repro() == ALL_STAGES
+    model = clone.root / "models/lm/model.safetensors"
+    before = model.read_bytes()
+    clone.override(*presets, "train.steps=21")
+    edit(
+        clone.root / "stages/train/__main__.py",
+        "    share_processor()\n",
+        "    raise SystemExit(1)\n",
+    )
+    assert clone.run("dvc", "repro", check=False).returncode
+    assert model.read_bytes() == before
+    assert (clone.root / "models/weights").is_dir()
+    data.write_text('{"soru": "1+1?", "cevap": "2"}\n')
+    failed = clone.run("dvc", "repro", "--force", check=False)
+    assert "the corpus has 1, expected at least 2" in failed.stderr + failed.stdout
+    assert model.read_bytes() == before
+
+
 def test_report_shows_figures_and_reproduction(trained: Clone) -> None:
     trained.override(*TINY)
     trained.repro()

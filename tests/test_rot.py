@@ -69,8 +69,15 @@ def run_jsonl() -> None:
         found = [(f"{number}.py", text.encode()) for number, text in enumerate(TEXTS)]
         write_raw(Path("data/raw"), "local", ((raw_file(*each), each[1]) for each in found), {})
     config = rules(shard_bytes=2000, near_duplicates=0.9)
-    paths = {"raw": Path("data/raw"), "out": Path("out"), "opt_out": Path("opt_out.txt")}
-    convert(config, runtime(), metrics=Path("out.json"), plot=Path("out.csv"), **paths)
+    convert(
+        config,
+        runtime(),
+        raw=Path("data/raw"),
+        out=Path("out"),
+        metrics=Path("out.json"),
+        plot=Path("out.csv"),
+        opt_out=Path("opt_out.txt"),
+    )
 
 
 def jsonl() -> Path:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn, Protocol, cast
 
 from tohum.process import exit_code
 from tohum.project import current_folder, enter_project, find_project, refuse_other_code
+from tohum.streams import refuse_undecodable, set_up_streams, until_reader_leaves
 
 COMMANDS = ("inspect", "generate", "serve", "export", "share", "sweep", "report", "completion")
 # the others run in the root of the project, from any of its folders; inspect reads what it is
@@ -40,12 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs what the command line asks for and returns the exit code.
 
     0: done. 1: it failed, and the message says why. 2: argparse can't read the command line.
-    130: interrupted.
+    130: interrupted. 141: whatever read the output has closed it.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
-    for stream in (sys.stdout, sys.stderr):  # a Turkish Windows console lacks some letters
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    set_up_streams()
+    given = sys.argv[1:] if arguments is None else arguments
+    return until_reader_leaves(lambda: _run_arguments(given))
+
+
+def _run_arguments(arguments: Sequence[str]) -> int:
     parser = build_parser()
     if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
         import argcomplete
@@ -112,6 +115,7 @@ def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argpars
 
 
 def _run(parsed: argparse.Namespace) -> int | None:
+    refuse_undecodable(getattr(parsed, "overrides", []))
     if parsed.name in WITHOUT_PROJECT:
         here = current_folder()
         refuse_other_code(find_project(here) or here)

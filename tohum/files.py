@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from tohum.errors import UserError
 
+MOST_NAME_BYTES = 255  # of a file, on every system
 BLOCK_BYTES = 1 << 20
 
 
@@ -35,11 +36,19 @@ def fresh(path: Path) -> Path:
     return path
 
 
+def partial_path(path: Path) -> Path:
+    """Returns where a file is written before it is renamed to `path`."""
+    name = f"{path.name}.partial"
+    if len(os.fsencode(name)) > MOST_NAME_BYTES:
+        name = f"{hashlib.sha256(os.fsencode(name)).hexdigest()}.partial"
+    return path.with_name(name)
+
+
 @contextmanager
 def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Opens a file that appears at `path` complete and synced to disk, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_path(path)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
         with partial.open(mode, encoding=encoding, newline=newline) as file:
@@ -59,11 +68,18 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def publish(finished: Path, out: Path) -> None:
-    """Renames a finished directory to a stage's declared output, replacing what is there."""
-    if out.exists():
-        shutil.rmtree(out)
+    """Renames a finished directory to a stage's declared output.
+
+    What is there is first moved next to `finished`, and deleted last, so that a kill at any moment
+    leaves one of the two whole.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
+    replaced = finished.with_name(f"{finished.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if out.exists():
+        out.replace(replaced)
     finished.replace(out)
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 GET_BACK = (

@@ -8,7 +8,9 @@ shards are joined in order.
 import hashlib
 import json
 import logging
+import math
 import shutil
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -59,8 +61,8 @@ def encode_corpus(
     """Writes the token files of all documents in `jsonl` to `out`, and the counts to `metrics`.
 
     Raises:
-        UserError: a split has no documents, or a validation document does not survive the round
-            trip.
+        UserError: there are not two different documents, one for each split, or a validation
+            document does not survive the round trip.
     """
     paths, tokenizer = checked_shards(jsonl), load_tokenizer(tokenizer_folder)
     dtype = token_dtype(tokenizer.get_vocab_size())
@@ -69,17 +71,16 @@ def encode_corpus(
         with progress_bar("encode", "B", runtime.progress, unit_scale=True) as bar:
             encode = make_encoder(tokenizer, dtype, runtime.workers)
             byte_tokenizer = ByteTokenizer(tokenizer, encode)
-            shard = ShardEncoder(byte_tokenizer, encode, dtype, config.validation_share, work, bar)
+            share = fitting_share(_ids(paths), config.validation_share)
+            shard = ShardEncoder(byte_tokenizer, encode, dtype, share, work, bar)
             facts = _encode_shards(shard, paths, runtime.workers)
         finished = fresh(work / "tokens")
         writers = {split: TokenWriter(finished, split, dtype) for split in SPLITS}
         for path, of_shard in zip(paths, facts, strict=True):
             for split, writer in writers.items():
                 writer.append(work / path.name, split, of_shard["bytes"][split])
-        for split, writer in writers.items():
+        for writer in writers.values():
             writer.close()
-            if not writer.documents:
-                raise UserError(_empty_split(split, writers, config))
         _join(
             [work / path.name / VALIDATION_DOCUMENTS for path in paths],
             finished / VALIDATION_DOCUMENTS,
@@ -192,7 +193,38 @@ def is_validation(id: str, share: float) -> bool:
     """Whether the document with this id is held out: decided by a hash of the id, so its place in
     the corpus does not matter.
     """
-    return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "big") < share * 2**64
+    return _place(id) < share * 2**64
+
+
+def _place(id: str) -> int:
+    return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "big")
+
+
+def fitting_share(ids: Iterable[str], share: float) -> float:
+    """Returns `share`, or the nearest at which neither split is empty: in a small corpus, none of
+    the documents may be below the share. Reads no more ids than it takes to find one of each split.
+
+    Raises:
+        UserError: there are not two different ids.
+    """
+    lowest, highest = 1.0, 0.0
+    for id in ids:
+        place = _place(id) / 2**64
+        lowest, highest = min(lowest, place), max(highest, place)
+        if lowest < share < highest:
+            return share
+    if lowest >= highest:
+        raise UserError(
+            "the corpus is a single document, expected at least two, since one is held out for "
+            "validation: add documents, or cut it in two."
+        )
+    fitting = min(max(share, math.nextafter(lowest, 1)), math.nextafter(highest, 0))
+    log.info("one document is kept for the split that validation_share = %s leaves empty", share)
+    return fitting
+
+
+def _ids(paths: list[Path]) -> Iterator[str]:
+    return (record["id"] for path in paths for record in read_records(path))
 
 
 def _not_given_back(record: dict[str, Any]) -> str:
@@ -200,15 +232,6 @@ def _not_given_back(record: dict[str, Any]) -> str:
         f"the tokenizer does not give back {record['repo']}/{record['path']} unchanged. A "
         "byte-level tokenizer loses nothing: run `dvc repro --force --single-item tokenizer`, "
         "then `dvc repro`."
-    )
-
-
-def _empty_split(split: str, writers: dict[str, TokenWriter], config: Encode) -> str:
-    documents = sum(writer.documents for writer in writers.values())
-    name, advice = ("validation", "raise") if split == "val" else ("training", "lower")
-    return (
-        f"none of {documents} documents is used for {name} with encode.validation_share = "
-        f"{config.validation_share}: {advice} the share, or add more documents."
     )
 
 

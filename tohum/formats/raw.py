@@ -193,8 +193,9 @@ def tar_header(name: str, size: int) -> bytes:
 
 def write_raw(
     folder: Path, kind: str, files: Iterable[tuple[RawFile, bytes]], left_out: dict[str, int]
-) -> None:
-    """Writes archives, manifest and source.json into an empty `folder`, in the order given.
+) -> Written:
+    """Writes archives, manifest and source.json into an empty `folder`, in the order given, and
+    returns the totals.
 
     `left_out` is read after the files, because their reader may still be counting.
     """
@@ -208,6 +209,7 @@ def write_raw(
         "left_out": dict(sorted(left_out.items())),
     }
     write_json(folder / FACTS, facts)
+    return writer.written
 
 
 def read_manifest(folder: Path) -> Iterator[RawFile]:
