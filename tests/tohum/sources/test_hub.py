@@ -431,6 +431,7 @@ def test_a_killed_download_goes_on_where_it_was(hub: FakeHub, out: Path, tmp_pat
     overrides = ["source=hub", f"source.repo_id={SOURCE.repo_id}", "source.content=rows"]
     overrides += ["source.max_rows=null", f"source.paths=[{SHARDS[0]}]"]
     write_lock_file(tmp_path / "params.lock.yaml", compose(CONF, overrides))
+    (tmp_path / "dvc.yaml").touch()
     (tmp_path / "conf").mkdir()
     shutil.copy(CONF / "runtime.yaml", tmp_path / "conf")
     environment = os.environ | {
