@@ -9,15 +9,22 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
+# A renamed folder needs a new .venv: its scripts hold the path that they were installed to.
+MOVED := $(shell grep -qsvxF '$(CURDIR)' $(VENV)/installed && echo moved)
+
+.PHONY: moved
+
 install: $(VENV)/installed ## Make .venv with exactly the versions of constraints.txt
 
-$(VENV)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/installed: pyproject.toml constraints.txt $(MOVED)
+	$(PYTHON) -m venv $(MOVED:moved=--clear) $(VENV)
 	python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@
+	@echo '$(CURDIR)' > $@
 
 repro: install ## Run the pipeline and report what it made
-	@grep -qs '^schema' dvc.lock || git checkout --quiet dvc.lock # empty when dvc was killed at it
+	@git rev-parse --git-dir > /dev/null 2>&1 || { echo "This folder is not a git repository, which DVC needs: \
+	a ZIP download has none. Use 'git clone', or make it one: git init && git add --all && git commit"; exit 1; }
+	@python -m tohum.dvc_lock # deletes dvc.lock if dvc was killed as it wrote it
 	dvc repro
 	tohum report
 

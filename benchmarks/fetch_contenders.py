@@ -141,10 +141,10 @@ def obstore_client(url: str, ids: list[str], work: Path) -> Work:
 
 def bare_client(url: str, ids: list[str], work: Path) -> Work:
     """This project's client, only downloading."""
+    from tohum.fetch.handles import Limits
     from tohum.fetch.http_fetcher import HttpFetcher
     from tohum.fetch.pool import Segment, Task
     from tohum.fetch.retries import Lost, RetryPolicy
-    from tohum.fetch.transfers import Limits
 
     tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
     for blob_id in ids:

@@ -17,9 +17,13 @@ DECIDES_NOTHING = (
     "tohum/__init__.py",
     "tohum/errors.py",  # the exception for users
     "tohum/process.py",  # logs, exit codes, ending with the parent
+    "tohum/streams.py",  # how standard output and input behave
     "tohum/progress.py",  # progress bars
+    "tohum/project.py",  # which folder the project is
     "tohum/files.py",  # writes what it is given
+    "tohum/marks.py",  # checks what was written
     "tohum/workdir.py",  # where unfinished work lies
+    "tohum/dvc_lock.py",  # reads what DVC recorded, for messages
     "tohum/dependencies.py",  # the reader of dvc.yaml itself
     "tohum/config/__init__.py",  # reads and checks the values; the values are params
     "tohum/config/loading.py",

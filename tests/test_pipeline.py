@@ -156,6 +156,24 @@ def test_stages_killed_at_random_moments_end_in_the_same_bytes(
     assert {path.parent.name for path in left} <= {"merges", "numba"}, "what is kept on purpose"
 
 
+@pytest.mark.parametrize("kept", [0, 8192, 10_000])
+def test_a_lock_file_that_was_cut_off_trains_nothing_again(trained: Clone, kept: int) -> None:
+    """Even where the committed hash of the model is that of another kind of processor."""
+    path = trained.root / "dvc.lock"
+    whole, hashes = path.read_text(), trained.hashes()
+    other = whole.replace(hashes["models/weights"], f"{'0' * 32}.dir")
+    path.write_text(other)
+    trained.run("git", "commit", "--quiet", "--all", "--message", "On another processor")
+    path.write_text(whole[:kept])
+    trained.run(sys.executable, "-m", "tohum.dvc_lock")
+    ran = trained.repro()
+    report = trained.run(sys.executable, "-m", "tohum", "report").stdout
+    trained.run("git", "commit", "--quiet", "--all", "--message", "A trained model")
+    assert set(ran) <= {"compose", "download"}, "those have no cache; download fetches nothing"
+    assert trained.hashes() == hashes
+    assert "git commit dvc.lock" in report
+
+
 def kill_during(clone: Clone, stage: str, after: float) -> None:
     """Runs `dvc repro` and kills it, and it alone, `after` seconds into a stage's work."""
     dvc = subprocess.Popen(
@@ -172,8 +190,7 @@ def kill_during(clone: Clone, stage: str, after: float) -> None:
     time.sleep(after)
     dvc.send_signal(signal.SIGKILL)
     dvc.wait()
-    if "schema" not in (clone.root / "dvc.lock").read_text():  # see the README, "When it stops"
-        clone.run("git", "checkout", "--quiet", "dvc.lock")
+    clone.run(sys.executable, "-m", "tohum.dvc_lock")  # as `make repro` does
 
 
 def test_an_unknown_key_stops_before_any_stage(clone: Clone) -> None:
@@ -267,10 +284,39 @@ def test_a_friend_pulls_what_was_shared_and_everything_is_up_to_date(
     trained.run("git", "clone", "--quiet", ".", str(tmp_path / "friend"))
     friend = Clone(tmp_path / "friend")
     folder = str(trained.root / ".share")
-    friend.run("dvc", "remote", "modify", "--local", "local", "url", folder)
+    friend.run("dvc", "remote", "add", "--local", "--default", "local", folder)
     friend.run(sys.executable, "-m", "tohum", "share", "pull")
     assert "Data and pipelines are up to date." in friend.run("dvc", "repro").stdout
     assert friend.hashes() == trained.hashes()
+
+
+def test_the_smallest_presets_run_together(clone: Clone) -> None:
+    clone.override("source=tiny", "model=tiny", "train=tiny")
+    assert clone.repro() == ALL_STAGES
+    assert (clone.root / "models/lm/model.safetensors").is_file()
+
+
+def test_a_corpus_of_two_lines_runs_and_a_failure_leaves_the_model_that_works(clone: Clone) -> None:
+    data = clone.root / "qa.jsonl"
+    data.write_text('{"soru": "1+1?", "cevap": "2"}\n{"soru": "2+2?", "cevap": "4"}\n')
+    presets = ["source=files", "source.paths=[qa.jsonl]", "model=tiny", "train=tiny"]
+    clone.override(*presets)
+    assert clone.repro() == ALL_STAGES
+    model = clone.root / "models/lm/model.safetensors"
+    before = model.read_bytes()
+    clone.override(*presets, "train.steps=21")
+    edit(
+        clone.root / "stages/train/__main__.py",
+        "    share_processor()\n",
+        "    raise SystemExit(1)\n",
+    )
+    assert clone.run("dvc", "repro", check=False).returncode
+    assert model.read_bytes() == before
+    assert (clone.root / "models/weights").is_dir()
+    data.write_text('{"soru": "1+1?", "cevap": "2"}\n')
+    failed = clone.run("dvc", "repro", "--force", check=False)
+    assert "the corpus has 1, expected at least 2" in failed.stderr + failed.stdout
+    assert model.read_bytes() == before
 
 
 def test_report_shows_figures_and_reproduction(trained: Clone) -> None:
@@ -312,3 +358,39 @@ def test_the_committed_lock_file_is_of_the_committed_code(clone: Clone) -> None:
         if kind != "changed outs" and state != "deleted"
     }
     assert not stale, "run `make repro` and commit dvc.lock"
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("+tokenizer.vocab_size=500", "params.yaml has values beside `overrides`"),
+        ("params.lock.yaml:tokenizer.vocab_size=500", "params.lock.yaml was edited"),
+    ],
+)
+def test_a_value_that_no_stage_would_read_makes_no_experiment(
+    trained: Clone, setting: str, told: str
+) -> None:
+    failed = trained.run("dvc", "exp", "run", "--temp", "-S", setting, "tokenizer", check=False)
+    assert failed.returncode != 0
+    assert told in failed.stderr
+    assert 'overrides: ["source=tiny"' in failed.stderr
+    assert '"tokenizer.vocab_size=500"]' in failed.stderr
+
+
+def test_an_edited_lock_file_stops_the_pipeline_and_deleting_it_mends_it(trained: Clone) -> None:
+    path = trained.root / "params.lock.yaml"
+    written = path.read_text()
+    edit(path, "  vocab_size: 400", "  vocab_size: 500")
+    failed = trained.run("dvc", "repro", check=False)
+    path.unlink()
+    assert trained.repro() == ["compose"]
+    assert "tokenizer.vocab_size=500. Delete params.lock.yaml" in failed.stderr
+    assert path.read_text() == written
+
+
+def test_a_list_of_overrides_that_lost_its_source_is_told(trained: Clone) -> None:
+    done = trained.run(
+        *("dvc", "exp", "run", "--temp", "-S", 'overrides=["tokenizer.vocab_size=500"]', "compose")
+    )
+    assert "Lost: source=tiny, " in done.stderr
+    assert "`tohum sweep sweep.until=evaluate tokenizer.vocab_size=500` adds to it" in done.stderr

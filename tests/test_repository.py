@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, Clone
+from tohum.readers import compression, detection, workbooks
 
 PRESETS = sorted((PROJECT / "conf").rglob("*.yaml"))
 
@@ -77,3 +78,43 @@ def test_every_preset_says_what_it_is_and_every_key_what_it_means(path: Path) ->
 
 def test_the_page_of_plots_needs_no_internet() -> None:
     assert "http" not in (PROJECT / ".dvc/plots/page.html").read_text()
+
+
+@pytest.mark.parametrize("autocrlf", ["true", "input", "false"])
+def test_every_clone_has_the_same_bytes_whatever_its_line_ends(
+    tmp_path: Path, clone: Clone, autocrlf: str
+) -> None:
+    """Git for Windows sets core.autocrlf; and a table that was added with CRLF keeps it."""
+    for name in ("questions.csv", "conf/asked.txt", "rows.jsonl.gz", "rows.jsonl"):
+        (clone.root / name).write_bytes(b"one,two\r\n1,2\r\n")
+    (clone.root / "notes.py").write_bytes(b"x = 1\r\n")
+    clone.run("git", "-c", f"core.autocrlf={autocrlf}", "add", "--all")
+    clone.run("git", "commit", "--quiet", "--message", "Data")
+    other = tmp_path / "other"
+    clone.run("git", "clone", "--quiet", "--config", f"core.autocrlf={autocrlf}", ".", str(other))
+    names = clone.run("git", "ls-files", "-z").stdout.split("\0")[:-1]
+    differ = [
+        name for name in names if (clone.root / name).read_bytes() != (other / name).read_bytes()
+    ]
+    assert differ == ["notes.py"], "code is normalised"
+    assert (other / "notes.py").read_bytes() == b"x = 1\n"
+
+
+def test_git_changes_no_byte_of_a_data_file() -> None:
+    suffixes = [*detection.FORMATS, *compression.SUFFIXES, *workbooks.SUFFIXES, ".npz"]
+    names = [f"questions{suffix}" for suffix in suffixes]
+    told = subprocess.run(
+        ["git", "check-attr", "text", *names],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.splitlines() == [f"{name}: text: unset" for name in names]
+
+
+def test_no_text_in_git_ends_its_lines_in_crlf() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--eol"], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert not re.findall(r"^i/(?:crlf|mixed).*", listed.stdout, re.M)

@@ -95,7 +95,7 @@ def write_corpus(
         for text in texts:
             writer.write(record(text) if isinstance(text, str) else text)
     provenance = {"raw_manifest_sha256": "0" * 64, "sources": {}, "licenses": {}}
-    shards = [shard.sha256 for shard in writer.shards]
+    shards = [asdict(shard) for shard in writer.shards]
     write_json(folder / "manifest.json", {**provenance, "shards": shards})
     (folder / "origins.jsonl").write_text("")
     return folder
@@ -150,6 +150,8 @@ def write_tokens(
             "documents": writer.documents,
             "tokens": writer.tokens,
             "bytes": writer.bytes,
+            "sha256": file_sha256(folder / f"{split}.bin"),
+            "offsets_sha256": file_sha256(folder / f"{split}.offsets.bin"),
         }
     write_json(folder / "meta.json", meta)
     return folder
@@ -204,7 +206,8 @@ def runtime(workers: int = 1, checkpoint_seconds: float = 60) -> Runtime:
 
 
 def write_project(root: Path, *overrides: str, workers: int = 1) -> None:
-    """Writes the two files of values that a stage's own process reads."""
+    """Writes the two files of values that a stage's own process reads, in the root of a project."""
+    (root / "dvc.yaml").touch()
     write_lock_file(root / "params.lock.yaml", configuration(*overrides))
     values = asdict(runtime(workers, checkpoint_seconds=1))
     (root / "conf").mkdir(exist_ok=True)

@@ -13,14 +13,15 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
-from tohum.errors import UserError
 from tohum.process import exit_code
+from tohum.project import current_folder, enter_project, find_project, refuse_other_code
+from tohum.streams import refuse_undecodable, set_up_streams, until_reader_leaves
 
 COMMANDS = ("inspect", "generate", "serve", "export", "share", "sweep", "report", "completion")
-# inspect reads what it is given; share finds its project by .dvc, from any of its folders
+# the others run in the root of the project, from any of its folders; inspect reads what it is
+# given, and share finds its project by .dvc
 WITHOUT_PROJECT = ("completion", "inspect", "share")
 
 
@@ -40,12 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs what the command line asks for and returns the exit code.
 
     0: done. 1: it failed, and the message says why. 2: argparse can't read the command line.
-    130: interrupted.
+    130: interrupted. 141: whatever read the output has closed it.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
-    for stream in (sys.stdout, sys.stderr):  # a Turkish Windows console lacks some letters
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    set_up_streams()
+    given = sys.argv[1:] if arguments is None else arguments
+    return until_reader_leaves(lambda: _run_arguments(given))
+
+
+def _run_arguments(arguments: Sequence[str]) -> int:
     parser = build_parser()
     if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
         import argcomplete
@@ -112,40 +115,13 @@ def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argpars
 
 
 def _run(parsed: argparse.Namespace) -> int | None:
-    refuse_other_code(Path())
-    if parsed.name not in WITHOUT_PROJECT:
-        require_project(Path())
+    refuse_undecodable(getattr(parsed, "overrides", []))
+    if parsed.name in WITHOUT_PROJECT:
+        here = current_folder()
+        refuse_other_code(find_project(here) or here)
+    else:
+        enter_project()
     return cast("int | None", parsed.run(parsed))
-
-
-def require_project(folder: Path) -> None:
-    """Checks that a folder is the root of a project.
-
-    Raises:
-        UserError: it lacks conf/ or dvc.yaml.
-    """
-    missing = [name for name in ("conf", "dvc.yaml") if not (folder / name).exists()]
-    if missing:
-        raise UserError(
-            f"{folder.resolve()} is not the root of a project: it has no {' and no '.join(missing)}"
-            ". Change to the folder of your clone that has dvc.yaml, and run the command there."
-        )
-
-
-def refuse_other_code(folder: Path) -> None:
-    """Checks that the code running is that of the project in `folder`, which `dvc repro` runs; an
-    installed `tohum` runs the code of the clone that it was installed from.
-
-    Raises:
-        UserError: the folder has its own code.
-    """
-    theirs = folder.resolve() / "tohum" / "cli.py"
-    if theirs.is_file() and not theirs.samefile(__file__):
-        raise UserError(
-            f"this is the `tohum` of {Path(__file__).parents[1]}, and {folder.resolve()} has its "
-            "own. Run `python -m tohum` instead, or install this clone: python -m pip install -c "
-            "constraints.txt -e ."
-        )
 
 
 def _nearest(name: str) -> str:

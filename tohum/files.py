@@ -5,15 +5,27 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from tohum.errors import UserError
 
-def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file's bytes, in hex."""
+MOST_NAME_BYTES = 255  # of a file, on every system
+BLOCK_BYTES = 1 << 20
+
+
+def file_sha256(path: Path, size: int | None = None) -> str:
+    """Returns the SHA-256 of a file's bytes, or of its first `size`, in hex."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        if size is None:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while size and (block := file.read(min(size, BLOCK_BYTES))):
+            digest.update(block)
+            size -= len(block)
+        return digest.hexdigest()
 
 
 def fresh(path: Path) -> Path:
@@ -24,11 +36,19 @@ def fresh(path: Path) -> Path:
     return path
 
 
+def partial_path(path: Path) -> Path:
+    """Returns where a file is written before it is renamed to `path`."""
+    name = f"{path.name}.partial"
+    if len(os.fsencode(name)) > MOST_NAME_BYTES:
+        name = f"{hashlib.sha256(os.fsencode(name)).hexdigest()}.partial"
+    return path.with_name(name)
+
+
 @contextmanager
 def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Opens a file that appears at `path` complete and synced to disk, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_path(path)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
         with partial.open(mode, encoding=encoding, newline=newline) as file:
@@ -48,8 +68,73 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def publish(finished: Path, out: Path) -> None:
-    """Renames a finished directory to a stage's declared output, replacing what is there."""
-    if out.exists():
-        shutil.rmtree(out)
+    """Renames a finished directory to a stage's declared output.
+
+    What is there is first moved next to `finished`, and deleted last, so that a kill at any moment
+    leaves one of the two whole.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
+    replaced = finished.with_name(f"{finished.name}.replaced")
+    shutil.rmtree(replaced, ignore_errors=True)
+    if out.exists():
+        out.replace(replaced)
     finished.replace(out)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+GET_BACK = (
+    "DVC trusts a file's time and would keep it: `tohum share verify --here --delete` deletes "
+    "everything damaged, then `dvc repro {stage}` (or `tohum share pull`) replaces it."
+)
+
+
+def check_files(expected: dict[Path, str], stage: str) -> None:
+    """Checks the files that a stage reads: each has the SHA-256 that was noted when it was written.
+
+    Args:
+        expected: the hash of each file, in hex.
+        stage: the one that wrote them, for the message.
+
+    Raises:
+        UserError: files are missing or damaged; the message names each.
+    """
+    with ThreadPoolExecutor() as pool:  # hashing leaves Python to other threads
+        found = dict(zip(expected, pool.map(_sha256_or_problem, expected), strict=True))
+    damaged = [
+        f"{path} ({found[path]}, expected the SHA-256 {sha256})"
+        for path, sha256 in expected.items()
+        if found[path] != sha256
+    ]
+    if damaged:
+        raise UserError(
+            f"what the stage '{stage}' wrote is damaged: {'; '.join(damaged)}. "
+            f"{GET_BACK.format(stage=stage)}"
+        )
+
+
+def _sha256_or_problem(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        return str(error.strerror)
+
+
+@contextmanager
+def read_json(path: Path, stage: str) -> Iterator[dict[str, Any]]:
+    """Yields the object in a JSON file that a stage wrote; a key that the block misses in it, or a
+    value of another type, is damage too.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is missing. Run `dvc repro {stage}`.")
+    try:
+        value = json.loads(path.read_bytes())
+        if not isinstance(value, dict):
+            raise TypeError(f"expected an object, found {type(value).__name__}")
+        yield value
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is damaged ({type(error).__name__}: {error}). {GET_BACK.format(stage=stage)}"
+        ) from None

@@ -70,6 +70,7 @@ class Continuation:
         return self._until_an_ending(pieces) if self._endings else pieces
 
     def _ids(self) -> Iterator[int]:
+        start = len(self.prompt.start)
         steps = write(self._reader, self.prompt, self._sampling, self._model.spelling)
         while True:
             try:
@@ -79,9 +80,12 @@ class Continuation:
                 return
             if self.first_at is None:
                 self.first_at = time.monotonic()
-            self.written += 1
-            if self._keep_steps:
-                self.steps.append(step)
+            size = len(self._model.vocabulary[step.id])
+            if size > start:  # otherwise it only spells the end of the prompt
+                self.written += 1
+                if self._keep_steps:
+                    self.steps.append(step)
+            start = max(0, start - size)
             yield step.id
 
     def _until_an_ending(self, pieces: Iterator[str]) -> Iterator[str]:

@@ -18,6 +18,8 @@ from collections.abc import Callable
 import psutil
 
 from tohum.errors import UserError
+from tohum.project import enter_project
+from tohum.streams import flush, set_up_streams, until_reader_leaves
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PARENT_POLL_SECONDS = 1.0
@@ -27,9 +29,15 @@ log = logging.getLogger(__name__)
 
 
 def run_stage(name: str, work: Callable[[], None]) -> None:
-    """Runs `work` as the process of stage `name`, and exits."""
+    """Runs `work` as the process of stage `name`, in the root of the project, and exits."""
     end_with_parent()
-    sys.exit(exit_code(name, work, "`dvc repro`"))
+    set_up_streams()
+
+    def run_in_root() -> None:
+        enter_project()
+        work()
+
+    sys.exit(until_reader_leaves(lambda: exit_code(name, run_in_root, "`dvc repro`")))
 
 
 def exit_code(name: str, work: Callable[[], int | None], resume: str) -> int:
@@ -47,7 +55,9 @@ def exit_code(name: str, work: Callable[[], int | None], resume: str) -> int:
     for library in ("httpx", "httpx2", "filelock", "urllib3"):
         logging.getLogger(library).setLevel(logging.WARNING)
     try:
-        return work() or 0
+        code = work() or 0
+        flush()
+        return code
     except UserError as error:
         log.error("error: %s", error)
         return 1

@@ -17,7 +17,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from stages.compose.checking import check
+from stages.compose.corrections import corrected, misread, parsed, to_paste
+from stages.compose.dvc_values import DIGEST, digest, refuse_other_keys
+from stages.compose.params_text import meant_overrides
 from stages.compose.source_list import SourceList, split_overrides
+from tohum.config.loading import read_yaml
 from tohum.errors import UserError
 from tohum.files import atomic_write
 
@@ -35,23 +39,45 @@ def read_overrides(path: Path) -> list[str]:
     """Returns the Hydra overrides that params.yaml asks for.
 
     Raises:
-        UserError: the file is missing or holds something other than a list of strings.
+        UserError: the file is missing or holds something other than a list of strings under
+            `overrides`.
     """
     if not path.is_file():
         raise UserError(
             f"{path} is missing. Restore it with `git checkout {path}`; it holds `overrides: []`."
         )
+    text = _text(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {error}") from None
+        values = read_yaml(path, f"`git checkout {path}` restores it.")
+    except UserError as error:
+        raise UserError(f"{error}{_meant(path, text)}") from None
     overrides = values.get("overrides") if isinstance(values, dict) else None
     if not isinstance(overrides, list) or not all(isinstance(item, str) for item in overrides):
         raise UserError(
             f"{path}: overrides is {overrides!r}, expected a list of strings such as "
-            "[source=local, tokenizer.vocab_size=8192]."
+            f"[source=local, tokenizer.vocab_size=8192].{_meant(path, text)}"
         )
+    refuse_other_keys(path, values, overrides)
     return overrides
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8: in "
+            "Notepad with 'Save as', in PowerShell with `-Encoding utf8`."
+        ) from None
+
+
+def _meant(path: Path, text: str) -> str:
+    """Returns what to paste in place of a text that is no list of overrides, if it can be told."""
+    meant = meant_overrides(text)
+    right = None if meant is None else corrected(path.parent / "conf", meant)
+    if right is not None and all(map(parsed, right)):
+        return f"\n{to_paste(right)}"
+    return ""
 
 
 def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
@@ -59,12 +85,24 @@ def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
 
     Raises:
         UserError: an unknown preset or key, an override that cannot be read, or a value that is not
-            allowed.
+            allowed; where it can be told what was meant, with the lines to paste.
     """
+    try:
+        return _checked(conf, overrides)
+    except UserError as refusal:
+        meant = corrected(conf, overrides)
+        if meant == overrides:
+            raise
+        raise UserError(f"{refusal}\n{to_paste(meant)}") from None
+
+
+def _checked(conf: Path, overrides: list[str]) -> dict[str, Any]:
     for path in sorted(conf.rglob("*.yaml")):
         _refuse_unrepeatable(str(path), path.read_text(encoding="utf-8"))
     for override in overrides:
         _refuse_unrepeatable(f"params.yaml: the override '{override}'", override)
+        if reason := misread(override):
+            raise UserError(f"the override {override!r} is not what it seems: {reason}.")
     split = split_overrides(_parsed(overrides))
     if isinstance(split, SourceList):
         values = _mixed(conf, split)
@@ -156,7 +194,7 @@ def _reason(error: Exception) -> str:
 
 
 def write_lock_file(path: Path, values: dict[str, Any]) -> None:
-    """Writes the values as YAML that says where they come from."""
+    """Writes the values as YAML that says where they come from, with their hash."""
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     with atomic_write(path, "w") as file:
-        file.write(HEADER)
-        yaml.safe_dump(values, file, sort_keys=False, allow_unicode=True, width=120)
+        file.write(f"{HEADER}{DIGEST}{digest(text)}\n{text}")

@@ -10,6 +10,7 @@ from typing import Any, cast
 from tohum.config.runtime import Runtime
 from tohum.files import atomic_write, file_sha256, write_json
 from tohum.formats.raw import DROPPED, FACTS, MANIFEST
+from tohum.marks import read_mark, write_mark
 from tohum.sources.config import MixSource, Source
 from tohum.sources.destination import Destination
 from tohum.workdir import open_workdir, work_key
@@ -32,7 +33,7 @@ def download(source: Source | MixSource, out: Path, runtime: Runtime) -> None:
         if isinstance(source, MixSource):
             _download_mix(source, work, out, runtime)
         else:
-            _download_one(source, Destination("source", "", work, out, runtime))
+            source.download(Destination("source", "", work, out, runtime))
         _replace(work / "raw", out, work / "replaced")
 
 
@@ -45,9 +46,12 @@ def _without_tolerances(values: Any) -> Any:
 
 
 def _download_one(source: Source, destination: Destination) -> None:
-    """Downloads a source, unless an earlier run has finished it."""
-    if not (destination.folder / FACTS).is_file():
+    """Downloads a source of a mix, unless an earlier run has finished it."""
+    mark = destination.notes / "complete.json"
+    if read_mark(mark) is None:
         source.download(destination)
+        files = sorted(destination.folder.rglob("*"))
+        write_mark(mark, [path for path in files if path.is_file()])
 
 
 def _download_mix(mix: MixSource, work: Path, out: Path, runtime: Runtime) -> None:

@@ -1,14 +1,16 @@
 """Encodes the corpus in order, holds out validation documents by hash, and checks the round trip.
 
-The work directory holds `<shard>/` with the shard's token files, and `facts.json` once they are
-complete. A stage that was killed resumes after the shards already encoded; finally all shards are
-joined in order.
+The work directory holds `<shard>/` with the shard's token files, and the mark `facts.json` once
+they are complete. A stage that was killed resumes after the shards already encoded; finally all
+shards are joined in order.
 """
 
 import hashlib
 import json
 import logging
+import math
 import shutil
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -28,9 +30,10 @@ from stages.encode.tallies import Tallies
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import file_sha256, fresh, publish, write_json
-from tohum.formats.records import marked_texts, read_records, shard_paths
+from tohum.formats.records import checked_shards, marked_texts, read_records
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import ORIGINS, SPLITS, VALIDATION_DOCUMENTS, TokenWriter, token_dtype
+from tohum.marks import read_mark, write_mark
 from tohum.progress import progress_bar
 from tohum.workdir import open_workdir, work_key
 
@@ -58,29 +61,28 @@ def encode_corpus(
     """Writes the token files of all documents in `jsonl` to `out`, and the counts to `metrics`.
 
     Raises:
-        UserError: a split has no documents, or a validation document does not survive the round
-            trip.
+        UserError: there are not two different documents, one for each split, or a validation
+            document does not survive the round trip.
     """
-    tokenizer = load_tokenizer(tokenizer_folder)
+    paths, tokenizer = checked_shards(jsonl), load_tokenizer(tokenizer_folder)
     dtype = token_dtype(tokenizer.get_vocab_size())
     inputs = [jsonl / "manifest.json", tokenizer_folder / "tokenizer.json"]
     with open_workdir("encode", work_key("encode", [config], inputs)) as work:
         with progress_bar("encode", "B", runtime.progress, unit_scale=True) as bar:
             encode = make_encoder(tokenizer, dtype, runtime.workers)
             byte_tokenizer = ByteTokenizer(tokenizer, encode)
-            shard = ShardEncoder(byte_tokenizer, encode, dtype, config.validation_share, work, bar)
-            facts = _encode_shards(shard, shard_paths(jsonl), runtime.workers)
+            share = fitting_share(_ids(paths), config.validation_share)
+            shard = ShardEncoder(byte_tokenizer, encode, dtype, share, work, bar)
+            facts = _encode_shards(shard, paths, runtime.workers)
         finished = fresh(work / "tokens")
         writers = {split: TokenWriter(finished, split, dtype) for split in SPLITS}
-        for path, of_shard in zip(shard_paths(jsonl), facts, strict=True):
+        for path, of_shard in zip(paths, facts, strict=True):
             for split, writer in writers.items():
                 writer.append(work / path.name, split, of_shard["bytes"][split])
-        for split, writer in writers.items():
+        for writer in writers.values():
             writer.close()
-            if not writer.documents:
-                raise UserError(_empty_split(split, writers, config))
         _join(
-            [work / path.name / VALIDATION_DOCUMENTS for path in shard_paths(jsonl)],
+            [work / path.name / VALIDATION_DOCUMENTS for path in paths],
             finished / VALIDATION_DOCUMENTS,
         )
         shutil.copyfile(jsonl / ORIGINS, finished / ORIGINS)
@@ -114,11 +116,10 @@ def _encode_shards(shard: ShardEncoder, paths: list[Path], workers: int) -> list
 def encode_shard(shard: ShardEncoder, path: Path) -> dict[str, Any]:
     """Writes the token files of one shard; returns its bytes of text by split and its tallies."""
     folder = shard.work / path.name
-    if (folder / FACTS).exists():
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        assert isinstance(facts, dict)
-        shard.bar.update(sum(facts["bytes"].values()))
-        return facts
+    done = read_mark(folder / FACTS)
+    if done is not None:
+        shard.bar.update(sum(done["bytes"].values()))
+        return done
     fresh(folder)
     writers = {split: TokenWriter(folder, split, shard.dtype) for split in SPLITS}
     tallies, trips = Tallies({}), RoundTrips()
@@ -135,7 +136,7 @@ def encode_shard(shard: ShardEncoder, path: Path) -> dict[str, Any]:
         writer.close()
     sizes = {split: writer.bytes for split, writer in writers.items()}
     facts = {"bytes": sizes, "tallies": tallies.values, "round_trips": asdict(trips)}
-    write_json(folder / FACTS, facts)
+    write_mark(folder / FACTS, sorted(folder.iterdir()), facts)
     return facts
 
 
@@ -192,7 +193,38 @@ def is_validation(id: str, share: float) -> bool:
     """Whether the document with this id is held out: decided by a hash of the id, so its place in
     the corpus does not matter.
     """
-    return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "big") < share * 2**64
+    return _place(id) < share * 2**64
+
+
+def _place(id: str) -> int:
+    return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "big")
+
+
+def fitting_share(ids: Iterable[str], share: float) -> float:
+    """Returns `share`, or the nearest at which neither split is empty: in a small corpus, none of
+    the documents may be below the share. Reads no more ids than it takes to find one of each split.
+
+    Raises:
+        UserError: there are not two different ids.
+    """
+    lowest, highest = 1.0, 0.0
+    for id in ids:
+        place = _place(id) / 2**64
+        lowest, highest = min(lowest, place), max(highest, place)
+        if lowest < share < highest:
+            return share
+    if lowest >= highest:
+        raise UserError(
+            "the corpus is a single document, expected at least two, since one is held out for "
+            "validation: add documents, or cut it in two."
+        )
+    fitting = min(max(share, math.nextafter(lowest, 1)), math.nextafter(highest, 0))
+    log.info("one document is kept for the split that validation_share = %s leaves empty", share)
+    return fitting
+
+
+def _ids(paths: list[Path]) -> Iterator[str]:
+    return (record["id"] for path in paths for record in read_records(path))
 
 
 def _not_given_back(record: dict[str, Any]) -> str:
@@ -200,15 +232,6 @@ def _not_given_back(record: dict[str, Any]) -> str:
         f"the tokenizer does not give back {record['repo']}/{record['path']} unchanged. A "
         "byte-level tokenizer loses nothing: run `dvc repro --force --single-item tokenizer`, "
         "then `dvc repro`."
-    )
-
-
-def _empty_split(split: str, writers: dict[str, TokenWriter], config: Encode) -> str:
-    documents = sum(writer.documents for writer in writers.values())
-    name, advice = ("validation", "raise") if split == "val" else ("training", "lower")
-    return (
-        f"none of {documents} documents is used for {name} with encode.validation_share = "
-        f"{config.validation_share}: {advice} the share, or add more documents."
     )
 
 

@@ -18,10 +18,10 @@ from stages.evaluate.config import Evaluate
 from stages.evaluate.examination import examine
 from stages.evaluate.export import export, write_model
 from stages.evaluate.prompts import completions_page, read_prompts
-from tohum.files import atomic_write, fresh, publish, write_json
-from tohum.formats.tokenizer import load_tokenizer
-from tohum.formats.tokens import read_meta
 from tohum.cached_decoder import Decoder
+from tohum.files import atomic_write, check_files, fresh, publish, write_json
+from tohum.formats.tokenizer import load_tokenizer
+from tohum.formats.tokens import check_tokens, read_meta
 from tohum.model.determinism import processor, set_determinism
 from tohum.model.weights import FACTS, WEIGHTS, read_facts, read_network
 from tohum.workdir import open_workdir, work_key
@@ -46,6 +46,8 @@ def evaluate(
     """
     transformers_logging.disable_progress_bar()
     meta, facts, wanted = read_meta(tokens), read_facts(weights, tokens), read_prompts(prompts)
+    check_tokens(tokens, ["val"])
+    check_files({tokenizer_folder / "tokenizer.json": meta["tokenizer_sha256"]}, "tokenizer")
     inputs = [tokens / "meta.json", weights / WEIGHTS, weights / FACTS, prompts]
     with open_workdir("evaluate", work_key("evaluate", [config], inputs)) as work:
         set_determinism(facts["train"]["seed"], facts["threads"])

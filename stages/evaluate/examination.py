@@ -11,8 +11,8 @@ from stages.evaluate.baselines import baselines
 from stages.evaluate.breakdown import by_name, document_bits, document_bytes, read_documents
 from stages.evaluate.config import Evaluate
 from stages.evaluate.parsing import parse_share
-from tohum.formats.tokens import read_split
 from tohum.cached_decoder import Decoder
+from tohum.formats.tokens import read_split
 from tohum.model.network import Network
 from tohum.model.scoring import token_sizes
 

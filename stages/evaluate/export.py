@@ -4,6 +4,7 @@ The modules in `tohum.model.architectures` say which transformers model computes
 network, and what its weights are called there; the logits are equal.
 """
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from tohum.files import write_json
 from tohum.formats.chat_template import CHAT_TEMPLATE_FILE
 from tohum.formats.special_tokens import END_ID, END_OF_TEXT_ID
 from tohum.model.architectures import load_architecture
 from tohum.model.config import Model
+
+TOKENIZER_CONFIG = "tokenizer_config.json"
 
 
 def transformers_model(config: Model, vocab_size: int) -> PreTrainedModel:
@@ -44,7 +48,11 @@ def export(weights: dict[str, Tensor], config: Model) -> PreTrainedModel:
 
 
 def write_model(model: PreTrainedModel, folder: Path, tokenizer_folder: Path) -> None:
-    """Writes weights, configuration and tokenizer."""
+    """Writes weights, configuration and tokenizer, which tells the model's context length."""
     model.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", CHAT_TEMPLATE_FILE):
+    for name in ("tokenizer.json", CHAT_TEMPLATE_FILE):
         shutil.copyfile(tokenizer_folder / name, folder / name)
+    facts = json.loads((tokenizer_folder / TOKENIZER_CONFIG).read_text(encoding="utf-8"))
+    # without it, transformers neither cuts a text that is too long nor warns about it
+    facts["model_max_length"] = model.config.max_position_embeddings
+    write_json(folder / TOKENIZER_CONFIG, facts)

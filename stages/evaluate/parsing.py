@@ -14,10 +14,10 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from stages.evaluate.config import Evaluate
+from tohum.cached_decoder import Reader
 from tohum.decoding import Sampling, as_text, sample, text_prompt
 from tohum.formats.tokenizer import token_bytes
 from tohum.formats.tokens import TokenSplit
-from tohum.cached_decoder import Reader
 
 TEMPERATURE = 0.8  # greedy completions loop, and loops parse
 FIRST_BLOCK = re.compile(r"^(?:async +)?(?:def|class)\b.*\n", re.MULTILINE)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from tohum.cached_decoder import Reader
 from tohum.decoding import Sampling, as_text, sample, text_prompt
 from tohum.errors import UserError
 from tohum.formats.tokenizer import token_bytes
-from tohum.cached_decoder import Reader
 
 SEPARATOR = "\n---\n"
 

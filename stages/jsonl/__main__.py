@@ -23,6 +23,7 @@ def main() -> None:
         metrics=Path("metrics/jsonl.json"),
         plot=Path("plots/jsonl.csv"),
         opt_out=Path("conf/opt_out.txt"),
+        fewest=2,  # the stage encode holds one out for validation
     )
 
 

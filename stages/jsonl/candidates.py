@@ -17,9 +17,11 @@ from stages.jsonl.config import Jsonl
 from stages.jsonl.text_decoding import Undecodable, decode
 from tohum.errors import UserError
 from tohum.fields import Fields, Mapped, compile_fields
+from tohum.files import GET_BACK
 from tohum.formats.outcomes import BROKEN, NO_TEXT, UNDECODABLE
 from tohum.formats.raw import RawFile, read_files, read_manifest
-from tohum.readers import Broken, Row, RowBlock, detect, read_blocks
+from tohum.readers import Broken, EmptyFileError, ReadLimits, Row, RowBlock, detect, read_blocks
+from tohum.readers.rows import DECODER_BYTES
 
 UNIT_BYTES = 8 << 20
 log = logging.getLogger(__name__)
@@ -141,13 +143,20 @@ def file_units(raw: Path, source: str | None) -> Iterator[FilesUnit]:
 
 
 def row_units(
-    raw: Path, rules: Jsonl, source: str | None, where: str, read: Counter[tuple[str, str]]
+    raw: Path,
+    rules: Jsonl,
+    source: str | None,
+    where: str,
+    read: Counter[tuple[str, str]],
+    decoder_bytes: int = DECODER_BYTES,
 ) -> Iterator[RowsUnit]:
-    """Yields the blocks of the data files in `raw`; each file's SHA-256 is checked first.
+    """Yields the blocks of the data files in `raw`; each file's SHA-256 is checked first. A file
+    with nothing in it, as Spark writes for an empty part, is logged.
 
     Args:
         where: the key of the section with the rules, for messages.
         read: counts how each file was read: its format, encoding and delimiter.
+        decoder_bytes: the most memory for decompressing one.
 
     Raises:
         UserError: a file is damaged, its format is unknown, or its columns fit no record.
@@ -155,6 +164,7 @@ def row_units(
     facts = json.loads((raw / "source.json").read_text(encoding="utf-8"))
     dataset = facts.get("repo_id")
     fields = compile_fields(rules.fields, f"{where}.fields")
+    limits = ReadLimits.for_documents(rules.max_bytes, decoder_bytes)
     for line in (raw / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
         path = raw / entry["file"]
@@ -162,16 +172,21 @@ def row_units(
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != entry["sha256"]:
             raise UserError(
-                f"{path} does not have the SHA-256 that manifest.jsonl gives it. It was damaged: "
-                "run `dvc repro --force --single-item download`."
+                f"{path} does not have the SHA-256 that manifest.jsonl gives it: it was damaged. "
+                f"{GET_BACK.format(stage='download')}"
             )
         name, given = entry["file"], facts.get("license")
-        format = detect(path, rules.encoding, rules.delimiter)
-        log.info("%s: %s", name, "; ".join(format.notes))
+        try:
+            format = detect(path, rules.encoding, rules.delimiter, limits)
+            log.info("%s: %s", name, "; ".join(format.notes))
+            here, needed = _decided(fields, path) if format.format == "parquet" else (fields, None)
+            for block in read_blocks(path, format, needed):
+                yield RowsUnit(block, here, name, source or dataset or "files", dataset, given)
+        except EmptyFileError as empty:
+            log.warning("%s It has no rows.", empty)
+            read["format", "empty"] += 1
+            continue
         read.update(format.facts().items())
-        here, needed = _decided(fields, path) if format.format == "parquet" else (fields, None)
-        for block in read_blocks(path, format, needed):
-            yield RowsUnit(block, here, name, source or dataset or "files", dataset, given)
 
 
 def _decided(fields: Fields, path: Path) -> tuple[Fields, set[tuple[str, ...]] | None]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.jsonl.candidates import Unit, file_units, row_units
-from stages.jsonl.checks import check_lost, check_not_empty
+from stages.jsonl.checks import check_enough, check_lost, check_opt_out
 from stages.jsonl.config import Jsonl, rules_of
 from stages.jsonl.duplicates import find_duplicates
 from stages.jsonl.members import Member
@@ -39,11 +39,12 @@ def convert(
     metrics: Path,
     plot: Path,
     opt_out: Path,
+    fewest: int = 1,
 ) -> None:
     """Writes the records of `raw` to `out`, the counts to `metrics`, and those by rule to `plot`.
 
     Raises:
-        UserError: no record is left, or too many documents of a source are lost.
+        UserError: fewer than `fewest` documents are left, or too many of a source are lost.
     """
     # Finished work stays valid when only the tolerated share changes.
     tolerant = replace(config, max_lost_share=1)
@@ -52,7 +53,7 @@ def convert(
     with open_workdir("jsonl", work_key("jsonl", [tolerant], inputs)) as work:
         finished = fresh(work / "jsonl")
         raws = raw_members(raw)
-        conversion = Conversion(config, runtime, raws, read_opt_out(opt_out), work)
+        conversion = Conversion(config, runtime, raws, read_opt_out(opt_out), work, fewest)
         totals, origins = conversion.run(finished)
         origins.write(finished / ORIGINS)
         write_json(finished / "manifest.json", _manifest(raw, raws, totals, origins))
@@ -78,8 +79,10 @@ class Conversion:
         raws: list[RawMember],
         opt_out: OptOut,
         work: Path,
+        fewest: int,
     ) -> None:
         self.config = config
+        self.fewest = fewest
         self.runtime = runtime
         self.raws = raws
         self.opt_out = opt_out
@@ -93,13 +96,14 @@ class Conversion:
         ]
         duplicates = find_duplicates(members, self.config.near_duplicates, self.work)
         never_came = filter(Path.is_file, (raw.folder / DROPPED for raw in self.raws))
-        totals, origins, dropped = write_corpus(
+        totals, origins, dropped, opted_out = write_corpus(
             mixed(members, duplicates), self.config, out, never_came
         )
         totals.read = self.read
+        check_opt_out(self.opt_out.entries, opted_out)
         for raw in self.raws:
             totals.dropped.update(raw.facts.get("dropped", {}))
-        check_not_empty(totals, out / "dropped.jsonl")
+        check_enough(totals, self.fewest, out / "dropped.jsonl")
         for raw in self.raws:
             kept = totals.sources.get(raw.name, {"documents": 0})["documents"]
             self._check_lost(raw, Totals(dropped=dropped.get(raw.name, Counter())), kept, out)
@@ -119,7 +123,7 @@ class Conversion:
         if raw.holds_rows:
             where = f"jsonl.sources.{raw.name}" if raw.in_mix else "jsonl"
             read = self.read.setdefault(raw.name, Counter())
-            return row_units(raw.folder, rules, label, where, read)
+            return row_units(raw.folder, rules, label, where, read, self.runtime.decoder_bytes)
         return file_units(raw.folder, label)
 
     def _check_lost(self, raw: RawMember, lost: Totals, kept: int, out: Path) -> None:

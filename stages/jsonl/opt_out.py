@@ -1,29 +1,32 @@
-"""conf/opt_out.txt: what its owners do not want in a model.
+"""conf/opt_out.txt: what its owners do not want in a model, and which documents that covers."""
 
-One entry per line: `repo owner/name`, `path pattern` (as in a .gitignore, for repo/path and path),
-or `id sha1` (of a file's bytes: its blob's id in Software Heritage). `#` starts a comment.
-"""
-
-import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from stages.jsonl.opt_out_entries import comparable, read_entries, repository_name
 from tohum.cleaning.documents import Reason, TextDocument
-from tohum.errors import UserError
 from tohum.gitignore import Patterns
 
 OPTED_OUT = "opted out"
-SHA1 = re.compile("[0-9a-f]{40}")
+BY_LINE = "conf/opt_out.txt, line "
 
 
 @dataclass
 class OptOut:
-    """The parsed list."""
+    """The list; each entry has the number of its line.
 
-    repos: frozenset[str]
-    ids: frozenset[str]
-    paths: Patterns | None
+    `repos` holds names in lower case, and `owner/*` for all of an owner's; `entries` holds the text
+    of each entry that can cover a document.
+    """
+
+    repos: dict[str, int] = field(default_factory=dict)
+    ids: dict[str, int] = field(default_factory=dict)
+    paths: Patterns | None = None
+    path_lines: list[int] = field(default_factory=list)
+    entries: dict[int, str] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -31,44 +34,71 @@ class OptOut:
         return not (self.repos or self.ids or self.paths)
 
     def check(self, document: TextDocument) -> Reason | None:
-        """Returns the reason to drop a document that the list covers."""
-        return Reason(OPTED_OUT) if self.covers(document.record) else None
+        """Returns the reason to drop a document that the list covers, with the lines that do."""
+        if not self.covers(document.record):
+            return None
+        lines = sorted(self._matching(document.record))
+        return Reason(OPTED_OUT, BY_LINE + ", ".join(map(str, lines)))
 
     def covers(self, record: dict[str, Any]) -> bool:
         """Whether the record's repo, path or id is on the list."""
-        repo, path = record["repo"], record["path"] or ""
-        if repo is not None and repo.lower() in self.repos:
+        if record["id"] in self.ids or any(name in self.repos for name in _names(record["repo"])):
             return True
+        return self.paths is not None and any(map(self.paths.cover, _paths(record)))
+
+    def _matching(self, record: dict[str, Any]) -> set[int]:
+        """Returns the numbers of all lines that match."""
+        found = {self.repos[name] for name in _names(record["repo"]) if name in self.repos}
         if record["id"] in self.ids:
-            return True
-        if self.paths is None:
-            return False
-        return self.paths.cover(path) or (repo is not None and self.paths.cover(f"{repo}/{path}"))
+            found.add(self.ids[record["id"]])
+        if self.paths is not None:
+            for path in _paths(record):
+                found.update(self.path_lines[place] for place in self.paths.matching(path))
+        return found
 
 
 def read_opt_out(path: Path) -> OptOut:
     """Reads the list; a missing file is an empty list.
 
     Raises:
-        UserError: a line is not an entry; the message names it.
+        UserError: the file cannot be read, or a line is not an entry; the message names it.
     """
-    found: dict[str, list[str]] = {"repo": [], "id": [], "path": []}
-    lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
-    for number, line in enumerate(lines, 1):
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
-            continue
-        kind, _, value = stripped.partition(" ")
-        value = value.strip()
-        if kind not in found or not value:
-            raise UserError(
-                f"{path}, line {number}: '{stripped}' is not one of `repo owner/name`, "
-                "`path pattern` or `id sha1`."
-            )
-        if kind == "id" and not SHA1.fullmatch(value.lower()):
-            raise UserError(
-                f"{path}, line {number}: '{value}' is not a SHA-1, expected 40 hexadecimal digits."
-            )
-        found[kind].append(value if kind == "path" else value.lower())
-    paths = Patterns(found["path"]) if found["path"] else None
-    return OptOut(frozenset(found["repo"]), frozenset(found["id"]), paths)
+    listed = OptOut()
+    patterns = []
+    for number, kind, value in read_entries(path):
+        if kind == "repo":
+            listed.repos.setdefault(value, number)
+        elif kind == "id":
+            listed.ids.setdefault(value, number)
+        else:
+            patterns.append(value)
+            listed.path_lines.append(number)
+        if not value.startswith("!"):
+            listed.entries[number] = f"{kind} {value}"
+    listed.paths = Patterns(patterns) if patterns else None
+    return listed
+
+
+def matched_lines(detail: str) -> set[int]:
+    """Returns the numbers of the lines that dropped a document, from the detail of its reason."""
+    return set(map(int, detail.removeprefix(BY_LINE).split(", ")))
+
+
+@lru_cache(maxsize=4096)
+def _names(repo: str | None) -> tuple[str, ...]:
+    """Returns what an entry may call a repository: its name, and `owner/*` of each owner."""
+    if repo is None:
+        return ()
+    try:
+        name = repository_name(repo)
+    except ValueError:
+        name = comparable(repo).lower()
+    parts = name.split("/")
+    return (name, *("/".join([*parts[:end], "*"]) for end in range(1, len(parts))))
+
+
+def _paths(record: dict[str, Any]) -> Iterator[str]:
+    path = comparable(record["path"] or "")
+    yield path
+    if record["repo"] is not None:
+        yield f"{comparable(record['repo'])}/{path}"

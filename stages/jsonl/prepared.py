@@ -3,11 +3,11 @@
 <number>.jsonl       a line for each document: of its record, or of dropped.jsonl
 <number>.npy         (documents,) of DOCUMENT: the outcome of each
 <number>.sig.npy     (kept documents, permutations) of uint32, if near copies are looked for
-<number>.json        the reasons and origins that the numbers in the array refer to; written last
+<number>.json        the mark of these, written last; its facts are the reasons and origins that the
+                     numbers in the array refer to
 """
 
 import io
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy
 
 from stages.jsonl.judging import Judged
 from tohum.files import atomic_write
+from tohum.marks import read_mark, write_mark
 
 KEPT = 0
 KEY = numpy.dtype("V20")
@@ -45,7 +46,8 @@ class Prepared:
     @classmethod
     def read(cls, path: Path) -> "Prepared":
         """Reads back what `write_prepared` wrote, except the lines."""
-        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        facts = read_mark(path.with_suffix(".json"), files=False)
+        assert facts is not None  # `is_prepared` has checked it
         documents = numpy.load(path.with_suffix(".npy"))
         return cls(path, documents, facts["reasons"], [tuple(pair) for pair in facts["origins"]])
 
@@ -62,8 +64,8 @@ class Prepared:
 
 
 def is_prepared(path: Path) -> bool:
-    """Whether the unit is complete."""
-    return path.with_suffix(".json").is_file()
+    """Whether the unit is complete, and as it was written."""
+    return read_mark(path.with_suffix(".json")) is not None
 
 
 def write_prepared(path: Path, judged: Iterable[Judged], with_signatures: bool) -> None:
@@ -86,8 +88,9 @@ def write_prepared(path: Path, judged: Iterable[Judged], with_signatures: bool) 
         from tohum.cleaning.minhash import signatures  # numba: half a second to import
 
         _save(path.with_suffix(".sig.npy"), signatures(texts))
-    with atomic_write(path.with_suffix(".json"), "w") as file:
-        json.dump({"reasons": list(reasons), "origins": list(origins)}, file)
+    files = [path.with_suffix(suffix) for suffix in (".jsonl", ".npy", ".sig.npy")]
+    facts = {"reasons": list(reasons), "origins": list(origins)}
+    write_mark(path.with_suffix(".json"), files if with_signatures else files[:2], facts)
 
 
 def _save(path: Path, array: numpy.ndarray[Any, Any]) -> None:

@@ -9,6 +9,7 @@ import orjson
 
 from stages.jsonl.config import Jsonl
 from stages.jsonl.mixing import Document
+from stages.jsonl.opt_out import OPTED_OUT, matched_lines
 from stages.jsonl.prepared import Origin
 from tohum.files import atomic_write
 from tohum.formats.outcomes import Totals
@@ -69,15 +70,16 @@ def _order(item: tuple[str, Origin]) -> tuple[str, str, str]:
 
 def write_corpus(
     documents: Iterable[Document], config: Jsonl, out: Path, earlier: Iterable[Path]
-) -> tuple[Totals, Origins, dict[str, Counter[str]]]:
-    """Writes all documents to `out` and returns the totals, the origins, and the drop counts by
-    source.
+) -> tuple[Totals, Origins, dict[str, Counter[str]], set[int]]:
+    """Writes all documents to `out` and returns the totals, the origins, the drop counts by source,
+    and the numbers of the lines of conf/opt_out.txt that dropped something.
 
     Args:
         earlier: files whose lines go first in dropped.jsonl: rows whose files were never fetched.
     """
     totals, origins = Totals(), Origins()
     dropped_of: dict[str, Counter[str]] = {}
+    opted_out: set[int] = set()
     with (
         ShardWriter(out, config.shard_bytes, config.compression) as shards,
         atomic_write(out / "dropped.jsonl") as dropped,
@@ -89,6 +91,8 @@ def write_corpus(
             if reason:
                 dropped.write(line)
                 dropped_of.setdefault(member, Counter())[reason] += 1
+                if reason == OPTED_OUT:
+                    opted_out |= matched_lines(orjson.loads(line)["detail"])
                 totals.dropped_bytes[reason] += size
                 continue
             shards.write_line(line)
@@ -101,4 +105,4 @@ def write_corpus(
             origins.add(member, origin, size)
     totals.shards = shards.shards
     totals.dropped = sum(dropped_of.values(), Counter())
-    return totals, origins, dropped_of
+    return totals, origins, dropped_of, opted_out

@@ -1,11 +1,10 @@
 """Counts the pretokens of each shard into sorted runs on disk, and merges them into one table.
 
-The work directory holds `<shard>.<n>.run`, and `<shard>.json` once all runs of the shard exist. A
-stage that was killed resumes after the shards already counted. The table is the same for any number
-of workers, order of shards and `max_memory`.
+The work directory holds `<shard>.<n>.run`, and the mark `<shard>.json` once all runs of the shard
+exist. A stage that was killed resumes after the shards already counted. The table is the same for
+any number of workers, order of shards and `max_memory`.
 """
 
-import json
 import logging
 import multiprocessing
 import os
@@ -24,9 +23,10 @@ from tokenizers import Regex
 from stages.pretokens.config import Pretokenizer, bytes_of
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
-from tohum.files import file_sha256, fresh, publish, write_json
+from tohum.files import file_sha256, fresh, publish
 from tohum.formats.pretoken_table import PretokenRows, rows_of, write_table
-from tohum.formats.records import marked_texts, read_records, shard_paths
+from tohum.formats.records import checked_shards, marked_texts, read_records
+from tohum.marks import read_mark, write_mark
 from tohum.pretokenization.classes import classes
 from tohum.pretokenization.patterns import KNOWN_PATTERNS
 from tohum.process import end_with_parent
@@ -47,10 +47,10 @@ def count_corpus(config: Pretokenizer, runtime: Runtime, jsonl: Path, out: Path)
     from stages.pretokens.runs import merge_all
 
     _compile(config.pattern)
-    manifest = jsonl / "manifest.json"
+    manifest, paths = jsonl / "manifest.json", checked_shards(jsonl)
     what_counts = replace(config, max_memory="")
     with open_workdir("pretokens", work_key("pretokens", [what_counts], [manifest])) as work:
-        shards = _count_shards(shard_paths(jsonl), config, runtime.workers, work)
+        shards = _count_shards(paths, config, runtime.workers, work)
         facts = {"pattern": config.pattern, "jsonl_manifest_sha256": file_sha256(manifest)}
         if config.sample_share < 1:
             facts |= _sample_facts(config, shards)
@@ -100,10 +100,9 @@ def count_shard(path: Path, config: Pretokenizer, work: Path, max_bytes: int) ->
     from stages.pretokens.runs import write_run
 
     mark = work / f"{path.name}.json"
-    if mark.exists():
-        facts = json.loads(mark.read_text(encoding="utf-8"))
-        assert isinstance(facts, dict)
-        return facts
+    done = read_mark(mark)
+    if done is not None:
+        return done
     sample = _Sample(path, config.sample_share)
     count = _count_by_kernel if config.pattern in KNOWN_PATTERNS else _count_by_regex
     names: list[str] = []
@@ -111,7 +110,7 @@ def count_shard(path: Path, config: Pretokenizer, work: Path, max_bytes: int) ->
         names.append(f"{path.name}.{len(names)}.run")
         write_run(work / names[-1], table)
     facts = {"runs": names, "documents": sample.documents, "taken": sample.taken}
-    write_json(mark, facts)
+    write_mark(mark, [work / name for name in names], facts)
     return facts
 
 

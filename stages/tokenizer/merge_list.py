@@ -3,8 +3,9 @@
 The merges for any vocab_size and min_frequency are the first ones of a single list. So the list is
 kept, and a run that needs fewer of them trains nothing: a sweep trains once.
 
-merges.npz   merges (n, 4) int64: left, right, count, saved; bytes (256,) int64: how often each byte
-             occurs in the corpus; asked (2,): the vocab_size and min_frequency it was trained for
+merges.json   a mark of no files (tohum.marks) whose facts are the list: merges, each as left,
+              right, count, saved; bytes: how often each byte occurs in the corpus, by its value;
+              asked: the vocab_size and min_frequency it was trained for
 """
 
 import logging
@@ -12,16 +13,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy
 
 from stages.tokenizer.merges import Merge, cut_merges, merged_bytes
-from tohum.files import atomic_write
 from tohum.formats.alphabet import FIRST_ID, byte_ids
 from tohum.formats.pretoken_table import META, PretokenRows, read_table
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 from tohum.kernels.arrays import Array
+from tohum.marks import read_mark, write_mark
 from tohum.workdir import open_workdir, work_key
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def merge_list(pretokens: Path, vocab_size: int, min_frequency: int) -> MergeLis
     """
     key = work_key("tokenizer", [], [pretokens / META])
     with open_workdir("merges", key, keep=True, wait=-1) as folder:
-        path = folder / "merges.npz"
+        path = folder / "merges.json"
         known = _read(path)
         if known and (cut := _cut(known, vocab_size, min_frequency)):
             log.info("using %d of %d merges trained before", len(cut.merges), len(known.merges))
@@ -107,27 +107,17 @@ def _special(tokens: list[bytes], merges: list[Merge]) -> tuple[int, int] | None
 
 
 def _read(path: Path) -> MergeList | None:
-    if not path.exists():
-        return None
-    try:
-        with numpy.load(path) as arrays:
-            rows, counts, asked = arrays["merges"], arrays["bytes"], arrays["asked"]
-    except (BadZipFile, KeyError, ValueError):
-        log.warning("%s can't be read: training again", path)
+    facts = read_mark(path)
+    if facts is None:
         return None
     merges = [
         Merge(left, right, FIRST_ID + index, count, saved)
-        for index, (left, right, count, saved) in enumerate(rows.tolist())
+        for index, (left, right, count, saved) in enumerate(facts["merges"])
     ]
-    return MergeList(merges, counts.tolist(), *asked.tolist())
+    return MergeList(merges, facts["bytes"], *facts["asked"])
 
 
 def _write(path: Path, trained: MergeList) -> None:
     rows = [(merge.left, merge.right, merge.count, merge.saved) for merge in trained.merges]
-    with atomic_write(path) as file:
-        numpy.savez(
-            file,
-            merges=numpy.array(rows, numpy.int64).reshape(-1, 4),
-            bytes=numpy.array(trained.byte_counts, numpy.int64),
-            asked=numpy.array([trained.vocab_size, trained.min_frequency], numpy.int64),
-        )
+    asked = (trained.vocab_size, trained.min_frequency)
+    write_mark(path, facts={"merges": rows, "bytes": trained.byte_counts, "asked": asked})

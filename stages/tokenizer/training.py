@@ -16,7 +16,7 @@ from tohum.errors import UserError
 from tohum.files import atomic_write, fresh, publish, write_json
 from tohum.formats.alphabet import FIRST_ID, alphabet_order, byte_characters, byte_ids
 from tohum.formats.chat_template import write_chat_template
-from tohum.formats.pretoken_table import META, read_meta
+from tohum.formats.pretoken_table import META, check_table, read_meta
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 from tohum.formats.tokenizer import token_bytes
 from tohum.workdir import open_workdir, work_key
@@ -37,6 +37,7 @@ def train_tokenizer(
     meta = read_meta(pretokens)
     if not meta["different_pretokens"]:
         raise UserError(f"{pretokens} holds no pretokens: the corpus is empty.")
+    check_table(pretokens)
     with open_workdir("tokenizer", work_key("tokenizer", [config], [pretokens / META])) as work:
         trained = merge_list(pretokens, config.vocab_size, config.min_frequency)
         finished = fresh(work / "tokenizer")

@@ -4,6 +4,8 @@ A share of a window's text is reordered for fill-in-the-middle. What the model s
 say (the user's words, the format's marks) is not a target.
 """
 
+import logging
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +17,33 @@ from stages.train.middles import middle_window
 from tohum.errors import UserError
 from tohum.formats.tokens import TokenSplit
 from tohum.model.loss import IGNORED
+
+log = logging.getLogger(__name__)
+
+
+def repeated(split: TokenSplit, length: int) -> TokenSplit:
+    """Returns a split that is long enough for windows of `length`: a small one, several times over.
+
+    A corpus of a few pages is too little for a good model, but no reason to stop after all the
+    other stages: what is trained on it still works.
+    """
+    times = math.ceil(2 * length / max(1, len(split.ids)))
+    if times <= 1:
+        return split
+    log.warning(
+        "the training split has %d tokens, less than two windows of model.context_length (%d): it "
+        "is taken %d times. The model can only learn it by heart; add more data for a better one.",
+        len(split.ids),
+        length,
+        times,
+    )
+    starts = [
+        split.offsets[:-1] + split.offsets.dtype.type(n * len(split.ids)) for n in range(times)
+    ]
+    end = split.offsets[-1:] * split.offsets.dtype.type(times)
+    return TokenSplit(
+        numpy.tile(split.ids, times), numpy.concatenate([*starts, end]), split.bytes * times
+    )
 
 
 class Windows:

@@ -1,8 +1,9 @@
 """Checkpoints: everything a run needs to resume as if it had never stopped.
 
-The work directory holds the last two, as `checkpoint-<step>.pt`. A step's batch follows from its
-number, so the place in the data needs no state. Weights and optimiser states are saved whole, so a
-different number of processes can resume from them.
+The work directory holds the last two, as `checkpoint-<step>.pt`, each with a mark,
+`checkpoint-<step>.json`. A step's batch follows from its number, so the place in the data needs no
+state. Weights and optimiser states are saved whole, so a different number of processes can resume
+from them.
 """
 
 import logging
@@ -14,9 +15,10 @@ from typing import Any
 import torch
 
 from tohum.files import atomic_write
+from tohum.marks import read_mark, write_mark
 
 KEPT = 2
-NAME = re.compile(r"checkpoint-(\d+)\.pt")
+MARK = re.compile(r"checkpoint-(\d+)\.json")
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +51,10 @@ class Checkpoint:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Returns the checkpoints of a work directory, the newest first."""
-    found = [(int(match[1]), path) for path in folder.iterdir() if (match := _named(path))]
-    return [path for _, path in sorted(found, reverse=True)]
+    """Returns the complete checkpoints of a work directory, the newest first."""
+    marks = [match for path in folder.iterdir() if (match := MARK.fullmatch(path.name))]
+    steps = sorted((int(match[1]) for match in marks), reverse=True)
+    return [folder / f"checkpoint-{step}.pt" for step in steps]
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -62,25 +65,30 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         "state": asdict(checkpoint.state),
         "random": torch.get_rng_state(),
     }
-    with atomic_write(folder / f"checkpoint-{checkpoint.state.step}.pt") as file:
+    saved = folder / f"checkpoint-{checkpoint.state.step}.pt"
+    _mark_of(saved).unlink(missing_ok=True)
+    with atomic_write(saved) as file:
         torch.save(values, file)
+    write_mark(_mark_of(saved), [saved])
     for path in checkpoints(folder)[KEPT:]:
-        path.unlink()
+        _mark_of(path).unlink()
+        path.unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """Returns the newest checkpoint that can be read, or None, and restores torch's generator."""
+    """Returns the newest checkpoint that is as it was written, or None, and restores torch's
+    generator.
+    """
     for path in checkpoints(folder) if folder.is_dir() else []:
-        try:
-            values = torch.load(path, map_location="cpu", weights_only=True)
-        except (EOFError, RuntimeError, OSError) as error:
-            log.warning("%s can't be read (%s): trying the one before it", path, error)
+        if read_mark(_mark_of(path)) is None:
+            log.warning("trying the checkpoint before it")
             continue
+        values = torch.load(path, map_location="cpu", weights_only=True)
         torch.set_rng_state(values["random"])
         state = RunState(**values["state"])
         return Checkpoint(values["weights"], values["optimizers"], state)
     return None
 
 
-def _named(path: Path) -> "re.Match[str] | None":
-    return NAME.fullmatch(path.name)
+def _mark_of(path: Path) -> Path:
+    return path.with_suffix(".json")

@@ -11,7 +11,7 @@ from stages.train.run import Run
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import atomic_write, file_sha256, fresh, publish
-from tohum.formats.tokens import read_meta
+from tohum.formats.tokens import check_tokens, read_meta
 from tohum.model.config import Model
 from tohum.model.determinism import processor, set_determinism
 from tohum.model.weights import write_weights
@@ -42,6 +42,7 @@ def train(
             f"{tokens} was not encoded with the tokenizer {tokenizer_folder}. Run `dvc repro "
             "encode`."
         )
+    check_tokens(tokens)
     set_determinism(config.seed, config.threads)
     run = Run(model_config, config, runtime, tokens, tokenizer_folder)
     # any number of processes computes the same steps, so a different number may resume

@@ -23,6 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from stages.train.config import Train
 from tohum.errors import UserError
+from tohum.model.devices import require_device
 from tohum.model.network import Network
 
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -73,18 +74,7 @@ class Peers:
 
 
 def _accelerator(config: Train) -> Accelerator:
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-        "auto": True,
-    }
-    if not available[config.device]:
-        found = ", ".join(name for name, there in available.items() if there)
-        raise UserError(
-            f"train.device is {config.device}, which this machine does not have. Available: "
-            f"{found}."
-        )
+    require_device(config.device)
     return Accelerator(cpu=config.device == "cpu")
 
 

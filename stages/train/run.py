@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from stages.train.batches import Windows
+from stages.train.batches import Windows, repeated
 from stages.train.checkpoint import Checkpoint, RunState, load_checkpoint, save_checkpoint
 from stages.train.compiled_blocks import compile_blocks
 from stages.train.config import Train
@@ -56,7 +56,7 @@ class Run:
         self.peers = Peers(config)
         self.device = self.peers.device
         self.length = model_config.context_length
-        split = read_split(tokens, "train")
+        split = repeated(read_split(tokens, "train"), self.length)
         windows = Windows(split, self.length, config.seed, config.fim_share)
         self.train_bytes_per_token = split.bytes / len(split.ids)
         self.validation = validation_windows(read_split(tokens, "val"), self.length)

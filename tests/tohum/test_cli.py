@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -121,8 +122,93 @@ def test_an_unknown_argument_is_refused_by_its_command(arguments: tuple[str, ...
 def test_outside_of_a_project_it_says_so(name: str, tmp_path: Path) -> None:
     done = run(name, cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"{name}: error: {tmp_path} is not the root of a project: it has")
-    assert "no conf and no dvc.yaml. Change to the folder" in done.stderr
+    assert done.stderr.startswith(f"{name}: error: there is no project at or above {tmp_path}, whi")
+    assert "no conf and no dvc.yaml. Change to your clone" in done.stderr
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder in a project in which nothing has run."""
+    root = tmp_path / "project"
+    shutil.copytree(PROJECT / "conf", root / "conf")
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(PROJECT / name, root / name)
+    (root / ".dvc").mkdir()
+    (root / "notes" / "ğ").mkdir(parents=True)
+    return root / "notes" / "ğ"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("generate",), "models/lm has no trained model"),
+        (("serve",), "models/lm has no trained model"),
+        (("export",), "models/lm/config.json is missing"),
+        (("report",), "metrics/jsonl.json is missing"),
+        (("sweep", "-m", "tokenizer.vocab_size=300,400"), "a ZIP download has none"),
+        *((("share", name), "a ZIP download has none") for name in ("status", "push", "list")),
+    ],
+    ids=str,
+)
+def test_a_command_works_on_the_project_that_it_is_run_in(
+    arguments: tuple[str, ...], told: str, folder: Path
+) -> None:
+    here, root = run(*arguments, cwd=folder), run(*arguments, cwd=folder.parents[1])
+    assert (here.returncode, here.stdout, here.stderr) == (1, root.stdout, root.stderr)
+    assert told in here.stderr.replace("\\", "/")
+    assert "Traceback" not in here.stderr
+
+
+@pytest.mark.parametrize("names", [("generate",), ("serve",)])
+def test_a_help_has_the_keys_of_the_project_from_any_of_its_folders(
+    names: tuple[str, ...], folder: Path
+) -> None:
+    assert "keys, as in conf/generate.yaml:" in run(*names, "--help", cwd=folder).stdout
+
+
+def test_what_inspect_proposes_is_seen_from_the_root(folder: Path) -> None:
+    (folder / "qa.csv").write_text("question,answer\nWhat?,That\nWho?,They\n")
+    said = run("inspect", "qa.csv", cwd=folder).stdout
+    assert 'source.paths=["notes/ğ/qa.csv"]' in said
+    assert said == run("inspect", "notes/ğ/qa.csv", cwd=folder.parents[1]).stdout
+
+
+@pytest.mark.parametrize("module", ["-m", "file"])
+def test_a_stage_works_on_the_project_that_it_is_run_in(module: str, folder: Path) -> None:
+    assert compose_in(folder, module).returncode == 0
+    assert (folder.parents[1] / "params.lock.yaml").is_file()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("module", ["-m", "file"])
+def test_a_stage_outside_of_a_project_says_so(module: str, tmp_path: Path) -> None:
+    done = compose_in(tmp_path, module)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"compose: error: there is no project at or above {tmp_path}, wh")
+
+
+def compose_in(folder: Path, module: str) -> "subprocess.CompletedProcess[str]":
+    file = str(PROJECT / "stages" / "compose" / "__main__.py")
+    return subprocess.run(
+        [sys.executable, *(["-m", "stages.compose"] if module == "-m" else [file])],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(PROJECT)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+
+def test_in_a_deleted_folder_it_says_so(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nfrom tohum.cli import main\n"
+        f"os.chdir({str(tmp_path)!r})\nos.rmdir({str(tmp_path)!r})\nsys.exit(main(['report']))"
+    )
+    if sys.platform == "win32":
+        pytest.skip("a folder that is used can't be deleted")
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("report: error: the current folder does not exist any more.")
 
 
 def test_a_clone_with_code_of_its_own_is_not_run_with_that_of_another(tmp_path: Path) -> None:
@@ -187,13 +273,16 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         ("tohum sweep model=t4", {"t4_colab"}),
     ],
 )
-def test_bash_completes(line: str, offered: set[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", [PROJECT, PROJECT / "conf" / "model"], ids=["root", "folder"])
+def test_bash_completes(line: str, offered: set[str], where: Path, tmp_path: Path) -> None:
+    if "inspect" in line and where != PROJECT:
+        pytest.skip("the names of files are those of the current folder")
     script = tmp_path / "tohum"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tohum "$@"\n')
     script.chmod(0o755)
     done = subprocess.run(
         ["bash", "-c", COMPLETE.format(folder=tmp_path, line=line)],
-        cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)}, capture_output=True, text=True,
+        cwd=where, env={**os.environ, "PYTHONPATH": str(PROJECT)}, capture_output=True, text=True,
         check=True,
     )  # fmt: skip
     registered, *found = done.stdout.splitlines()

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from stages.evaluate.export import transformers_model
 from stages.train.middles import middle_order
 from tests.tiny import documents, model_and_train, write_tiny_tokenizer
+from tohum.cached_decoder import Decoder
 from tohum.decoding import (
     Prompt,
     Sampling,
@@ -48,7 +49,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 def model() -> Any:
     config, run = model_and_train("model.initializer_range=0.3")
     set_determinism(run.seed, run.threads)
-    return transformers_model(config, vocab_size=300).eval()
+    return Decoder(transformers_model(config, vocab_size=300).eval()).passage()
 
 
 def message(role: str, content: str) -> dict[str, str]:
@@ -56,8 +57,7 @@ def message(role: str, content: str) -> dict[str, str]:
 
 
 def likeliest(model: Any, ids: list[int]) -> int:
-    with torch.inference_mode():
-        return int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
+    return int(model.logits(ids).argmax())
 
 
 @pytest.mark.parametrize("token", SPECIAL_TOKENS)

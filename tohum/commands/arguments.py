@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from tohum.project import project_path
+
 OPTIONS_FILE = Path("conf/generate.yaml")  # for generate and serve
 
 
@@ -21,8 +23,8 @@ def add_overrides(
 
 
 def add_keys(parser: argparse.ArgumentParser, path: Path, not_used: Collection[str]) -> None:
-    """Adds the keys of a file of values, with its comments as their help."""
-    keys = commented_keys(path, not_used)
+    """Adds the keys of a file of values of the project, with its comments as their help."""
+    keys = commented_keys(project_path(path), not_used)
     if keys:
         parser.epilog = "\n".join([f"keys, as in {path.as_posix()}:", *keys.values()])
 
@@ -49,7 +51,7 @@ def complete_for_hydra(prefix: str, **_: Any) -> list[str]:
 
     os.environ["COMP_LINE"] = f"tohum {prefix}"
     sys.argv = ["tohum", "--shell-completion", "query=bash"]
-    conf = str(Path("conf").resolve())
+    conf = str(project_path(Path("conf")).resolve())
     with contextlib.redirect_stdout(io.StringIO()) as offered:
         hydra.main(version_base="1.3", config_path=conf, config_name="sweep")(lambda _: None)()
     return offered.getvalue().split()

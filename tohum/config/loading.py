@@ -14,6 +14,7 @@ from tohum.config.sections import read_section
 from tohum.errors import UserError
 
 LOCK_FILE = Path("params.lock.yaml")
+MERGE = "tag:yaml.org,2002:merge"  # `<<`
 Section = TypeVar("Section")
 
 
@@ -46,11 +47,30 @@ def read_yaml(path: Path, remedy: str) -> Any:
         remedy: what to do if it is missing or broken, for messages.
 
     Raises:
-        UserError: it is missing, or not YAML.
+        UserError: it is missing, not UTF-8 or not YAML, or gives a key twice.
     """
     if not path.is_file():
         raise UserError(f"{path} is missing (looked in {Path.cwd()}). {remedy}")
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML: {error}. {remedy}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not UTF-8 (byte {error.start}). Save it as UTF-8, or: {remedy}"
+        ) from None
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that is given twice; PyYAML itself silently takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Returns the mapping of a node."""
+        places = [key for key, _ in node.value if key.tag != MERGE]
+        keys = [self.construct_object(place, deep=True) for place in places]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key}' is given twice", places[number].start_mark
+                )
+        return super().construct_mapping(node, deep)

@@ -19,6 +19,7 @@ class Runtime:
     connections: int = limits(minimum=1, maximum=4096)
     timeout_seconds: float = limits(minimum=1)
     largest_blob_bytes: int = limits(minimum=1)
+    decoder_bytes: int = limits(minimum=1 << 20)
     patience_seconds: float = limits(minimum=0)
     checkpoint_seconds: float = limits(minimum=1)
 

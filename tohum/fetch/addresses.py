@@ -1,30 +1,59 @@
 """Addresses of contents: URLs below a store's address, and URLs of rows."""
 
+import hashlib
 import re
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import quote, urlsplit
+
+import pycurl
 
 from tohum.errors import UserError
 from tohum.fetch.answers import NotAnAddress
 
-HTTP_URL = re.compile(r"(https?://[^/?#\\]+)(?:[/?#][!-~]*)?", re.IGNORECASE | re.ASCII)
+AUTHORITY = r"""[!"$-.0->@-[\]-~]+"""  # printable ASCII but / ? # \
+HTTP_URL = re.compile(rf"(https?://{AUTHORITY})(?:[/?#][!-~]*)?", re.IGNORECASE | re.ASCII)
+HOST_AND_PORT = re.compile(r"(\[[^]@]*\]|[^]:@[\\]*)(:\d*)?")
 PATH_SAFE = "%/:@!$&'()*+,;=~"  # RFC 3986, section 3.3; what is already quoted stays so
 QUERY_SAFE = PATH_SAFE + "?"
+LONGEST_URL = 1 << 16  # characters; common servers refuse more than 8,000
+LEFT_OUT = "#sha1="
 
 
 def without_secrets(url: str) -> str:
-    """Returns a URL without user, password, query and fragment, fit for a log or a file."""
+    """Returns a URL without user, password, query and fragment, fit for a log or a file.
+
+    What comes after the scheme is left out if a password in it may have characters that end it.
+    """
     address = re.split(r"[?#]", url, maxsplit=1)[0]
     scheme, separator, rest = address.partition("://")
     if not separator:
         scheme, rest = "", address
     authority, slash, path = rest.partition("/")
-    return scheme + separator + authority.rpartition("@")[2] + slash + path
+    place = authority.rpartition("@")[2]
+    if not HOST_AND_PORT.fullmatch(place):
+        return f"{scheme}{separator}..."
+    return scheme + separator + place + slash + path
 
 
-def base_and_host(url: str) -> tuple[str, str]:
-    """Returns a URL's scheme and authority as one text, and the host's name.
+def public_url(url: str) -> str:
+    """Returns a row's URL fit for files that others get: without secrets.
 
-    The first may contain a password: it is a key, not for display.
+    If anything is left out, the SHA-1 of the whole URL follows as its fragment, because rows may
+    differ in nothing else.
+    """
+    public = without_secrets(url)
+    return (
+        public if public == url else f"{public}{LEFT_OUT}{hashlib.sha1(url.encode()).hexdigest()}"
+    )
+
+
+def public_url_sha1(public: str) -> bytes:
+    """Returns the SHA-1 of the whole URL for what `public_url` returned."""
+    _, left_out, digest = public.partition(LEFT_OUT)
+    return bytes.fromhex(digest) if left_out else hashlib.sha1(public.encode()).digest()
+
+
+def base_of(url: str) -> str:
+    """Returns a URL's scheme and authority. They may contain a password: a key, not for display.
 
     Raises:
         NotAnAddress: it is not an http or https URL.
@@ -32,9 +61,24 @@ def base_and_host(url: str) -> tuple[str, str]:
     match = HTTP_URL.fullmatch(url)
     if match is None:
         raise NotAnAddress("not an http or https URL")
-    host = _split(match[1]).hostname
-    assert host is not None
-    return match[1], host
+    return match[1]
+
+
+def host_of(base: str) -> str:
+    """Returns the host's name in a URL's scheme and authority.
+
+    Raises:
+        NotAnAddress: libcurl cannot use them.
+    """
+    try:
+        parts = pycurl.CurlUrl(base)
+        for part in (pycurl.UPART_USER, pycurl.UPART_PASSWORD):
+            parts.getpart(part, pycurl.U_URLDECODE)
+    except pycurl.error as error:
+        raise NotAnAddress(f"not a URL: {error.args[1]}") from None
+    if parts.port == "0":
+        raise NotAnAddress("not a URL: there is no port 0")
+    return str(parts.host)
 
 
 def requested(url: str) -> str:
@@ -44,39 +88,34 @@ def requested(url: str) -> str:
         NotAnAddress: it is not an http or https URL.
     """
     url = url.strip()
-    if HTTP_URL.fullmatch(url) and url.isascii():
+    if len(url) > LONGEST_URL:
+        raise NotAnAddress(f"a URL of more than {LONGEST_URL:,} characters")
+    if HTTP_URL.fullmatch(url):
         return url
-    parts = _split(url)
-    user, at, place = parts.netloc.rpartition("@")
     try:
-        place = place.encode("idna").decode("ascii")
-    except UnicodeError:
-        raise NotAnAddress("the host's name cannot be encoded") from None
-    address = f"{parts.scheme}://{quote(user, safe=PATH_SAFE)}{at}{place}"
-    address += quote(parts.path or "/", safe=PATH_SAFE)
-    if parts.query:
-        address += "?" + quote(parts.query, safe=QUERY_SAFE)
-    if not HTTP_URL.fullmatch(address):
-        raise NotAnAddress("not an http or https URL")
+        parts = urlsplit(url)
+        address = f"{parts.scheme}://{ascii_authority(parts.netloc)}"
+        address += quote(parts.path or "/", safe=PATH_SAFE)
+        if parts.query:
+            address += "?" + quote(parts.query, safe=QUERY_SAFE)
+    except ValueError:
+        raise NotAnAddress("not a URL") from None
+    base_of(address)
     return address
 
 
-def _split(url: str) -> SplitResult:
-    """Splits an http or https URL.
+def ascii_authority(authority: str) -> str:
+    """Returns a URL's authority with the user and the password percent-encoded, and the host's name
+    as it is in the DNS.
 
     Raises:
-        NotAnAddress: it is not one.
+        ValueError: the host's name cannot be encoded.
     """
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - reading it checks it
-    except ValueError as error:
-        raise NotAnAddress(f"not a URL: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise NotAnAddress("not an http or https URL")
-    if re.search(r"\s", parts.netloc):
-        raise NotAnAddress("a space in the host's name")
-    return parts
+    user, at, place = authority.rpartition("@")
+    host, colon, port = place.rpartition(":") if re.search(r":\d*$", place) else (place, "", "")
+    if re.search(r"\s", host):
+        raise ValueError("a space in the host's name")
+    return quote(user, safe=PATH_SAFE) + at + host.encode("idna").decode("ascii") + colon + port
 
 
 class StoreAddress:
@@ -89,16 +128,18 @@ class StoreAddress:
     def __init__(self, url: str) -> None:
         try:
             address = requested(url)
-            base_and_host(address)
+            base = base_of(address)
+            host_of(base)
         except NotAnAddress as error:
             raise UserError(
                 f"content_url: '{without_secrets(url)}' is not an address such as "
                 f"https://host/path/ ({error}). Correct it in conf/runtime.yaml."
             ) from None
-        parts = urlsplit(address)
-        path = parts.path.strip("/")
-        self._start = f"{parts.scheme}://{parts.netloc}/" + (f"{path}/" if path else "")
-        self._end = f"?{parts.query}" if parts.query else ""
+        path, _, query = address[len(base) :].partition("#")[0].partition("?")
+        path = path.strip("/")
+        scheme, colon, place = base.partition(":")
+        self._start = f"{scheme.lower()}{colon}{place}/" + (f"{path}/" if path else "")
+        self._end = f"?{query}" if query else ""
 
     def url(self, name: str) -> str:
         """Returns the URL of a name below the path, with the address's query."""

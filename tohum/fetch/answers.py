@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Status and complete body, after redirects."""
+    """Status and complete body, after redirects; `elsewhere`: these led to another host."""
 
     status: int
     body: bytes
+    elsewhere: bool = False
 
 
 class TransportError(Exception):

@@ -1,22 +1,23 @@
 """Writes contents to archives, row by row in input order; a killed run resumes where it was."""
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tohum.fetch.addresses import public_url, without_secrets
 from tohum.fetch.pool import Segment
 from tohum.fetch.row_rules import REASONS, WANTED, row_keys
 from tohum.fetch.selection import FileRows, SegmentRows
 from tohum.fetch.stored import Stored
-from tohum.files import write_json
 from tohum.formats.outcomes import KEPT, LOST
-from tohum.formats.raw import RawFile, RawWriter, Written
+from tohum.formats.raw import DROPPED, MANIFEST, RawFile, RawWriter, Written, archive_name
+from tohum.marks import Hashed, hashed, marked_files, read_mark, write_mark
 from tohum.repeats import KEY_BYTES
 
 KINDS = (KEPT, *LOST)  # their numbers in a journal are their places here
 STATE = "assembled.json"
+BLOCK_BYTES = 1 << 20
 
 
 @dataclass
@@ -30,11 +31,34 @@ class Assembled:
 
     @classmethod
     def read(cls, path: Path) -> "Assembled":
-        """Returns what an earlier process had assembled; nothing if there is no file."""
-        if not path.is_file():
+        """Returns what an earlier process had assembled, by a mark whose files `is_damaged` has
+        checked; nothing if there is none.
+        """
+        values = read_mark(path, files=False)
+        if values is None:
             return cls()
-        values = json.loads(path.read_text(encoding="utf-8"))
         return cls(**{**values, "written": Written(**values["written"])})
+
+
+def is_damaged(work: Path) -> bool:
+    """Whether what an earlier process had assembled is no longer as it was written."""
+    return (work / STATE).is_file() and read_mark(work / STATE) is None
+
+
+class GrowingFile:
+    """A file that is only appended to, hashed as it grows: no byte twice."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._size, self._digest = path, 0, hashlib.sha256()
+
+    def hashed(self, size: int) -> Hashed:
+        """Returns its first `size` bytes with their hash; `size` may not shrink."""
+        with self.path.open("rb") as file:
+            file.seek(self._size)
+            while block := file.read(min(BLOCK_BYTES, size - self._size)):
+                self._digest.update(block)
+                self._size += len(block)
+        return Hashed(self.path, size, self._digest.hexdigest(), grows=True)
 
 
 class Assembler:
@@ -52,6 +76,9 @@ class Assembler:
         self._state_path = work / STATE
         self._finished: list[Path] = []
         self._here = (self.state.segment, self.state.place)
+        self._out = out
+        self._archives = [file for file in marked_files(work / STATE) if file.path.suffix == ".tar"]
+        self._manifest, self._dropped = GrowingFile(out / MANIFEST), GrowingFile(out / DROPPED)
         self.writer = RawWriter(out, self.state.written, self._note)
 
     def __enter__(self) -> "Assembler":
@@ -69,7 +96,8 @@ class Assembler:
         for place, verdict in enumerate(rows.verdict[first:].tolist(), first):
             self._here = (segment.number, place)
             if verdict != WANTED:
-                self.writer.drop(rows.names[place], REASONS[verdict])
+                detail = rows.problems.get(place, "")
+                self.writer.drop(self._public(rows.names[place]), REASONS[verdict], detail)
             else:
                 self._take(segment, rows, place)
         self._here = (segment.number + 1, 0)
@@ -90,11 +118,17 @@ class Assembler:
             if KINDS[kind] == KEPT:
                 self._keep(row, name, payload[KEY_BYTES:])
             else:
-                self.writer.drop(name, KINDS[kind], payload.decode())
+                self.writer.drop(self._public(name), KINDS[kind], payload.decode())
+
+    def _public(self, name: str) -> str:
+        """Returns a row's name without the secrets that it may hold if it is the row's URL."""
+        is_url = self.rows.content == "url" or ("url" in self.rows.columns and "://" in name)
+        return public_url(name) if is_url else name
 
     def _keep(self, row: dict[str, Any], name: str, content: bytes) -> None:
+        url = row.get("url")
         file = RawFile(
-            path=(row.get("path") or row.get("url") or "").lstrip("/"),
+            path=(row.get("path") or without_secrets(url or "")).lstrip("/"),
             id=row.get("id") or hashlib.sha1(content).hexdigest(),
             sha256=hashlib.sha256(content).hexdigest(),
             bytes=len(content),
@@ -103,7 +137,7 @@ class Assembler:
             license=row.get("license"),
             encoding="utf-8" if self.rows.content == "inline" else row.get("encoding"),
             language=row.get("language"),
-            url=row.get("url"),
+            url=public_url(url) if url else url,
         )
         self.writer.add(file, content, row_keys([name]).hex())
 
@@ -111,7 +145,12 @@ class Assembler:
         """Called when an archive is complete, before the current row is written."""
         self.state.segment, self.state.place = self._here
         self.state.written = written
-        write_json(self._state_path, asdict(self.state))
+        for number in range(len(self._archives), written.archives):
+            self._archives.append(hashed(self._out / archive_name(number)))
+        lists = [self._manifest.hashed(written.manifest_bytes)]
+        if written.dropped_bytes:
+            lists.append(self._dropped.hashed(written.dropped_bytes))
+        write_mark(self._state_path, [*self._archives, *lists], asdict(self.state))
         for journal in self._finished:
             journal.unlink()
         self._finished = []

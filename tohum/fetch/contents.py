@@ -1,8 +1,9 @@
 """Turns rows that name files into archives: selects, fetches, verifies, writes in input order.
 
-A killed run leaves this in the work directory for the next to resume: `selection.npz` (the first
-pass over the rows), the journals of the current segments, finished archives, and `assembled.json`,
-which says how far the archives go. None of it depends on the order in which files arrived.
+A killed run leaves this in the work directory for the next to resume: `verdicts.bin` with the mark
+`selection.json` (the first pass over the rows), the journals of the current segments, finished
+archives, and their mark `assembled.json`, which says how far the archives go. None of it depends on
+the order in which files arrived.
 """
 
 import hashlib
@@ -51,7 +52,7 @@ def fetch_contents(
         selection.bytes / 1e6,
     )
     with closing(stored), Assembler(work, out, rows, stored) as assembler:
-        coming = segments(rows, rules, selection, stored, assembler.state.segment)
+        coming = segments(rows, work, stored, assembler.state.segment)
         if rows.content == "inline":
             for segment in coming:
                 assembler.add(segment)
@@ -94,7 +95,7 @@ def _fetcher(rows: FileRows, runtime: Runtime) -> Fetcher:
 def _check_url(row: dict[str, Any], body: bytes) -> bytes:
     """Returns the body; if the row has an id, its SHA-1 must be that."""
     found = hashlib.sha1(body).hexdigest()
-    if row.get("id") not in (None, found):
+    if (row.get("id") or found) != found:
         raise ValueError(f"SHA-1 {found}")
     return body
 

@@ -1,5 +1,7 @@
 """Decompresses gzip as servers send it: one member or several, cut off, damaged, or a bomb."""
 
+import logging
+
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
@@ -8,6 +10,9 @@ from tohum.fetch.answers import TooLarge
 MAGIC = b"\x1f\x8b"
 WBITS = 31  # zlib: a gzip member with a 32 KiB window
 FIRST_BLOCK = 1 << 12  # what follows a member is copied, so small members get small blocks
+
+log = logging.getLogger(__name__)
+garbage_logged = False
 
 
 def gunzip(body: bytes, largest: int) -> tuple[bytes, int]:
@@ -56,3 +61,15 @@ def _member(body: bytes, start: int, left: int, largest: int) -> tuple[bytes, in
         raise ValueError(f"damaged gzip: {error}") from None
     content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     return content, end - len(decompressor.unused_data)
+
+
+def log_garbage(name: str, size: int) -> None:
+    """Logs that bytes after the members of a gzip file are ignored, once in a process."""
+    global garbage_logged  # noqa: PLW0603
+    if not garbage_logged:
+        garbage_logged = True
+        log.warning(
+            "%s: %d bytes after the gzip members are ignored. Others like it are not reported.",
+            name,
+            size,
+        )

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tohum.fetch.addresses import base_and_host, requested
+from tohum.fetch.addresses import base_of, host_of, requested
 from tohum.fetch.answers import NotAnAddress, Response, TransportError
+from tohum.fetch.handles import Limits
 from tohum.fetch.pool import Done, Task, Tasks
 from tohum.fetch.retries import Host, Hosts, Lost, RetryPolicy, Throttle, Tries
-from tohum.fetch.transfers import Limits, Transfers
+from tohum.fetch.transfers import Transfers
 from tohum.formats.outcomes import MISSING
 
 LONGEST_WAIT = 0.02  # seconds; new work and retries are checked in between
@@ -121,11 +122,9 @@ class HttpFetcher:
 
     def _host(self, url: str) -> Host:
         """Returns what is known about a URL's host."""
-        base = url[: url.find("/", len("https://"))]
+        base = base_of(url)
         if base not in self.hosts:
-            base, name = base_and_host(url)
-            if base not in self.hosts:
-                self.hosts[base] = Host(name, self.policy, self.throttle(), self._network)
+            self.hosts[base] = Host(host_of(base), self.policy, self.throttle(), self._network)
         return self.hosts[base]
 
     def _start(self) -> None:
@@ -184,7 +183,7 @@ class HttpFetcher:
         another host too, to see whether the network works.
         """
         host.wants_probe = False
-        start_page = base_and_host(url)[0] + "/"
+        start_page = base_of(url) + "/"
         known = self.probe.url if self.probe else self._answering.get(host, start_page)
         self._ask_probe(host, known)
         if not host.known and self._latest is not None and self._latest not in self._probes:

@@ -2,9 +2,11 @@
 
 Each result is one write: a header (index, kind and length, little-endian, and the CRC-32 of these
 and the payload) and the payload. What the operating system has accepted survives the process. A
-truncated or damaged record ends the file: it and everything after it are ignored.
+truncated or damaged record ends the file: it and everything after it are ignored, which a warning
+says.
 """
 
+import logging
 import mmap
 import os
 import struct
@@ -16,6 +18,8 @@ from pathlib import Path
 FIELDS = struct.Struct("<IBI")
 CHECKSUM = struct.Struct("<I")
 HEADER_BYTES = FIELDS.size + CHECKSUM.size
+
+log = logging.getLogger(__name__)
 
 
 class Journal:
@@ -76,12 +80,19 @@ class Journal:
 def scan(path: Path) -> Iterator[tuple[int, int, int, int]]:
     """Yields index, kind, start and length of each complete record of a journal."""
     with path.open("rb") as file:
-        while len(head := file.read(HEADER_BYTES)) == HEADER_BYTES:
+        left = os.fstat(file.fileno()).st_size
+        while left:
+            head = file.read(HEADER_BYTES)
+            if len(head) < HEADER_BYTES:
+                break
             index, kind, length = FIELDS.unpack_from(head)
-            payload = file.read(length)
+            payload = file.read(length) if length <= left else b""
             if len(payload) < length or head != _header(index, kind, payload):
-                return
+                break
+            left -= HEADER_BYTES + length
             yield index, kind, file.tell() - length, length
+    if left:
+        log.warning("%s is cut off or damaged: its last %d bytes are not used", path, left)
 
 
 def _header(index: int, kind: int, payload: bytes) -> bytes:

@@ -11,7 +11,7 @@ from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
 from tohum.formats.outcomes import CORRUPT, MISSING, UNREACHABLE
 
 REFUSED = "refused"
-NOT_THERE = frozenset({404, 410, 451})
+NOT_THERE = frozenset({404, 410, 451})  # from elsewhere: may be a network's page for logging in
 FORBIDDEN = 403  # for one key: taken down; for all: the store lets nobody in
 SLOW_DOWN = frozenset({429, 503})
 FIRST_REQUESTS = 8  # simultaneous, to a host that has not answered yet
@@ -187,10 +187,10 @@ class Host:
             self._answered()
             self.throttle.succeed()
             return content
-        if answer.status in NOT_THERE:
+        if answer.status in NOT_THERE and not answer.elsewhere:
             self._answered()
             raise Lost(MISSING, status)
-        if answer.status == FORBIDDEN:
+        if answer.status == FORBIDDEN or answer.status in NOT_THERE:
             return self._failed(tries, REFUSED, status, policy.forbidden_tries)
         if answer.status not in SLOW_DOWN:
             return self._failed(tries, "status", status, policy.tries)
@@ -208,7 +208,7 @@ class Host:
                 check(answer.body)
             except (ValueError, TooLarge):
                 return
-        if answer.status == 200 or answer.status in NOT_THERE:
+        if answer.status == 200 or (answer.status in NOT_THERE and not answer.elsewhere):
             self._answered()
 
     def _answered(self) -> None:

@@ -1,6 +1,7 @@
 """Decides which rows to fetch, by rules on what they say about the files that they name.
 
-The rules are tried in the order of REASONS, and the first that applies is the reason.
+A row that can't be read is broken, whatever the rules. These are tried in the order of REASONS, and
+the first that applies is the reason.
 """
 
 import hashlib
@@ -12,7 +13,8 @@ import pyarrow
 from pyarrow import compute
 
 from tohum.fetch.config import RowRules
-from tohum.formats.outcomes import DUPLICATE
+from tohum.fetch.row_tables import PROBLEM
+from tohum.formats.outcomes import BROKEN, DUPLICATE
 from tohum.gitignore import Patterns
 
 WANTED = 0
@@ -28,6 +30,7 @@ REASONS = (
     "fewer than min_stars",
     "excluded path",
     DUPLICATE,
+    BROKEN,
 )
 SHA1 = re.compile("[0-9a-f]{40}")
 
@@ -44,6 +47,7 @@ class RowFilter:
         rules = self.rules
         verdict = numpy.zeros(len(table), numpy.uint8)
         reject = _Rejection(table, verdict)
+        reject(BROKEN, PROBLEM, compute.is_valid)
         name = "url" if "url" in table.column_names else "id"
         reject(
             "no id",

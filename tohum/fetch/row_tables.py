@@ -15,6 +15,7 @@ import pyarrow.parquet
 
 from tohum.errors import UserError
 from tohum.fetch.nested_columns import top_columns
+from tohum.readers.parquet_damage import PARQUET_ERRORS, raise_unless_damage
 
 TYPES: dict[str, pyarrow.DataType] = {
     "id": pyarrow.string(),
@@ -31,6 +32,7 @@ TYPES: dict[str, pyarrow.DataType] = {
     "url": pyarrow.string(),
     "content": pyarrow.string(),
 }
+PROBLEM = "problem"  # our column that says why a row can't be read
 ROWS = 4096  # of a table
 READ_ROWS = {False: 4096, True: 64}  # at once: files, or repositories with their files in them
 BUFFER_BYTES = 1 << 20
@@ -39,17 +41,21 @@ BUFFER_BYTES = 1 << 20
 def read_rows(path: Path | Any, columns: dict[str, str], name: str) -> Iterator[pyarrow.Table]:
     """Yields the rows of a parquet file as tables of at most ROWS rows.
 
+    A row with a text that is not UTF-8 has null in its place, and a reason in the column PROBLEM,
+    which other tables don't have.
+
     Args:
         path: a path or an open file.
         columns: the file's column for each of ours (a key of TYPES).
         name: the file, for messages.
 
     Raises:
-        UserError: it is not parquet, or lacks a column, or one of ours is not in TYPES.
+        UserError: it is not parquet, damaged, or lacks a column, or one of ours is not in TYPES.
     """
     try:
         file = pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
-    except (pyarrow.ArrowInvalid, OSError) as error:
+    except PARQUET_ERRORS as error:
+        raise_unless_damage(error)
         raise UserError(f"{name} is not a parquet file: {error}") from None
     unknown = [column for column in columns if column not in TYPES]
     if unknown:
@@ -59,10 +65,58 @@ def read_rows(path: Path | Any, columns: dict[str, str], name: str) -> Iterator[
         )
     top = top_columns(columns.values(), file.schema_arrow, name)
     nested = any("." in column for column in columns.values())
-    for batch in file.iter_batches(READ_ROWS[nested], columns=top):
+    first = 1
+    for batch in _batches(file, READ_ROWS[nested], top, name):
         table = _flatten(pyarrow.Table.from_batches([batch]), columns, name)
+        table = _valid(table, first, columns, name)
+        first += len(table)
         for start in range(0, len(table), ROWS):
             yield table.slice(start, ROWS)
+
+
+def _batches(
+    file: pyarrow.parquet.ParquetFile, rows: int, columns: list[str], name: str
+) -> Iterator[pyarrow.RecordBatch]:
+    try:
+        yield from file.iter_batches(rows, columns=columns)
+    except PARQUET_ERRORS as error:
+        raise_unless_damage(error)
+        raise UserError(
+            f"{name} is damaged ({error}), although its bytes are those that were fetched: report "
+            "it to the dataset's owners, or name other files in source.paths."
+        ) from None
+
+
+def _valid(table: pyarrow.Table, first: int, columns: dict[str, str], name: str) -> pyarrow.Table:
+    """Returns the table with null in place of each text that is not UTF-8, and if there are any,
+    with a column PROBLEM that says where; `first` is the number of the first row.
+    """
+    problems: dict[int, str] = {}
+    for ours, values in zip(table.column_names, table.columns, strict=True):
+        if pyarrow.types.is_string(values.type) and not _is_utf8(values):
+            texts: list[str | None] = []
+            for place, content in enumerate(values.cast(pyarrow.binary()).to_pylist()):
+                try:
+                    texts.append(None if content is None else content.decode())
+                except UnicodeDecodeError as error:
+                    texts.append(None)
+                    where = f"{name}, row {first + place}: {columns[ours]}"
+                    problems.setdefault(place, f"{where} is not UTF-8 at byte {error.start}")
+            column = table.column_names.index(ours)
+            table = table.set_column(column, ours, pyarrow.array(texts, pyarrow.string()))
+    if not problems:
+        return table
+    told = pyarrow.array([problems.get(place) for place in range(len(table))], pyarrow.string())
+    return table.append_column(PROBLEM, told)
+
+
+def _is_utf8(values: Any) -> bool:
+    """Returns whether all texts are valid; pyarrow checks that where it makes texts of bytes."""
+    try:
+        values.cast(pyarrow.binary()).cast(pyarrow.string())
+    except pyarrow.ArrowInvalid:
+        return False
+    return True
 
 
 def _flatten(table: pyarrow.Table, columns: dict[str, str], name: str) -> pyarrow.Table:
@@ -88,10 +142,12 @@ def _flatten(table: pyarrow.Table, columns: dict[str, str], name: str) -> pyarro
 
 def _cast(values: Any, wanted: pyarrow.DataType, column: str, name: str) -> Any:
     """Converts a column to our type: large strings to strings, a list of licences to one string."""
-    if pyarrow.types.is_list(values.type) or pyarrow.types.is_large_list(values.type):
-        values = pyarrow.compute.binary_join(values.cast(pyarrow.list_(pyarrow.string())), "; ")
+    options = pyarrow.compute.CastOptions(wanted, allow_invalid_utf8=True)  # see _valid
     try:
-        return values.cast(wanted)
+        if pyarrow.types.is_list(values.type) or pyarrow.types.is_large_list(values.type):
+            texts = pyarrow.compute.CastOptions(pyarrow.list_(wanted), allow_invalid_utf8=True)
+            values = pyarrow.compute.binary_join(values.cast(options=texts), "; ")
+        return values.cast(options=options)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
         raise UserError(
             f"{name}: the column {column} is {values.type}, expected {wanted}: {error}"

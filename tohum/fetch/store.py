@@ -5,27 +5,24 @@ Each blob is one gzip member under the SHA-1 of its raw bytes
 """
 
 import hashlib
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from tohum.config.runtime import Runtime
 from tohum.fetch.addresses import StoreAddress
-from tohum.fetch.answers import TooLarge
-from tohum.fetch.gzip_members import MAGIC, gunzip
+from tohum.fetch.answers import NotAnAddress, TooLarge
+from tohum.fetch.gzip_members import MAGIC, gunzip, log_garbage
+from tohum.fetch.handles import Limits
 from tohum.fetch.http_fetcher import HttpFetcher, Probe
 from tohum.fetch.pool import Fetcher
 from tohum.fetch.retries import Lost, RetryPolicy
-from tohum.fetch.transfers import Limits
+from tohum.fetch.row_rules import SHA1
 
 EMPTY_SHA1 = hashlib.sha1(b"").hexdigest()  # any store answers for it, if only with a 404
 MOST_LAYERS = 2  # of gzip: the store's, and one that a server adds as Content-Encoding
 
 Work = Callable[[Any, bytes | Lost], tuple[int, bytes]]
 Check = Callable[[Any, bytes], bytes]
-
-log = logging.getLogger(__name__)
-garbage_logged = False
 
 
 def check_blob(blob_id: str, body: bytes, largest: int) -> bytes:
@@ -52,25 +49,13 @@ def check_blob(blob_id: str, body: bytes, largest: int) -> bytes:
         found = hashlib.sha1(content).hexdigest()
         if found == blob_id:
             if garbage:
-                _log_garbage(blob_id, garbage)
+                log_garbage(blob_id, garbage)
             return content
         problem = problem or f"SHA-1 {found}"
     found = hashlib.sha1(body).hexdigest()
     if found == blob_id:
         return body  # a gzip file that is stored as is
     raise ValueError(problem or f"SHA-1 {found}")
-
-
-def _log_garbage(blob_id: str, size: int) -> None:
-    global garbage_logged  # noqa: PLW0603 - once in a process
-    if not garbage_logged:
-        garbage_logged = True
-        log.warning(
-            "%s: %d bytes follow the gzip members and are ignored: the content has the right "
-            "SHA-1. Others like it are not reported.",
-            blob_id,
-            size,
-        )
 
 
 def store_fetcher(runtime: Runtime, work: Work) -> Fetcher:
@@ -83,10 +68,12 @@ def store_fetcher(runtime: Runtime, work: Work) -> Fetcher:
     largest = runtime.largest_blob_bytes
 
     def url(row: Any) -> str:
-        return address.url(str(row["id"]).lower())
+        if not SHA1.fullmatch(row["id"] or ""):
+            raise NotAnAddress("the id is not a SHA-1 of 40 hexadecimal digits")
+        return address.url(row["id"])
 
     def check(row: Any, body: bytes) -> bytes:
-        return check_blob(str(row["id"]).lower(), body, largest)
+        return check_blob(row["id"], body, largest)
 
     probe = Probe(address.url(EMPTY_SHA1), lambda body: check_blob(EMPTY_SHA1, body, largest))
     return HttpFetcher(limits(runtime), policy(runtime), url, check, work, probe=probe)

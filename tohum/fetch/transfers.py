@@ -6,92 +6,26 @@ connections, names and TLS sessions among its transfers.
 """
 
 import math
-import os
-import re
-from dataclasses import dataclass
+from collections import deque
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self
 
 import pycurl
 
-from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
-from tohum.fetch.environment import Proxies, certificates
-from tohum.fetch.gzip_members import gunzip
+from tohum.fetch.answers import Response, TransportError
+from tohum.fetch.environment import Proxies, certificates, possible_connections
+from tohum.fetch.handles import DEADLINES, Label, Limits, Transfer
 
 USER_AGENT = "tohum"
 MOST_REDIRECTS = 5
 LEAST_SPEED = 10  # bytes per second: 384 answers at once over a slow line stay far above it
-DEADLINES = 10  # timeouts that a complete answer may take
+LARGE_AT_ONCE = 8  # bodies above SMALL_BODY; it bounds the memory that servers can take
 RECEIVE_BYTES = 1 << 16  # the largest piece of an answer
 PROTOCOLS = {  # of redirects: no way back from TLS
     "http": pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
     "https": pycurl.PROTO_HTTPS,
 }
-
-E_PROXY = 97  # CURLE_PROXY, which pycurl does not name
-NO_CONNECTION = frozenset(
-    {
-        pycurl.E_COULDNT_RESOLVE_PROXY,
-        pycurl.E_COULDNT_RESOLVE_HOST,
-        pycurl.E_COULDNT_CONNECT,
-        pycurl.E_SSL_CONNECT_ERROR,
-        pycurl.E_SSL_CERTPROBLEM,
-        pycurl.E_PEER_FAILED_VERIFICATION,
-        E_PROXY,
-        pycurl.E_SEND_ERROR,
-        pycurl.E_OUT_OF_MEMORY,
-    }
-)
-
-Label = TypeVar("Label")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The limits of a transfer.
-
-    Args:
-        connections: transfers at once.
-        timeout: seconds to connect, and to stay below LEAST_SPEED; ten times that for the complete
-            answer.
-        largest: bytes of an answer, both as sent and decompressed.
-    """
-
-    connections: int
-    timeout: float
-    largest: int
-
-
-class Transfer(Generic[Label]):
-    """One reusable libcurl handle, and the answer that it is receiving."""
-
-    __slots__ = ("encoding", "handle", "label", "left", "overflowed", "pieces", "scheme")
-
-    def __init__(self, handle: Any) -> None:
-        self.handle = handle
-        self.label: Label | None = None
-        self.pieces: list[bytes] = []
-        self.left = 0
-        self.overflowed = False
-        self.encoding = ""
-        self.scheme = ""
-
-    def receive(self, piece: bytes) -> int | None:
-        """Takes a piece of the body; -1 ends the transfer."""
-        self.left -= len(piece)
-        if self.left < 0:
-            self.overflowed = True
-            return -1
-        self.pieces.append(piece)
-        return None
-
-    def receive_header(self, line: bytes) -> None:
-        """Takes a header line, including the status line of each answer on the way."""
-        name, _, value = line.partition(b":")
-        if name.startswith(b"HTTP/"):
-            self.encoding = ""
-        elif name.lower() == b"content-encoding":
-            self.encoding = value.strip().lower().decode("latin-1")
+CLOSED = frozenset({pycurl.E_GOT_NOTHING, pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR})
 
 
 class Transfers(Generic[Label]):
@@ -107,14 +41,17 @@ class Transfers(Generic[Label]):
 
     def __init__(self, limits: Limits, compressed: bool = False) -> None:
         self._limits = limits
+        self._connections = possible_connections(limits.connections)
         self._compressed = compressed
         self._proxies = Proxies.read()
         self._certificates = certificates()
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
-        self._multi.setopt(pycurl.M_MAXCONNECTS, limits.connections)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, self._connections)
         self._idle: list[Transfer[Label]] = []
         self._busy: dict[Any, Transfer[Label]] = {}
+        self._postponed: deque[Transfer[Label]] = deque()
+        self._large = 0
 
     def __enter__(self) -> Self:
         return self
@@ -127,14 +64,14 @@ class Transfers(Generic[Label]):
     ) -> None:
         for handle in self._busy:
             self._multi.remove_handle(handle)
-        for transfer in (*self._busy.values(), *self._idle):
+        for transfer in (*self._busy.values(), *self._postponed, *self._idle):
             transfer.handle.close()
         self._multi.close()
 
     @property
     def free(self) -> bool:
         """Whether another transfer can start."""
-        return len(self._busy) < self._limits.connections
+        return len(self._busy) + len(self._postponed) < self._connections
 
     def start(self, url: str, label: Label) -> None:
         """Starts to fetch a URL, which must be ASCII with a lower-case scheme."""
@@ -146,17 +83,22 @@ class Transfers(Generic[Label]):
             handle.setopt(pycurl.REDIR_PROTOCOLS, PROTOCOLS[scheme])
             handle.setopt(pycurl.PROXY, self._proxies.by_scheme[scheme])
         handle.setopt(pycurl.URL, url)
-        transfer.label = label
-        transfer.pieces, transfer.left = [], self._limits.largest
-        transfer.overflowed, transfer.encoding = False, ""
-        self._busy[handle] = transfer
-        self._multi.add_handle(handle)
+        transfer.url, transfer.label = url, label
+        self._begin(transfer, again=False)
+
+    def _begin(self, transfer: Transfer[Label], again: bool) -> None:
+        if again != transfer.asked_again:
+            transfer.handle.setopt(pycurl.FRESH_CONNECT, again)
+            transfer.asked_again = again
+        transfer.reset()
+        self._busy[transfer.handle] = transfer
+        self._multi.add_handle(transfer.handle)
 
     def _new_transfer(self) -> Transfer[Label]:
         """Returns a libcurl handle with everything that its transfers have in common."""
         timeout = self._limits.timeout
         handle = pycurl.Curl()
-        transfer = Transfer[Label](handle)
+        transfer = Transfer[Label](handle, self._limits, self._grow)
         for option, value in (
             (pycurl.NOSIGNAL, 1),
             (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
@@ -193,61 +135,42 @@ class Transfers(Generic[Label]):
         while left:
             left, succeeded, failed = self._multi.info_read()
             for handle in succeeded:
-                transfer = self._end(handle)
-                found.append((transfer.label, self._response(transfer)))  # type: ignore[arg-type]
+                transfer = self._take_out(handle)
+                found.append((transfer.label, transfer.response()))  # type: ignore[arg-type]
+                self._finish(transfer)
             for handle, code, message in failed:
-                transfer = self._end(handle)
-                error = self._error(transfer, code, message)
-                found.append((transfer.label, error))  # type: ignore[arg-type]
+                transfer = self._take_out(handle)
+                if transfer.postponed:
+                    transfer.reset()
+                    self._postponed.append(transfer)
+                elif code in CLOSED and transfer.was_closed_before():
+                    self._begin(transfer, again=True)
+                else:
+                    found.append((transfer.label, transfer.error(code, message)))  # type: ignore[arg-type]
+                    self._finish(transfer)
+        self._resume()
         return found
 
-    def _end(self, handle: Any) -> Transfer[Label]:
+    def _take_out(self, handle: Any) -> Transfer[Label]:
         self._multi.remove_handle(handle)
-        transfer = self._busy.pop(handle)
+        return self._busy.pop(handle)
+
+    def _finish(self, transfer: Transfer[Label]) -> None:
+        self._large -= transfer.large
+        transfer.large = False
+        transfer.reset()
         self._idle.append(transfer)
-        return transfer
 
-    def _response(self, transfer: Transfer[Label]) -> Response | TransportError:
-        pieces = transfer.pieces
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        if transfer.encoding in ("gzip", "x-gzip"):
-            try:
-                body, _ = gunzip(body, self._limits.largest)
-            except ValueError as error:
-                return TransportError(str(error))
-            except TooLarge as error:
-                return error
-        elif transfer.encoding not in ("", "identity"):
-            return TransportError("the answer is in a Content-Encoding that was not asked for")
-        status = transfer.handle.getinfo(pycurl.RESPONSE_CODE)
-        # libcurl takes truncated headers for an empty answer of unknown length.
-        unknown_length = not body and transfer.handle.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T) < 0
-        if status == 200 and unknown_length:
-            return TransportError("the connection was closed without a body")
-        return Response(status, body)
+    def _grow(self) -> bool:
+        """Takes one of the places for large bodies if one is free."""
+        if self._large == LARGE_AT_ONCE:
+            return False
+        self._large += 1
+        return True
 
-    def _error(self, transfer: Transfer[Label], code: int, message: str) -> TransportError:
-        """Returns what libcurl's error means (https://curl.se/libcurl/c/libcurl-errors.html)."""
-        handle, timeout = transfer.handle, self._limits.timeout
-        if transfer.overflowed or code == pycurl.E_FILESIZE_EXCEEDED:
-            return TooLarge(f"the answer is larger than {self._limits.largest:,} bytes")
-        if code == pycurl.E_OPERATION_TIMEDOUT:
-            if not handle.getinfo(pycurl.REQUEST_SIZE):
-                return NotConnected(f"no connection within {timeout:g} s")
-            if handle.getinfo(pycurl.TOTAL_TIME) >= DEADLINES * timeout:
-                return TransportError(f"the answer took longer than {DEADLINES * timeout:g} s")
-            return TransportError(f"nothing came for {timeout:g} s")
-        if code in NO_CONNECTION:
-            number = code == pycurl.E_COULDNT_CONNECT and handle.getinfo(pycurl.OS_ERRNO)
-            reason = f": {os.strerror(number)}" if number else ""
-            return NotConnected(_plain(message) + reason)
-        if code == pycurl.E_PARTIAL_FILE or (code == pycurl.E_RECV_ERROR and transfer.pieces):
-            return TransportError("the connection was closed in the middle of an answer")
-        if code in (pycurl.E_GOT_NOTHING, pycurl.E_RECV_ERROR):
-            return TransportError("the connection was closed without an answer")
-        return TransportError(_plain(message))
-
-
-def _plain(message: str) -> str:
-    """Returns a libcurl message without what differs from run to run."""
-    return re.sub(r" after \d+ ms", "", message)
+    def _resume(self) -> None:
+        """Starts again what had to wait for a place."""
+        while self._postponed and self._grow():
+            transfer = self._postponed.popleft()
+            transfer.large = True
+            self._begin(transfer, again=transfer.asked_again)

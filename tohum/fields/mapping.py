@@ -11,10 +11,13 @@ from typing import Any
 
 from tohum.config.sections import nearest
 from tohum.errors import UserError
-from tohum.fields.messages import read_messages
-from tohum.fields.names import PROVENANCE
+from tohum.fields.column_objects import rows_of_columns
+from tohum.fields.conversation_shapes import find_conversation
+from tohum.fields.messages import Message, complete, parse_messages, read_messages
+from tohum.fields.names import PROVENANCE, listed
 from tohum.fields.proposal import ROLE_KEYS, as_override, propose
-from tohum.fields.selectors import Empty, Getter, Unfit, follow, get_value, kind_of, paths_of
+from tohum.fields.scalars import Empty, Unfit, as_text
+from tohum.fields.selectors import Getter, follow, get_value, is_null, parse_steps, paths_of
 
 KEYS = (*ROLE_KEYS, *PROVENANCE)
 MOST_MAPPINGS = 10_000  # sets of columns that are remembered
@@ -24,7 +27,7 @@ MOST_MAPPINGS = 10_000  # sets of columns that are remembered
 class Mapped:
     """A future record, or the `problem` that prevents one; one of content and messages is set.
 
-    `empty` says that the problem is an empty text, not a row of another shape.
+    `empty` says that there is no text in the row, so that nothing is lost with it.
     """
 
     content: str | None = None
@@ -67,11 +70,18 @@ class Fields:
         if isinstance(mapping, str):
             return [Mapped(problem=mapping)]
         if mapping.each is None:
-            return [_record(mapping, values, None)]
-        elements = values.get(mapping.each) or follow(values, tuple(mapping.each.split(".")))
+            return self._columns(values, _record(mapping, values, None))
+        elements = values.get(mapping.each) or follow(values, parse_steps(mapping.each))
         if not isinstance(elements, list) or not elements:
-            return [Mapped(problem=f"no element in '{mapping.each}'", empty=True)]
+            empty = elements == [] or is_null(values, parse_steps(mapping.each))
+            return [Mapped(problem=f"no element in '{mapping.each}'", empty=empty)]
         return [_record(mapping, values, element) for element in elements]
+
+    def _columns(self, values: dict[str, Any], mapped: Mapped) -> list[Mapped]:
+        """Returns the records of a row; if it is none, but a table of columns, of its rows."""
+        if mapped.problem and (rows := rows_of_columns(values)):
+            return [record for row in rows for record in self.records(row)]
+        return [mapped]
 
     def decide(self, columns: tuple[str, ...]) -> "tuple[Fields, set[tuple[str, ...]]] | None":
         """Decides what is left open for rows that have all these columns; returns the mapping and
@@ -82,10 +92,11 @@ class Fields:
         needed = set()
         for path in (path for value in fields.values() for path in paths_of(value)):
             outer, inner = (path.written, ()) if path.each is None else (path.each, path.steps)
-            steps = (outer,) if outer in columns else tuple(outer.split("."))
+            steps = (outer,) if outer in columns else parse_steps(outer)
             if steps[0] not in columns:
                 return None
-            needed.add(steps + inner)
+            # a list and its elements are one step
+            needed.add(tuple(step for step in steps + inner if isinstance(step, str)))
         return (Fields({**self.given, **fields}, self.where), needed) if fields else None
 
     def _mapping(self, columns: tuple[str, ...]) -> ColumnMapping | str:
@@ -93,7 +104,7 @@ class Fields:
         if proposal.choices:
             lines = "\n".join(f"  {as_override(self.where, each)}" for each in proposal.choices)
             raise UserError(
-                f"the columns {', '.join(columns)} can be read in several ways: "
+                f"the columns {listed(columns)} can be read in several ways: "
                 f"{proposal.reason}. Add the right one to `overrides` in params.yaml:\n"
                 f"{lines}"
             )
@@ -117,12 +128,13 @@ def _record(mapping: ColumnMapping, row: dict[str, Any], element: Any) -> Mapped
 
 
 def _provenance_text(value: Any) -> str | None:
-    """Returns provenance as text: a list is joined, a number written out, the rest left out."""
-    if isinstance(value, str):
-        return value or None
+    """Returns provenance as text: a list is joined, a scalar written out, the rest left out."""
     if isinstance(value, list):
         return "; ".join(item for item in value if isinstance(item, str)) or None
-    return str(value) if isinstance(value, int | float) else None
+    try:
+        return as_text(value, "") or None
+    except Unfit:
+        return None
 
 
 def compile_mapping(fields: dict[str, str]) -> ColumnMapping:
@@ -148,8 +160,10 @@ def _fill_content(column: str) -> Callable[[dict[str, Any], Any, Mapped], None]:
 
     def fill(row: dict[str, Any], element: Any, mapped: Mapped) -> None:
         value = get(row, element)
-        if type(value) is not str or not value or value.isspace():
-            raise _no_text(value, column, row)
+        if type(value) is not str:
+            value = as_text(value, column)
+        if not value or value.isspace():
+            raise _no_text(value, column, row, element)
         mapped.content = value
 
     return fill
@@ -163,8 +177,8 @@ def _fill_messages(
     def fill(row: dict[str, Any], element: Any, mapped: Mapped) -> None:
         before = _optional(get_system(row, element), system) if get_system else None
         value = get(row, element)
-        if value is None:
-            raise _no_text(value, column, row)
+        if value is None or value == "":
+            raise _no_text(value, column, row, element)
         mapped.messages = read_messages(value, column, before)
 
     return fill
@@ -176,36 +190,73 @@ def _fill_pair(fields: dict[str, str]) -> Callable[[dict[str, Any], Any, Mapped]
     get_system = get_value(system) if system else None
 
     def fill(row: dict[str, Any], element: Any, mapped: Mapped) -> None:
-        question, answer = get_user(row, element), get_assistant(row, element)
-        if type(question) is not str or not question or question.isspace():
-            raise _no_text(question, user, row)
-        if type(answer) is not str or not answer or answer.isspace():
-            raise _no_text(answer, assistant, row)
         before = _optional(get_system(row, element), system) if get_system else None
-        mapped.messages = [{"role": "system", "content": before}] if before else []
-        mapped.messages.append({"role": "user", "content": question})
-        mapped.messages.append({"role": "assistant", "content": answer})
+        question, answer = get_user(row, element), get_assistant(row, element)
+        if _is_plain(question) and _is_plain(answer):
+            mapped.messages = [{"role": "system", "content": before}] if before else []
+            mapped.messages.append({"role": "user", "content": question})
+            mapped.messages.append({"role": "assistant", "content": answer})
+            return
+        asked, told = _turns("user", question, user), _turns("assistant", answer, assistant)
+        if not asked or not told:
+            missing = _no_text(question, user, row, element) if not asked else None
+            missing = missing or _no_text(answer, assistant, row, element)
+            raise missing if not asked and not told else Unfit(str(missing))
+        # `chosen` may repeat the prompt
+        whole = told if _begins_with_a_question(told) else asked + told
+        mapped.messages = complete(whole, assistant, before)
 
     return fill
 
 
+def _is_plain(value: Any) -> bool:
+    """Returns whether a value is text, and surely not a conversation written as one."""
+    return type(value) is str and value[:1] not in "[{" and not value.isspace()
+
+
+def _turns(role: str, value: Any, column: str) -> list[Message]:
+    """Returns what a prompt or its completion says: a text, or messages as TRL has them; nothing
+    if it is empty.
+
+    Raises:
+        Unfit: it is something else.
+    """
+    if value == []:
+        return []
+    if not _is_plain(value):
+        entries = find_conversation(value, column)
+        if entries is not None:
+            return parse_messages(entries, column)
+        value = as_text(value, column)
+    return [{"role": role, "content": value}] if value and not value.isspace() else []
+
+
+def _begins_with_a_question(messages: list[Message]) -> bool:
+    roles = [message["role"] for message in messages if message["role"] != "system"]
+    return bool(roles) and roles[0] == "user"
+
+
 def _optional(value: Any, column: str | None) -> str | None:
-    if value is None or isinstance(value, str):
-        return value if value and not value.isspace() else None
-    raise Unfit(f"'{column}' is {kind_of(value)}, expected text")
+    text = as_text(value, column or "")
+    return text if text and not text.isspace() else None
 
 
-def _no_text(value: Any, written: str, row: dict[str, Any]) -> Unfit:
-    if value is not None and not isinstance(value, str):
-        return Unfit(f"'{written}' is {kind_of(value)}, expected text")
-    missing = [path.written for path in paths_of(written) if not _has(row, path.written)]
+def _no_text(value: Any, written: str, row: dict[str, Any], element: Any) -> Unfit:
+    """Returns why there is no text: it is empty, or not there."""
+    paths = paths_of(written)
+    missing = [path.written for path in paths if not _has(row, path.written)]
     if missing:
-        return Unfit(f"no column '{missing[0]}' among {', '.join(row)}")
-    return Empty(f"no text in '{written}'")
+        return Unfit(f"no column '{missing[0]}' among {listed(row)}")
+    if all(
+        path.written in row or is_null(row if path.each is None else element, path.steps)
+        for path in paths
+    ):
+        return Empty(f"no text in '{written}'")
+    return Unfit(f"no text in '{written}'")
 
 
 def _has(row: dict[str, Any], written: str) -> bool:
-    return written in row or written.partition("[]")[0].partition(".")[0] in row
+    return written in row or parse_steps(written.partition("[]")[0])[0] in row
 
 
 def compile_fields(fields: dict[str, str], where: str) -> Fields:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 TEXT, USER, INPUT, ASSISTANT = "text", "user", "input", "assistant"
 MESSAGES, SYSTEM, CONTEXT = "messages", "system", "context"
+SPEAKER, CHOSEN = "speaker", "chosen"
 PROVENANCE = ("path", "repo", "license", "language")
 
 NAMES = {
@@ -12,10 +13,14 @@ NAMES = {
     USER: "prompt promt question query request instruction talimat soru istek istem",
     INPUT: "input girdi",  # goes with an instruction, or is what the user says
     ASSISTANT: "completion response answer output reply cevap yanıt çıktı",
-    MESSAGES: "messages message conversation conversations dialog mesajlar konuşma",
+    MESSAGES: "messages message conversation conversations dialog dialogs dialogue dialogues "
+    "mesajlar konuşma konuşmalar diyalog diyaloglar sohbet",
+    CHOSEN: "chosen",  # the better of two answers, or a whole conversation that ends in it
     SYSTEM: "system system_prompt sistem",
     # the text that a question is about: leaving it out may be wrong, and so may including it
     CONTEXT: "context bağlam passage paragraph paragraf article makale document belge history",
+    # who says the text beside it: such a row is one message, no text of its own
+    SPEAKER: "role from speaker sender rol kimden konuşmacı gönderen",
     "path": "path file_path filename dosya max_stars_repo_path",
     "repo": "repo repo_name repository repository_name depo max_stars_repo_name",
     "license": "license licence lisans detected_licenses licenses max_stars_repo_licenses",
@@ -34,6 +39,13 @@ def fold(name: str) -> str:
 
 
 ROLES = {fold(name): role for role, names in NAMES.items() for name in names.split()}
+
+
+def listed(columns: Iterable[str], most: int = 20) -> str:
+    """Returns the names of columns for a message, the first `most` of them."""
+    names = list(columns)
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def find_roles(columns: Iterable[str]) -> dict[str, list[str]]:

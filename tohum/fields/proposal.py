@@ -4,22 +4,24 @@ If there are several, the user has to choose; nothing is guessed.
 """
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tohum.fields.names import (
     ASSISTANT,
+    CHOSEN,
     CONTEXT,
     INPUT,
     INSTRUCTIONS,
     MESSAGES,
     PROVENANCE,
+    SPEAKER,
     SYSTEM,
     TEXT,
     USER,
     find_roles,
     fold,
+    listed,
 )
 from tohum.fields.selectors import columns_of
 
@@ -40,6 +42,11 @@ class Proposal:
     reason: str = ""
     unused: list[str] = field(default_factory=list)
 
+    @property
+    def reads(self) -> bool:
+        """Whether there is a reading, or several."""
+        return bool(self.fields or self.choices)
+
 
 def describe(columns: Iterable[str]) -> Proposal:
     """Returns the mapping of these columns by their names, or the choices."""
@@ -52,6 +59,8 @@ def propose(columns: Iterable[str], given: dict[str, str]) -> Proposal:
     found = find_roles(columns)
     roles = {key: value for key, value in given.items() if key in ROLE_KEYS}
     readings = [roles] if roles else list(_readings(found))
+    if not roles and (said := _said(readings, found)):
+        return said
     provenance = list(_provenance(found, given))
     if not readings:
         return Proposal(reason=_unfit(columns, found), unused=columns)
@@ -62,6 +71,23 @@ def propose(columns: Iterable[str], given: dict[str, str]) -> Proposal:
     return Proposal(choices[0], unused=[column for column in columns if column not in used])
 
 
+def _said(readings: list[dict[str, str]], found: dict[str, list[str]]) -> Proposal | None:
+    """Returns the choices for texts that somebody says, which stand beside the speaker."""
+    texts = [reading["content"] for reading in readings if "content" in reading]
+    if not texts or not found[SPEAKER]:
+        return None
+    text, speaker = texts[0], found[SPEAKER][0]
+    reason = (
+        f"'{speaker}' says whose words '{text}' has, so each row is one message. A conversation is "
+        "a row with all of its messages, as {messages: [{role, content}, ...]}: join the rows of "
+        "each, or take every message as a text of its own"
+    )
+    plain = [{"content": name} for name in texts]
+    named = [{"content": f"{{{speaker}}}: {{{name}}}"} for name in texts]
+    others = [reading for reading in readings if "content" not in reading]
+    return Proposal(choices=(others + plain + named)[:MOST_CHOICES], reason=reason)
+
+
 def _readings(found: dict[str, list[str]]) -> Iterator[dict[str, str]]:
     """Yields every way to read the columns as one of the two kinds of record."""
     systems = [{SYSTEM: name} for name in found[SYSTEM]] or [{}]
@@ -70,6 +96,9 @@ def _readings(found: dict[str, list[str]]) -> Iterator[dict[str, str]]:
     pairs = list(_pairs(found))
     for pair, system in itertools.product(pairs, systems):
         yield {**pair, **system}
+    if not pairs and not found[MESSAGES]:
+        for chosen, system in itertools.product(found[CHOSEN], systems):
+            yield {MESSAGES: chosen, **system}
     answers = found[ASSISTANT]
     if not pairs or answers:
         for text in found[TEXT]:
@@ -84,7 +113,8 @@ def _pairs(found: dict[str, list[str]]) -> Iterator[dict[str, str]]:
     {"prompt", "content"} and {"request", "response"} mean the same.
     """
     questions, inputs = (found[USER], found[INPUT]) if found[USER] else (found[INPUT], [])
-    for question, answer in itertools.product(questions, found[ASSISTANT] or found[TEXT]):
+    answers = found[ASSISTANT] or ([] if found[MESSAGES] else found[CHOSEN]) or found[TEXT]
+    for question, answer in itertools.product(questions, answers):
         users = [f"{{{question}}}\n\n{{{extra}}}" for extra in inputs]
         if not inputs or fold(question) not in INSTRUCTIONS:
             users.append(question)
@@ -103,12 +133,12 @@ def _provenance(found: dict[str, list[str]], given: dict[str, str]) -> Iterator[
 
 
 def _unfit(columns: list[str], found: dict[str, list[str]]) -> str:
-    listed = ", ".join(columns) or "none at all"
+    names = listed(columns) or "none at all"
     if question := found[USER] or found[INPUT]:
-        return f"'{question[0]}' is a question, but no answer is known among the columns {listed}"
+        return f"'{question[0]}' is a question, but no answer is known among the columns {names}"
     if answer := found[ASSISTANT]:
-        return f"'{answer[0]}' is an answer, but no question is known among the columns {listed}"
-    return f"no known column among {listed}"
+        return f"'{answer[0]}' is an answer, but no question is known among the columns {names}"
+    return f"no known column among {names}"
 
 
 def _rivals(found: dict[str, list[str]], choices: list[dict[str, str]]) -> str:
@@ -122,8 +152,7 @@ def _rivals(found: dict[str, list[str]], choices: list[dict[str, str]]) -> str:
 def as_override(where: str, fields: dict[str, str]) -> str:
     """Returns the fields as an override of the configuration, ready to paste into a YAML list.
 
-    Hydra's quoted strings have no escape but that of the quote; a line feed is `\\n`, which a
-    template reads as one.
+    A line feed is written as `\\n`, which selectors read as one.
     """
     items = ", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items())
     whole = f"{where}={{{items}}}"
@@ -131,4 +160,6 @@ def as_override(where: str, fields: dict[str, str]) -> str:
 
 
 def _quoted(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    from hydra.core.override_parser.types import Quote, QuotedString  # workers rarely need it
+
+    return QuotedString(text=value.replace("\n", "\\n"), quote=Quote.double).with_quotes()

@@ -2,11 +2,14 @@
 
     soru                          a column
     meta.repo                     a field of a nested column
+    answer[0]                     the first element of a list
     files[].content               a field of every element of a list, each of which is a record
     "{instruction}\\n\\n{input}"    a template: columns and paths in braces, {{ and }} for braces
 
 A template's blocks are separated by empty lines; those whose columns are all null or empty are left
-out. `\\n` written as two characters is a line feed, for overrides on a command line.
+out. `\\n` written as two characters is a line feed, for overrides on a command line. A number, a
+date, true and false are texts too. A path leads into a list or an object that a text holds, as in a
+table's cell.
 """
 
 import functools
@@ -15,17 +18,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tohum.fields.scalars import as_text, read_literal
+
 Getter = Callable[[dict[str, Any], Any], Any]  # from the row and the element of its list
 PART = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
 EACH = "[]"
-
-
-class Unfit(Exception):
-    """A row's value is not what its field needs; the message says which and why."""
-
-
-class Empty(Unfit):
-    """There is a place for the text, but nothing in it."""
+INDEX = re.compile(r"\[([0-9]{1,9})\]")
+INDICES = re.compile(rf"(?<=[^\[\]])(?:{INDEX.pattern})+\Z")
+Steps = tuple[str | int, ...]  # an integer is a place in a list
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Path:
 
     written: str
     each: str | None
-    steps: tuple[str, ...]
+    steps: Steps
 
 
 @functools.lru_cache(maxsize=4096)
@@ -44,17 +44,26 @@ def parse_path(written: str) -> Path:
     Raises:
         ValueError: it has an empty step, or nested lists.
     """
+    written = written.replace("\\n", "\n")
     each, found, rest = written.partition(EACH)
     if EACH in rest:
         raise ValueError(f"'{written}' goes through two lists, expected at most one '[]'")
-    steps = tuple((rest.removeprefix(".") if found else written).split("."))
-    if found and not rest:
-        steps = ()
+    steps = () if found and not rest else parse_steps(rest.removeprefix(".") if found else written)
     if "" in steps or (found and (not each or (rest and not rest.startswith(".")))):
         raise ValueError(
             f"'{written}' is not a path, expected one such as meta.repo or files[].content"
         )
     return Path(written, each if found else None, steps)
+
+
+def parse_steps(written: str) -> Steps:
+    """Returns the steps of a path without `[]`: the names between the dots, and places in lists."""
+    steps: list[str | int] = []
+    for step in written.split("."):
+        indices = INDICES.search(step)
+        steps.append(step[: indices.start()] if indices else step)
+        steps += [int(index) for index in INDEX.findall(indices[0])] if indices else []
+    return tuple(steps)
 
 
 def is_template(written: str) -> bool:
@@ -107,7 +116,7 @@ def columns_of(written: str) -> list[str]:
     names = []
     for path in paths_of(written):
         outer = path.each or path.written
-        names += [path.written, outer, outer.split(".")[0]]
+        names += [path.written, outer, str(parse_steps(outer)[0])]
     return names
 
 
@@ -126,28 +135,51 @@ def get_path(path: Path) -> Getter:
     """Returns the function that follows a path; a column whose whole name it is comes first."""
     if path.each is not None:
         return lambda row, element: follow(element, path.steps)
-    if len(path.steps) == 1:
-        name = path.written
-        return lambda row, element: row.get(name)
-    return lambda row, element: (
-        row[path.written] if path.written in row else follow(row, path.steps)
-    )
+    written, steps = path.written, path.steps
+    if len(steps) == 1:
+        return lambda row, element: row.get(written)
+    return lambda row, element: row[written] if written in row else follow(row, steps)
 
 
-def follow(value: Any, steps: tuple[str, ...]) -> Any:
-    """Returns what is at the end of the steps through objects, or None."""
+def follow(value: Any, steps: Steps) -> Any:
+    """Returns what is at the end of the steps through objects and lists, or None."""
     for step in steps:
-        if not isinstance(value, dict):
+        value = _opened(value)
+        if isinstance(step, str) and isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(step, int) and isinstance(value, list) and step < len(value):
+            value = value[step]
+        else:
             return None
-        value = value.get(step)
     return value
+
+
+def is_null(value: Any, steps: Steps) -> bool:
+    """Returns whether the steps lead to nothing, rather than into a value of another kind."""
+    for place, step in enumerate(steps):
+        inner = _opened(value)
+        if inner in (None, "", [], {}):
+            return True
+        if not isinstance(inner, dict if isinstance(step, str) else list):
+            return False
+        value = follow(value, steps[place : place + 1])
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _opened(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return read_literal(value)
+    except ValueError:
+        return value
 
 
 def _fill(blocks: tuple[tuple[str | Path, ...], ...], row: dict[str, Any], element: Any) -> Any:
     """Fills a template. Returns None if every block is left out.
 
     Raises:
-        Unfit: a value is neither text nor null.
+        Unfit: a value is a list or an object.
     """
     filled, found = [], False
     for block in blocks:
@@ -156,18 +188,10 @@ def _fill(blocks: tuple[tuple[str | Path, ...], ...], row: dict[str, Any], eleme
             if isinstance(part, str):
                 texts.append(part)
                 continue
-            value = get_path(part)(row, element)
-            if value is not None and not isinstance(value, str):
-                raise Unfit(f"'{part.written}' is {kind_of(value)}, expected text")
+            value = as_text(get_path(part)(row, element), part.written)
             texts.append(value or "")
             has_columns, has_text = True, has_text or bool(value and not value.isspace())
         found = found or has_text
         if has_text or not has_columns:
             filled.append("".join(texts))
     return "\n\n".join(filled) if found else None
-
-
-def kind_of(value: Any) -> str:
-    """Returns what a value is, in words."""
-    kinds = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
-    return "null" if value is None else kinds.get(type(value), "a number")

@@ -15,7 +15,6 @@ lists them.
 """
 
 import hashlib
-import json
 import os
 import tarfile
 from collections import Counter
@@ -27,13 +26,13 @@ from typing import IO, Any
 import orjson
 
 from tohum.errors import UserError
-from tohum.files import write_json
+from tohum.files import GET_BACK, read_json, write_json
 
 ARCHIVE_BYTES = 512 << 20
 BUFFER_BYTES = 1 << 20
 BLOCK = tarfile.BLOCKSIZE
 NAME_BYTES = 100  # of the longest name that fits in the header
-DAMAGED = "The archive was damaged: run `dvc repro --force --single-item download`."
+DAMAGED = f"The archive was damaged. {GET_BACK.format(stage='download')}"
 MANIFEST, DROPPED, FACTS = "manifest.jsonl", "dropped.jsonl", "source.json"
 
 
@@ -116,7 +115,7 @@ class RawWriter:
         if self._archive is not None and self._size + len(content) > ARCHIVE_BYTES:
             self._complete()
         if self._archive is None:
-            self._name, self._size = f"part-{self.written.archives:05d}.tar", 0
+            self._name, self._size = archive_name(self.written.archives), 0
             self._archive = (self.folder / self._name).open("wb", BUFFER_BYTES)
         header = tar_header(name, len(content))
         self._archive.write(header)
@@ -150,6 +149,11 @@ class RawWriter:
         written.dropped_bytes = _sync(self._dropped) if self._dropped is not None else 0
         written.dropped = dict(self.dropped)
         self.completed(written)
+
+
+def archive_name(number: int) -> str:
+    """Returns the name of an archive, which are numbered from 0."""
+    return f"part-{number:05d}.tar"
 
 
 def _continue(path: Path, size: int) -> IO[bytes]:
@@ -189,8 +193,9 @@ def tar_header(name: str, size: int) -> bytes:
 
 def write_raw(
     folder: Path, kind: str, files: Iterable[tuple[RawFile, bytes]], left_out: dict[str, int]
-) -> None:
-    """Writes archives, manifest and source.json into an empty `folder`, in the order given.
+) -> Written:
+    """Writes archives, manifest and source.json into an empty `folder`, in the order given, and
+    returns the totals.
 
     `left_out` is read after the files, because their reader may still be counting.
     """
@@ -204,13 +209,24 @@ def write_raw(
         "left_out": dict(sorted(left_out.items())),
     }
     write_json(folder / FACTS, facts)
+    return writer.written
 
 
 def read_manifest(folder: Path) -> Iterator[RawFile]:
-    """Yields the manifest's entries, in archive order."""
+    """Yields the manifest's entries, in archive order.
+
+    Raises:
+        UserError: a line is damaged.
+    """
     with (folder / MANIFEST).open("rb") as lines:
-        for line in lines:
-            yield RawFile(**orjson.loads(line))
+        for number, line in enumerate(lines, 1):
+            try:
+                yield RawFile(**orjson.loads(line))
+            except (ValueError, TypeError) as error:
+                raise UserError(
+                    f"{folder / MANIFEST}, line {number} is damaged ({error}). "
+                    f"{GET_BACK.format(stage='download')}"
+                ) from None
 
 
 def read_raw(folder: Path) -> Iterator[tuple[RawFile, bytes]]:
@@ -275,15 +291,26 @@ def raw_members(raw: Path) -> list[RawMember]:
     return [RawMember(name, folder, read_facts(folder), in_mix=True) for name, folder in folders]
 
 
+def find_facts(folder: Path) -> dict[str, Any] | None:
+    """Returns source.json, or None if there is none, or a file of that name that isn't ours."""
+    path = folder / FACTS
+    return read_object(path.read_bytes()) if path.is_file() else None
+
+
+def read_object(text: bytes) -> dict[str, Any] | None:
+    """Returns a JSON object, or None if it is anything else."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def read_facts(folder: Path) -> dict[str, Any]:
     """Returns source.json.
 
     Raises:
         UserError: it is missing.
     """
-    path = folder / FACTS
-    if not path.is_file():
-        raise UserError(f"{path} is missing. Run `dvc repro download`.")
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    assert isinstance(facts, dict)
-    return facts
+    with read_json(folder / FACTS, "download") as facts:
+        return facts

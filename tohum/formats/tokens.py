@@ -9,7 +9,6 @@ meta.json                counts, dtype, hashes of these files and of the tokeniz
                          provenance: sources, licences, and the hash of the raw manifest
 """
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import IO, Any
 
 import numpy
 
-from tohum.errors import UserError
+from tohum.files import check_files, read_json
 
 SPLITS = ("train", "val")
 OFFSET_DTYPE = numpy.dtype("<u8")
@@ -88,14 +87,26 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """Returns meta.json.
 
     Raises:
-        UserError: it is missing.
+        UserError: it is missing or damaged.
     """
-    path = folder / "meta.json"
-    if not path.is_file():
-        raise UserError(f"{path} is missing. Run `dvc repro encode`.")
-    meta = json.loads(path.read_text(encoding="utf-8"))
-    assert isinstance(meta, dict)
-    return meta
+    with read_json(folder / "meta.json", "encode") as meta:
+        return meta
+
+
+def check_tokens(folder: Path, splits: Sequence[str] = SPLITS) -> None:
+    """Checks the files of some splits against meta.json, at 0.7 s a gigabyte.
+
+    Raises:
+        UserError: one is missing or damaged.
+    """
+    keys = {"bin": "sha256", "offsets.bin": "offsets_sha256"}
+    with read_json(folder / "meta.json", "encode") as meta:
+        hashes = {
+            folder / f"{split}.{suffix}": meta[split][key]
+            for split in splits
+            for suffix, key in keys.items()
+        }
+    check_files(hashes, "encode")
 
 
 def read_split(folder: Path, split: str) -> TokenSplit:

@@ -10,21 +10,28 @@ kernel's own file has changed, not the files of the kernels that it calls, so th
 all. The kernels of other versions of the code are deleted once they are QUIET_SECONDS old. numba
 takes half a second to import, so a module with kernels is imported where it is used.
 
-Two interfaces used here are internal to numba, and tests/tohum/kernels/test_compilation.py guards
-them: CacheLocator (test_a_temporary_experiment_finds_what_the_project_has_compiled) and the flag
-`_nrt` (test_a_kernel_counts_no_references).
+Each file of a kernel ends in its own SHA-256; a damaged one, whose machine code could do anything,
+is compiled again.
+
+Three interfaces used here are internal to numba, and tests/tohum/kernels/test_compilation.py guards
+them: CacheLocator (test_a_temporary_experiment_finds_what_the_project_has_compiled), CheckedFiles
+(test_a_damaged_kernel_is_compiled_again) and the flag `_nrt` (test_a_kernel_counts_no_references).
 """
 
 import hashlib
+import io
+import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
 import numba
-from numba.core.caching import UserProvidedCacheLocator
+from numba.core import caching
+from numba.core.caching import IndexDataCacheFile, UserProvidedCacheLocator
 
 PROJECT = Path(__file__).parents[2]
 PACKAGES = ("stages", "tohum")
@@ -35,6 +42,8 @@ UNCOUNTED: dict[str, Any] = {**COMPILED, "_nrt": False}
 
 # A process that just started with older code may still be writing the kernels that it compiles.
 QUIET_SECONDS = 3600
+
+log = logging.getLogger(__name__)
 
 Integer: TypeAlias = Any  # in a kernel: int, int64 or uint64, which numba converts and mypy doesn't
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -71,6 +80,40 @@ class CacheLocator(UserProvidedCacheLocator):
         )
 
 
+class CheckedFiles(IndexDataCacheFile):
+    """A kernel's files, each with its SHA-256 after what numba writes, which reads no further."""
+
+    @contextmanager
+    def _open_for_write(self, filepath: str) -> Iterator[io.BytesIO]:
+        content = io.BytesIO()
+        yield content
+        with super()._open_for_write(filepath) as file:
+            file.write(content.getvalue() + hashlib.sha256(content.getvalue()).digest())
+
+    def _load_index(self) -> Any:
+        if not _is_intact(Path(self._index_path)):
+            return {}
+        return super()._load_index()  # type: ignore[no-untyped-call]
+
+    def _load_data(self, name: str) -> Any:
+        path = Path(self._cache_path, name)
+        if not _is_intact(path):
+            raise FileNotFoundError(path)  # for numba, it is not there
+        return super()._load_data(name)  # type: ignore[no-untyped-call]
+
+
+def _is_intact(path: Path) -> bool:
+    """Whether a file is there and ends in the SHA-256 of what comes before."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    intact = hashlib.sha256(content[:-32]).digest() == content[-32:]
+    if not intact:
+        log.warning("%s was damaged after it was written: compiling again", path)
+    return intact
+
+
 def drop_others(folder: Path, now: float) -> None:
     """Deletes the folders next to `folder` to which nothing was added for QUIET_SECONDS.
 
@@ -90,6 +133,7 @@ if os.access(PROJECT, os.W_OK):
     KERNELS = cache_folder()
     drop_others(KERNELS, time.time())
     numba.config.CACHE_DIR = str(KERNELS)  # type: ignore[attr-defined]
+    caching.IndexDataCacheFile = CheckedFiles  # type: ignore[misc]
     numba.config.CACHE_LOCATOR_CLASSES = f"{__name__}.CacheLocator"  # type: ignore[attr-defined]
 
 

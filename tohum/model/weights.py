@@ -2,10 +2,10 @@
 
 weights.safetensors   the weights of the network, by their names in `tohum.model.network`
 facts.json            how they were made: the sections model and train, steps, tokens, epochs,
-                      precision, processor, device, threads, processes, and the hash of the tokens
+                      precision, processor, device, threads, processes, and the hashes of the tokens
+                      and of the weights
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tohum.config.sections import read_section
 from tohum.errors import UserError
-from tohum.files import file_sha256, write_json
+from tohum.files import check_files, file_sha256, read_json, write_json
 from tohum.model.config import Model
 from tohum.model.network import Network
 
@@ -24,21 +24,22 @@ WEIGHTS, FACTS = "weights.safetensors", "facts.json"
 def write_weights(folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Writes both files to an empty folder."""
     save_file({name: tensor.contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
-    write_json(folder / FACTS, facts)
+    write_json(folder / FACTS, {**facts, "weights_sha256": file_sha256(folder / WEIGHTS)})
 
 
 def read_facts(folder: Path, tokens: Path) -> dict[str, Any]:
-    """Returns the facts of a training run, which must have used the tokens in `tokens`.
+    """Returns the facts of a training run, which must have used the tokens in `tokens`; its weights
+    are checked.
 
     Raises:
-        UserError: there is no trained model, or it was not trained on these tokens.
+        UserError: there is no trained model, it is damaged, or it was not trained on these tokens.
     """
-    for name in (WEIGHTS, FACTS):
-        if not (folder / name).is_file():
-            raise UserError(f"{folder / name} is missing. Run `dvc repro train`.")
-    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    assert isinstance(facts, dict)
-    if facts["tokens_meta_sha256"] != file_sha256(tokens / "meta.json"):
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"{folder / WEIGHTS} is missing. Run `dvc repro train`.")
+    with read_json(folder / FACTS, "train") as facts:
+        weights_sha256, tokens_sha256 = facts["weights_sha256"], facts["tokens_meta_sha256"]
+    check_files({folder / WEIGHTS: weights_sha256}, "train")
+    if tokens_sha256 != file_sha256(tokens / "meta.json"):
         raise UserError(
             f"{folder} was not trained on the tokens in {tokens}. Run `dvc repro train`."
         )

@@ -1,21 +1,32 @@
-"""Reads rows of data files: JSONL, JSON, CSV, TSV, parquet and workbooks."""
+"""Reads rows of data files: JSONL, JSON, CSV, TSV, parquet, Arrow and workbooks."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tohum.readers.detection import detect, is_data_file
+from tohum.readers.detection import describes_dataset, detect, is_data_file
 from tohum.readers.json_arrays import read_array
 from tohum.readers.lines import read_lines
-from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
+from tohum.readers.rows import (
+    BLOCK_BYTES,
+    Broken,
+    EmptyFileError,
+    FileFormat,
+    ReadLimits,
+    Row,
+    RowBlock,
+)
 from tohum.readers.tables import read_table
 from tohum.readers.workbooks import read_workbook
 
 __all__ = [
     "BLOCK_BYTES",
     "Broken",
+    "EmptyFileError",
     "FileFormat",
+    "ReadLimits",
     "Row",
     "RowBlock",
+    "describes_dataset",
     "detect",
     "is_data_file",
     "read_blocks",
@@ -46,4 +57,8 @@ def read_blocks(
             from tohum.readers.parquet import read_parquet  # pyarrow: 0.1 s in every worker
 
             return read_parquet(path, format, needed)
+        case "arrow":
+            from tohum.readers.arrow import read_arrow
+
+            return read_arrow(path, format)
     raise ValueError(f"no reader of the format {format.format}")

@@ -2,17 +2,21 @@
 
 import itertools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tohum.errors import UserError
 from tohum.fields.names import ROLES, fold
-from tohum.readers.rows import DELIMITERS
-from tohum.readers.table_lines import CUT_OFF, Lines, is_hint, parse_table
+from tohum.readers.escapes import double_quotes, find_escapes
+from tohum.readers.rows import DELIMITERS, EmptyFileError
+from tohum.readers.table_feed import Lines
+from tohum.readers.table_lines import CUT_OFF, is_hint, parse_table
 from tohum.readers.tables import SPACES
 
 AGREEMENT = 0.5  # of the rows must be as wide as the header, or it is not a header
 ROWS = 1000
+MOST_TITLES = 10  # rows that are looked at for a header below a title
 LONGEST_NAME = 80  # characters; a sentence is not a column's name
 VALUE = re.compile(r"[-+]?\d[\d.,:/ -]*|https?://.*|true|false", re.I | re.S)
 SENTENCE = re.compile(r".*[?!]|.*\s\S+\.", re.S)
@@ -20,17 +24,33 @@ SENTENCE = re.compile(r".*[?!]|.*\s\S+\.", re.S)
 
 @dataclass
 class Trial:
-    """A table as parsed with one delimiter: header, rows, and the share as wide as the header."""
+    """A table as parsed with one delimiter: its header, the rows after it, and the share of them
+    that is as wide. `title` is what is in the lines before the header.
+    """
 
-    delimiter: str
+    delimiter: str | None
     header: list[str]
     rows: int
     agreement: float
-    quoted: bool
+    quoted: bool = True
+    escapes: str = ""
+    header_line: int = 1
+    title: str = ""
+
+    def notes(self) -> list[str]:
+        """Returns what is unusual about the table."""
+        notes = []
+        if not self.quoted:
+            notes.append("quotes are letters: as quotes around a cell they would break rows")
+        if self.escapes:
+            notes.append(f"backslashes escape {self.escapes}")
+        if self.title:
+            notes.append(f"header on line {self.header_line}, after a title: '{self.title[:80]}'")
+        return notes
 
 
-def find_delimiter(lines: Lines, path: Path) -> tuple[str | None, bool, list[str]]:
-    """Returns the delimiter (None for a single column), whether quotes have a meaning, and notes.
+def find_delimiter(lines: Lines, path: Path) -> tuple[Trial, list[str]]:
+    """Returns the table with the delimiter that fits (None for a single column), and notes.
 
     Args:
         lines: the first lines of the file, each with its end.
@@ -43,7 +63,8 @@ def find_delimiter(lines: Lines, path: Path) -> tuple[str | None, bool, list[str
     wide = [trial for trial in trials if len(trial.header) > 1]
     if not wide:
         check_header(trials[0].header, path)
-        return None, True, ["delimiter: none, a single column"]
+        single = Trial(None, trials[0].header, trials[0].rows, 1.0)
+        return single, ["delimiter: none, a single column"]
     best = max(wide, key=lambda trial: trial.agreement)
     rivals = [_named(trial.delimiter) for trial in wide if trial.agreement == best.agreement]
     if len(rivals) > 1:
@@ -63,11 +84,11 @@ def find_delimiter(lines: Lines, path: Path) -> tuple[str | None, bool, list[str
         f"delimiter {_named(best.delimiter)}: by {reason}; {best.agreement:.1%} of its first "
         f"{best.rows} rows have its {len(best.header)} cells"
     ]
-    return best.delimiter, best.quoted, notes + _quotes(best)
+    return best, notes + best.notes()
 
 
-def check_delimiter(lines: Lines, delimiter: str, path: Path) -> tuple[bool, list[str]]:
-    """Returns whether quotes have a meaning in a table whose delimiter was named, and notes.
+def check_delimiter(lines: Lines, delimiter: str, path: Path) -> tuple[Trial, list[str]]:
+    """Returns the table with a delimiter that was named, and notes.
 
     The first line is read as the header, whatever it looks like.
 
@@ -78,7 +99,7 @@ def check_delimiter(lines: Lines, delimiter: str, path: Path) -> tuple[bool, lis
         raise UserError(
             f"jsonl.delimiter is {delimiter!r}, expected one character, not a quote or a line end."
         )
-    trial = _try(lines, delimiter)
+    trial = _try(lines, delimiter, titled=False)
     if len(trial.header) <= 1:
         others = [_try(lines, other) for other in DELIMITERS if other != delimiter]
         fitting = [each for each in others if len(each.header) > 1 and each.agreement == 1]
@@ -88,39 +109,78 @@ def check_delimiter(lines: Lines, delimiter: str, path: Path) -> tuple[bool, lis
                 f"{_named(fitting[0].delimiter)} separates all of its rows. Name that one, or none "
                 "(null) to have it found for each file."
             )
-    return trial.quoted, [f"delimiter {delimiter!r}: named", *_quotes(trial)]
+    return trial, [f"delimiter {delimiter!r}: named", *trial.notes()]
 
 
-def _quotes(trial: Trial) -> list[str]:
-    if trial.quoted:
-        return []
-    return ["quotes are letters: as quotes around a cell they would break rows"]
-
-
-def _named(delimiter: str) -> str:
+def _named(delimiter: str | None) -> str:
+    if delimiter is None:
+        return "nothing"
     return f"{delimiter!r} ({DELIMITERS.get(delimiter, 'sep=')})"
 
 
-def _try(lines: Lines, delimiter: str) -> Trial:
-    """Parses the sample; in a table with tabs, quotes may be letters if that fits better."""
-    trial = _measure(lines, delimiter, True)
+def _try(lines: Lines, delimiter: str, titled: bool = True) -> Trial:
+    """Parses the sample; backslashes may be escapes, and in a table with tabs quotes may be
+    letters, if that fits better.
+    """
+    trial = _measure(lines, delimiter, titled)
+    if trial.agreement == 1:
+        return trial
+    if escapes := find_escapes("".join(lines)):
+        escaped = Lines(double_quotes(line, escapes) for line in lines)
+        other = _measure(escaped, delimiter, titled)
+        if other.agreement > trial.agreement:
+            other.escapes = escapes
+            trial = other
     if delimiter == "\t" and trial.agreement < 1:
-        plain = _measure(lines, delimiter, False)
+        plain = _measure(lines, delimiter, titled, quoted=False)
         return plain if plain.agreement == 1 else trial
     return trial
 
 
-def _measure(lines: Lines, delimiter: str, quoted: bool) -> Trial:
-    parsed = (cells for _, cells, _ in parse_table([lines], delimiter, quoted))
-    rows = list(itertools.islice(parsed, ROWS + 1))
+def _measure(lines: Lines, delimiter: str, titled: bool, quoted: bool = True) -> Trial:
+    parsed = parse_table([lines], delimiter, quoted)
+    numbered = [(number, cells) for number, cells, _ in itertools.islice(parsed, ROWS + 1)]
+    rows = [cells for _, cells in numbered]
     cut_off = f"not CSV: {CUT_OFF}"
     if cut_off in rows[1:]:  # the sample may end inside a row, or a quote is never closed
         del rows[rows.index(cut_off) :]
+    above = find_title(rows) if titled else 0
+    title = " ".join(cell for cells in rows[:above] for cell in cells if cell.strip(SPACES))
+    rows = rows[above:]
     header = _width(rows[0]) if rows and isinstance(rows[0], list) else []
     same = sum(isinstance(row, list) and len(_width(row)) <= len(header) for row in rows[1:])
     narrow = sum(isinstance(row, list) and len(row) < len(header) for row in rows[1:])
     count = max(0, len(rows) - 1)
-    return Trial(delimiter, header, count, (same - narrow) / count if count else 1.0, quoted)
+    share = (same - narrow) / count if count else 1.0
+    line = numbered[above][0] if above else 1
+    return Trial(delimiter, header, count, share, quoted, header_line=line, title=title)
+
+
+def find_title(rows: Sequence[list[str] | str]) -> int:
+    """Returns how many rows are above the header: a title, or nothing that could be a header.
+
+    There is a title only if the first row has no conventional name, and a row soon after it has
+    nothing but names, of which two are conventional; or one is, or three columns agree in all rows
+    from there on, and the rows above have a single cell.
+    """
+    first = rows[0] if rows else ""
+    if isinstance(first, str) or any(fold(cell) in ROLES for cell in first):
+        return 0
+    for place, row in enumerate(rows[1:MOST_TITLES], 1):
+        names, below = _width(row) if isinstance(row, list) else [], rows[place + 1 :]
+        if len(names) < 2 or not below or any(map(_is_value, names)):
+            continue
+        known = sum(fold(name) in ROLES for name in names)
+        single = all(sum(map(bool, above)) == 1 for above in rows[:place])
+        wide = len(names) > 2 and len(below) > 2 and len(set(names) - {""}) == len(names)
+        agree = wide and all(len(other) == len(row) for other in below)
+        if known > 1 or (single and (known or agree)):
+            return place
+    return 0
+
+
+def _is_value(cell: str) -> bool:
+    return len(cell) > LONGEST_NAME or VALUE.fullmatch(cell) is not None
 
 
 def _width(cells: list[str]) -> list[str]:
@@ -135,14 +195,15 @@ def check_header(header: list[str], path: Path) -> None:
     """Refuses a first row that is data: the file has no header, so its columns have no names.
 
     Raises:
+        EmptyFileError: there is none.
         UserError: it looks like data.
     """
     if not header:
-        raise UserError(f"{path} is empty: expected a header and rows.")
+        raise EmptyFileError(f"{path} is empty: expected a header and rows.")
     names = [cell.strip(SPACES) for cell in header]
     if any(fold(name) in ROLES for name in names):
         return
-    values = [name for name in names if len(name) > LONGEST_NAME or VALUE.fullmatch(name)]
+    values = [name for name in names if _is_value(name)]
     sentences = [name for name in names if SENTENCE.fullmatch(name)]
     if values or 2 * len(sentences) >= len(names):
         shown = (values or sentences)[0]

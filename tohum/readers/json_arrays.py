@@ -1,14 +1,14 @@
-"""Reads JSON: an array of objects, or an object with one list of objects, as {"data": [...]}.
+"""Reads JSON: an array of objects, an object with one list of objects, as {"data": [...]}, or one
+object after another.
 
-The file is never parsed as a whole: its elements are found by brackets and strings, and each is
-parsed on its own. For that, a text that is compressed or not UTF-8 is held in memory once, up to
-LARGEST_TEXT bytes.
+The file is never parsed or held as a whole: its elements are found by brackets and strings, and
+each is parsed on its own. One that is longer than a row may be is not held either. An object is
+read twice, first to find its lists. An array of messages, or an object with one, is a single row; a
+single object of columns is a table.
 """
 
-import mmap
-import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,172 +16,251 @@ from typing import Any
 import orjson
 
 from tohum.errors import UserError
+from tohum.fields.column_objects import rows_of_columns, rows_of_lists
+from tohum.fields.names import MESSAGES, find_roles
+from tohum.fields.proposal import describe
+from tohum.fields.speakers import is_bare_message, is_conversation
 from tohum.readers.compression import read_chunks
-from tohum.readers.lines import kind_of, parse_again, transcode
-from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
+from tohum.readers.json_elements import ElementFinder, UnfinishedError
+from tohum.readers.line_blocks import transcode
+from tohum.readers.lines import as_row, parse_again
+from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Oversized, Row, RowBlock
 
-LARGEST_TEXT = 1 << 30
-TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
 SPACE = b" \t\r\n\xef\xbb\xbf"
-COMMA = re.compile(rb"\s*,?\s*")
-CHATS = ("messages", "conversations", "conversation")  # in an object that is itself a row
-Buffer = Any  # bytes or a mapped file: what `re` searches and slices
+ELEMENT_BYTES = 33  # of memory that an element takes besides its own
+HEAD_BYTES = 200  # of a key, or a value, that are held to look for lists
+Place = tuple[int, int]
+
+
+@dataclass
+class ElementRange:
+    """Elements in a file that is UTF-8: where each begins and ends."""
+
+    path: Path
+    number: int
+    places: "array[int]" = field(repr=False)
+
+    def rows(self) -> Iterator[Row | Broken]:
+        """Reads and parses the elements."""
+        start = self.places[0]
+        with self.path.open("rb") as file:
+            file.seek(start)
+            content = file.read(self.places[-1] - start)
+        ends = iter(self.places)
+        for number, (begin, end) in enumerate(zip(ends, ends, strict=True), self.number):
+            yield _parse(content[begin - start : end - start], number)
 
 
 @dataclass
 class Elements:
-    """Elements of an array: where each begins and ends, in `content` or from `start` in a file."""
+    """Elements of a file that is compressed or not UTF-8."""
 
     number: int
-    places: "array[int]" = field(repr=False)
-    content: bytes | None = field(repr=False)
-    path: Path
-    start: int
+    elements: list[bytes] = field(repr=False)
 
     def rows(self) -> Iterator[Row | Broken]:
         """Parses the elements."""
-        content = self.content
-        if content is None:
-            with self.path.open("rb") as file:
-                file.seek(self.start)
-                content = file.read(self.places[-1] - self.start)
-        offsets = iter(self.places)
-        for number, (begin, end) in enumerate(zip(offsets, offsets, strict=True), self.number):
-            yield _parse(content[begin - self.start : end - self.start], number)
+        for number, element in enumerate(self.elements, self.number):
+            yield _parse(element, number)
 
 
 def _parse(element: bytes, number: int) -> Row | Broken:
     try:
         values = orjson.loads(element)
-    except ValueError as error:
-        return parse_again(element, number, "utf-8", error)
-    if type(values) is dict:
-        return Row(number, values)
-    return Broken(number, f"it is {kind_of(values)}, expected an object")
+    except ValueError:
+        return parse_again(element, number, "utf-8")
+    return as_row(values, number)
+
+
+@dataclass
+class SingleObject:
+    """A file that is one object: a table of columns, or the only row."""
+
+    element: bytes = field(repr=False)
+    number: int = 1
+
+    def rows(self) -> Iterator[Row | Broken]:
+        """Parses the object."""
+        row, table = _parse(self.element, 1), None
+        if isinstance(row, Row):
+            table = rows_of_columns(row.values) or rows_of_lists(row.values)
+        if table is None:
+            yield row
+        for number, values in enumerate(table or (), 1):
+            yield Row(number, values)
 
 
 def read_array(path: Path, format: FileFormat) -> Iterator[RowBlock]:
     """Yields the blocks of a JSON file.
 
     Raises:
-        UserError: it ends too early, has no list of objects or several, or is too large to be held
-            in memory where it has to be.
+        UserError: it ends too early, or has no list of objects or several.
     """
-    if format.compression is None and format.encoding.startswith("utf-8"):
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            yield from _cut(text, None, path)
-    else:
-        content = _whole(path, format)
-        yield from _cut(content, content, path)
+    first = _first_byte(path, format)
+    if first not in (b"[", b"{"):
+        raise UserError(f"{path} is not JSON: it does not begin with [ or {{.")
+    try:
+        start = _start_of_list(path, format) if first == b"{" else 0
+        if start is None:
+            yield _single_object(path, format)
+            return
+        finder = ElementFinder(single=start > 0)
+        if first == b"[" and is_bare_message(_first(path, format, 0)):
+            finder.entered = b""  # the array is the only row
+        chunks = _from(_text(path, format), start)
+        if format.compression is None and format.encoding.startswith("utf-8"):
+            yield from _ranges(finder.find(chunks, start), path, format.limits.row)
+        else:
+            yield from _pieces(_Held(chunks, start, format.limits.row), finder)
+    except UnfinishedError as error:
+        raise UserError(
+            f"{path} ends before its {error} does: it was not copied or fetched completely."
+        ) from None
 
 
-def _whole(path: Path, format: FileFormat) -> bytes:
-    content = bytearray()
-    for chunk in transcode(read_chunks(path, format.compression), format.encoding):
-        content += chunk
-        if len(content) > LARGEST_TEXT:
-            raise UserError(
-                f"{path} has more than {LARGEST_TEXT >> 20} MiB of JSON in one array, compressed "
-                "or not in UTF-8. Save it as JSONL (`jq -c '.[]'`), or as plain UTF-8."
-            )
-    return bytes(content)
+def _text(path: Path, format: FileFormat) -> Iterator[bytes]:
+    """Yields a file in UTF-8."""
+    chunks = read_chunks(path, format.compression, format.limits.decoder)
+    return chunks if format.encoding.startswith("utf-8") else transcode(chunks, format.encoding)
 
 
-def _cut(text: Buffer, content: bytes | None, path: Path) -> Iterator[RowBlock]:
-    number, first = 1, 1
-    places: array[int] = array("Q")
-    for begin, end in find_elements(text, path):
-        places.extend((begin, end))
-        number += 1
-        if end - places[0] >= BLOCK_BYTES:
-            yield _elements(first, places, content, path)
-            places, first = array("Q"), number
-    if places:
-        yield _elements(first, places, content, path)
+def _first_byte(path: Path, format: FileFormat) -> bytes:
+    return next(filter(None, (chunk.lstrip(SPACE)[:1] for chunk in _text(path, format))), b"")
 
 
-def _elements(number: int, places: "array[int]", content: bytes | None, path: Path) -> Elements:
-    start = places[0]
-    piece = None if content is None else content[start : places[-1]]
-    return Elements(number, places, piece, path, start)
+def _from(chunks: Iterable[bytes], start: int) -> Iterator[bytes]:
+    """Yields what follows the first `start` bytes."""
+    for chunk in chunks:
+        if start < len(chunk):
+            yield chunk[start:]
+        start = max(0, start - len(chunk))
 
 
-def find_elements(text: Buffer, path: Path) -> Iterator[tuple[int, int]]:
-    """Yields the start and end of each element of the array, or of the one list of objects.
+def _single_object(path: Path, format: FileFormat) -> RowBlock:
+    """Returns the block of a file that is one object."""
+    held = _Held(_text(path, format), 0, format.limits.row)
+    begin, end, element = next(held.elements(ElementFinder(entered=b"")))
+    if end - begin > held.largest:
+        return Oversized(1, end - begin, held.largest)
+    return SingleObject(element)
+
+
+def _first(path: Path, format: FileFormat, start: int) -> Any:
+    """Returns the first element of the array that begins at `start`; None if it is broken."""
+    held = _Held(_from(_text(path, format), start), start, format.limits.row)
+    try:
+        _, _, element = next(held.elements(ElementFinder()))
+        return orjson.loads(element)
+    except (StopIteration, UnfinishedError, ValueError):
+        return None
+
+
+def _is_conversation(name: str, first: Any) -> bool:
+    """Returns whether a list of objects with this name and first element is a conversation, and not
+    the rows of a table.
+    """
+    if not find_roles([name])[MESSAGES] or not isinstance(first, dict):
+        return is_bare_message(first)
+    return is_conversation([first]) or not describe(first).reads
+
+
+def _start_of_list(path: Path, format: FileFormat) -> int | None:
+    """Returns where the one list of objects in an object begins; 0 if objects are the rows, None if
+    there is just one.
 
     Raises:
-        UserError: as `read_array`.
+        UserError: the object has several lists of objects.
     """
-    opening = next(TOKEN.finditer(text), None)
-    if opening is None or opening[0] not in b"[{" or text[: opening.start()].strip(SPACE):
-        raise UserError(f"{path} is not JSON: it does not begin with [ or {{.")
-    if opening[0] == b"[":
-        yield from _array(text, opening.start(), path)
-        return
-    lists = _lists(text, path)
+    finder = ElementFinder(entered=b"[{")
+    held = _Held(_text(path, format), 0, HEAD_BYTES)
+    lists: dict[str, int] = {}
+    key = ""
+    for begin, _, head in held.elements(finder):
+        if finder.tops > 1:
+            return 0
+        if head.startswith(b'"'):
+            key = head[1:-1].decode("utf-8", "replace")
+        elif head.startswith(b"[") and head[1:].lstrip(SPACE).startswith(b"{"):
+            lists[key] = begin
+    if finder.tops > 1:
+        return 0
+    if any(_is_conversation(name, _first(path, format, lists[name])) for name in lists):
+        return None
     if len(lists) > 1:
         raise UserError(
             f"{path} has several lists of objects: {', '.join(lists)}. Save the one you want "
-            "as a file of its own, e.g. `jq -c '.{}[]' > rows.jsonl`.".replace(
-                "{}", next(iter(lists))
-            )
+            f"as a file of its own, e.g. `jq -c '.{next(iter(lists))}[]' > rows.jsonl`."
         )
-    name = next(iter(lists), None)
-    if name is None or name.lower() in CHATS:
-        yield opening.start(), len(text)  # the object is the only row
-    else:
-        yield from _array(text, lists[name], path)
+    return next(iter(lists.values()), None)
 
 
-def _array(text: Buffer, start: int, path: Path) -> Iterator[tuple[int, int]]:
-    """Yields the elements of the array that begins at `start`, including those that are neither
-    objects nor lists, in between.
-    """
-    depth, after, begin = 0, start + 1, 0
-    for token in TOKEN.finditer(text, start):
-        kind = token[0][:1]
-        if kind in b"[{":
-            depth += 1
-            if depth == 2:
-                begin = token.start()
-                yield from _plain(text, after, begin)
-        elif kind in b"]}":
-            depth -= 1
-            if depth == 1:
-                after = token.end()
-                yield begin, after
-            elif not depth:
-                yield from _plain(text, after, token.start())
-                return
-    raise UserError(f"{path} ends before its array does: it was not copied or fetched completely.")
+def _ranges(places: Iterable[Place], path: Path, largest: int) -> Iterator[RowBlock]:
+    """Yields blocks of elements that their reader takes from the file."""
+    found: array[int] = array("Q")
+    first = number = 1
+    for number, (begin, end) in enumerate(places, 1):
+        if found and end - found[0] > min(BLOCK_BYTES, largest):
+            yield ElementRange(path, first, found)
+            found, first = array("Q"), number
+        if end - begin > largest:
+            yield Oversized(number, end - begin, largest)
+            first = number + 1
+        else:
+            found.extend((begin, end))
+    if found:
+        yield ElementRange(path, first, found)
 
 
-def _plain(text: Buffer, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yields the strings, numbers and other values between two elements."""
-    comma = COMMA.match(text, start, end)
-    if comma is not None and comma.end() == end:
-        return
-    for found in re.finditer(rb'"(?:[^"\\]|\\.)*"|[^\s,"]+', text[start:end], re.DOTALL):
-        yield start + found.start(), start + found.end()
+def _pieces(held: "_Held", finder: ElementFinder) -> Iterator[RowBlock]:
+    """Yields blocks of elements with their bytes."""
+    elements: list[bytes] = []
+    first = number = 1
+    size = 0
+    for number, (begin, end, element) in enumerate(held.elements(finder), 1):
+        too_long = end - begin > held.largest
+        if elements and (too_long or size >= BLOCK_BYTES):
+            yield Elements(first, elements)
+            elements, size, first = [], 0, number
+        if too_long:
+            yield Oversized(number, end - begin, held.largest)
+            first = number + 1
+        else:
+            elements.append(element)
+            size += len(element) + ELEMENT_BYTES
+    if elements:
+        yield Elements(first, elements)
 
 
-def _lists(text: Buffer, path: Path) -> dict[str, int]:
-    """Returns the keys of an object whose values are lists of objects, and where each begins."""
-    lists: dict[str, int] = {}
-    depth, key, opened = 0, b"", -1
-    for token in TOKEN.finditer(text):
-        kind = token[0][:1]
-        if kind in b"[{":
-            depth += 1
-            if depth == 2:
-                opened = token.start() if kind == b"[" else -1
-            elif depth == 3 and kind == b"{" and opened >= 0:
-                lists[key[1:-1].decode("utf-8", "replace")] = opened
-                opened = -1
-        elif kind in b"]}":
-            depth -= 1
-            if not depth:
-                return lists
-        elif depth == 1:
-            key = token[0]
-    raise UserError(f"{path} ends before its object does: it was not copied or fetched completely.")
+class _Held:
+    """Chunks of a text, held while an element is in them, unless it is longer than `largest`."""
+
+    def __init__(self, chunks: Iterator[bytes], start: int, largest: int) -> None:
+        self.largest = largest
+        self._chunks = chunks
+        self._pieces: list[bytes] = []
+        self._start = self._end = start  # of the pieces
+
+    def elements(self, finder: ElementFinder) -> Iterator[tuple[int, int, bytes]]:
+        """Yields where each element begins and ends, and its bytes; only the first ones of an
+        element that is too long.
+        """
+        for begin, end in finder.find(self._read(finder), self._end):
+            last = self._pieces[-1]
+            before = self._end - len(last)
+            if begin >= before:
+                yield begin, end, last[begin - before : end - before]
+                continue
+            too_long = end - begin > self.largest
+            text = b"".join(self._pieces[:2] if too_long else self._pieces)
+            yield begin, end, text[begin - self._start : end - self._start]
+            self._pieces, self._start = [last], before
+
+    def _read(self, finder: ElementFinder) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            if finder.begin is None:
+                self._pieces, self._start = [], self._end
+            elif self._end - finder.begin > self.largest:
+                del self._pieces[2:]
+            self._pieces.append(chunk)
+            self._end += len(chunk)
+            yield chunk

@@ -21,6 +21,7 @@ from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
 LARGEST_GROUP = 4 * BLOCK_BYTES  # uncompressed; a larger one is not read at once
 SLICE_ROWS = 64  # that are Python objects at once
 MOST_BATCH_ROWS = 1 << 16
+GROUP_BATCH_ROWS = 1 << 10  # a text that many rows share is stored once, and is in memory for each
 
 
 @dataclass
@@ -36,8 +37,8 @@ class RowGroups:
         """Reads the row groups, one after another."""
         number = self.number
         with _open(self.path, _metadata(self.path, *_state(self.path))) as file:
-            for batch in _read(file, self.path, list(self.groups), MOST_BATCH_ROWS, self.leaves):
-                yield from _rows(batch, number)
+            for batch in _read(file, self.path, list(self.groups), GROUP_BATCH_ROWS, self.leaves):
+                yield from read_batch(batch, number)
                 number += len(batch)
 
 
@@ -50,7 +51,20 @@ class Batch:
 
     def rows(self) -> Iterator[Row | Broken]:
         """Yields the rows."""
-        return _rows(self.batch, self.number)
+        return read_batch(self.batch, self.number)
+
+    def __getstate__(self) -> tuple[Any, int]:
+        """Returns the rows as a stream; pickled, a slice would contain all that it is part of."""
+        sink = pyarrow.BufferOutputStream()
+        with pyarrow.ipc.new_stream(sink, self.batch.schema) as stream:
+            stream.write_batch(self.batch)
+        return sink.getvalue(), self.number
+
+    def __setstate__(self, state: tuple[Any, int]) -> None:
+        """Reads the stream."""
+        content, self.number = state
+        with pyarrow.ipc.open_stream(content) as stream:
+            self.batch = stream.read_next_batch()
 
 
 def column_names(path: Path) -> tuple[str, ...]:
@@ -127,7 +141,8 @@ def _read(
         ) from None
 
 
-def _rows(batch: pyarrow.RecordBatch, number: int) -> Iterator[Row | Broken]:
+def read_batch(batch: pyarrow.RecordBatch, number: int) -> Iterator[Row | Broken]:
+    """Yields the rows of a batch; `number` is that of the first."""
     schema = pyarrow.schema(
         [(field.name, without_nanoseconds(field.type)) for field in batch.schema]
     )

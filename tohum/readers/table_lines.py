@@ -4,114 +4,37 @@ In strict mode, a quote that ends in the middle of a field breaks its row; the l
 read it and the rows after it as one field.
 """
 
-import bisect
 import csv
 import functools
 import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tohum.readers.lines import WIDE, transcode
+from tohum.readers.rows import LEAST_ROW_BYTES, too_long
+from tohum.readers.table_feed import SKIPPED, Feed, Lines
 
-LONGEST_ROW = 1 << 28  # characters; bounds the memory of a quote that never ends
 CUT_OFF = "unexpected end of data"  # the parser's words for quotes that are open at the end
-TOO_LONG = "field larger than field limit"  # and for a field longer than LONGEST_ROW
+TOO_LONG = "field larger than field limit"  # and for a field longer than a row may be
 NO_DELIMITER = "\x1f"  # of a file with a single column, whose commas are text
 Outcome = tuple[int, list[str] | str, int]  # line, cells or why there are none, characters
 
 
-class Lines(list[str]):
-    """Lines of a file, each with its end. `damaged`: lone surrogates in them do not decode."""
-
-    damaged = False
-
-
-def decode_chunks(chunks: Iterable[bytes], encoding: str) -> Iterator[Lines]:
-    """Yields the lines of a file, those that end in a chunk at once."""
-    if encoding.startswith(WIDE):
-        chunks, encoding = transcode(chunks, encoding), "utf-8"
-    name = "utf-8" if encoding == "utf-8-sig" else encoding
-    begun, rest = False, b""
-    long: list[bytes] = []  # pieces of a line that has not ended yet
-    for chunk in chunks:
-        end = chunk.rfind(b"\n") + 1
-        if not end:
-            long.append(chunk)
-            continue
-        yield _decode(rest + b"".join(long) + chunk[:end], name, begun)
-        begun, rest, long = True, chunk[end:], []
-    if rest or long:
-        yield _decode(rest + b"".join(long), name, begun)
-
-
-def _decode(content: bytes, encoding: str, begun: bool) -> Lines:
-    try:
-        text, damaged = content.decode(encoding), False
-    except UnicodeDecodeError:
-        text, damaged = content.decode(encoding, "surrogateescape"), True
-    pieces = (text if begun else text.removeprefix("\ufeff")).split("\n")
-    last = pieces.pop()
-    lines = Lines([piece + "\n" for piece in pieces] + ([last] if last else []))
-    lines.damaged = damaged
-    return lines
-
-
-class Feed:
-    """The lines of a table for the parser; those of the current row are kept, so that what follows
-    the first line of a broken row can be read as rows.
-    """
-
-    def __init__(self, chunks: Iterable[Lines]) -> None:
-        self._chunks = iter(chunks)
-        self._kept: list[Lines] = []
-        self._numbers: list[int] = []  # of the first line of each of these
-        self._characters = 0
-        self.rest: Iterator[str] = itertools.chain.from_iterable(self._rest())
-        self.begun = 1  # the number of the current row's first line
-        self.damaged = False
-        self.too_long = False  # a row was longer than LONGEST_ROW and was forced to end
-
-    def line(self, number: int) -> str:
-        """Returns a kept line."""
-        place = bisect.bisect_right(self._numbers, number) - 1
-        return self._kept[place][number - self._numbers[place]]
-
-    def recent(self) -> int:
-        """Returns the first line of the latest chunks that make up half of LONGEST_ROW."""
-        place, size = len(self._kept), 0
-        while place and size <= LONGEST_ROW // 2:
-            place -= 1
-            size += sum(map(len, self._kept[place]))
-        return self._numbers[place]
-
-    def _rest(self) -> Iterator[list[str]]:
-        number = 1
-        for lines in self._chunks:
-            while self._kept and self._numbers[0] + len(self._kept[0]) <= self.begun:
-                self._characters -= sum(map(len, self._kept.pop(0)))
-                del self._numbers[0]
-            too_long = self._characters > LONGEST_ROW
-            self._kept.append(lines)
-            self._numbers.append(number)
-            self._characters += sum(map(len, lines))
-            self.damaged = any(kept.damaged for kept in self._kept)
-            number += len(lines)
-            if too_long:
-                self.too_long = True
-                yield ['"\0']  # no quoted field is that long: makes an error in it
-            yield lines
-
-
 def parse_table(
-    chunks: Iterable[Lines], delimiter: str | None, quoted: bool = True
+    chunks: Iterable[Lines],
+    delimiter: str | None,
+    quoted: bool = True,
+    largest: int = LEAST_ROW_BYTES,
 ) -> Iterator[Outcome]:
     """Yields the rows of a table: the line where each begins, its cells or why it has none, and its
     number of characters. Empty rows, and Excel's `sep=;` on the first line, are skipped.
 
     Only the first line of a broken row is lost: the next line is read as a row again.
+
+    Args:
+        largest: how many characters a row may have.
     """
-    csv.field_size_limit(LONGEST_ROW)
-    feed, number = Feed(chunks), 1
+    csv.field_size_limit(largest)
+    feed, number = Feed(chunks, largest), 1
     mark = delimiter or NO_DELIMITER
     quoting: Any = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     parse = functools.partial(csv.reader, delimiter=mark, quoting=quoting, strict=True)
@@ -122,18 +45,22 @@ def parse_table(
             for cells in reader:
                 begun, number = number, before + reader.line_num
                 feed.begun = number
-                if row := _outcome(begun, cells, feed, mark):
+                if row := _outcome(begun, cells, feed, mark, largest):
                     yield row
-            return
+            if not feed.blank:
+                return
+            number += feed.skip_blank()
+            lines = feed.rest
+            continue
         except csv.Error as error:
             reason = str(error)
-        yield number, f"not CSV: {reason}", 0
         last = before + reader.line_num - 1
+        yield number, _why(feed, last, reason, largest), 0
         first_open = number + 1
         number, lines = _after_error(feed, number, last, reason)
         for inner in range(first_open, number):
             feed.begun = inner + 1
-            if row := _inside(inner, feed, parse, mark, reason):
+            if row := _inside(inner, feed, parse, mark, reason, largest):
                 yield row
         feed.begun = number
 
@@ -159,7 +86,18 @@ def _after_error(feed: Feed, number: int, last: int, reason: str) -> tuple[int, 
     return last, itertools.chain([feed.line(last)], feed.rest)
 
 
-def _inside(number: int, feed: Feed, parse: Any, mark: str, reason: str) -> Outcome | None:
+def _why(feed: Feed, last: int, reason: str, largest: int) -> str:
+    """Returns why the row is broken that broke on line `last`."""
+    if feed.too_long or reason.startswith(TOO_LONG):
+        return f"{too_long(None, largest)}: a quote in it may never end"
+    if feed.damaged and feed.line(last) == SKIPPED:
+        return f"line {last} of it is longer than the longest row, {largest:,} (by jsonl.max_bytes)"
+    return f"not CSV: {reason}"
+
+
+def _inside(
+    number: int, feed: Feed, parse: Any, mark: str, reason: str, largest: int
+) -> Outcome | None:
     """Returns a line parsed as a row; one that leaves quotes open breaks for the same `reason` as
     the row before it.
     """
@@ -168,14 +106,17 @@ def _inside(number: int, feed: Feed, parse: Any, mark: str, reason: str) -> Outc
     except csv.Error as error:
         own = str(error)
         return number, f"not CSV: {reason if own == CUT_OFF else own}", 0
-    return _outcome(number, cells, feed, mark)
+    return _outcome(number, cells, feed, mark, largest)
 
 
-def _outcome(number: int, cells: list[str], feed: Feed, mark: str) -> Outcome | None:
+def _outcome(number: int, cells: list[str], feed: Feed, mark: str, largest: int) -> Outcome | None:
     if not any(cells) or (number == 1 and is_hint(mark.join(cells))):
         return None
-    if feed.damaged and not _decoded(cells):
-        return number, "it has bytes that do not decode", 0
+    if feed.damaged:
+        if cells[0] == SKIPPED.rstrip("\n"):
+            return number, _why(feed, number, "", largest), 0
+        if not _decoded(cells):
+            return number, "it has bytes that do not decode", 0
     return number, cells, sum(map(len, cells))
 
 

@@ -8,16 +8,20 @@ with a compiled scan for that, 146 MB of code and 84 MB of short rows took 10 to
 in all, and were not faster.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tohum.errors import UserError
-from tohum.readers.compression import read_chunks
-from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock
-from tohum.readers.table_lines import decode_chunks, parse_table
+from tohum.readers.rows import BLOCK_BYTES, Broken, EmptyFileError, FileFormat, Row, RowBlock
+from tohum.readers.table_feed import read_table_lines
+from tohum.readers.table_lines import parse_table
 
+ROW_BYTES = 64  # of memory that a row takes besides its characters
 SPACES = " \t\u00a0\ufeff\u200b\u202f"  # around a header: non-breaking and zero-width ones too
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -41,28 +45,51 @@ class TableRows:
 
 
 def read_table(path: Path, format: FileFormat) -> Iterator[RowBlock]:
-    """Yields the blocks of a CSV or TSV file.
+    """Yields the blocks of a CSV or TSV file. Rows that repeat the header are left out: files were
+    appended to each other. If they have its names in another order, it is that from there on.
 
     Raises:
-        UserError: it has no header, or its compressed data is damaged.
+        EmptyFileError: it has no header.
+        UserError: its header can't be read, or its compressed data is damaged.
     """
-    chunks = decode_chunks(read_chunks(path, format.compression), format.encoding)
+    lines = read_table_lines(path, format)
+    largest = format.limits.row
     header: list[str] | None = None
+    repeats: list[int] = []
     parsed: list[tuple[int, list[str] | str]] = []
     size = 0
-    for number, cells, characters in parse_table(chunks, format.delimiter, format.quoted):
+    for number, cells, characters in parse_table(lines, format.delimiter, format.quoted, largest):
         if header is None:
+            if number >= format.header_line:
+                header, names = read_header(cells, path), _names(cells)
+                longest = max(map(len, cells))
+            continue
+        if len(cells[0]) <= longest and cells[0].strip(SPACES) in names and _names(cells) == names:
+            if parsed:
+                yield TableRows(header, parsed[0][0], parsed)
+                parsed, size = [], 0
             header = read_header(cells, path)
+            repeats.append(number)
             continue
         parsed.append((number, cells))
-        size += characters
+        size += characters + ROW_BYTES
         if size >= BLOCK_BYTES:
             yield TableRows(header, parsed[0][0], parsed)
             parsed, size = [], 0
     if header is None:
-        raise UserError(f"{path} is empty: expected a header and rows.")
+        raise EmptyFileError(f"{path} is empty: expected a header and rows.")
     if parsed:
         yield TableRows(header, parsed[0][0], parsed)
+    if repeats:
+        shown = ", ".join(map(str, repeats[:5])) + (", ..." if len(repeats) > 5 else "")
+        log.warning(
+            "%s: the header is repeated on line %s, left out: files were appended", path, shown
+        )
+
+
+def _names(cells: list[str] | str) -> list[str]:
+    """Returns the names in a row in alphabetical order, to compare it with the header."""
+    return [] if isinstance(cells, str) else sorted(filter(None, (c.strip(SPACES) for c in cells)))
 
 
 def read_header(cells: list[str] | str, path: Path) -> list[str]:
@@ -77,10 +104,10 @@ def read_header(cells: list[str] | str, path: Path) -> list[str]:
     names = [cell.strip(SPACES) for cell in cells]
     while names and not names[-1]:
         names.pop()
-    header: list[str] = []
+    header: dict[str, None] = {}
     for number, name in enumerate(names, 1):
         unique = name or f"column {number}"
         while unique in header:
             unique += f" ({number})"
-        header.append(unique)
-    return header
+        header[unique] = None
+    return list(header)

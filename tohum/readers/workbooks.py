@@ -1,24 +1,28 @@
 """Reads workbooks of Excel and LibreOffice: the one visible sheet with cells.
 
-The first row that is not empty has the names of the columns. A cell becomes its text in a CSV
-export, but with numbers and dates in one notation, whatever the cell's format and the program's
-language: 3, 0.25, TRUE, 2024-05-06 07:08:00. A workbook is compressed XML, or records, with
-references to shared strings, and is parsed as a whole: memory grows with it, up to the 1,048,576
-rows of a sheet.
+The first row that is not empty, or the one below a title, has the names of the columns. A cell
+becomes its text in a CSV export, but with numbers and dates in one notation, whatever the cell's
+format and the program's language: 3, 0.25, TRUE, 2024-05-06 07:08:00. A workbook is compressed XML,
+or records, with references to shared strings, and is parsed as a whole: memory grows with it, up to
+the 1,048,576 rows of a sheet.
 """
 
 import datetime
+import itertools
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tohum.errors import UserError
-from tohum.readers.delimiters import check_header
+from tohum.readers.delimiters import check_header, find_title
 from tohum.readers.rows import BLOCK_BYTES, FileFormat, RowBlock
 from tohum.readers.tables import TableRows, read_header
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 MAGIC = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # a zip of XML; a compound file, as in Excel 97
+LOOKED_AT = 1000  # rows, for a header below a title
+LARGEST_XML = 1 << 30  # bytes of a workbook's sheets, unpacked
 EXACT = 2**53  # a cell's number holds integers up to here exactly
 
 
@@ -40,23 +44,26 @@ def read_workbook(path: Path, format: FileFormat) -> Iterator[RowBlock]:
         UserError: it can't be read, no sheet or several sheets have cells, or the first row is not
             a header.
     """
-    header: list[str] | None = None
+    rows = (
+        (number, cells)
+        for number, values in enumerate(_filled_sheet(path).iter_rows(), 1)
+        if any(cells := [text_of(value) for value in values])
+    )
+    first = list(itertools.islice(rows, LOOKED_AT))
+    if not first:
+        return
+    above = find_title([cells for _, cells in first])
+    check_header([cell for cell in first[above][1] if cell], path)
+    header = read_header(first[above][1], path)
     parsed: list[tuple[int, list[str] | str]] = []
     size = 0
-    for number, values in enumerate(_filled_sheet(path).iter_rows(), 1):
-        cells = [text_of(value) for value in values]
-        if not any(cells):
-            continue
-        if header is None:
-            check_header([cell for cell in cells if cell], path)
-            header = read_header(cells, path)
-            continue
-        parsed.append((number, list(cells)))
+    for number, cells in itertools.chain(first[above + 1 :], rows):
+        parsed.append((number, cells))
         size += sum(map(len, cells))
         if size >= BLOCK_BYTES:
             yield TableRows(header, parsed[0][0], parsed)
             parsed, size = [], 0
-    if header is not None and parsed:
+    if parsed:
         yield TableRows(header, parsed[0][0], parsed)
 
 
@@ -94,6 +101,7 @@ def _sheets(path: Path) -> tuple[list[str], list[str]]:
 def _open(path: Path) -> Any:
     from python_calamine import CalamineWorkbook, PasswordError
 
+    _check_size(path)
     try:
         return CalamineWorkbook.from_path(path)
     except PasswordError:
@@ -103,6 +111,23 @@ def _open(path: Path) -> Any:
             f"{path} is not a readable workbook, or not a complete one ({error}). Open it in "
             "Excel and save it as .xlsx, or as 'CSV UTF-8'."
         ) from None
+
+
+def _check_size(path: Path) -> None:
+    """Refuses a workbook that unpacks to more than is parsed: all of it is held in memory.
+
+    Raises:
+        UserError: it does.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as book:
+        size = sum(entry.file_size for entry in book.infolist())
+    if size > LARGEST_XML:
+        raise UserError(
+            f"{path} unpacks to {size:,} bytes, more than the {LARGEST_XML:,} that are read of a "
+            "workbook. Save it as CSV UTF-8."
+        )
 
 
 def _errors() -> tuple[type[Exception], ...]:

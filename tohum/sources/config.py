@@ -60,7 +60,7 @@ def read_source(values: Any, name: str = "source") -> Source | MixSource:
         raise UserError(f"{name}.kind is {kind!r}, allowed: {', '.join(allowed)}.")
     if kind != "mix":
         source: Source = read_section(name, SOURCES[kind], values)
-        if isinstance(source, HubSource):
+        if isinstance(source, HubSource | LocalSource | FilesSource):
             source.check(name)
         return source
     members = values.get("sources")

@@ -1,23 +1,32 @@
 """The source `files`: the user's data files, copied as they are, each with its SHA-256.
 
-Complete copies are kept when a run is killed.
+Complete copies are kept when a run is killed. Links are followed, but a folder is read only once,
+wherever they lead.
 """
 
+import errno
+import fnmatch
 import glob
 import hashlib
 import json
 import logging
 import os
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tohum.errors import UserError
 from tohum.files import atomic_write, file_sha256, write_json
-from tohum.readers import is_data_file
+from tohum.formats.raw import DROPPED, FACTS, MANIFEST
+from tohum.readers import describes_dataset, is_data_file
 from tohum.sources.destination import Destination
-from tohum.workdir import project_root
+from tohum.sources.user_paths import check_path, unicode_name, user_path
 
 BLOCK_BYTES = 1 << 22
+MOST_NAMED = 20  # files in a message
+OURS = (MANIFEST, DROPPED, FACTS)
+READS = 3  # of a file that changes while it is copied
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +39,19 @@ class FilesSource:
     paths: list[str]
     license: str | None
 
+    def check(self, section: str) -> None:
+        """Raises a UserError if there are no paths, or one can't be a path."""
+        if not self.paths:
+            raise UserError(f"{section}.paths is empty, expected files, folders or patterns.")
+        for path in self.paths:
+            check_path(f"{section}.paths", path)
+
     def download(self, destination: Destination) -> None:
         """Copies the files.
 
         Raises:
-            UserError: a path or pattern names nothing, or two files have one name.
+            UserError: a path or pattern names nothing, two files have one name, or one cannot be
+                read.
         """
         destination.folder.mkdir(parents=True, exist_ok=True)
         copy_files(self, destination.folder)
@@ -44,67 +61,192 @@ def copy_files(source: FilesSource, folder: Path) -> None:
     """Copies the files of `source` to `folder` and writes their manifest and source.json.
 
     Raises:
-        UserError: a path or pattern names nothing, or two files have one name.
+        UserError: a path or pattern names nothing, two files have one name, or one cannot be read.
     """
+    left_out: dict[Path, str] = {}
+    named = _named(source, left_out)
+    for path, reason in sorted(left_out.items()):
+        log.warning("left out: %s: %r", reason, str(path))
+    _delete_others(folder, {name for name, _ in named})
     lines = []
-    for name, path in _named(source, project_root()):
+    for name, path in named:
         sha256 = _copy(path, folder / name)
         size = (folder / name).stat().st_size
         lines.append({"file": name, "bytes": size, "sha256": sha256, "license": source.license})
-    with atomic_write(folder / "manifest.jsonl", "w") as manifest:
+    with atomic_write(folder / MANIFEST, "w") as manifest:
         manifest.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     total = sum(int(str(line["bytes"])) for line in lines)
-    facts = {"kind": "files", "license": source.license, "files": len(lines), "bytes": total}
-    write_json(folder / "source.json", facts)
+    facts = {
+        "kind": "files",
+        "license": source.license,
+        "files": len(lines),
+        "bytes": total,
+        **({"left_out": dict(Counter(sorted(left_out.values())))} if left_out else {}),
+    }
+    write_json(folder / FACTS, facts)
     log.info("%d data files, %.1f MB", len(lines), total / 1e6)
 
 
-def _named(source: FilesSource, root: Path) -> list[tuple[str, Path]]:
+def _named(source: FilesSource, left_out: dict[Path, str]) -> list[tuple[str, Path]]:
     """Returns every file with its new name, sorted by name."""
     named: dict[str, Path] = {}
     for pattern in source.paths:
-        for name, path in _matching(root, pattern):
+        for found, path in _matching(pattern, left_out):
+            name = unicode_name(found)
+            if name.casefold() in OURS:
+                name = f"data/{name}"
             if named.get(name, path).resolve() != path.resolve():
                 raise UserError(
                     f"source.paths: {named[name]} and {path} would both be named '{name}'. Give "
                     "them different names, or make them two sources: source=[a:files,b:files]."
                 )
             named[name] = path
+    for name, path in named.items():
+        for above in map(Path.as_posix, Path(name).parents):
+            if above in named:
+                raise UserError(
+                    f"source.paths: {named[above]} would be named '{above}', which is the folder "
+                    f"of {path}. Give them different names, or make them two sources: "
+                    "source=[a:files,b:files]."
+                )
     return sorted(named.items())
 
 
-def _matching(root: Path, pattern: str) -> list[tuple[str, Path]]:
-    place = Path(os.path.normpath(root / Path(pattern).expanduser()))
+def _matching(pattern: str, left_out: dict[Path, str]) -> list[tuple[str, Path]]:
+    """Returns the data files of a path or pattern, each with its name below the fixed part."""
+    place = user_path("source.paths", pattern)
     if place.is_file():
         return [(place.name, place)]
-    base, search = (place, place / "**") if place.is_dir() else (_fixed_part(place), place)
-    found = [Path(path) for path in sorted(glob.glob(str(search), recursive=True))]  # noqa: PTH207  # absolute patterns
-    files = [path for path in found if path.is_file() and is_data_file(path.name)]
+    base, rest = (place, ("**",)) if place.is_dir() else _split(place)
+    paths = _expanded(base, rest, left_out) if base.is_dir() else []
+    names = {path: path.relative_to(base).as_posix() for path in paths}
+    files = [path for path, name in names.items() if is_data_file(name)]
+    if left := [name for name in names.values() if describes_dataset(name)]:
+        log.info("left out, since they describe the data: %s", ", ".join(left[:MOST_NAMED]))
     if not files:
         raise UserError(
-            f"source.paths: '{pattern}' names no data file (looked for {search}). Expected JSONL, "
-            "JSON, CSV, TSV or parquet, plain or compressed, or an Excel workbook; `"
-            "tohum inspect PATH` says what a file is. A folder of code is source=local."
+            f"source.paths: '{pattern}' names no data file (looked for {base.joinpath(*rest)}). "
+            "Expected JSONL, JSON, CSV, TSV or parquet, plain or compressed, or an Excel workbook; "
+            "`tohum inspect PATH` says what a file is. A folder of code is source=local."
         )
-    return [(path.relative_to(base).as_posix(), path) for path in files]
+    return [(names[path], path) for path in files]
 
 
-def _fixed_part(pattern: Path) -> Path:
-    """Returns the folders of a pattern before the first with a wildcard."""
-    parts = []
-    for part in pattern.parts[:-1]:
-        if glob.has_magic(part):
-            break
-        parts.append(part)
-    return Path(*parts)
+def _split(pattern: Path) -> tuple[Path, tuple[str, ...]]:
+    """Returns the folder above the first part with a wildcard, and the parts from there on."""
+    parts = pattern.parts
+    fixed = 0
+    while fixed < len(parts) - 1 and not glob.has_magic(parts[fixed]):
+        fixed += 1
+    return Path(*parts[:fixed]), parts[fixed:]
+
+
+def _expanded(base: Path, parts: tuple[str, ...], left_out: dict[Path, str]) -> list[Path]:
+    """Returns the files that match a pattern of `parts`, as in `glob`, in the order of their paths.
+
+    Python's own never ends where two links lead up the tree.
+    """
+    *above, last = parts
+    folders = [base]
+    for part in above:
+        found = (
+            inner
+            for folder in folders
+            for inner in (
+                _folders(folder, left_out)
+                if part == "**"
+                else (path for path in _entries(folder, part, left_out) if path.is_dir())
+            )
+        )
+        folders = list(dict.fromkeys(found))
+    if last == "**":
+        folders = [inner for folder in folders for inner in _folders(folder, left_out)]
+        last = "*"
+    files = (path for folder in folders for path in _entries(folder, last, left_out))
+    return sorted(dict.fromkeys(path for path in files if path.is_file()))
+
+
+def _folders(top: Path, left_out: dict[Path, str]) -> Iterator[Path]:
+    """Yields a folder and those below it, without hidden ones, each once: under its own path
+    rather than that of a link to it.
+    """
+    seen = set()
+    real, linked = [top], list[Path]()
+    while real or linked:
+        folder = real.pop() if real else linked.pop()
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        yield folder
+        for path in reversed(_entries(folder, "*", left_out)):
+            if path.is_dir():
+                (linked if path.is_symlink() else real).append(path)
+
+
+def _entries(folder: Path, pattern: str, left_out: dict[Path, str]) -> list[Path]:
+    """Returns what is in a folder that matches a pattern, sorted, and adds to `left_out` a folder
+    that cannot be read, or a link to nothing.
+    """
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208  # Path.iterdir makes a path of each
+    except OSError as error:
+        left_out[folder] = f"folder that cannot be read ({error.strerror})"
+        return []
+    found = []
+    for name in names:
+        hidden = name.startswith(".") and not pattern.startswith(".")
+        if hidden or not fnmatch.fnmatch(name, pattern):
+            continue
+        path = folder / name
+        try:
+            path.stat()
+        except OSError as error:
+            if is_data_file(name):
+                left_out[path] = f"unreadable ({error.strerror})"
+            continue
+        found.append(path)
+    return found
+
+
+def _delete_others(folder: Path, names: set[str]) -> None:
+    """Deletes what an earlier try copied and this one does not name."""
+    for path in sorted(folder.rglob("*")):
+        if not path.is_dir() and path.relative_to(folder).as_posix() not in names:
+            path.unlink()
 
 
 def _copy(path: Path, copy: Path) -> str:
-    """Copies a file unless an equal copy exists, and returns its SHA-256 in hex."""
-    if copy.is_file() and copy.stat().st_size == path.stat().st_size:
-        there = file_sha256(copy)
-        if there == file_sha256(path):
-            return there
+    """Copies a file unless an equal copy exists, and returns its SHA-256 in hex.
+
+    Raises:
+        UserError: it cannot be read, or something goes on writing it.
+    """
+    try:
+        if copy.is_file() and copy.stat().st_size == path.stat().st_size:
+            there = file_sha256(copy)
+            if there == file_sha256(path):
+                return there
+        for _ in range(READS):
+            before = path.stat()
+            sha256 = _copy_once(path, copy)
+            after = path.stat()
+            if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
+                return sha256
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f"source.paths: {str(path)!r} cannot be copied to {str(copy)!r} ({error.strerror}). "
+            "Give a file that this user can read, or leave it out of source.paths."
+        ) from None
+    raise UserError(
+        f"source.paths: {str(path)!r} changes while it is copied. Stop what writes it, or name a "
+        "copy of it."
+    )
+
+
+def _copy_once(path: Path, copy: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file, atomic_write(copy) as out:
         while block := file.read(BLOCK_BYTES):

@@ -8,13 +8,20 @@ the wanted files to archives. What data/raw already has of either is not fetched
 from dataclasses import dataclass
 
 from tohum.config.sections import limits
+from tohum.errors import UserError
 from tohum.fetch.config import RowRules
 from tohum.sources.destination import Destination
+from tohum.sources.hub_address import read_address
+
+DEFAULT_REVISION = "main"
 
 
 @dataclass(kw_only=True)
 class HubSource(RowRules):
-    """A Hub dataset: blob ids, URLs, the contents themselves, or rows of any shape."""
+    """A Hub dataset: blob ids, URLs, the contents themselves, or rows of any shape.
+
+    `repo_id` may be given as any address of the dataset; a revision in it is taken.
+    """
 
     kind: str
     repo_id: str
@@ -26,6 +33,21 @@ class HubSource(RowRules):
     max_rows: int | None = limits(minimum=1)
     max_bytes: int = limits(minimum=1)
     max_lost_share: float = limits(minimum=0, maximum=1)
+
+    def __post_init__(self) -> None:
+        address = read_address(self.repo_id, "source.repo_id")
+        if address.path:
+            raise UserError(
+                f"source.repo_id names '{address.path}' in the dataset. Give the dataset alone, "
+                f"source.repo_id={address.repo_id}, and its files in source.paths."
+            )
+        if address.revision and self.revision not in ("", DEFAULT_REVISION, address.revision):
+            raise UserError(
+                f"source.repo_id names the revision '{address.revision}', but source.revision is "
+                f"'{self.revision}'. Give one of them."
+            )
+        self.repo_id = address.repo_id
+        self.revision = address.revision or self.revision or DEFAULT_REVISION
 
     def check(self, section: str) -> None:
         """Checks that every rule has its column.

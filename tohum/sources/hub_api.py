@@ -5,14 +5,12 @@ Each refusal of the Hub becomes a message that says what the user can do.
 
 import fnmatch
 import logging
-import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import httpx2
-from dotenv import dotenv_values
 from huggingface_hub import HfApi, RepoFile, hf_hub_url
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -23,12 +21,19 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils._headers import build_hf_headers
+from huggingface_hub.hf_api import RepoFolder
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented
 
 from tohum.errors import UserError
+from tohum.sources.deadline import answer_in_time
+from tohum.sources.hub_file_names import check_name
+from tohum.sources.object_ids import GIT_BLOB, SHA256, ObjectId
 from tohum.sources.remote_file import RemoteFile
 
 Answer = TypeVar("Answer")
+COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+ANSWER_SECONDS = 1800.0  # to list a dataset of a million files
+UNREACHABLE = (httpx2.HTTPError, httpx2.InvalidURL)
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +55,11 @@ def resolve(api: HfApi, repo_id: str, revision: str) -> str:
     info = ask(repo_id, revision, lambda: api.dataset_info(repo_id, revision=revision))
     ask(repo_id, revision, lambda: api.auth_check(repo_id, repo_type="dataset"))
     commit = str(info.sha)
+    if not COMMIT.fullmatch(commit):
+        raise UserError(
+            f"the Hub gives '{commit}' as the commit of {repo_id}, which is none. Is HF_ENDPOINT "
+            "another service?"
+        )
     if commit != revision:
         log.info(
             "%s is at commit %s; pin it for a repeatable result: source.revision=%s",
@@ -67,19 +77,8 @@ def matching(api: HfApi, repo_id: str, commit: str, pattern: str) -> list[HubFil
         UserError: none does; the message lists what is next to it.
     """
     folder = pattern.partition("*")[0].rpartition("/")[0]
-    tree = ask(
-        repo_id,
-        commit,
-        lambda: list(
-            api.list_repo_tree(
-                repo_id,
-                folder or None,
-                repo_type="dataset",
-                revision=commit,
-                recursive="**" in pattern or "/" in pattern[len(folder) + 1 :],
-            )
-        ),
-    )
+    recursive = "**" in pattern or "/" in pattern[len(folder) + 1 :]
+    tree = list_tree(api, repo_id, commit, folder, recursive)
     files = [entry for entry in tree if isinstance(entry, RepoFile)]
     found = [file for file in files if fnmatch.fnmatchcase(file.path, pattern)]
     if not found:
@@ -88,24 +87,51 @@ def matching(api: HfApi, repo_id: str, commit: str, pattern: str) -> list[HubFil
             f"source.paths: no file of {repo_id} matches '{pattern}'. In "
             f"{folder or 'its root'}: {siblings or 'nothing'}."
         )
-    return [_hub_file(repo_id, commit, file) for file in sorted(found, key=lambda file: file.path)]
+    return [
+        HubFile(file.path, commit, remote_file(repo_id, commit, file))
+        for file in sorted(found, key=lambda file: file.path)
+    ]
 
 
-def _hub_file(repo_id: str, commit: str, file: RepoFile) -> HubFile:
-    if ".." in PurePosixPath(file.path).parts:
-        raise UserError(f"{repo_id} has a file named '{file.path}', which leaves its folder.")
+def list_tree(
+    api: HfApi, repo_id: str, commit: str, folder: str, recursive: bool
+) -> list[RepoFile | RepoFolder]:
+    """Returns what is in a folder of a dataset, empty for its root.
+
+    Raises:
+        UserError: there is no such folder, or the Hub's answer can't be read.
+    """
+
+    def question() -> list[RepoFile | RepoFolder]:
+        tree = [
+            *api.list_repo_tree(
+                repo_id, folder or None, repo_type="dataset", revision=commit, recursive=recursive
+            )
+        ]
+        if not all(isinstance(entry.path, str) for entry in tree):
+            raise TypeError("the name of a file is not text")
+        return tree
+
+    return ask(repo_id, commit, question)
+
+
+def remote_file(repo_id: str, commit: str, file: RepoFile) -> RemoteFile:
+    """Returns where a listed file's bytes are, and how many and which they must be.
+
+    Raises:
+        UserError: its name can't be written, or the list gives no size or no hash.
+    """
+    check_name(repo_id, file.path)
+    listed = file.lfs.sha256 if file.lfs else file.blob_id
+    object_id = ObjectId.read(SHA256 if file.lfs else GIT_BLOB, listed)
+    if object_id is None or type(file.size) is not int or file.size < 0:
+        raise UserError(
+            f"the Hub lists {file.path!a} of {repo_id} with the hash {listed!r} and the size "
+            f"{file.size!r}, so it can't be verified. Name other files in source.paths, or report "
+            "it to the dataset's owners."
+        )
     url = hf_hub_url(repo_id, file.path, repo_type="dataset", revision=commit)
-    sha256 = file.lfs.sha256 if file.lfs else None
-    return HubFile(file.path, commit, RemoteFile(url, build_hf_headers(), file.size, sha256))
-
-
-def read_env_file(path: Path) -> None:
-    """Takes HF_TOKEN from a .env file if the environment does not have it."""
-    if not path.is_file():
-        return
-    token = dotenv_values(path, interpolate=False, encoding="utf-8-sig").get("HF_TOKEN")
-    if token:
-        os.environ.setdefault("HF_TOKEN", token)
+    return RemoteFile(url, build_hf_headers(), file.size, object_id)
 
 
 def ask(repo_id: str, revision: str, question: Callable[[], Answer]) -> Answer:
@@ -120,7 +146,7 @@ def ask(repo_id: str, revision: str, question: Callable[[], Answer]) -> Answer:
         "HF_TOKEN, in the environment or in .env"
     )
     try:
-        return question()
+        return answer_in_time(question, ANSWER_SECONDS)
     except GatedRepoError as error:
         status = error.response.status_code
         if status == 401:
@@ -148,10 +174,16 @@ def ask(repo_id: str, revision: str, question: Callable[[], Answer]) -> Answer:
         if error.response is not None and error.response.status_code == 401:
             raise UserError(f"the Hub does not accept your HF_TOKEN. {token}.") from None
         raise UserError(f"the Hub answered {_first_line(error)}. Try again later.") from None
-    except (OfflineModeIsEnabled, LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
+    except (OfflineModeIsEnabled, LocalEntryNotFoundError, OSError, *UNREACHABLE) as error:
         raise UserError(
             f"the Hub can't be reached ({_first_line(error)}). Check the network, HF_ENDPOINT and "
             "HF_HUB_OFFLINE."
+        ) from None
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"the Hub's answer about {repo_id} can't be read ({type(error).__name__}: "
+            f"{_first_line(error)}). Does this network want you to log in, or is HF_ENDPOINT "
+            "another service?"
         ) from None
 
 

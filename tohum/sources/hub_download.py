@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import HfApi
 
+from tohum.fetch.assembly import is_damaged
 from tohum.fetch.contents import check_lost, fell_short, fetch_contents
 from tohum.fetch.selection import FileRows
 from tohum.fetch.stored import Stored
 from tohum.files import write_json
 from tohum.formats.raw import FACTS, MANIFEST, Written
+from tohum.marks import read_mark, write_mark
 from tohum.sources.destination import Destination
-from tohum.sources.hub_api import HubFile, matching, read_env_file, resolve
-from tohum.sources.hub_files import HubFiles
+from tohum.sources.hub_api import HubFile, matching, resolve
+from tohum.sources.hub_file_names import check_together
+from tohum.sources.hub_files import HubFiles, each_once
+from tohum.sources.hub_token import load_token
 from tohum.workdir import project_root
 
 FILES_PER_SECOND = 1000  # for the estimate; benchmarks/fetch.py measures what is possible
@@ -36,28 +40,35 @@ class HubDownload:
     def run(self) -> None:
         """Fetches what is missing, and writes source.json last."""
         source, destination = self.source, self.destination
-        read_env_file(project_root() / ".env")
+        load_token(project_root() / ".env")
         api = HfApi()
         commit = resolve(api, source.repo_id, source.revision)
         self._continue_at(commit)
-        groups = [matching(api, source.repo_id, commit, pattern) for pattern in source.paths]
+        groups = each_once(
+            [matching(api, source.repo_id, commit, pattern) for pattern in source.paths]
+        )
+        check_together(source.repo_id, [file.path for group in groups for file in group])
         files = HubFiles(source, commit, destination.earlier_folders())
         files.check_size(groups)
         self._announce(commit, groups)
         if source.content == "rows":
             files.take(groups, destination.folder)
             return
-        rows = destination.folder / "rows"
-        if not (rows / FACTS).is_file():
+        rows, mark = destination.folder / "rows", destination.notes / "rows.json"
+        if read_mark(mark) is None:
             files.take(groups, rows)
+            write_mark(mark, [path for path in sorted(rows.rglob("*")) if path.is_file()])
         self._fetch(rows, commit)
 
     def _continue_at(self, commit: str) -> None:
-        """Starts over if an earlier try was at another commit or fell short."""
+        """Starts over if an earlier try was at another commit, fell short or is damaged; it then
+        counts as an earlier download, whose contents are checked one by one.
+        """
         destination = self.destination
         noted = destination.notes / "commit"
+        damaged = is_damaged(destination.notes)
         short = fell_short(destination.notes, self.source.max_lost_share)
-        if short or (noted.is_file() and noted.read_text(encoding="utf-8") != commit):
+        if damaged or short or (noted.is_file() and noted.read_bytes() != commit.encode()):
             destination.set_aside(complete=short)
         noted.parent.mkdir(parents=True, exist_ok=True)
         noted.write_text(commit, encoding="utf-8")

@@ -1,6 +1,6 @@
 """Fetches a Hub dataset's files: whole ones, or the first rows of parquet.
 
-Whole files resume after a kill (Range) and are checked against the SHA-256 that the Hub lists for
+Whole files resume after a kill (Range) and are checked against the hash that the Hub lists for
 them; the Hub's own client does not resume a file in another process. With `max_rows`, only the
 needed row groups and columns are fetched. A file from an earlier download is reused.
 """
@@ -15,12 +15,15 @@ import pyarrow.parquet
 
 from tohum.errors import UserError
 from tohum.files import atomic_write, file_sha256, write_json
-from tohum.formats.raw import FACTS, MANIFEST
+from tohum.formats.raw import FACTS, MANIFEST, find_facts, read_object
 from tohum.sources.destination import link_or_copy
 from tohum.sources.first_rows import count_rows, write_first_rows
 from tohum.sources.hub_api import HubFile
+from tohum.sources.object_ids import SHA256
 
 WRITER = f"parquet-cpp-arrow version {pyarrow.cpp_version}"  # its signature in the files it writes
+PAGE_CHECKSUMS = "page checksums"
+KEYS = {"file", "repo_id", "revision", "taken", "columns", "sha256", "verified_by"}
 
 if TYPE_CHECKING:
     from tohum.sources.hub import HubSource  # which imports this module when it downloads
@@ -72,7 +75,6 @@ class HubFiles:
             UserError: the Hub doesn't serve a file, or serves another one.
         """
         lines: list[dict[str, Any]] = []
-        groups = _each_once(groups)
         limits: list[int | None] = [None] * len(groups)
         if self.source.max_rows is not None:
             limits = list(self._shares(groups, self.source.max_rows))
@@ -134,37 +136,39 @@ class HubFiles:
             "columns": None if taken == "whole" else self.columns,
         }
 
-    def _line(self, file: HubFile, path: Path, taken: str, sha256: str) -> dict[str, Any]:
+    def _line(
+        self, file: HubFile, path: Path, taken: str, sha256: str, verified_by: str | None
+    ) -> dict[str, Any]:
         return {
             **self._facts(file, taken),
             "bytes": path.stat().st_size,
             "sha256": sha256,
-            "hub_sha256": file.remote.sha256,
+            "hub_id": file.remote.object_id.value,
+            "verified_by": verified_by,
         }
 
     def _take_whole(self, file: HubFile, path: Path) -> dict[str, Any]:
+        listed = file.remote.object_id
+        if path.is_file() and listed.found(path) != listed.value:
+            path.unlink()  # of an earlier try, and damaged since
         if not path.is_file() and (old := self._find_whole(file)):
             log.info("%s: taken from an earlier download", file.path)
             link_or_copy(old, path)
         part = path.with_name(path.name + ".part")
         for folder in self.earlier if not path.is_file() and not part.is_file() else []:
             begun = folder / f"{file.path}.part"
-            if file.remote.sha256 and begun.is_file():
+            if begun.is_file():
                 begun.replace(part)  # what has come so far; the whole is checked at the end
                 break
         file.remote.download(path)
-        return self._line(file, path, "whole", file.remote.sha256 or file_sha256(path))
+        sha256 = listed.value if listed.kind == SHA256 else file_sha256(path)
+        return self._line(file, path, "whole", sha256, listed.kind)
 
     def _find_whole(self, file: HubFile) -> Path | None:
-        """Returns an earlier download of the file: by the Hub's hash, or if the Hub has none, by
-        the commit and the hash in a manifest.
-        """
-        if not file.remote.sha256:
-            listed = self._listed(file, "whole")
-            return listed[0] if listed else None
+        """Returns an earlier download of the file, by its name and the hash that the Hub lists."""
         for old in (folder / file.path for folder in self.earlier):
             whole = old.is_file() and old.stat().st_size == file.remote.size
-            if whole and file_sha256(old) == file.remote.sha256:
+            if whole and file.remote.object_id.found(old) == file.remote.object_id.value:
                 return old
         return None
 
@@ -183,8 +187,10 @@ class HubFiles:
             log.info("%s: taken from an earlier download", file.path)
             link_or_copy(listed[0], path)
             return rows, listed[1]
-        count = write_first_rows(file.remote, path, self.columns, rows)
-        return count, self._line(file, path, f"first {count} rows", file_sha256(path))
+        count, checked = write_first_rows(file.remote, path, self.columns, rows)
+        verified_by = PAGE_CHECKSUMS if checked else None
+        line = self._line(file, path, f"first {count} rows", file_sha256(path), verified_by)
+        return count, line
 
 
 def _is_current(path: Path) -> bool:
@@ -194,24 +200,31 @@ def _is_current(path: Path) -> bool:
 
 
 def _lines(folder: Path) -> list[dict[str, Any]]:
-    """Returns a folder's manifest if it is one of Hub files."""
-    facts = folder / FACTS
-    if not facts.is_file() or json.loads(facts.read_text(encoding="utf-8"))["kind"] != "hub":
+    """Returns a folder's manifest if it is one of Hub files, in the present form.
+
+    A dataset or a user's folder may have files of these names.
+    """
+    facts = find_facts(folder)
+    if facts is None or facts.get("kind") != "hub" or not (folder / MANIFEST).is_file():
         return []
-    with (folder / MANIFEST).open(encoding="utf-8") as file:
-        first = file.readline()
-        if not first or "taken" not in json.loads(first):
-            return []  # of archives, with lines for millions of files
-        return [json.loads(line) for line in (first, *file)]
+    lines: list[dict[str, Any]] = []
+    with (folder / MANIFEST).open("rb") as file:
+        for text in file:
+            line = read_object(text)
+            if line is None or not line.keys() >= KEYS:
+                break  # one of archives (millions of lines), of an older form, or damaged
+            if line["sha256"]:
+                lines.append(line)
+    return lines
 
 
 def _identity(line: dict[str, Any]) -> tuple[Any, ...]:
     """What two downloads of the same bytes have in common."""
-    columns = line.get("columns", "of an older form")
-    return line["file"], line["repo_id"], line["revision"], line["taken"], str(columns)
+    names = ("file", "repo_id", "revision", "taken", "columns")
+    return tuple(str(line[name]) for name in names)
 
 
-def _each_once(groups: list[list[HubFile]]) -> list[list[HubFile]]:
+def each_once(groups: list[list[HubFile]]) -> list[list[HubFile]]:
     """Assigns each file to the first pattern that matches it."""
     first = {
         file.path: number for number, group in reversed([*enumerate(groups)]) for file in group

@@ -3,12 +3,13 @@
 import hashlib
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tohum.errors import UserError
 from tohum.files import fresh
-from tohum.formats.raw import RawFile, write_raw
+from tohum.formats.raw import FACTS, RawFile, write_raw
 from tohum.sources.destination import Destination
 
 log = logging.getLogger(__name__)
@@ -63,16 +64,20 @@ def verified(file: OfferedFile) -> tuple[RawFile, bytes]:
             f"{file.location} has the SHA-256 {found}, expected {file.sha256}: the file "
             f"was changed. {file.remedy}"
         )
-    raw = RawFile(
+    return as_raw(file, content), content
+
+
+def as_raw(file: OfferedFile, content: bytes) -> RawFile:
+    """Returns the entry in data/raw's manifest of an offered file, whose bytes are checked."""
+    return RawFile(
         path=file.path,
         id=hashlib.sha1(content).hexdigest(),
-        sha256=found,
+        sha256=file.sha256,
         bytes=len(content),
         source=file.source,
         repo=file.repo,
         license=file.license,
     )
-    return raw, content
 
 
 def write_offered(
@@ -81,24 +86,27 @@ def write_offered(
     max_bytes: int,
     left_out: Counter[str],
     destination: Destination,
+    read: Callable[[OfferedFile], tuple[RawFile, bytes] | None] = verified,
 ) -> None:
     """Reads and verifies the files, at most `max_bytes` in total, and writes them.
 
     Args:
         kind: the source's.
         left_out: what the source has already left out, by reason; the counts are increased.
+        read: reads one of them; None for one that is left out after all.
 
     Raises:
         UserError: there are no files, or one is not what its source says.
     """
     chosen = sample(offered, max_bytes, left_out)
+    folder = fresh(destination.folder)
+    written = write_raw(folder, kind, filter(None, map(read, chosen)), left_out)
     counts = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
     summary = f"; left out: {counts}" if counts else ""
-    if not chosen:
+    if not written.files:
+        (folder / FACTS).unlink()  # a folder with source.json is a finished download
         raise UserError(
             f"the source has no files to train on{summary}. Check `{destination.section}` in "
             "params.lock.yaml."
         )
-    write_raw(fresh(destination.folder), kind, map(verified, chosen), left_out)
-    total = sum(file.size for file in chosen)
-    log.info("%d files, %.1f MB, each verified%s", len(chosen), total / 1e6, summary)
+    log.info("%d files, %.1f MB, each verified%s", written.files, written.bytes / 1e6, summary)

@@ -9,17 +9,17 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from tohum.errors import UserError
-from tohum.files import file_sha256
+from tohum.sources.object_ids import ObjectId
+from tohum.sources.range_requests import LEAST_SPEED, Fault, Take, Wanted, connection
 
 TRIES = 8
-TIMEOUT = (10.0, 30.0)  # seconds to connect, and to wait for the next bytes
-PIECE = 1 << 16  # what a break in the middle of a piece loses
+FIRST_WAIT = 0.5  # seconds, as are the following
+LONGEST_WAIT = 30.0
+TIMEOUT = (10.0, 30.0)  # to connect, and of any time in which LEAST_SPEED must be reached
+PROGRESS_BYTES = 1 << 16  # after so many more, earlier failures no longer count
 BLOCK = 4 << 20
 BLOCKS_KEPT = 32
-TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 log = logging.getLogger(__name__)
 
@@ -28,17 +28,16 @@ class RemoteFile:
     """A file at a URL that names a commit, so that its bytes never change.
 
     Args:
-        headers: sent to the URL's own host; `requests` drops the authorisation on the way to a CDN.
+        headers: sent to the URL's own host; libcurl drops the authorisation on the way to a CDN.
         size: in bytes.
-        sha256: of the whole file in hex, if its server gives it.
+        object_id: the hash of the whole file that its server lists.
     """
 
-    def __init__(self, url: str, headers: dict[str, str], size: int, sha256: str | None) -> None:
+    def __init__(self, url: str, headers: dict[str, str], size: int, object_id: ObjectId) -> None:
         self.url = url
+        self.headers = headers
         self.size = size
-        self.sha256 = sha256
-        self._session = requests.Session()
-        self._session.headers.update({**headers, "Accept-Encoding": "identity"})
+        self.object_id = object_id
 
     def download(self, path: Path) -> None:
         """Fetches the whole file to `path`; a `.part` next to it has what has come so far.
@@ -50,42 +49,39 @@ class RemoteFile:
         if path.is_file():
             return  # renamed only after it was checked
         part = path.with_name(path.name + ".part")
+        listed = self.object_id
         for last in (False, True):
             self._fill(part)
-            found = file_sha256(part)
-            if self.sha256 in (None, found):
+            found = listed.found(part)
+            if found == listed.value:
                 part.replace(path)
                 return
             part.unlink()
-            log.warning("%s came with the SHA-256 %s, expected %s", path.name, found, self.sha256)
+            log.warning(
+                "%s came with the %s %s, expected %s", path.name, listed.kind, found, listed.value
+            )
             if last:
                 raise UserError(
-                    f"{self.url} has the SHA-256 {found}, but the Hub lists {self.sha256}. Twice, "
-                    "so it is not the transfer: report it to the dataset's owners, or take another "
-                    "revision."
+                    f"{self.url} has the {listed.kind} {found}, but the Hub lists {listed.value}. "
+                    "Twice, so it is not the transfer: report it to the dataset's owners, or take "
+                    "another revision."
                 )
 
     def _fill(self, part: Path) -> None:
-        failures = farthest = 0
-        while (have := part.stat().st_size if part.exists() else 0) < self.size:
-            if have > farthest:  # what comes again from the start is not progress
-                failures, farthest = 0, have
-            try:
-                with self._get(have, self.size - 1) as answer, part.open("ab") as file:
-                    if answer.status_code == 200:
-                        file.truncate(0)  # a server without ranges starts over
-                    for piece in answer.iter_content(PIECE):
-                        file.write(piece)
-                    file.flush()
-                    os.fsync(file.fileno())
-                if part.stat().st_size <= farthest:
-                    raise requests.ConnectionError(f"nothing came after byte {farthest}")
-            except requests.RequestException as error:
-                failures += 1
-                self._pause(failures, error)
-        if part.stat().st_size > self.size:
-            with part.open("ab") as file:
-                file.truncate(self.size)
+        with part.open("ab") as file:
+
+            def take(piece: bytes) -> None:
+                file.write(piece)
+                file.flush()  # what has come outlives a killed process
+
+            file.truncate(min(file.tell(), self.size))
+            patience = Patience(self.url, file.tell())
+            while (have := part.stat().st_size) < self.size:
+                try:
+                    self._get(have, self.size, take)
+                except Fault as fault:
+                    patience.fail(fault, part.stat().st_size)
+            os.fsync(file.fileno())
 
     def read(self, start: int, size: int) -> bytes:
         """Returns `size` bytes from `start`.
@@ -93,44 +89,50 @@ class RemoteFile:
         Raises:
             UserError: the server does not serve them.
         """
-        failures = 0
-        while True:
+        content = bytearray()
+        patience = Patience(self.url, 0)
+        while len(content) < size:
             try:
-                with self._get(start, start + size - 1) as answer:
-                    content = answer.content
-                if answer.status_code == 200:
-                    content = content[start : start + size]
-                if len(content) == size:
-                    return content
-                raise requests.ConnectionError(f"{len(content)} bytes came, {size} were asked for")
-            except requests.RequestException as error:
-                failures += 1
-                self._pause(failures, error)
+                self._get(start + len(content), start + size, content.extend)
+            except Fault as fault:
+                patience.fail(fault, len(content))
+        return bytes(content)
 
-    def _get(self, start: int, end: int) -> requests.Response:
-        headers = {"Range": f"bytes={start}-{end}"}
-        answer = self._session.get(self.url, headers=headers, timeout=TIMEOUT, stream=True)
-        if answer.status_code in (200, 206):
-            return answer
-        answer.close()
-        message = answer.headers.get("X-Error-Message") or answer.reason
-        if answer.status_code in TRANSIENT:
-            wait = answer.headers.get("Retry-After", "")
-            if wait.isdigit():
-                time.sleep(min(60, int(wait)))
-            raise requests.ConnectionError(f"HTTP {answer.status_code} {message}")
-        raise UserError(
-            f"{self.url} answers HTTP {answer.status_code} {message}. Check that you still have "
-            "access."
-        )
+    def _get(self, start: int, stop: int, take: Take) -> None:
+        wanted = Wanted(self.url, self.headers, self.size, start, stop - 1)
+        connection().get(wanted, take, TIMEOUT)
 
-    def _pause(self, failures: int, error: Exception) -> None:
-        if failures >= TRIES:
+
+class Patience:
+    """Counts the failures since a file last made progress, and waits after each.
+
+    Progress is PROGRESS_BYTES more, at LEAST_SPEED on average. So a server that gives a few bytes a
+    time is given up, and one that breaks off often but is fast is not.
+    """
+
+    def __init__(self, url: str, have: int) -> None:
+        self.url = url
+        self._failures = 0
+        self._have, self._since = have, time.monotonic()
+
+    def fail(self, fault: Fault, have: int) -> None:
+        """Counts a failure after which `have` bytes are there, and waits.
+
+        Raises:
+            UserError: it was the last of TRIES.
+        """
+        now = time.monotonic()
+        gained = have - self._have
+        if gained >= max(PROGRESS_BYTES, LEAST_SPEED * (now - self._since)):
+            self._failures, self._have, self._since = 0, have, now
+        self._failures += 1
+        if self._failures >= TRIES:
             raise UserError(
-                f"{self.url} failed {failures} times in a row ({error}). Run `dvc repro` again "
-                "when the network is back: what has come so far is kept."
-            ) from None
-        time.sleep(random.uniform(0, min(30, 0.5 * 2**failures)))
+                f"{self.url} failed {self._failures} times in a row ({fault}). Run `dvc repro` "
+                "again when the network is back: what has come so far is kept."
+            )
+        longest = min(LONGEST_WAIT, FIRST_WAIT * 2**self._failures)
+        time.sleep(max(fault.wait, random.uniform(0, longest)))
 
 
 class RemoteReader(io.RawIOBase):
@@ -171,6 +173,15 @@ class RemoteReader(io.RawIOBase):
         buffer[: len(piece)] = piece
         self._position += len(piece)
         return len(piece)
+
+    def peek(self, start: int, size: int) -> bytes:
+        """Returns at most `size` bytes from `start` without moving, from blocks that are kept."""
+        content = b""
+        while len(content) < size and 0 <= start < self.remote.size:
+            number, place = divmod(start, BLOCK)
+            piece = self._block(number)[place : place + size - len(content)]
+            content, start = content + piece, start + len(piece)
+        return content
 
     def _block(self, number: int) -> bytes:
         if number not in self._blocks:

@@ -107,6 +107,27 @@ def test_an_override_changes_its_value_and_no_other() -> None:
     assert changed == values
 
 
+MODELS, TRAININGS = (
+    [preset.name for preset in PRESETS if preset.parent.name == group]
+    for group in ("model", "train")
+)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("train", TRAININGS)
+def test_every_model_goes_with_every_training(model: str, train: str) -> None:
+    compose(CONF, [f"model={model}", f"train={train}"])
+
+
+@pytest.mark.parametrize("source", [preset for preset in PRESETS if preset.parent.name == "source"])
+def test_every_source_goes_with_every_way_to_clean_and_cut(source: Path) -> None:
+    given = {"local": ["source.path=code"], "files": ["source.paths=[a.csv]"]}
+    given["hub"] = ["source.repo_id=owner/name"]
+    for jsonl, pretokenizer in (("clean", "gpt2"), ("default", "gpt4")):
+        presets = [f"source={source.name}", f"jsonl={jsonl}", f"pretokenizer={pretokenizer}"]
+        compose(CONF, [*presets, "model=tiny", "train=tiny", *given.get(source.name, [])])
+
+
 def test_a_value_override_wins_over_the_preset_in_any_order() -> None:
     tiny = compose(CONF, ["train=tiny"])
     assert tiny["train"]["steps"] != 7

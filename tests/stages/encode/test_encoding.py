@@ -6,10 +6,17 @@ from typing import Any
 
 import numpy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stages.encode import encoding
 from stages.encode.config import Encode
-from stages.encode.encoding import BATCH_DOCUMENTS, encode_corpus, is_validation
+from stages.encode.encoding import (
+    BATCH_DOCUMENTS,
+    encode_corpus,
+    fitting_share,
+    is_validation,
+)
 from stages.tokenizer.merges import Merge
 from stages.tokenizer.training import build_tokenizer, write_tokenizer
 from tests.tiny import (
@@ -182,16 +189,31 @@ def test_ids_above_the_16_bits_take_32() -> None:
     assert largest == FIRST_ID + 255 * 256 + 0x7F > 65_535
 
 
-@pytest.mark.parametrize(
-    ("share", "message"),
-    [
-        (1e-6, r"none of 42 documents is used for validation with .* = 1e-06: raise the share"),
-        (1.0, r"none of 42 documents is used for training with .* = 1\.0: lower the share"),
-    ],
-)
-def test_an_empty_split_is_refused(share: float, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        encoded(TEXTS, share=share)
+@pytest.mark.parametrize(("share", "split"), [(1e-6, "val"), (1.0, "train")])
+@pytest.mark.parametrize("count", [2, 3, 42])
+def test_no_split_is_empty_however_small_the_corpus(share: float, split: str, count: int) -> None:
+    texts = documents(count)
+    out = encoded(texts, share=share)
+    counts = {name: len(read_documents(out, name)) for name in SPLITS}
+    assert counts.pop(split) == 1
+    assert list(counts.values()) == [count - 1]
+
+
+@given(st.sets(st.text(max_size=3), min_size=2), st.floats(0, 1))
+def test_the_share_that_fits_is_the_one_asked_for_unless_a_split_is_empty(
+    ids: set[str], share: float
+) -> None:
+    held_out = {id for id in ids if is_validation(id, share)}
+    fitting = fitting_share(ids, share)
+    assert 0 < sum(is_validation(id, fitting) for id in ids) < len(ids)
+    if 0 < len(held_out) < len(ids):
+        assert {id for id in ids if is_validation(id, fitting)} == held_out
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_document_is_not_a_corpus_however_often_it_is_repeated(count: int) -> None:
+    with pytest.raises(UserError, match="a single document, expected at least two"):
+        encoded([record("x = 1"), {**record("x = 1"), "copy": 2}][:count])
     assert not Path("tokens").exists()
 
 

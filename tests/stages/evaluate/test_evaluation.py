@@ -106,7 +106,8 @@ def test_the_saved_folder_has_all_that_transformers_needs() -> None:
     assert tokenizer(text)["input_ids"] == load_tokenizer(TOKENIZER).encode(text).ids
     model: Any = AutoModelForCausalLM.from_pretrained(folder)
     assert model.config.vocab_size == len(tokenizer) == 300
-    assert model.config.max_position_embeddings == 16
+    assert model.config.max_position_embeddings == tokenizer.model_max_length == 16
+    assert len(tokenizer("x " * 99, truncation=True)["input_ids"]) == 16
     assert model.generation_config.eos_token_id == [END_OF_TEXT_ID, END_ID]
     assert tokenizer.eos_token_id == END_OF_TEXT_ID
     assert tokenizer.chat_template

@@ -23,6 +23,7 @@ from tests.tiny import (
     write_tiny_tokenizer,
     write_tokens,
 )
+from tohum.cached_decoder import Decoder
 from tohum.errors import UserError
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import read_split
@@ -186,7 +187,11 @@ def test_without_python_there_is_no_share(network: Network, tokenizer: Tokenizer
     known = [{**document, "language": "Text"} for document in describe_documents()]
     assert (
         parse_share(
-            model_of(network), tokenizer, read_split(TOKENS, "val"), known, evaluate_section()
+            Decoder(model_of(network)).passage(),
+            tokenizer,
+            read_split(TOKENS, "val"),
+            known,
+            evaluate_section(),
         )
         is None
     )
@@ -196,7 +201,7 @@ def test_the_page_has_every_prompt_and_is_the_same_again(
     network: Network, tokenizer: Tokenizer
 ) -> None:
     prompts = ["import", "x = ```", ""]
-    model = model_of(network)
+    model = Decoder(model_of(network)).passage()
     page = completions_page(model, tokenizer, prompts, 8)
     assert page == completions_page(model, tokenizer, prompts, 8)
     assert "```\nimport" in page

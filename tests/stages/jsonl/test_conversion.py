@@ -26,6 +26,7 @@ class Project:
         self.metrics = root / "metrics" / "jsonl.json"
         self.work = root / ".work" / "jsonl"
         self.opt_out = root / "conf" / "opt_out.txt"
+        self.fewest = 1
 
     def convert(self, files: Files, config: Jsonl = CONFIG) -> None:
         self.raw.mkdir(parents=True, exist_ok=True)
@@ -41,6 +42,7 @@ class Project:
             metrics=self.metrics,
             plot=self.metrics.with_name("rules.csv"),
             opt_out=self.opt_out,
+            fewest=self.fewest,
         )
 
     def refusal(self, files: Files, config: Jsonl) -> str:
@@ -204,11 +206,28 @@ def test_a_share_of_undecodable_files_at_the_limit_is_allowed(project: Project) 
     assert project.counts()["undecodable"] == 1
 
 
-def test_too_many_undecodable_files_are_refused(project: Project) -> None:
-    files = [("bad.txt", b"\xff"), ("1.txt", b"1"), ("2.txt", b"2"), ("3.txt", b"3")]
-    told = project.refusal(files, replace(CONFIG, max_lost_share=0.2))
-    assert told.startswith("1 of 4 documents of 'local' are lost (1 undecodable)")
-    assert "jsonl.max_lost_share (20.0%)" in told
+@pytest.mark.parametrize(("bad", "good"), [(1, 3), (3, 4), (1, 12), (1, 30)])
+def test_a_few_of_a_small_corpus_may_be_lost_and_are_told(
+    project: Project, bad: int, good: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = [(f"bad{number}.txt", b"\xff%d" % number) for number in range(bad)]
+    files += [(f"{number}.txt", b"%d" % number) for number in range(good)]
+    project.convert(files, replace(CONFIG, max_lost_share=0.01))
+    assert project.counts()["undecodable"] == bad
+    assert f"{bad} of {bad + good} documents of 'local' are lost ({bad} undecodable)" in caplog.text
+    assert "bad0.txt" in caplog.text
+    project.refusal(files, replace(CONFIG, max_lost_share=0))
+
+
+@pytest.mark.parametrize(("bad", "good"), [(4, 300), (3, 3), (3, 2)])
+def test_too_many_undecodable_files_are_refused(project: Project, bad: int, good: int) -> None:
+    files = [(f"bad{number}.txt", b"\xff%d" % number) for number in range(bad)]
+    files += [(f"{number}.txt", b"%d" % number) for number in range(good)]
+    told = project.refusal(files, replace(CONFIG, max_lost_share=0.01))
+    assert told.startswith(
+        f"{bad} of {bad + good} documents of 'local' are lost ({bad} undecodable)"
+    )
+    assert "jsonl.max_lost_share (1.0%)" in told
     assert "Raise the share" in told
     assert not project.out.exists()
     assert not project.metrics.exists()
@@ -245,3 +264,26 @@ def test_a_conversion_after_a_failed_one_holds_nothing_of_it(project: Project) -
     assert len(project.contents()) == 3
     assert len(project.dropped()) == 4
     assert [path.suffix for path in project.work.iterdir()] in ([], [".lock"])
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_a_corpus_of_fewer_documents_than_needed_is_refused(project: Project, copies: int) -> None:
+    project.fewest = 2
+    told = project.refusal([("a.txt", b"a"), ("b.txt", b"a")], replace(CONFIG, weight=copies))
+    assert told.startswith("the corpus has 1, expected at least 2, as one is held out")
+    assert "1 duplicate" in told
+    project.convert([("a.txt", b"a"), ("b.txt", b"b")])
+
+
+def test_lines_of_the_opt_out_list_that_match_nothing_are_told(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.opt_out.parent.mkdir()
+    project.opt_out.write_text("path a.txt\nrepo acme/secret\npath b.*\n")
+    project.convert([("a.txt", b"a"), ("b.txt", b"b"), ("c.txt", b"c")])
+    assert {line["detail"] for line in project.dropped()} == {
+        "conf/opt_out.txt, line 1",
+        "conf/opt_out.txt, line 3",
+    }
+    assert "line 2: `repo acme/secret` matches no document" in caplog.text
+    assert "line 1" not in caplog.text

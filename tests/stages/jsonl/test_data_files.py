@@ -194,15 +194,15 @@ def test_a_broken_line_is_told_with_its_number_and_tolerated_below_the_share(
     project: Project,
 ) -> None:
     rows = [json.dumps({"text": f"{number}"}) for number in range(200)]
-    rows[122] = '{"text": "cut'
+    rows[122:126] = ['{"text": "cut'] * 4
     project.write("in/a.jsonl", "\n".join(rows))
-    records = project.convert(rules(max_lost_share=0.005))
-    assert len(records) == 199
-    (dropped,) = project.dropped()
+    records = project.convert(rules(max_lost_share=0.02))
+    assert len(records) == 196
+    dropped = project.dropped()[0]
     assert (dropped["path"], dropped["reason"]) == ("a.jsonl#123", "broken")
-    assert project.counts()["broken"] == 1
-    with pytest.raises(UserError, match=r"1 of 200 documents of 'files' are lost .*a\.jsonl#123"):
-        project.convert(rules(max_lost_share=0.004))
+    assert project.counts()["broken"] == 4
+    with pytest.raises(UserError, match=r"4 of 200 documents of 'files' are lost .*a\.jsonl#123"):
+        project.convert(rules(max_lost_share=0.019))
 
 
 def test_a_broken_line_is_told_by_its_own_characters(project: Project) -> None:
@@ -239,11 +239,57 @@ def test_a_corpus_that_is_empty_says_why_and_how_to_find_the_fields(project: Pro
 
 
 def test_rows_without_a_text_are_counted_not_guessed(project: Project) -> None:
-    project.write("in/a.jsonl", lines({"text": "a"}, {"text": None}, {"other": 1}, {"text": 5}))
+    project.write("in/a.jsonl", lines({"text": "a"}, {"text": None}, {"other": 1}, {"text": [5]}))
     assert [found["content"] for found in project.convert()] == ["a"]
     assert project.counts()["broken"] == 2
     assert project.counts()["filtered"] == {"no text": 1}
     assert [line["path"] for line in project.dropped()] == ["a.jsonl#2", "a.jsonl#3", "a.jsonl#4"]
+
+
+def chat(*contents: str | None) -> dict[str, Any]:
+    roles = ("system", "user", "assistant", "user", "assistant")
+    messages = zip(roles, contents, strict=False)
+    return {"messages": [{"role": role, "content": content} for role, content in messages]}
+
+
+def test_an_empty_system_message_or_last_turn_costs_no_conversation(project: Project) -> None:
+    rows = [chat("", f"q{n}", f"a{n}") for n in range(3)]
+    rows += [chat(None, f"q{n}", f"a{n}", f"r{n}", " ") for n in range(3, 6)]
+    project.write("in/a.jsonl", lines(*rows))
+
+    found = exchanges(project.convert())
+    assert found == [(f"q{n}", f"a{n}", f"r{n}")[: 2 + n // 3] for n in range(6)]
+    assert project.counts()["broken"] == 0
+    assert project.counts()["filtered"] == {}
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        chat("s", "q", ""),
+        chat("s", None, "a"),
+        chat("s", "q", "a", " ", "b"),
+        {"soru": "q", "cevap": ""},
+        {"prompt": "q", "completion": []},
+    ],
+)
+def test_a_question_that_was_never_answered_is_lost_not_filtered(
+    project: Project, lost: dict[str, Any]
+) -> None:
+    project.write("in/a.jsonl", lines(*(chat("s", f"q{n}", "a") for n in range(9)), lost))
+
+    with pytest.raises(UserError, match=r"1 of 10 documents .* are lost \(1 broken\).*no text in"):
+        project.convert(rules(max_lost_share=0.09))
+    assert len(project.convert(rules(max_lost_share=0.1))) == 9
+    assert project.counts()["filtered"] == {}
+
+
+def test_rows_that_are_single_messages_stop_the_stage_with_the_choices(project: Project) -> None:
+    project.write("in/a.csv", "message_id,parent_id,text,role\n1,,x,prompter\n2,1,y,assistant\n")
+
+    with pytest.raises(UserError, match=r"a\.csv, row 2: .*each row is one message") as refusal:
+        project.convert()
+    assert """'jsonl.fields={content: "{role}: {text}"}'""" in str(refusal.value)
 
 
 def test_the_number_of_workers_changes_no_byte(project: Project) -> None:
@@ -393,3 +439,55 @@ def test_a_worker_process_imports_no_more_than_its_rules_need() -> None:
         [sys.executable, "-c", started + told], capture_output=True, text=True, check=True
     )
     assert printed.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", ["in/a.jsonl", "in/a.jsonl.gz", "in/a.csv.gz"])
+def test_a_row_beyond_the_largest_document_is_dropped_by_its_line(
+    project: Project, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("tohum.readers.rows.LEAST_ROW_BYTES", 1000)
+    table = ".csv" in name
+    row = '"ilk {}";x\n' if table else '{{"text": "ilk {}"}}\n'
+    content = "text;y\n" * table + row.format(1) + row.format("x" * 9000) + row.format(2)
+    project.write(name, gzip.compress(content.encode()) if name.endswith("gz") else content)
+    records = project.convert(rules(max_bytes=100, min_bytes=1, max_lost_share=0.5))
+
+    assert sorted(record["content"] for record in records) == ["ilk 1", "ilk 2"]
+    [dropped] = [
+        json.loads(line) for line in (project.out / "dropped.jsonl").read_text().splitlines()
+    ]
+    assert dropped["path"] == f"{Path(name).name}#{3 if table else 2}"
+    assert "longest row" in dropped["detail"]
+
+
+def test_a_folder_of_spark_loses_no_row_for_its_empty_parts(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{"text": f"satır {n} " * 9} for n in range(3)]
+    project.write("in/_SUCCESS", "")
+    project.write("in/part-00000.json", lines(*rows[:2]))
+    project.write("in/part-00001.json", "")
+    project.write("in/part-00002.json.gz", gzip.compress(b""))
+    project.write("in/part-00003.csv", "\n\n")
+    project.write("in/part-00004.json", lines(rows[2]))
+    records = project.convert()
+
+    assert sorted(record["content"] for record in records) == [row["text"] for row in rows]
+    for part in ("part-00001.json", "part-00002.json.gz", "part-00003.csv"):
+        assert f"{part} is empty" in caplog.text
+    assert json.loads(project.metrics.read_text())["read"]["files"]["format"]["empty"] == 3
+
+
+def test_a_dataset_that_was_saved_to_disk_is_read(project: Project) -> None:
+    table = pyarrow.table({"text": [f"satır {n} " * 9 for n in range(9)]})
+    (project.root / "in" / "train").mkdir(parents=True)
+    for name, part in (("00000", table[:5]), ("00001", table[5:])):
+        path = project.root / "in" / "train" / f"data-{name}-of-00002.arrow"
+        with pyarrow.ipc.new_stream(str(path), table.schema) as writer:
+            writer.write_table(part)
+    project.write("in/dataset_dict.json", '{"splits": ["train"]}')
+    project.write("in/train/dataset_info.json", json.dumps({"features": {"text": {}}}, indent=2))
+    project.write("in/train/state.json", json.dumps({"_data_files": [{"filename": "x"}]}))
+    records = project.convert()
+
+    assert sorted(record["content"] for record in records) == sorted(table["text"].to_pylist())

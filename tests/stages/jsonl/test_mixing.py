@@ -19,7 +19,7 @@ from stages.jsonl.opt_out import OptOut
 from stages.jsonl.prepared import write_prepared
 from tests.tiny import rules
 
-JUDGE = Judge(rules(), OptOut(frozenset(), frozenset(), None))
+JUDGE = Judge(rules(), OptOut())
 TEXT = "".join(f"word{number} " for number in range(60))
 
 

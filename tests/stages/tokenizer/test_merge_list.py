@@ -87,11 +87,11 @@ def test_a_list_that_cannot_be_read_is_trained_anew(
     trainings: list[tuple[int, int]], caplog: pytest.LogCaptureFixture
 ) -> None:
     found = merges(400, 2)
-    (kept,) = (project_root() / ".work/merges").glob("*/merges.npz")
+    (kept,) = (project_root() / ".work/merges").glob("*/merges.json")
     kept.write_bytes(kept.read_bytes()[:100])
     with caplog.at_level(logging.WARNING):
         assert merges(400, 2) == found
-    assert "training again" in caplog.text
+    assert "merges.json was damaged" in caplog.text
     assert len(trainings) == 2
 
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.train.batches import Windows
+from stages.train.batches import Windows, repeated
 from tohum.errors import UserError
 from tohum.formats.records import marked_texts
 from tohum.formats.special_tokens import END_ID, MIDDLE_ID, PREFIX_ID, SUFFIX_ID
@@ -134,3 +134,16 @@ def test_of_a_conversation_only_the_answers_are_targets() -> None:
     _, targets = windows.batch(0, windows.per_epoch)
     learnt = set(targets.flatten().tolist()) - {IGNORED}
     assert learnt == {500, 501, 502, END_ID}
+
+
+@given(st.integers(1, 200), LENGTHS)
+def test_a_small_split_is_repeated_until_it_fills_a_window(size: int, length: int) -> None:
+    split = TokenSplit(numpy.arange(size), numpy.array([0, size // 2, size], numpy.uint64), size)
+    long = repeated(split, length)
+    times = len(long.ids) // size
+    assert Windows(long, length, seed=0).per_epoch >= 1
+    assert (times == 1) == (size >= 2 * length) and (times - 1) * size < 2 * length
+    assert (long.ids == numpy.arange(size).tolist() * times).all()
+    assert long.bytes == times * size and len(long.offsets) == 2 * times + 1
+    for number in range(2 * times):
+        assert (long.document(number) == split.document(number % 2)).all()

@@ -4,11 +4,11 @@ import queue
 from typing import Any
 
 from tohum.fetch.addresses import StoreAddress
+from tohum.fetch.handles import Limits
 from tohum.fetch.http_fetcher import HttpFetcher, Probe
 from tohum.fetch.pool import Fetcher, Segment, Task, Tasks
 from tohum.fetch.retries import Lost, RetryPolicy, Throttle
 from tohum.fetch.store import EMPTY_SHA1, check_blob
-from tohum.fetch.transfers import Limits
 
 FOUND, LOST = 0, 1
 QUICK = RetryPolicy(first_wait=0.005, longest_wait=0.02, patience=3)

@@ -34,6 +34,9 @@ from tests.tiny import runtime
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.fetch import row_tables as rows_module
+from tohum.fetch.addresses import public_url
+from tohum.fetch.row_rules import WANTED
+from tohum.fetch.selection import SELECTION, VERDICTS, FileRows, select
 from tohum.formats import raw as raw_module
 from tohum.formats.outcomes import LOST
 from tohum.formats.raw import read_manifest, read_raw
@@ -156,6 +159,7 @@ class Project:
         """Writes what `python -m stages.download` reads."""
         composed = compose(PROJECT / "conf", ["source=stack_v2"])
         write_lock_file(self.root / "params.lock.yaml", composed | {"source": asdict(source)})
+        (self.root / "dvc.yaml").touch()
         (self.root / "conf").mkdir(exist_ok=True)
         known = asdict(self.runtime()) | {"timeout_seconds": 1} | values
         (self.root / "conf" / "runtime.yaml").write_text(yaml.safe_dump(known))
@@ -640,19 +644,36 @@ def test_stored_contents_are_found_from_a_mix_and_in_one(project: Project) -> No
     assert len(project.hub_files()) == 2
 
 
-def test_a_damaged_archive_is_not_taken_for_its_contents(project: Project) -> None:
+@pytest.mark.parametrize("place", [600, 3], ids=["content", "name"])
+def test_of_a_damaged_archive_only_what_is_damaged_is_fetched_again(
+    project: Project, place: int, caplog: pytest.LogCaptureFixture
+) -> None:
     project.download()
-    archive = project.raw / "part-00000.tar"
-    damaged = bytearray(archive.read_bytes())
-    damaged[600] ^= 1
-    archive.write_bytes(damaged)
-    with pytest.raises(UserError, match=r"part-00000\.tar is damaged.*Delete it"):
-        project.download()
-    archive.unlink()
+    before = files(project.raw)
+    damage(project.raw / "part-00000.tar", place)
     project.store.fetches.clear()
-    project.run()
-    assert project.records() == reference(BLOBS)[0]
-    assert 0 < len(project.store.fetches) < len(project.records()) / 2
+    project.download()
+    assert files(project.raw) == before
+    assert len(project.store.fetches) == 1
+    assert "part-00000.tar, or the manifest.jsonl beside it, is damaged" in caplog.text
+
+
+def damage(path: Path, place: int) -> None:
+    """Flips a bit."""
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("part", [b'"id":"', b'"offset":', b'"bytes":', b'"archive":"part', b"{"])
+def test_of_a_damaged_manifest_the_other_lines_are_used(project: Project, part: bytes) -> None:
+    project.download()
+    before = files(project.raw)
+    damage(project.raw / "manifest.jsonl", before["manifest.jsonl"].index(part) + len(part))
+    project.store.fetches.clear()
+    project.download()
+    assert files(project.raw) == before
+    assert len(project.store.fetches) == 1
 
 
 @pytest.mark.parametrize(
@@ -806,3 +827,80 @@ def test_a_rule_on_texts_or_an_opt_out_fetches_nothing_again(project: Project) -
     project.convert()
     assert project.records() == records
     assert len(project.store.requests) == asked
+
+
+def test_an_id_in_capitals_or_among_spaces_is_the_same_id(project: Project) -> None:
+    blobs = list({blob.blob_id: blob for blob in BLOBS[:40]}.values())
+    forms = [str.upper, str.title, " {} ".format, "\t{}\n".format, str.lower]
+    ids = [form(blob.blob_id) for blob in blobs for form in forms]
+    project.offer(pyarrow.table({"id": ids, "enc": [b.encoding for b in blobs for _ in forms]}))
+    project.run(plain({"id": "id", "encoding": "enc"}, "software_heritage"))
+    assert [found["id"] for found in project.records()] == [blob.blob_id for blob in blobs]
+    assert project.fetched() == Counter(dict.fromkeys((blob.blob_id for blob in blobs), 1))
+    assert project.counts()["filtered"] == {"duplicate": 4 * len(blobs)}
+    check_counts(project, len(ids))
+
+
+def test_what_is_no_sha1_is_not_asked_for(project: Project) -> None:
+    good = BLOBS[0]
+    odd = [
+        good.blob_id[:-1],
+        good.blob_id + "0",
+        "g" * 40,
+        "sha1:" + good.blob_id,
+        "../x",
+        "ş",
+        " ",
+    ]
+    ids = [*odd, None, "", good.blob_id]
+    project.offer(pyarrow.table({"id": ids, "enc": [good.encoding] * len(ids)}))
+    project.run(plain({"id": "id", "encoding": "enc"}, "software_heritage"))
+    assert [found["id"] for found in project.records()] == [good.blob_id]
+    assert project.dropped() == [(id, "missing") for id in odd] + [("", "no id")] * 2
+    lines = (project.raw / "dropped.jsonl").read_text("utf-8")
+    assert lines.count("the id is not a SHA-1 of 40 hexadecimal digits") == len(odd)
+    assert set(project.store.fetches) == {good.blob_id}
+
+
+def test_no_secret_of_a_url_is_in_the_outputs_and_the_rows_keep_their_identity(
+    project: Project,
+) -> None:
+    """Rows that differ in their query alone are fetched, told apart, and found again."""
+    store = project.store
+    store.raw = {"a.py": b"print(1)\n", "b.py": b"print(2)\n"}
+    a, b, gone = (store.raw_url(name) for name in ("a.py", "b.py", "gone.py"))
+    secret = b.replace("http://", "http://ayse:geheim@")
+    urls = [a, f"{secret}?sig=geheim", f"{gone}?sig=geheim1", f"{gone}?sig=geheim2#geheim"]
+    broken = "http://ayse:geheim/x@host:port/"
+    project.offer(pyarrow.table({"url": [*urls, broken, urls[1]]}))
+    source = plain({"url": "url"}, "url")
+    project.run(source)
+    assert [found["path"] for found in project.records()] == [a, b]
+    written = [*files(project.raw).items(), *files(project.out).items()]
+    for name, content in written:
+        assert name.startswith("rows/") or b"geheim" not in content, name
+    assert [file.url for file in read_manifest(project.raw)] == [a, public_url(urls[1])]
+    named = [public_url(url) for url in (*urls[2:], broken)]
+    reasons = ["missing"] * 3 + ["duplicate"]
+    assert project.dropped() == list(zip([*named, public_url(urls[1])], reasons, strict=True))
+    assert len({*named}) == 3
+    asked = len(store.requests)
+    project.run(replace(source, max_rows=2))
+    assert len(store.requests) == asked, "both contents were found again"
+    assert len(project.records()) == 2
+
+
+@pytest.mark.parametrize("name", [SELECTION, VERDICTS])
+def test_a_selection_that_rotted_is_made_again(project: Project, tmp_path: Path, name: str) -> None:
+    project.download()
+    rows = FileRows(sorted((project.raw / "rows").glob("*.parquet")), SOURCE.columns, "inline", "")
+    work = tmp_path / "selecting"
+    work.mkdir()
+    selection = select(rows, SOURCE, work)
+    kept = files(work)
+    assert (selection.rows, selection.wanted) == (len(BLOBS), kept[VERDICTS].count(WANTED))
+    damaged = bytearray(kept[name])
+    damaged[len(damaged) // 2] ^= 1
+    (work / name).write_bytes(damaged)
+    assert select(rows, SOURCE, work) == selection
+    assert {name: files(work)[name] for name in kept} == kept

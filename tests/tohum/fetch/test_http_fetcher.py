@@ -73,10 +73,10 @@ def test_an_error_in_chunks_leaves_the_connection_usable(store: FakeContentStore
     assert store.connections == 1
 
 
-def test_a_server_that_closes_after_each_answer_loses_nothing(store: FakeContentStore) -> None:
-    """libcurl repeats most requests that a closing connection swallowed, and the fetch the rest."""
+def test_a_server_that_closes_after_each_answer_costs_no_try(store: FakeContentStore) -> None:
+    """It does not say so, and what a closing connection swallowed is asked for again at once."""
     store.set_keep_alive(False)
-    policy = replace(QUICK, tries=4)
+    policy = replace(QUICK, tries=1, network_tries=1)
     assert run(store_fetcher(store.content_url, 16, policy=policy), NAMES) == EVERYTHING
 
 
@@ -171,9 +171,9 @@ def test_one_blob_that_always_stalls_is_given_up_though_each_try_takes_long(
 ) -> None:
     """No other blob comes meanwhile, and a try takes longer than anything else in the policy."""
     store.fail(Fault.STALLED, FOREVER, BLOB.blob_id)
-    policy = RetryPolicy(first_wait=0.001, longest_wait=0.002, patience=1, tries=3)
-    found = run(store_fetcher(store.content_url, 4, 0.15, policy), [BLOB.blob_id])
-    told = b"unreachable: the answer took longer than 1.5 s (3 times)"
+    policy = RetryPolicy(first_wait=0.001, longest_wait=0.002, patience=0.3, tries=3)
+    found = run(store_fetcher(store.content_url, 4, 0.05, policy), [BLOB.blob_id])
+    told = b"unreachable: the answer took longer than 0.5 s (3 times)"
     assert found == {BLOB.blob_id: (LOST, told)}
     assert store.fetches[EMPTY_SHA1] > 0
 
@@ -249,6 +249,42 @@ def test_a_passing_status_costs_tries_but_no_blob(status: int) -> None:
         found = run(store_fetcher(server.url, verified=False), names)
     assert found == dict.fromkeys(names, (FOUND, b"hello"))
     assert len(refused) == 111
+
+
+def test_a_page_for_logging_in_elsewhere_decides_nothing() -> None:
+    """A network that redirects everything to a host that has nothing at all, for a while."""
+    page = answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+    with RawServer(page) as portal:
+        location = f"http://localhost:{portal.port}/login".encode()
+
+        def talk(server: RawServer, connection: socket.socket) -> None:
+            while server.request(connection):
+                if 100 < len(server.asked) < 300:
+                    head = b"HTTP/1.1 302 Found\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n"
+                    connection.sendall(head % location)
+                else:
+                    connection.sendall(HELLO)
+
+        names = [f"{number}" for number in range(200)]
+        with RawServer(talk) as server:
+            found = run(store_fetcher(server.url, verified=False), names)
+    assert found == dict.fromkeys(names, (FOUND, b"hello"))
+
+
+def test_a_redirect_that_is_not_unicode_loses_one_row_and_stops_nobody() -> None:
+    def talk(server: RawServer, connection: socket.socket) -> None:
+        while line := server.request(connection):
+            head = (
+                b"HTTP/1.1 302 Found\r\nLocation: http://\xe7.invalid/\r\nContent-Length: 0\r\n\r\n"
+            )
+            connection.sendall(head if b"/bad " in line else HELLO)
+
+    policy = replace(QUICK, network_tries=2)
+    with RawServer(talk) as server:
+        found = run(store_fetcher(server.url, policy=policy, verified=False), ["bad", *"abcdef"])
+    told = "unreachable: Could not resolve host: \ufffd.invalid (2 times)"
+    assert found.pop("bad") == (LOST, told.encode())
+    assert found == dict.fromkeys("abcdef", (FOUND, b"hello"))
 
 
 def test_an_address_without_a_route_costs_nothing(tmp_path: Path) -> None:
@@ -447,7 +483,13 @@ def test_plain_urls_are_fetched(plain: FakeContentStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["no url", "http://", "http://a b/", "ftp://a/b", "http://a:99999/"]
+    "url",
+    [
+        *("no url", "http://", "http://a b/", "ftp://a/b", "http://a:99999/", "http://a:0/", ""),
+        *("file:///etc/passwd", "http://u%00:p@a/", "http://a,b/", "http://\0/", "http://[::1"),
+        *("http://a/" + "x" * 9_000_000, "javascript:alert(1)", "http://ş..ğ/", "//a/b"),
+    ],
+    ids=lambda url: url[:20],
 )
 def test_what_is_not_a_url_is_lost_and_stops_nobody(plain: FakeContentStore, url: str) -> None:
     found = run(url_fetcher(), [url, plain.raw_url("c.py")])

@@ -17,7 +17,7 @@ from tests.fakes.raw_server import HELLO, RawServer
 from tests.tohum.fetch.looping import FOUND, LARGEST, LOST, result
 from tohum.config.runtime import Runtime, load_runtime
 from tohum.errors import UserError
-from tohum.fetch import store as store_module
+from tohum.fetch import gzip_members
 from tohum.fetch.answers import TooLarge
 from tohum.fetch.http_fetcher import HttpFetcher
 from tohum.fetch.pool import Segment, Tasks
@@ -34,9 +34,9 @@ def runtime(url: str, **values: Any) -> Runtime:
 
 @pytest.fixture(autouse=True)
 def unlogged() -> Iterator[None]:
-    store_module.garbage_logged = False
+    gzip_members.garbage_logged = False
     yield
-    store_module.garbage_logged = False
+    gzip_members.garbage_logged = False
 
 
 @pytest.mark.parametrize("content", [b"", b"\x1f\x8b", b"a" * 3_000_000])
@@ -74,7 +74,7 @@ def test_members_are_joined_and_garbage_is_reported_once(
         for _ in range(3):
             assert check_blob(BLOB.blob_id, body + b"garbage", LARGEST) == BLOB.content
     (record,) = caplog.records
-    assert record.getMessage().startswith(f"{BLOB.blob_id}: 7 bytes follow")
+    assert record.getMessage().startswith(f"{BLOB.blob_id}: 7 bytes after the gzip members")
 
 
 def test_a_server_may_compress_a_stored_blob_once_more() -> None:
@@ -110,7 +110,6 @@ def fetch_rows(fetcher: Any, rows: list[dict[str, Any]]) -> list[tuple[int, byte
 
 
 def test_the_id_is_asked_for_with_the_query_and_the_password_of_the_address() -> None:
-    """An id in capital letters is the same id."""
     asked: list[bytes] = []
 
     def talk(server: RawServer, connection: socket.socket) -> None:
@@ -121,7 +120,7 @@ def test_the_id_is_asked_for_with_the_query_and_the_password_of_the_address() ->
     with RawServer(talk) as server:
         url = f"http://ayse:ge%40heim@127.0.0.1:{server.port}/content/?sig=abc"
         fetcher = store_fetcher(runtime(url), result)
-        assert fetch_rows(fetcher, [{"id": BLOB.blob_id.upper()}]) == [(FOUND, BLOB.content)]
+        assert fetch_rows(fetcher, [{"id": BLOB.blob_id}]) == [(FOUND, BLOB.content)]
     lines = asked[0].split(b"\r\n")
     assert lines[0] == f"GET /content/{BLOB.blob_id}?sig=abc HTTP/1.1".encode()
     assert f"Host: 127.0.0.1:{server.port}".encode() in lines

@@ -4,6 +4,7 @@ import re
 import socket
 import ssl
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +22,11 @@ from tests.fakes.raw_server import (
     server_context,
 )
 from tohum.errors import UserError
+from tohum.fetch import gzip_members, handles
+from tohum.fetch import transfers as transfers_module
 from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
-from tohum.fetch.transfers import MOST_REDIRECTS, Limits, Transfers
+from tohum.fetch.handles import Limits
+from tohum.fetch.transfers import MOST_REDIRECTS, Transfers
 
 pytestmark = pytest.mark.slow
 
@@ -142,6 +146,131 @@ def test_what_is_not_a_whole_answer_is_an_error(answer: bytes, message: str) -> 
     assert re.search(message, error_of(found))
 
 
+CHUNK = CHUNKED + b"5\r\nhello\r\n"
+FLOODS = {
+    "informational": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "early hints": (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"),
+    "status line": (b"HTTP/1.1 200 ", b"a" * 1000),
+    "header lines": (b"HTTP/1.1 200 OK\r\n", b"X-Filler: y\r\n" * 100),
+    "header line": (b"HTTP/1.1 200 OK\r\nX-Filler: ", b"y" * 1000),
+    "no line": (b"", b"a" * 1000),
+    "empty lines": (b"", b"\r\n" * 500),
+    "chunk extension": (CHUNKED + b"5;", b"a" * 1000),
+    "chunk size": (CHUNKED, b"0" * 1000),
+    "trailers": (CHUNK + b"0\r\n", b"X-Filler: y\r\n" * 100),
+    "trailer": (CHUNK + b"0\r\nX-Filler: ", b"y" * 1000),
+    "body": (b"HTTP/1.1 200 OK\r\n\r\n", b"a" * 1000),
+    "body of an error": (b"HTTP/1.1 404 Not Found\r\n\r\n", b"a" * 1000),
+    "body of a redirect": (
+        b"HTTP/1.1 302 Found\r\nLocation: /\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"3e8\r\n" + b"a" * 1000 + b"\r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_nothing_goes_on_for_ever(flood: str) -> None:
+    head, piece = FLOODS[flood]
+
+    def talk(server: RawServer, connection: socket.socket) -> None:
+        server.request(connection)
+        connection.sendall(head)
+        while True:
+            connection.sendall(piece)
+
+    began = time.monotonic()
+    answer = served(talk, Limits(1, 0.1, 1_000_000))
+    assert error_of(answer) and not isinstance(answer, NotConnected)
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3, 5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: +5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0x5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5.0",
+        b"HTTP/1.1 200 OK\r\nContent-Length:",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6",
+        b"HTTP/1.1 200 OK\r\nContent-Length: \xff",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked",
+        b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 5",
+        b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 5",
+        b"HTTP/1.1 000 OK\r\nContent-Length: 5",
+        b"HTTP/1.1 99 OK\r\nContent-Length: 5",
+        b"HTTP/1.1  OK\r\nContent-Length: 5",
+        b"HTTP/2 200 OK\r\nContent-Length: 5",
+        b"ICY 200 OK\r\nContent-Length: 5",
+        b"\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5",
+        b"HTTP/1.1 200 OK\rContent-Length: 5\r",
+    ],
+)
+def test_a_head_that_contradicts_itself_or_is_no_http_is_an_error(head: bytes) -> None:
+    answer = served(answering(head + b"\r\n\r\nhello"))
+    assert error_of(answer) and not isinstance(answer, NotConnected | TooLarge)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.0 200 OK\r\nContent-Length: 5",
+        b"HTTP/1.1 200\r\nContent-Length: 5",
+        b"HTTP/1.1 200 \xff\xfe\r\nContent-Length: 5",
+        b"HTTP/1.1 200 OK\nContent-Length: 5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5",
+        b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 5",
+        b"HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5",
+        b"HTTP/1.1 200 OK\r\nX\xff: \xff\r\nContent-Length: 5",
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_head_in_an_odd_but_clear_form_is_taken(head: bytes, compressed: bool) -> None:
+    talk = answering(head + b"\r\n\r\nhello")
+    assert served(talk, compressed=compressed) == Response(200, b"hello")
+
+
+def test_an_empty_file_in_chunks_is_an_empty_file() -> None:
+    talk = answering(CHUNKED + b"0\r\n\r\n")
+    assert served(talk, compressed=True) == Response(200, b"")
+    cut_off = answering(b"HTTP/1.1 200 OK\r\nTransfer-Enc")
+    assert "without a body" in error_of(served(cut_off, compressed=True))
+
+
+@pytest.mark.parametrize("size", [1_000_000, 3_000_000])
+def test_memory_is_bounded_however_many_large_bodies_come_at_once(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Bodies above the limit end there; the others come whole, a few at a time."""
+    monkeypatch.setattr(handles, "SMALL_BODY", 100_000)
+    monkeypatch.setattr(transfers_module, "LARGE_AT_ONCE", 2)
+    limits = Limits(20, 20, 2_000_000)
+    body = bytes(size)
+
+    def talk(server: RawServer, connection: socket.socket) -> None:
+        server.request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        connection.sendall(body)
+
+    found: list[int | None] = []
+    with RawServer(talk) as server, Transfers[str](limits) as transfers:
+        tracemalloc.start()
+        while transfers.free:
+            transfers.start(server.url, "")
+        while len(found) < 20:
+            for _, answer in transfers.advance():
+                found.append(len(answer.body) if isinstance(answer, Response) else None)
+                assert isinstance(answer, Response | TooLarge)
+            transfers.wait(0.01)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert found == [size if size <= limits.largest else None] * 20
+    assert peak < 20 * 200_000 + 2 * 2 * limits.largest
+
+
 def test_a_body_of_many_reads_comes_whole_and_in_linear_time() -> None:
     """Joined quadratically, 60 MB in pieces of 8 kB took 71 s."""
     body = bytes(range(256)) * 200_000
@@ -232,6 +361,36 @@ def test_a_connection_that_was_closed_while_idle_is_replaced_by_another() -> Non
             assert server.connections == 3
 
 
+def test_connections_that_close_without_an_answer_to_a_second_question_are_replaced() -> None:
+    """More of them than libcurl tries by itself."""
+
+    def talk(server: RawServer, connection: socket.socket) -> None:
+        server.request(connection)
+        while server.connections < 8:
+            time.sleep(0.001)
+        connection.sendall(HELLO)
+        server.request(connection)
+
+    with RawServer(talk) as server, Transfers[str](Limits(8, 5, 1000)) as transfers:
+        while transfers.free:
+            transfers.start(server.url, "")
+        found: list[Answer] = []
+        while len(found) < 8:
+            found += [answer for _, answer in transfers.advance()]
+            transfers.wait(0.01)
+        for _ in range(3):
+            transfers.start(server.url, "")
+            found.append(end(transfers)[1])
+    assert found == [Response(200, b"hello")] * 11
+
+
+def test_a_new_connection_that_closes_without_an_answer_is_not_asked_again() -> None:
+    with RawServer(answering()) as server, Transfers[str](LIMITS) as transfers:
+        transfers.start(server.url, "")
+        assert "without an answer" in error_of(end(transfers)[1])
+        assert len(server.asked) == 1
+
+
 def test_an_answer_that_says_close_is_not_asked_again_on_its_connection() -> None:
     closing = HELLO.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     with RawServer(answering(closing, hold=1)) as server, Transfers[str](LIMITS) as transfers:
@@ -306,7 +465,7 @@ def test_a_redirect_to_another_host_is_followed() -> None:
         RawServer(answering(HELLO)) as other,
         RawServer(redirecting(302, other.url.replace("127.0.0.1", "localhost").encode())) as server,
     ):
-        assert get(server.url) == Response(200, b"hello")
+        assert get(server.url) == Response(200, b"hello", elsewhere=True)
 
 
 @pytest.mark.parametrize(("count", "ends_well"), [(MOST_REDIRECTS, True), (6, False)])
@@ -326,6 +485,46 @@ def test_a_redirect_to_what_is_not_http_is_not_followed(location: bytes) -> None
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"])
 def test_a_redirect_to_nowhere_is_an_answer_of_its_own(answer: bytes) -> None:
     assert served(answering(answer)) == Response(302, b"")
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *(b"?q", b"#part", b"x y", b"/\xc3\xa7", b"/\xe7\xff", b"/%zz", b"../../..", b"/\x01"),
+        *(b"g\xffpher://x/", b"/" + b"a" * 50_000),
+    ],
+)
+def test_a_redirect_in_an_odd_form_stays_at_its_host(location: bytes) -> None:
+    assert served(redirecting(302, location)) == Response(200, b"hello")
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *(b"http:x", b"javascript:alert(1)", b"data:text/plain,hi", b"gopher://x/"),
+        *(b"http://127.0.0.1:99999/", b"http://127.0.0.1:0/", b"//127.0.0.1:1/"),
+        *(b"http://a\xff b/", b"http://[\xff]/", b"http://\xe7.invalid/", b"http:///"),
+    ],
+)
+def test_a_redirect_to_nowhere_is_an_error_that_can_be_written(location: bytes) -> None:
+    error_of(served(redirecting(302, location))).encode()
+
+
+@pytest.mark.parametrize("status", [404, 410, 403, 500])
+def test_an_answer_from_another_host_says_so(status: int) -> None:
+    there = b"HTTP/1.1 %d Gone\r\nContent-Length: 0\r\n\r\n" % status
+    with RawServer(answering(there)) as other:
+        for host in ("localhost", "127.0.0.1"):
+            location = other.url.replace("127.0.0.1", host).encode()
+            answer = served(redirecting(302, location))
+            assert answer == Response(status, b"", elsewhere=host == "localhost")
+
+
+def test_a_host_that_is_not_unicode_is_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    with RawServer(redirecting(302, b"http://\xe7.invalid/")) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert get("http://store.invalid/") == Response(200, b"hello", elsewhere=True)
 
 
 def test_a_password_does_not_follow_a_redirect_to_another_host() -> None:
@@ -367,6 +566,44 @@ def test_an_encoding_that_was_not_asked_for_or_damage_in_it_is_an_error() -> Non
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: 5\r\n\r\nhello"
     assert "not asked for" in error_of(served(answering(head % b"br"), compressed=True))
     assert "damaged gzip" in error_of(served(answering(head % b"gzip"), compressed=True))
+
+
+@pytest.mark.parametrize("encoding", [b"", b"none", b"UTF-8", b"identity", b"\xff", b"identity,"])
+def test_what_is_no_name_of_an_encoding_is_ignored(encoding: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: 5\r\n\r\nhello"
+    assert served(answering(head % encoding), compressed=True) == Response(200, b"hello")
+
+
+def test_an_answer_may_be_compressed_twice() -> None:
+    body = gzip.compress(gzip.compress(CONTENT))
+    for names in (b"gzip, gzip", b"gzip\r\nContent-Encoding: gzip"):
+        head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n"
+        talk = answering(head % (names, len(body)), body)
+        assert served(talk, compressed=True) == Response(200, CONTENT)
+
+
+def test_only_a_body_that_is_wanted_is_decompressed() -> None:
+    head = b"HTTP/1.1 %b\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    assert served(answering(head % (b"200 OK", 0)), compressed=True) == Response(200, b"")
+    missing = answering(head % (b"404 Not Found", 5), b"hello")
+    assert served(missing, compressed=True) == Response(404, b"hello")
+
+
+def test_a_second_member_that_is_cut_off_is_an_error_and_garbage_is_reported(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else would show that the content is not complete."""
+    monkeypatch.setattr(gzip_members, "garbage_logged", False)
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    first, second = gzip.compress(CONTENT), gzip.compress(CONTENT)[:-9]
+    answer = served(answering(head % len(first + second), first + second), compressed=True)
+    assert error_of(answer) == "damaged gzip: cut off"
+    padded = first + bytes(7)
+    for _ in range(2):
+        talk = answering(head % len(padded), padded)
+        assert served(talk, compressed=True) == Response(200, CONTENT)
+    [record] = caplog.records
+    assert ": 7 bytes after the gzip members are ignored" in record.getMessage()
 
 
 def test_a_compressed_answer_stops_at_the_limit() -> None:
@@ -422,7 +659,7 @@ def test_plain_http_goes_on_to_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with RawServer(answering(HELLO), server_context(certificate)) as secure:
         location = f"https://localhost:{secure.port}/".encode()
-        assert served(redirecting(302, location)) == Response(200, b"hello")
+        assert served(redirecting(302, location)) == Response(200, b"hello", elsewhere=True)
 
 
 def test_connections_share_their_tls_sessions(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tohum.fields import compile_fields
-from tohum.fields.messages import ROLES
+from tohum.fields.speakers import SPEAKER_NAMES as ROLES
 
 AUTOMATIC = compile_fields({}, "jsonl.fields")
 WORDS = st.text(min_size=1).filter(lambda text: not text.isspace())
@@ -84,22 +84,27 @@ def test_a_conversation_ends_before_the_messages_without_text_at_its_end(
 
 
 @pytest.mark.parametrize("nothing", EMPTY)
-def test_a_gap_or_a_question_that_was_never_answered_is_no_text(nothing: Any) -> None:
+def test_a_gap_or_a_question_that_was_never_answered_is_lost_unless_there_is_no_text(
+    nothing: Any,
+) -> None:
     user, assistant, system = (
         {"role": role, "content": nothing} for role in ("user", "assistant", "system")
     )
     own = {"role": "system", "content": "s"}
-    for messages, number in (
-        ([user, ANSWERED], 1),
-        ([ASKED, assistant, ASKED, ANSWERED], 2),
-        ([ASKED, ANSWERED, user, ANSWERED], 3),
-        ([ASKED, assistant], 2),
-        ([own, user, assistant], 2),
-        ([system], 1),
-        ([user], 1),
+    for messages, number, empty in (
+        ([user, ANSWERED], 1, False),
+        ([ASKED, assistant, ASKED, ANSWERED], 2, False),
+        ([ASKED, ANSWERED, user, ANSWERED], 3, False),
+        ([ASKED, assistant], 2, False),
+        ([own, ASKED, assistant], 3, False),
+        ([own, user, ANSWERED], 2, False),
+        ([own, user, assistant], 2, True),
+        ([user, assistant], 1, True),
+        ([system], 1, True),
+        ([user], 1, True),
     ):
         [mapped] = AUTOMATIC.records({"messages": messages})
-        assert (mapped.messages, mapped.empty) == (None, True)
+        assert (mapped.messages, mapped.empty) == (None, empty)
         assert mapped.problem == f"no text in message {number} of 'messages'"
 
 
@@ -130,7 +135,9 @@ def test_a_message_that_has_the_keys_of_both_shapes_is_read_by_those_that_are_no
         ([{"from": "observation", "value": "x"}], "role 'observation'"),
         ([{"content": "x"}], "no role in 'messages'"),
         ([{"role": "user", "content": ""}], "no text in message 1 of 'messages'"),
-        ([{"role": "user", "content": 3}], "message 1 of 'messages' is a number"),
+        ([{"role": "user", "content": {"a": 3}}, ANSWERED], "no text in message 1 of 'messages'"),
+        ([{"role": "user", "content": {"a": "x"}}], "message 1 of 'messages' has no known text, b"),
+        ([{"role": "user", "utterance": "x"}], "message 1 of 'messages' has no known text, but 'u"),
         ([{"role": "user", "content": [{"type": "image_url"}]}], "a part that is not text"),
         ([{"role": "assistant", "tool_calls": [1]}], "message 1 of 'messages' calls a tool"),
         (

@@ -82,7 +82,7 @@ def test_a_damaged_byte_never_changes_what_is_read(archive: Path, data: st.DataO
         archive.write_bytes(damaged)
         assert [content for _, content in read_raw(archive.parent)] == [item[1] for item in FIXED]
     except UserError as error:
-        assert "--force --single-item download" in str(error)
+        assert "verify --here --delete" in str(error)
     finally:
         archive.write_bytes(good)
 
@@ -106,14 +106,14 @@ def test_a_damaged_file_is_refused_by_name(folder: Path) -> None:
     with pytest.raises(UserError) as caught:
         next(read)
     assert "part-00000.tar: b.py does not have the SHA-256" in str(caught.value)
-    assert "`dvc repro --force --single-item download`" in str(caught.value)
+    assert "then `dvc repro download`" in str(caught.value)
 
 
 @pytest.mark.parametrize("size", [0, 100, 512, 700, 1500])
 def test_a_truncated_archive_is_refused(folder: Path, size: int) -> None:
     archive = folder / "part-00000.tar"
     archive.write_bytes(archive.read_bytes()[:size])
-    with pytest.raises(UserError, match=r"part-00000\.tar.* damaged.*--single-item download"):
+    with pytest.raises(UserError, match=r"part-00000\.tar.* damaged.*dvc repro download"):
         read_back(folder)
 
 
@@ -131,7 +131,7 @@ def test_some_files_are_read_without_the_others(folder: Path) -> None:
 
 def test_a_missing_archive_is_refused(folder: Path) -> None:
     (folder / "part-00000.tar").unlink()
-    with pytest.raises(UserError, match=r"part-00000\.tar.*--single-item download"):
+    with pytest.raises(UserError, match=r"part-00000\.tar.*dvc repro download"):
         read_back(folder)
 
 

@@ -1,13 +1,16 @@
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from stages.pretokens import counter
 from tests.conftest import PROJECT
-from tohum.kernels.compilation import QUIET_SECONDS, drop_others
+from tohum.kernels.compilation import QUIET_SECONDS, CheckedFiles, drop_others
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +55,36 @@ def test_a_temporary_experiment_finds_what_the_project_has_compiled(tmp_path: Pa
     constants = experiment / "tohum/pretokenization/automaton.py"
     constants.write_text(constants.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     assert search(experiment, project)[1] == 0, "a constant of a kernel may have changed"
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "zeros"])
+def test_a_damaged_kernel_is_compiled_again(suffix: str, damage: str, tmp_path: Path) -> None:
+    checked: Any = CheckedFiles
+    files = checked(str(tmp_path), "kernel", source_stamp=1)
+    files.save("signature", ("machine code", b"\x90" * 100))
+    assert files.load("signature") is not None
+    (path,) = tmp_path.glob(f"*.{suffix}")
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        content = bytearray(whole)
+        content[place] ^= 4
+        found = {"flip": bytes(content), "cut": whole[:place], "empty": b""}
+        path.write_bytes(found.get(damage, bytes(len(whole))))
+        assert files.load("signature") is None
+    files.save("signature", "compiled again")
+    assert files.load("signature") == "compiled again"
+
+
+def test_numba_writes_checked_files() -> None:
+    """Through numba's own name for the class, as its caches are made."""
+    kernels: list[Any] = [counter.prefix_of, counter.compare]
+    caches = [kernel._cache._cache_file for kernel in kernels]
+    assert all(isinstance(files, CheckedFiles) for files in caches)
+    paths = Path(str(caches[0]._cache_path)).glob("*.nb[ic]")
+    assert all(
+        hashlib.sha256(data[:-32]).digest() == data[-32:] for data in map(Path.read_bytes, paths)
+    )
 
 
 def test_kernels_of_other_code_are_deleted_when_they_are_old(tmp_path: Path) -> None:

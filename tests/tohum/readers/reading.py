@@ -7,24 +7,24 @@ from typing import Any
 from tohum.readers import Broken, FileFormat, Row, RowBlock, detect, read_blocks
 
 
-def blocks_of(path: Path, **named: str) -> list[RowBlock]:
+def blocks_of(path: Path, **named: Any) -> list[RowBlock]:
     """The blocks of a file, each through a pickle, as it goes to another process."""
     format = detect(path, **named)
     return [pickle.loads(pickle.dumps(block)) for block in read_blocks(path, format)]
 
 
-def rows_of(path: Path, **named: str) -> list[Row | Broken]:
+def rows_of(path: Path, **named: Any) -> list[Row | Broken]:
     return [row for block in blocks_of(path, **named) for row in block.rows()]
 
 
-def values_of(path: Path, **named: str) -> list[dict[str, Any]]:
+def values_of(path: Path, **named: Any) -> list[dict[str, Any]]:
     """The values of a file that has no broken row."""
     rows = rows_of(path, **named)
     assert not [row for row in rows if isinstance(row, Broken)]
     return [row.values for row in rows if isinstance(row, Row)]
 
 
-def broken_of(path: Path, **named: str) -> list[Broken]:
+def broken_of(path: Path, **named: Any) -> list[Broken]:
     return [row for row in rows_of(path, **named) if isinstance(row, Broken)]
 
 

@@ -101,3 +101,19 @@ def test_a_damaged_page_is_an_error_that_names_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match=r"a\.parquet is damaged in row group 0"):
         rows_of(write(path, bytes(content)))
+
+
+def test_a_text_that_all_rows_share_is_not_in_memory_for_each(tmp_path: Path) -> None:
+    """A group of 6,000 rows with one text of 50 kB takes 50 kB in the file, and 300 MB in Arrow."""
+    path = tmp_path / "a.parquet"
+    text = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 6000), ["x" * 50_000])
+    pyarrow.parquet.write_table(pyarrow.table({"text": text}), path, store_schema=False)
+    before = pyarrow.default_memory_pool().max_memory()
+    rows = 0
+    for block in blocks_of(path):
+        for row in block.rows():
+            assert isinstance(row, Row) and len(row.values["text"]) == 50_000
+            rows += 1
+
+    assert rows == 6000
+    assert pyarrow.default_memory_pool().max_memory() <= max(before, 150_000_000)

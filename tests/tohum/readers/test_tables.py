@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tests.tohum.readers.reading import blocks_of, broken_of, found, rows_of, values_of, write
 from tohum.errors import UserError
 from tohum.readers import Broken, Row, detect
-from tohum.readers.table_lines import Lines, parse_table
+from tohum.readers.table_feed import Lines
+from tohum.readers.table_lines import parse_table
 
 QUESTIONS = [
     {"Soru": "Işık hızı nedir?", "Cevap": 'Saniyede\n299.792 km; "boşlukta"'},
@@ -133,7 +134,20 @@ class CountedLines(Lines):
 
 
 @pytest.mark.parametrize(
-    "line", ['"q"z;1', 'x";"', '"never ends', '""" odd', '"q"z;1\n"', 'a;b\n"x', '"x;\ny;\nz;"w']
+    "line",
+    [
+        "\0",
+        '\ufeff"x',
+        '\ud800;"',
+        '"\\"";',
+        '"q"z;1',
+        'x";"',
+        '"never ends',
+        '""" odd',
+        '"q"z;1\n"',
+        'a;b\n"x',
+        '"x;\ny;\nz;"w',
+    ],
 )
 def test_broken_rows_cost_time_in_proportion_to_their_number(line: str) -> None:
     asked = []
@@ -181,14 +195,13 @@ def test_what_follows_a_broken_row_is_what_the_parser_reads_from_there_on(
 @pytest.mark.parametrize("broken", ['"never ends\n', 'x;"never\n', 'x";"\n'])
 @pytest.mark.parametrize("size", [1, 7, 50])
 def test_a_row_longer_than_the_longest_is_broken_and_those_after_it_are_read(
-    monkeypatch: pytest.MonkeyPatch, broken: str, size: int
+    broken: str, size: int
 ) -> None:
-    monkeypatch.setattr("tohum.readers.table_lines.LONGEST_ROW", 1000)
     before = csv.field_size_limit()
     lines = [broken, *(f"{number};two;\n" for number in range(400))]
     chunks = [Lines(lines[start : start + size]) for start in range(0, len(lines), size)]
     try:
-        rows = list(parse_table(chunks, ";"))
+        rows = list(parse_table(chunks, ";", largest=1000))
     finally:
         csv.field_size_limit(before)
     assert [number for number, _, _ in rows] == list(range(1, 402))
@@ -308,3 +321,125 @@ def test_two_delimiters_that_fit_equally_are_a_question(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"jsonl\.delimiter"):
         detect(path)
     assert values_of(path, delimiter=";") == [{"a": "1", "b,c": "2,3"}]
+
+
+ESCAPED = [
+    {"a": "1", "text": 'He said "hi", twice'},
+    {"a": "2", "text": 'a "b"\nc'},
+    {"a": "3", "text": '"'},
+    {"a": "4", "text": "ends in a backslash\\"},
+]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+def test_quotes_escaped_by_a_backslash_are_read(
+    tmp_path: Path, delimiter: str, suffix: str
+) -> None:
+    dialect = {"escapechar": "\\", "doublequote": False, "quoting": csv.QUOTE_ALL}
+    content = table(ESCAPED * 9, delimiter=delimiter, **dialect).encode()
+    packed = gzip.compress(content) if suffix.endswith("gz") else content
+    path = write(tmp_path / f"a.{suffix}", packed)
+
+    assert values_of(path) == ESCAPED * 9
+    assert values_of(path, delimiter=delimiter) == ESCAPED * 9
+    assert found(path).facts()["backslashes"] == "before quotes and backslashes"
+
+
+def test_a_backslash_that_escapes_quotes_only_is_a_letter_elsewhere(tmp_path: Path) -> None:
+    text = 'a,b\n1,"print(\\"x\\\\n\\", \\"C:\\new\\")"\n2,"x\\\\"\n'
+    path = write(tmp_path / "a.csv", text)
+
+    assert values_of(path) == [
+        {"a": "1", "b": 'print("x\\\\n", "C:\\new")'},
+        {"a": "2", "b": "x\\"},
+    ]
+
+
+def test_backslashes_before_doubled_quotes_are_letters(tmp_path: Path) -> None:
+    rows = [{"a": "1", "b": 'print(\\"x\\")'}, {"a": "2", "b": 'C:\\"dir\\"'}]
+    path = write(tmp_path / "a.csv", table(rows))
+
+    assert found(path).escapes == ""
+    assert values_of(path) == rows
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1254"])
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+def test_rows_that_end_in_a_carriage_return_are_read(
+    tmp_path: Path, encoding: str, suffix: str
+) -> None:
+    """As Excel for Mac wrote them: with line feeds in the cells."""
+    content = table(QUESTIONS, delimiter=";", lineterminator="\r").encode(encoding)
+    packed = gzip.compress(content) if suffix.endswith("gz") else content
+    path = write(tmp_path / f"a.{suffix}", packed)
+
+    assert values_of(path) == QUESTIONS
+    assert found(path).facts()["line ends"] == "carriage returns"
+
+
+@pytest.mark.parametrize("text", ["a,b\r\n1,2\r\n", "a,b\r\r\n1,2\r\r\n", '"a\r",b\n1,2\n'])
+def test_other_line_ends_are_not_carriage_returns(tmp_path: Path, text: str) -> None:
+    assert not found(write(tmp_path / "a.csv", text)).carriage_returns
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_the_header_of_a_file_that_was_appended_is_not_a_row(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mark: str, quoting: int
+) -> None:
+    one = table(QUESTIONS, delimiter=";", quoting=quoting)
+    path = write(tmp_path / "a.csv", mark + one + mark + one)
+
+    assert values_of(path) == QUESTIONS * 2
+    assert "the header is repeated on line 5" in caplog.text
+
+
+def test_an_appended_file_with_its_columns_in_another_order_is_read_by_its_own_header(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path / "a.csv", "soru,cevap\na,b\ncevap,soru\nb,a\nsoru,x\n")
+
+    assert values_of(path) == [
+        {"soru": "a", "cevap": "b"},
+        {"cevap": "b", "soru": "a"},
+        {"cevap": "soru", "soru": "x"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Müşteri soruları\n",
+        "Müşteri soruları;;\n\n",
+        "Müşteri soruları 2024\nHazırlayan: Ayşe\n\n",
+        '"Sorular\nve cevaplar";;\n;;\n',
+        "Rapor;2024;\n",
+    ],
+)
+def test_titles_above_the_header_are_no_header(tmp_path: Path, title: str) -> None:
+    path = write(tmp_path / "a.csv", title + "Soru;Cevap;no\nÇay mı?;Evet;1\nKahve?;Yok;2\n")
+
+    assert values_of(path) == [
+        {"Soru": "Çay mı?", "Cevap": "Evet", "no": "1"},
+        {"Soru": "Kahve?", "Cevap": "Yok", "no": "2"},
+    ]
+    assert any("after a title" in note for note in found(path).notes)
+
+
+def test_a_title_above_unknown_names_is_found_where_all_rows_agree(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "Liste\nad,renk,tür\n" + "elma,yeşil,meyve\n" * 5)
+
+    assert values_of(path) == [{"ad": "elma", "renk": "yeşil", "tür": "meyve"}] * 5
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("yorum\niyi, güzel\nkötü, berbat\nsoru, cevap\n", {"yorum": "iyi, güzel"}),
+        ("tür,ad\ncode,abc\nx,y\n", {"tür": "code", "ad": "abc"}),
+        ("text\nprompt,response\n", {"text": "prompt,response"}),
+    ],
+)
+def test_a_header_of_names_is_no_title(tmp_path: Path, text: str, first: dict[str, str]) -> None:
+    assert values_of(write(tmp_path / "a.csv", text))[0] == first

@@ -136,3 +136,20 @@ def test_what_is_no_workbook_says_what_to_do(
 ) -> None:
     with pytest.raises(UserError, match=message):
         rows_of(write(tmp_path / name, content))
+
+
+@pytest.mark.parametrize("title", [["Müşteri soruları"], ["Rapor", "2024"], ["Rapor", None, "x"]])
+def test_a_title_above_the_header_is_no_header(tmp_path: Path, title: list[Any]) -> None:
+    path = save(tmp_path / "a.xlsx", {"Sayfa1": [title, [], *TURKISH]})
+
+    assert values_of(path) == [dict(zip(TURKISH[0], row, strict=True)) for row in TURKISH[1:]]
+
+
+def test_a_workbook_that_unpacks_to_more_than_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tohum.readers.workbooks.LARGEST_XML", 10_000)
+    path = save(tmp_path / "a.xlsx", {"Sayfa1": [*TURKISH, *[["a" * 99, "b" * 99]] * 9999]})
+
+    with pytest.raises(UserError, match=r"a\.xlsx unpacks to .* Save it as CSV"):
+        detect(path)

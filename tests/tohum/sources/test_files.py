@@ -1,4 +1,6 @@
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,114 @@ def test_a_pattern_without_a_data_file_is_refused(root: Path, pattern: str) -> N
 def test_two_files_of_one_name_are_refused(root: Path) -> None:
     with pytest.raises(UserError, match=r"would both be named 'tr\.csv'"):
         copied(root, "qa", "other")
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        "dataset_info.json",
+        "dataset_infos.json",
+        "dataset_dict.json",
+        "train/state.json",
+        "dataset-metadata.json",
+        "datapackage.json",
+        "_delta_log/00000000000000000000.json",
+        "_delta_log/00000000000000000010.checkpoint.parquet",
+    ],
+)
+def test_what_only_describes_a_dataset_is_left_out_of_its_folder_and_told(
+    root: Path, described: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = root / "qa" / described
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+
+    assert list(copied(root, "qa")) == ["deep/en.jsonl.gz", "tr.csv"]
+    assert list(copied(root, "qa/**/*")) == ["deep/en.jsonl.gz", "tr.csv"]
+    assert described in caplog.text
+    assert list(copied(root, f"qa/{described}")) == [path.name]
+
+
+POSIX = pytest.mark.skipif(sys.platform != "linux", reason="names and links of Linux")
+
+
+@POSIX
+def test_links_that_lead_up_the_tree_are_followed_once(root: Path) -> None:
+    for name in ("one", "two"):
+        (root / "qa" / name).symlink_to(root / "qa")
+        (root / "qa" / "deep" / name).symlink_to(root / "qa")
+    expected = ["deep/en.jsonl.gz", "tr.csv"]
+    assert list(copied(root, "qa")) == expected
+    assert list(copied(root, "qa/**/*.*")) == expected
+
+
+@POSIX
+def test_a_link_to_a_file_or_to_a_folder_elsewhere_is_followed(root: Path) -> None:
+    (root / "set").mkdir()
+    (root / "set" / "b.csv").symlink_to(root / "qa" / "tr.csv")
+    (root / "set" / "more").symlink_to(root / "other")
+    (root / "set" / "again").symlink_to(root / "other")
+    assert list(copied(root, "set")) == ["again/tr.csv", "b.csv"]
+
+
+@POSIX
+def test_a_link_to_nothing_is_told(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (root / "qa" / "lost.csv").symlink_to(root / "gone.csv")
+    assert "lost.csv" not in copied(root, "qa")
+    assert "left out: unreadable (No such file or directory)" in caplog.text
+    facts = json.loads((root / "raw" / "source.json").read_text())
+    assert sum(facts["left_out"].values()) == 1
+
+
+@pytest.mark.parametrize("name", ["manifest.jsonl", "source.json", "dropped.jsonl", "Source.JSON"])
+def test_a_file_named_like_one_of_ours_is_kept_beside_it(root: Path, name: str) -> None:
+    (root / "qa" / name).write_bytes(b'{"text": "a"}')
+    assert f"data/{name}" in copied(root, "qa")
+
+
+@POSIX
+def test_a_name_that_is_not_utf_8_is_written_with_its_bytes(root: Path) -> None:
+    Path(os.fsdecode(os.fsencode(root / "qa") + b"/caf\xe9.csv")).write_bytes(b"a,b")
+    assert "caf%E9.csv" in copied(root, "qa")
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "name", ["-a.csv", "a\nb.csv", " .csv", "e\u0301.csv", "x" * 251 + ".csv", "[a].csv", "a*.csv"]
+)
+def test_any_other_name_is_kept(root: Path, name: str) -> None:
+    (root / "odd [1]").mkdir()
+    (root / "odd [1]" / name).write_bytes(b"a,b")
+    assert list(copied(root, "odd [1]")) == [name]
+    assert list(copied(root, f"odd [1]/{name}")) == [name]
+
+
+@POSIX
+def test_names_that_differ_in_case_or_composition_are_different_files(root: Path) -> None:
+    (root / "two").mkdir()
+    names = {"A.csv", "a.csv", "\u00e9.csv", "e\u0301.csv"}
+    for name in names:
+        (root / "two" / name).write_text(name)
+    assert copied(root, "two").keys() == names
+
+
+def test_a_file_named_like_the_folder_of_another_is_refused(root: Path) -> None:
+    (root / "x.csv").write_text("a")
+    (root / "odd" / "x.csv").mkdir(parents=True)
+    (root / "odd" / "x.csv" / "y.csv").write_text("a")
+    with pytest.raises(UserError, match="is the folder of"):
+        copied(root, "x.csv", "odd")
+
+
+@pytest.mark.parametrize("path", ["", " ", "a\0b", "~no_such_user_here/a.csv", "x/" * 3000])
+def test_what_can_be_no_path_is_refused(root: Path, path: str) -> None:
+    with pytest.raises(UserError, match=r"source\.paths"):
+        copied(root, path)
+
+
+def test_what_an_earlier_try_copied_under_another_name_is_deleted(root: Path) -> None:
+    copied(root, "qa")
+    (root / "qa" / "tr.csv").rename(root / "qa" / "en.csv")
+    copied(root, "qa")
+    assert not (root / "raw" / "tr.csv").exists()

@@ -1,3 +1,4 @@
+import hashlib
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ from tests.fakes.blobs import sample_blobs
 from tests.fakes.hub import COMMIT, FakeHub
 from tests.fakes.stack_rows import parquet_bytes
 from tohum.errors import UserError
-from tohum.sources import first_rows, remote_file
+from tohum.sources import remote_file, remote_parquet
 from tohum.sources.first_rows import write_first_rows
+from tohum.sources.object_ids import SHA256, ObjectId
 from tohum.sources.remote_file import RemoteFile
 
 PATH = "data/a.parquet"
@@ -24,7 +26,7 @@ ROWS = 60_000
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_file, "BLOCK", BLOCK)
-    monkeypatch.setattr(first_rows, "BLOCK", BLOCK)
+    monkeypatch.setattr(remote_parquet, "BLOCK", BLOCK)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,9 @@ def take(hub: FakeHub, content: bytes, path: Path, columns: list[str], rows: int
     """Serves a file, takes its first rows, and returns how many these were."""
     hub.revisions[COMMIT].files[PATH] = content
     url = f"{hub.endpoint}/datasets/{hub.repo_id}/resolve/{COMMIT}/{PATH}"
-    return write_first_rows(RemoteFile(url, {}, len(content), None), path, columns, rows)
+    listed = ObjectId(SHA256, hashlib.sha256(content).hexdigest())
+    file = RemoteFile(url, {}, len(content), listed)
+    return write_first_rows(file, path, columns, rows)[0]
 
 
 def bytes_served(hub: FakeHub) -> int:

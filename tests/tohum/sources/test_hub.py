@@ -1,3 +1,4 @@
+import io
 import json
 import logging
 import os
@@ -25,11 +26,13 @@ from tests.fakes.access import GOOD_TOKEN, INVALID_TOKEN, UNAUTHORISED_TOKEN
 from tests.fakes.blobs import sample_blobs
 from tests.fakes.faults import FOREVER
 from tests.fakes.hub import COMMIT, FakeHub
+from tests.fakes.messages import Reply, Request, json_reply
+from tests.fakes.repository import Revision
 from tests.fakes.stack_rows import parquet_bytes
 from tests.tiny import rules, runtime
 from tohum.errors import UserError
 from tohum.formats.records import read_records, shard_paths
-from tohum.sources import remote_file
+from tohum.sources import hub_api, remote_file
 from tohum.sources.config import MixSource
 from tohum.sources.hub import HubSource
 from tohum.sources.hub_files import divide
@@ -81,6 +84,7 @@ def out(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ask(hub, monkeypatch)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.setattr(remote_file, "TRIES", 3)
+    monkeypatch.setattr(remote_file, "FIRST_WAIT", 0.001)
     monkeypatch.setattr(remote_file, "TIMEOUT", (1, 0.5))
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "DVC_ROOT"):
         monkeypatch.setenv(name, "")  # noted, so that what the code sets is undone
@@ -427,6 +431,7 @@ def test_a_killed_download_goes_on_where_it_was(hub: FakeHub, out: Path, tmp_pat
     overrides = ["source=hub", f"source.repo_id={SOURCE.repo_id}", "source.content=rows"]
     overrides += ["source.max_rows=null", f"source.paths=[{SHARDS[0]}]"]
     write_lock_file(tmp_path / "params.lock.yaml", compose(CONF, overrides))
+    (tmp_path / "dvc.yaml").touch()
     (tmp_path / "conf").mkdir()
     shutil.copy(CONF / "runtime.yaml", tmp_path / "conf")
     environment = os.environ | {
@@ -475,3 +480,229 @@ def test_rows_of_any_shape_and_format_become_records(
         assert records[0]["source"] == SOURCE.repo_id
         with pytest.raises(UserError, match=r"max_rows is 10, and more/qa\.jsonl .* not a "):
             download(replace(source, max_rows=10), out, runtime())
+
+
+def offer(hub: FakeHub, files: dict[str, bytes]) -> None:
+    """Has the dataset be these files."""
+    hub.revisions[COMMIT] = replace(hub.revisions[COMMIT], files=files)
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["/tmp/tohum-escape/x.jsonl"],
+        ["../x.jsonl"],
+        ["source.json"],
+        ["rows/source.json"],
+        ["a/nul.jsonl"],
+        ["a.jsonl", "A.jsonl"],
+        ["a", "A/b"],
+        ["x" * 250],
+    ],
+)
+def test_a_name_that_leads_elsewhere_is_refused_before_any_byte(
+    hub: FakeHub, out: Path, paths: list[str]
+) -> None:
+    offer(hub, dict.fromkeys(paths, b'{"text": "x"}\n'))
+    assert "Nothing is fetched" in refusal(out, paths=["**"])
+    assert not any("/resolve/" in request.path for request in hub.requests)
+    assert not Path("/tmp/tohum-escape").exists()
+
+
+def test_a_file_outside_lfs_with_other_bytes_is_refused(hub: FakeHub, out: Path) -> None:
+    lines = b'{"text": "one"}\n'
+    offer(hub, {"a.jsonl": lines})
+    hub.corrupt("a.jsonl", body=lines.replace(b"one", b"two"))
+    assert "git blob SHA-1" in refusal(out, paths=["a.jsonl"])
+    hub.heal()
+    download(replace(SOURCE, paths=["a.jsonl"]), out, runtime())
+    assert (out / "a.jsonl").read_bytes() == lines
+    assert [line["verified_by"] for line in manifest(out)] == ["git blob SHA-1"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"oid": None},
+        {"oid": "0" * 39},
+        {"oid": "G" * 40},
+        {"size": None},
+        {"size": -1},
+        {"size": "12"},
+        {"size": True},
+        {"path": None},
+        {"path": "\ud800.jsonl"},
+        {"lfs": {"oid": None, "size": 12, "pointerSize": 130}},
+        {"lfs": {"oid": "0" * 40, "size": 12, "pointerSize": 130}},
+        {"lfs": {}},
+        {"lfs": "x"},
+    ],
+)
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_list_without_hash_size_or_name_is_refused(
+    hub: FakeHub,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any],
+    removed: bool,
+) -> None:
+    offer(hub, {"a.jsonl": b'{"text": 1}\n'})
+    real = Revision.file_entry
+
+    def entry(revision: Revision, path: str) -> dict[str, Any]:
+        told = real(revision, path) | change
+        return {key: told[key] for key in told if not removed or key not in change}
+
+    monkeypatch.setattr(Revision, "file_entry", entry)
+    if removed and "lfs" in change:
+        return
+    message = refusal(out, paths=["*"])
+    assert "can't be verified" in message or "can't be read" in message or "not Unicode" in message
+
+
+def test_a_listing_without_end_is_given_up(
+    hub: FakeHub, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_api, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(FakeHub, "_tree", endless_tree)
+    assert "no complete answer within 0.5 s" in refusal(out)
+
+
+def endless_tree(hub: FakeHub, request: Request, revision: Revision, folder: str) -> Reply:
+    """A page whose next is itself."""
+    return json_reply([], {"Link": f'<{hub.endpoint}{request.target}>; rel="next"'})
+
+
+def test_a_web_page_in_place_of_the_listing_is_named(
+    hub: FakeHub, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Reply(200, b"<html>Log in</html>", {"Content-Type": "text/html"})
+    monkeypatch.setattr(FakeHub, "_tree", lambda *_: page)
+    assert "Does this network want you to log in" in refusal(out)
+
+
+def test_an_address_of_the_dataset_is_taken(hub: FakeHub, out: Path) -> None:
+    address = f"https://huggingface.co/datasets/{SOURCE.repo_id}/tree/main"
+    download(replace(SOURCE, repo_id=address), out, runtime())
+    assert facts(out)["repo_id"] == SOURCE.repo_id
+
+
+def test_a_users_own_source_json_is_no_earlier_download(hub: FakeHub, out: Path) -> None:
+    download(SOURCE, out, runtime())
+    for number, content in enumerate(["[]", "{}", '{"kind": "hub"}', "{", "1", '"x"', "\udcff"]):
+        folder = out / f"folder{number}"
+        (folder / "rows").mkdir(parents=True)
+        for place in (folder, folder / "rows"):
+            (place / "source.json").write_text(content, "utf-8", "surrogateescape")
+            (place / "manifest.jsonl").write_text('[]\n{"taken": 1}\n')
+    download(replace(SOURCE, max_bytes=10**8), out, runtime())
+    assert facts(out)["files"] == 3
+
+
+def with_checksums(table: pyarrow.Table, version: str = "1.0", checksums: bool = True) -> bytes:
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(
+        table,
+        file,
+        write_page_checksum=checksums,
+        data_page_version=version,
+        compression="none",
+        use_dictionary=["path"],
+        row_group_size=40,
+    )
+    return file.getvalue()
+
+
+TEXTS = pyarrow.table(
+    {
+        "path": [f"{number % 7}.py" for number in range(100)],
+        "content": [f"# the text of number {number}\n" for number in range(100)],
+    }
+)
+INLINE = replace(
+    SOURCE, paths=["*"], content="inline", columns={"content": "content", "path": "path"}
+)
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_a_flipped_bit_in_a_row_is_seen_by_the_pages_checksum(
+    hub: FakeHub, out: Path, version: str
+) -> None:
+    content = with_checksums(TEXTS, version)
+    flipped = content.replace(b"text of number 77", b"tExt of number 77")
+    assert flipped != content
+    offer(hub, {"a.parquet": content})
+    hub.corrupt("a.parquet", body=flipped)
+    message = refusal(out, paths=["*"], max_rows=90)
+    assert "a.parquet is not a parquet file, or a damaged one" in message
+    hub.heal()
+    download(replace(INLINE, max_rows=90), out, runtime())
+    assert [line["verified_by"] for line in manifest(out / "rows")] == ["page checksums"]
+
+
+def test_damage_on_the_way_is_read_once_more(hub: FakeHub, out: Path) -> None:
+    content = with_checksums(TEXTS)
+    offer(hub, {"a.parquet": content})
+    hub.corrupt("a.parquet", times=1, body=content.replace(b"number 5\n", b"number 6\n"))
+    download(replace(INLINE, max_rows=90), out, runtime())
+    assert facts(out)["files"] == 90
+
+
+def test_rows_without_checksums_are_said_to_be_unverified(
+    hub: FakeHub, out: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    offer(hub, {"a.parquet": with_checksums(TEXTS, checksums=False)})
+    download(replace(INLINE, max_rows=90), out, runtime())
+    assert [line["verified_by"] for line in manifest(out / "rows")] == [None]
+    assert "these rows are unverified" in caplog.text
+    download(replace(INLINE, max_rows=None), out, runtime())
+    assert [line["verified_by"] for line in manifest(out / "rows")] == ["SHA-256"]
+
+
+@pytest.mark.parametrize("rows", [None, 60])
+def test_a_damaged_page_of_the_dataset_itself_is_an_error(
+    hub: FakeHub, out: Path, rows: int | None
+) -> None:
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(TEXTS, file, compression="snappy", use_dictionary=False)
+    content = bytearray(file.getvalue())
+    content[30:400] = b"\xff" * 370
+    offer(hub, {"a.parquet": bytes(content)})
+    for kind in ("inline", "software_heritage", "url"):
+        columns = {"inline": "content", "software_heritage": "id", "url": "url"}
+        source = replace(INLINE, content=kind, columns={columns[kind]: "path"}, max_rows=rows)
+        with pytest.raises(UserError, match="damaged"):
+            download(source, out, runtime())
+
+
+@pytest.mark.parametrize("rows", [None, 50])
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("column", ["content", "path"])
+def test_a_row_that_is_not_utf8_is_lost_with_its_reason_and_the_rest_goes_on(
+    hub: FakeHub, out: Path, column: str, binary: bool, rows: int | None
+) -> None:
+    values = [value.encode() for value in TEXTS[column].slice(0, 50).to_pylist()]
+    for place, wrong in ((3, b"\xff"), (17, b"ok \xc3"), (49, b"\xed\xa0\x80")):
+        values[place] = wrong
+    array = pyarrow.array(values, pyarrow.binary())
+    if not binary:
+        array = pyarrow.Array.from_buffers(pyarrow.string(), len(array), array.buffers())
+    table = TEXTS.slice(0, 50)
+    table = table.set_column(table.column_names.index(column), column, array)
+    offer(hub, {"a.parquet": with_checksums(table)})
+    download(replace(INLINE, max_rows=rows, max_lost_share=0.1), out, runtime())
+    assert facts(out)["dropped"] == {"broken": 3}
+    assert facts(out)["files"] == 47
+    lines = (out / "dropped.jsonl").read_text("utf-8").splitlines()
+    details = [json.loads(line)["detail"] for line in lines]
+    assert details == [
+        f"a.parquet, row {row}: {column} is not UTF-8 at byte {place}"
+        for row, place in ((4, 0), (18, 3), (50, 0))
+    ]
+    assert "3 broken" in refusal_of(replace(INLINE, max_rows=rows), out)
+
+
+def refusal_of(source: HubSource, out: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        download(replace(source, max_bytes=10**8), out, runtime())
+    return str(caught.value)

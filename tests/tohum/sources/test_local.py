@@ -1,19 +1,25 @@
+import hashlib
 import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.download.downloading import download
+from tests.conftest import PROJECT
 from tests.tiny import runtime
 from tohum.errors import UserError
 from tohum.formats.raw import read_raw
-from tohum.sources.local import LocalSource, local_files
+from tohum.sources.config import read_source
+from tohum.sources.local import LocalSource, _read_again, local_files
 from tohum.sources.offered_files import sample
 
 EVERYTHING = LocalSource(
@@ -250,3 +256,183 @@ def test_a_source_without_files_is_refused_with_the_reasons(project: Path) -> No
         "Check `source` in params.lock.yaml."
     )
     assert not (project / "data").exists()
+
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="names and limits of Linux")
+NOT_ROOT = 65534
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder of this process, which has no rights that another user would not have."""
+    with TemporaryDirectory() as name:
+        root = Path(name).resolve()
+        user = os.geteuid()
+        if user == 0:
+            os.chown(root, NOT_ROOT, -1)
+            os.seteuid(NOT_ROOT)
+        try:
+            yield root
+        finally:
+            os.seteuid(user)
+
+
+@LINUX
+def test_what_may_not_be_read_is_left_out_and_named(
+    unprivileged: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = unprivileged
+    write(root, dict.fromkeys(["a.py", "shut/b.py", "c.py", "secret/d.py", "secret/e/f.py"], "1\n"))
+    write(root, {"secret/.gitignore": "d.py\n"})
+    for path in ("shut", "c.py", "secret/.gitignore"):
+        (root / path).chmod(0)
+    paths, left_out = listed(EVERYTHING, root)
+    (root / "shut").chmod(0o700)
+    assert paths == ["a.py"]
+    assert left_out == {
+        "folder that cannot be read (Permission denied)": 1,
+        "folder with a .gitignore that cannot be read (Permission denied)": 1,
+        "unreadable (Permission denied)": 1,
+    }
+    for path in ("'shut/'", "'c.py'", "'secret/'"):
+        assert path in caplog.text
+    with pytest.raises(UserError, match=r"cannot be read \(Permission denied\)"):
+        (root / "shut").chmod(0)
+        listed(EVERYTHING, root / "shut" / "inner")
+
+
+@pytest.fixture
+def deep() -> Iterator[Path]:
+    """A folder for a tree too deep for Python to delete."""
+    root = Path(mkdtemp()).resolve()
+    yield root
+    subprocess.run(["rm", "-rf", root], check=True)
+
+
+@LINUX
+def test_folders_nest_as_deep_as_the_system_allows_and_deeper_ones_are_named(
+    deep: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = deep
+    place = os.open(root, os.O_RDONLY)
+    for _ in range(1200):  # by steps: the path of the last is longer than PATH_MAX
+        os.mkdir("abcd", dir_fd=place)
+        inner = os.open("abcd", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+    os.close(os.open("far.py", os.O_CREAT, dir_fd=place))
+    os.close(place)
+    write(root, {"abcd/" * 700 + "a.py": "1\n"})
+    paths, left_out = listed(EVERYTHING, root)
+    assert paths == ["abcd/" * 700 + "a.py"]
+    assert left_out == {"folder that cannot be read (File name too long)": 1}
+    assert "File name too long" in caplog.text
+
+
+@LINUX
+def test_1200_nested_folders_are_read(deep: Path) -> None:
+    folder = deep
+    for _ in range(1200):
+        folder /= "d"
+        folder.mkdir()
+    write(folder, {"a.py": "1\n"})
+    assert listed(EVERYTHING, deep)[0] == ["d/" * 1200 + "a.py"]
+
+
+@LINUX
+def test_a_folder_whose_name_is_not_unicode_gives_its_name_with_its_bytes(
+    project: Path,
+) -> None:
+    folder = Path(os.fsdecode(os.fsencode(project) + b"/caf\xe9"))
+    write(folder, {"a.py": "1\n"})
+    (project / "link").symlink_to(folder)
+    download(replace(EVERYTHING, path="link"), project / "data" / "raw", runtime())
+    assert [file.repo for file, _ in read_raw(project / "data" / "raw")] == ["caf%E9"]
+
+
+@pytest.mark.parametrize("path", ["", "  ", "a\0b", "~no_such_user_here", "x/" * 3000])
+def test_what_can_be_no_folder_is_refused(path: str) -> None:
+    with pytest.raises(UserError, match=r"source\.path is"):
+        local_files(replace(EVERYTHING, path=path), Counter())
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+@pytest.mark.parametrize("preset", ["local", "files"])
+def test_what_can_be_no_path_is_refused_with_the_other_values(preset: str, path: str) -> None:
+    values = {**yaml.safe_load((PROJECT / f"conf/source/{preset}.yaml").read_text()), "path": path}
+    if preset == "files":
+        values = {"kind": "files", "license": None, "paths": [values["path"]]}
+    with pytest.raises(UserError, match=r"source\.paths? is"):
+        read_source(values)
+
+
+@LINUX
+def test_a_loop_of_links_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(UserError, match="cannot be read"):
+        listed(EVERYTHING, tmp_path / "loop")
+
+
+@LINUX
+@pytest.mark.parametrize(
+    "name",
+    ["-rf.py", "a\nb.py", " ", "\x1b[2J.py", "e\u0301.py", "*.py", "manifest.jsonl", "\u202e.py"],
+)
+def test_any_name_comes_through_to_the_archives(project: Path, name: str) -> None:
+    write(project / "code", {name: "1\n", f"{name}.d/{name}": "2\n"})
+    download(replace(EVERYTHING, path="code"), project / "data" / "raw", runtime())
+    assert {file.path for file, _ in read_raw(project / "data" / "raw")} == {
+        name,
+        f"{name}.d/{name}",
+    }
+
+
+@LINUX
+def test_a_sparse_file_a_pipe_and_the_names_of_one_file_are_each_counted(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": "1\n", "A.py": "2\n"})
+    os.link(tmp_path / "a.py", tmp_path / "b.py")
+    os.mkfifo(tmp_path / "pipe.py")
+    with (tmp_path / "sparse.py").open("wb") as file:
+        file.truncate(1 << 40)
+    paths, left_out = listed(EVERYTHING, tmp_path)
+    assert paths == ["A.py", "a.py", "b.py"]
+    assert left_out == {"neither file nor folder": 1, "larger than max_file_bytes": 1}
+
+
+def test_a_gitignore_of_powershell_is_read(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": "1\n", "key.py": "1\n", ".gitignore": "key.py\r\n".encode("utf-16")})
+    assert listed(replace(EVERYTHING, suffixes=[".py"]), tmp_path)[0] == ["a.py"]
+
+
+def test_a_file_changed_after_it_was_listed_is_read_again(project: Path) -> None:
+    write(project, {"code/a.py": "1\n", "code/b.py": "1\n", "code/c.py": "1\n"})
+    source = replace(EVERYTHING, path="code")
+    left_out: Counter[str] = Counter()
+    listed_files = local_files(source, left_out)
+    write(project, {"code/a.py": "22\n", "code/b.py": b"\0"})
+    (project / "code" / "c.py").unlink()
+    read = [_read_again(source, left_out, file) for file in listed_files]
+    assert [found and found[1] for found in read] == [b"22\n", None, None]
+    assert read[0] is not None
+    assert read[0][0].sha256 == hashlib.sha256(b"22\n").hexdigest()
+    assert left_out == {"binary": 1, "unreadable (No such file or directory)": 1}
+
+
+def test_a_file_that_never_stays_the_same_is_left_out_and_named(
+    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(project, {"code/a.py": "1\n"})
+    source = replace(EVERYTHING, path="code")
+    left_out: Counter[str] = Counter()
+    (file,) = local_files(source, left_out)
+    status = os.fstat
+
+    def growing(descriptor: int) -> os.stat_result:
+        with (project / "code" / "a.py").open("a") as appended:
+            appended.write("1\n")
+        return status(descriptor)
+
+    monkeypatch.setattr(os, "fstat", growing)
+    assert _read_again(source, left_out, file) is None
+    assert left_out == {"changes while it is read": 1}
+    assert "'a.py'" in caplog.text

@@ -11,6 +11,7 @@ quotes, commas and brackets in a prompt have no special meaning here, unlike in 
 """
 
 import argparse
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,4 +40,4 @@ def run(arguments: argparse.Namespace) -> None:
         elif any(argument.startswith("prompt=") for argument in arguments.overrides):
             print_answer(model, [{"role": "user", "content": options.prompt}], options.sampling)
         else:
-            converse(model, options.sampling)
+            converse(model, options.sampling, sys.stdin)

@@ -1,12 +1,12 @@
 """Prints what the model generates on the terminal: a text, an answer, a conversation."""
 
-import sys
 from collections.abc import Iterable
 from typing import TextIO
 
 from tohum.commands.generate.config import Generate
 from tohum.decoding import Sampling
 from tohum.inference import LanguageModel
+from tohum.streams import read_line
 
 
 def print_completion(model: LanguageModel, options: Generate) -> None:
@@ -16,7 +16,7 @@ def print_completion(model: LanguageModel, options: Generate) -> None:
     print(options.suffix or "")
 
 
-def converse(model: LanguageModel, sampling: Sampling, questions: TextIO = sys.stdin) -> None:
+def converse(model: LanguageModel, sampling: Sampling, questions: TextIO) -> None:
     """Answers each line of `questions` until they end; a terminal gets an input prompt.
 
     The model sees the whole conversation, as far as its context reaches.
@@ -48,4 +48,4 @@ def _print_pieces(pieces: Iterable[str]) -> str:
 def _next_line(questions: TextIO) -> str:
     if questions.isatty():
         print("\n> ", end="", flush=True)
-    return questions.readline().strip()
+    return read_line(questions).strip()

@@ -8,7 +8,11 @@ It prints columns, sample rows and the configuration that would read them; it wr
 """
 
 import argparse
+import os
 import shutil
+from pathlib import Path
+
+from tohum.project import find_project
 
 ROWS = 1000
 LEAST_WIDTH = 60
@@ -25,8 +29,22 @@ def run(arguments: argparse.Namespace) -> None:
     from tohum.commands.inspect.source import inspect_source
     from tohum.commands.printing import visible
 
-    for line in inspect_source(arguments.source, max(1, arguments.rows), terminal_width()):
+    source = seen_from_root(arguments.source)
+    for line in inspect_source(source, max(1, arguments.rows), terminal_width()):
         print(visible(line))
+
+
+def seen_from_root(source: str) -> str:
+    """Makes the root of the project, if there is one here, the current folder, and returns a path
+    as it is written there, as params.yaml has it; anything else as it is.
+    """
+    here = Path.cwd()
+    root = find_project(here)
+    if root is None or root == here:
+        return source
+    os.chdir(root)
+    path = here / source
+    return os.path.relpath(path, root) if path.exists() and path.drive == root.drive else source
 
 
 def terminal_width() -> int:

@@ -33,7 +33,7 @@ def data_files(path: Path) -> list[Path]:
         )
     if path.is_file():
         return [path]
-    return [file for file in walk(path) if is_data_file(file.name)]
+    return [file for file in walk(path) if is_data_file(file.relative_to(path).as_posix())]
 
 
 def walk(folder: Path) -> Iterator[Path]:

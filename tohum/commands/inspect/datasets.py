@@ -4,17 +4,13 @@ For parquet, the footer and the first rows are fetched; for anything else, the f
 which are kept in a temporary folder meanwhile.
 """
 
-import io
 import re
 import tempfile
 from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pyarrow
-import pyarrow.parquet
-from huggingface_hub import HfApi, RepoFile, hf_hub_url
-from huggingface_hub.utils._headers import build_hf_headers
+from huggingface_hub import HfApi, RepoFile
 
 from tohum.commands.inspect.data_files import describe_sample, slug
 from tohum.commands.inspect.proposals import Origin
@@ -22,23 +18,31 @@ from tohum.commands.inspect.sample import Sample, schema_types, take_rows
 from tohum.commands.printing import aligned, counted, size_of, titled
 from tohum.errors import UserError
 from tohum.readers import FileFormat, detect, is_data_file, read_blocks
-from tohum.readers.compression import MAGIC, read_chunks
+from tohum.readers.compression import compression_of, read_chunks
 from tohum.readers.detection import suffixes
-from tohum.readers.rows import Row
+from tohum.readers.layout import layout_of
+from tohum.readers.parquet import read_batch
 from tohum.readers.workbooks import SUFFIXES as WORKBOOKS
-from tohum.sources.hub_api import ask, read_env_file, resolve
-from tohum.sources.remote_file import BLOCK, RemoteFile, RemoteReader
+from tohum.sources.hub_address import is_address, read_address
+from tohum.sources.hub_api import list_tree, remote_file, resolve
+from tohum.sources.hub_token import load_token
+from tohum.sources.remote_file import RemoteFile
+from tohum.sources.remote_parquet import RemoteParquet, read_twice
 from tohum.workdir import project_root
 
-NAME = re.compile(r"[\w.-]+/[\w.-]+(/[^@]*)?(@[\w./-]+)?")
+NAME = re.compile(r"[\w.-]+/[\w.-]+(/[^@]*)?(@[\w./-]+)?")  # else it may be a path
 PREFIX_BYTES = 4 << 20
+MOST_UNPACKED = 64 << 20  # bytes that a compressed beginning may become
 BATCH_ROWS = 64
 MOST_FOLDERS = 25
 
 
 def is_dataset(source: str) -> bool:
-    """Returns whether this can name a dataset: owner/name, also with /folder and @revision."""
-    return NAME.fullmatch(source) is not None and not is_data_file(source)
+    """Returns whether this can name a dataset: owner/name, also with /folder and @revision, or an
+    address of it.
+    """
+    named = NAME.fullmatch(source) is not None and not is_data_file(source)
+    return named or is_address(source)
 
 
 def inspect_dataset(name: str, rows: int, width: int) -> list[str]:
@@ -47,14 +51,11 @@ def inspect_dataset(name: str, rows: int, width: int) -> list[str]:
     Raises:
         UserError: there is no such dataset or no access to it, or no data file in it.
     """
-    read_env_file(project_root() / ".env")
-    whole, _, revision = name.partition("@")
-    owner, repo, *below = whole.strip("/").split("/", 2)
-    repo_id = f"{owner}/{repo}"
-    api = HfApi()
-    commit = resolve(api, repo_id, revision or "main")
-    folder = below[0] if below else None
-    files = _files(api, repo_id, commit, folder)
+    address = read_address(name, "the source")
+    load_token(project_root() / ".env")
+    repo_id, api = address.repo_id, HfApi()
+    commit = resolve(api, repo_id, address.revision or "main")
+    files = _files(api, repo_id, commit, address.path.strip("/"))
     chosen = files[0]
     origin = _origin(repo_id, commit, chosen, files)
     sample = _sample(repo_id, commit, chosen, rows)
@@ -66,17 +67,15 @@ def inspect_dataset(name: str, rows: int, width: int) -> list[str]:
     ]
 
 
-def _files(api: HfApi, repo_id: str, commit: str, folder: str | None) -> list[RepoFile]:
-    """Returns the data files by path; parquet before the others, which are often its source."""
-    tree = ask(
-        repo_id,
-        commit,
-        lambda: list(
-            api.list_repo_tree(
-                repo_id, folder, repo_type="dataset", revision=commit, recursive=True
-            )
-        ),
-    )
+def _files(api: HfApi, repo_id: str, commit: str, path: str) -> list[RepoFile]:
+    """Returns the data files in a folder by path, or the file that the path names; parquet before
+    the others, which are often its source.
+    """
+    named = is_data_file(path)
+    folder = path.rpartition("/")[0] if named else path
+    tree = list_tree(api, repo_id, commit, folder, recursive=True)
+    if named:
+        tree = [entry for entry in tree if f"{entry.path}/".startswith(f"{path}/")]
     every = [entry for entry in tree if isinstance(entry, RepoFile)]
     files = [entry for entry in every if is_data_file(entry.path)]
     if not files:
@@ -102,27 +101,24 @@ def _folders(files: list[RepoFile], width: int) -> list[str]:
 
 
 def _sample(repo_id: str, commit: str, file: RepoFile, rows: int) -> Sample:
-    url = hf_hub_url(repo_id, file.path, repo_type="dataset", revision=commit)
-    sha256 = file.lfs.sha256 if file.lfs else None
-    remote = RemoteFile(url, build_hf_headers(), file.size, sha256)
+    remote = remote_file(repo_id, commit, file)
     if suffixes(file.path)[0] == ".parquet":
         return _parquet(remote, file.path, rows)
     return _prefix(remote, file.path, rows)
 
 
 def _parquet(remote: RemoteFile, name: str, rows: int) -> Sample:
-    try:
-        file = pyarrow.parquet.ParquetFile(
-            io.BufferedReader(RemoteReader(remote), BLOCK), pre_buffer=False, buffer_size=1 << 20
-        )
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        raise UserError(f"{remote.url} is not a parquet file: {error}") from None
+    return read_twice(remote, lambda: _first_rows(remote, name, rows))
+
+
+def _first_rows(remote: RemoteFile, name: str, rows: int) -> Sample:
+    file = RemoteParquet(remote).file
     notes = ["format parquet: by its name; its footer and first rows were fetched"]
     sample = Sample(name, remote.size, FileFormat("parquet", None, "utf-8", None, notes))
     for batch in file.iter_batches(min(BATCH_ROWS, rows)):
-        values = batch.slice(0, rows - len(sample.rows)).to_pylist()
-        sample.rows += [Row(len(sample.rows) + place, row) for place, row in enumerate(values, 1)]
-        if len(sample.rows) >= rows:
+        for row in read_batch(batch.slice(0, rows - sample.seen), sample.seen + 1):
+            sample.add(row)
+        if sample.seen >= rows:
             break
     sample.total = f"{file.metadata.num_rows:,} rows in this file (exact)"
     sample.types = schema_types(file.schema_arrow)
@@ -144,7 +140,7 @@ def _prefix(remote: RemoteFile, name: str, rows: int) -> Sample:
         count = sum(1 for block in read_blocks(path, format) for _ in block.rows())
     if whole:
         sample.total = f"{count:,} rows in this file (exact)"
-    elif format.compression is None and not content.startswith(tuple(MAGIC)):
+    elif format.compression is None and not compression_of(content):
         estimate = count * remote.size / PREFIX_BYTES
         sample.total = f"about {estimate:,.0f} rows in this file (an estimate by its beginning)"
     else:
@@ -156,26 +152,29 @@ def _whole_lines(path: Path, content: bytes) -> bytes:
     """Returns the complete lines, decompressed.
 
     Raises:
-        UserError: it is a workbook, or JSON in one piece, which can't be read in part.
+        UserError: it is a workbook, Arrow, or JSON in one piece, which can't be read in part.
     """
-    if suffixes(path.name)[0] in WORKBOOKS:
+    suffix = suffixes(path.name)[0]
+    if suffix in (*WORKBOOKS, ".arrow"):
         raise UserError(
-            f"{path.name} is a workbook of more than {PREFIX_BYTES >> 20} MiB: download it, and "
-            "inspect it then."
+            f"{path.name} is a {suffix} file of more than {PREFIX_BYTES >> 20} MiB: download it, "
+            "and inspect it then."
         )
-    if suffixes(path.name)[0] == ".json" and not re.match(rb"\s*\{[^\n]*\}\s*\n\s*\{", content):
-        raise UserError(
-            f"{path.name} is JSON in one piece and larger than {PREFIX_BYTES >> 20} MiB: download "
-            "it, and inspect it then."
-        )
-    compression = next((name for magic, name in MAGIC.items() if content.startswith(magic)), None)
     pieces: list[bytes] = []
     try:
-        pieces.extend(read_chunks(path, compression))
+        for chunk in read_chunks(path, compression_of(content)):
+            pieces.append(chunk)
+            if sum(map(len, pieces)) > MOST_UNPACKED:
+                break
     except UserError:
         if not pieces:
             raise
     text = b"".join(pieces)
+    if suffix == ".json" and layout_of(text[:PREFIX_BYTES], "utf-8", "json")[0] == "json":
+        raise UserError(
+            f"{path.name} is JSON in one piece and larger than {PREFIX_BYTES >> 20} MiB: download "
+            "it, and inspect it then."
+        )
     return text[: text.rfind(b"\n") + 1] or text
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet
 
 from tohum.readers import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock, detect, read_blocks
 from tohum.readers.compression import read_chunks
-from tohum.readers.lines import count_lines
+from tohum.readers.line_blocks import count_lines
 
 COUNTED_BYTES = 64 << 20  # a file up to this size is read whole to count its rows
 COUNTED_LINES_BYTES = 4 << 30  # line ends are counted at 3 GB/s
@@ -29,6 +29,18 @@ class Sample:
     broken: list[Broken] = field(default_factory=list)
     total: str = ""
     types: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def seen(self) -> int:
+        """The number of rows looked at."""
+        return len(self.rows) + len(self.broken)
+
+    def add(self, row: Row | Broken) -> None:
+        """Adds the next row."""
+        if isinstance(row, Row):
+            self.rows.append(row)
+        else:
+            self.broken.append(row)
 
     @property
     def columns(self) -> list[str]:
@@ -57,10 +69,7 @@ def take_rows(sample: Sample, blocks: Iterator[RowBlock], rows: int) -> None:
     """Adds the first `rows` rows, and the broken ones among them."""
     every = itertools.chain.from_iterable(block.rows() for block in blocks)
     for row in itertools.islice(every, rows):
-        if isinstance(row, Row):
-            sample.rows.append(row)
-        else:
-            sample.broken.append(row)
+        sample.add(row)
 
 
 def schema_types(schema: pyarrow.Schema) -> dict[str, str]:

@@ -2,9 +2,9 @@
 
     tohum report
 
-It prints figures, completions, and which stages reproduced the committed bytes. It reads metrics/,
-the validation documents, models/lm and dvc.lock, here and at HEAD. Run it at any time after `dvc
-repro`.
+It prints figures, completions, which stages reproduced the committed bytes, and what to commit. It
+reads metrics/, the validation documents, models/lm and dvc.lock, here and at HEAD. Run it at any
+time after `dvc repro`.
 """
 
 import argparse
@@ -17,6 +17,7 @@ def add_arguments(_: argparse.ArgumentParser) -> None:
 
 def run(_: argparse.Namespace) -> None:
     """Prints the figures, sample completions and the reproduction."""
+    from tohum.commands.report.committing import proposal
     from tohum.commands.report.reproduction import reproduction
     from tohum.commands.report.samples import samples
     from tohum.commands.report.summary import summary
@@ -24,3 +25,6 @@ def run(_: argparse.Namespace) -> None:
     print(summary(Path()))
     print(samples(Path()))
     print(reproduction(Path()))
+    to_do = proposal(Path())
+    if to_do:
+        print(to_do)

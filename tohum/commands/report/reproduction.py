@@ -10,9 +10,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from tohum.dvc_lock import parse_stages, read_stages
 from tohum.errors import UserError
+from tohum.project import NO_GIT, in_git
 
 FIGURES = "metrics/evaluate.json"
 # stages that compute in floating point, and the figure that names their kind of processor
@@ -21,13 +21,15 @@ PROCESSORS = {"train": "processor", "evaluate": "evaluated_on"}
 
 def reproduction(root: Path) -> str:
     """Returns a line for each stage: the committed bytes again, or other bytes and why."""
-    committed, here = _committed(root, "dvc.lock"), _read_lock(root)
-    if committed is None:
+    if not in_git(root.resolve()):
+        return f"\nReproduction: there is nothing to compare with. {root.resolve()} {NO_GIT}"
+    committed, here = committed_file(root, "dvc.lock"), read_lock(root)
+    before = None if committed is None else parse_stages(committed)
+    if before is None:
         return "\nReproduction: no dvc.lock is committed yet. Commit the one here."
-    before = yaml.safe_load(committed)["stages"]
     figures = _figures(root)
     lines = ["", "Reproduction, compared with the committed dvc.lock"]
-    for stage, now in here["stages"].items():
+    for stage, now in here.items():
         lines.append(f"  {stage:<12} {_verdict(stage, before.get(stage), now, figures)}")
     return "\n".join(lines)
 
@@ -58,28 +60,37 @@ def _hashes(stage: dict[str, Any], kind: str) -> dict[str, str]:
     return {item["path"]: item["md5"] for item in stage.get(kind, [])}
 
 
-def _read_lock(root: Path) -> dict[str, Any]:
+def read_lock(root: Path) -> dict[str, Any]:
+    """Returns the stages of dvc.lock.
+
+    Raises:
+        UserError: it is missing or can't be read.
+    """
     path = root / "dvc.lock"
     if not path.is_file():
         raise UserError(f"{path} is missing. Run `dvc repro` first.")
-    lock = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert isinstance(lock, dict)
-    return lock
+    stages = read_stages(path)
+    if stages is None:
+        raise UserError(
+            f"{path} can't be read. After a conflict in git, keep one side of it (`git checkout "
+            "--ours dvc.lock`); if DVC was killed as it wrote it, delete it. Then run `dvc repro`."
+        )
+    return stages
 
 
-def _committed(root: Path, path: str) -> str | None:
-    """Returns the text of a file at HEAD, or None if git doesn't have it."""
+def committed_file(root: Path, path: str) -> bytes | None:
+    """Returns a file's content at HEAD, or None if git doesn't have it."""
     try:
         shown = subprocess.run(
             ["git", "show", f"HEAD:{path}"], cwd=root, capture_output=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return shown.stdout.decode()
+    return shown.stdout
 
 
 def _figures(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the figures of the committed model and of this one."""
-    before = json.loads(_committed(root, FIGURES) or "{}")
+    before = json.loads(committed_file(root, FIGURES) or b"{}")
     path = root / FIGURES
     return before, json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

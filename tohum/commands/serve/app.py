@@ -99,7 +99,8 @@ def refusal(status: int, message: str, param: str | None = None) -> JSONResponse
     """Returns an error in OpenAI's shape."""
     kind = "server_error" if status >= 500 else "invalid_request_error"
     error = {"message": message, "type": kind, "param": param, "code": None}
-    return JSONResponse({"error": error}, status)
+    unread = {"Connection": "close"} if status in (408, 413) else None  # the rest of the body
+    return JSONResponse({"error": error}, status, unread)
 
 
 async def _body(request: Request) -> bytes:

@@ -85,7 +85,8 @@ def _request(
     endings += stop_endings(fields)
     model = writer.model
     # A text without a suffix is a document that goes on: the model has seen far more of those.
-    prompt = model.middle(prefix, suffix, sampling) if suffix.strip() else model.text(prefix)
+    planned = replace(sampling, max_new_tokens=sampling.max_new_tokens or model.context)
+    prompt = model.middle(prefix, suffix, planned) if suffix.strip() else model.text(prefix)
     order = Order(prompt, sampling, endings, warm=sampling.max_new_tokens == 0)
     return LlamaRequest(order, fields.flag("stream"), fields.texts("response_fields", MOST_FIELDS))
 
@@ -97,7 +98,7 @@ def _sampling(fields: Fields, writer: Writer, temperature: float) -> Sampling:
         sampling = replace(sampling, temperature=temperature)
     if isinstance(fields.values.get("samplers"), list):
         named = fields.texts("samplers", MOST_FIELDS)
-        off = {name: value for name, value in SAMPLERS.items() if name not in named}
+        off: dict[str, Any] = {name: value for name, value in SAMPLERS.items() if name not in named}
         sampling = replace(sampling, **off)
     return sampling
 

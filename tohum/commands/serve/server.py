@@ -3,7 +3,7 @@
 import logging
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -44,7 +44,8 @@ def serve(
     with open_server(model, options, host, api_key) as (server, listener):
         shown, port = listener.getsockname()[:2]
         log.info("http://%s:%d, until Ctrl-C", f"[{shown}]" if ":" in shown else shown, port)
-        server.run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # the usual way to end
+            server.run(sockets=[listener])
 
 
 @contextmanager
@@ -79,6 +80,7 @@ def open_server(
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=1,

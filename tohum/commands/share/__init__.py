@@ -7,6 +7,7 @@
     tohum share pull       for a friend, in a clone: then `dvc repro` is up to date
     tohum share status     what push and pull would move
     tohum share verify     proof that the remote has every object
+    tohum share verify --here  proof that every file on this machine is right
     tohum share list       what is there
 
 Any DVC remote will do. It reads dvc.lock and .dvc/config; setup writes .dvc/config (the folder) and
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from tohum.commands.share.command_line import add_arguments
 from tohum.errors import UserError
+from tohum.project import require_git
 
 __all__ = ["add_arguments", "find_root", "run"]
 
@@ -31,6 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
     for noisy in ("googleapiclient", "oauth2client", "pydrive2", "urllib3", "dvc"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     root = find_root(Path.cwd())
+    require_git(root)
+    if arguments.command != "setup":
+        from tohum.commands.share.remotes import settle_remotes
+
+        settle_remotes(root)
     match arguments.command:
         case "setup":
             from tohum.commands.share.setup import setup
@@ -42,6 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
             return doctor(root, arguments.remote, arguments.offline)
         case "push" | "pull":
             return _transfer(arguments, root)
+        case "verify" if arguments.here:
+            from tohum.commands.share.here import verify_here
+
+            return verify_here(arguments.targets, arguments.delete)
+        case "verify" if arguments.delete:
+            raise UserError("--delete goes with --here: on the remote, `share push` replaces.")
     from tohum.commands.share.overview import overview
 
     return overview(arguments.command, arguments.targets, arguments.remote)

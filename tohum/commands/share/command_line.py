@@ -27,6 +27,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         kind = kinds.add_parser(name, help=help)
         _add_targets(kind)
         _add_remote(kind)
+        if name == "verify":
+            kind.add_argument(
+                "--here",
+                action="store_true",
+                help="check every file and every object of the cache on this machine instead",
+            )
+            kind.add_argument(
+                "--delete",
+                action="store_true",
+                help="with --here: delete what is damaged, so that pull or `dvc repro` replaces it",
+            )
 
 
 def _add_targets(parser: argparse.ArgumentParser) -> None:

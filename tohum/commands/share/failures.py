@@ -44,6 +44,9 @@ FIXES = {
     "role Editor (in a Shared Drive: Contributor).",
     "missing": "The remote does not have all of it. Whoever has it runs `tohum share push`, "
     "which uploads what is missing; or make it yourself with `dvc repro`.",
+    "damaged": "It is damaged on the remote: nothing damaged is kept here. `tohum share push` on a "
+    "machine that has it replaces it (`share verify` checks all); or make it with `dvc repro`.",
+    "damaged on the way": "Nothing damaged is kept here. The same command fetches it again.",
     "disk full": "This disk is full. Free some space (`dvc gc -w` drops old outputs) and run the "
     "same command again; finished files are kept.",
     "no remote": "Run `tohum share setup`, or name a remote with --remote.",
@@ -60,7 +63,9 @@ FIXES = {
 # RFC 6749, section 5.2, and Google's own
 DEAD_LOGIN = ("invalid_grant", "invalid_client", "unauthorized_client", "deleted_client")
 NO_BROWSER = "Non interactive mode"  # PyDrive2's words for: nobody has logged in here
-TRANSIENT = frozenset({"rate limit", "server", "connection", "stalled", "busy"})
+TRANSIENT = frozenset(
+    {"rate limit", "server", "connection", "stalled", "busy", "damaged on the way"}
+)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tohum.commands.share.object_hashes import md5_of, named_by
 from tohum.errors import UserError
 
 
@@ -87,17 +88,27 @@ def _names(repo: Any, target: str, output: Output) -> bool:
 def objects_of(output: Output, remote: str | None) -> dict[str, str] | None:
     """Returns the objects of an output, each with the path of its file.
 
-    A `.dir` object that is not in the cache is fetched from the remote; None if the remote doesn't
-    have it either.
+    A `.dir` object that the cache doesn't have, or has damaged, is fetched from the remote; None if
+    the remote doesn't have it either, or has it damaged.
     """
     objects = {output.oid: output.path}
     if output.oid.endswith(".dir"):
+        drop_damaged_list(output)
         tree = output.out.get_dir_cache(remote=output.remote or remote)
-        if tree is None:
+        if tree is None or drop_damaged_list(output):
             return None
         for key, _, hash_info in tree:
             objects[hash_info.value] = "/".join((output.path, *key))
     return objects
+
+
+def drop_damaged_list(output: Output) -> bool:
+    """Deletes an output's `.dir` object from the cache if it is damaged; returns whether it was."""
+    path = Path(output.out.cache.oid_to_path(output.oid))
+    damaged = path.is_file() and md5_of(path) != named_by(output.oid)
+    if damaged:
+        path.unlink()
+    return damaged
 
 
 def cached_sizes(repo: Any, oids: Iterable[str]) -> dict[str, int]:

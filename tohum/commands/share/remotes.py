@@ -21,6 +21,7 @@ SECRET_KEYS = frozenset(
         "profile",
     }
 )
+FOLDER = ".share"
 LINK = re.compile(r"(?:/folders/|[?&]id=|/drive/)(?P<id>[A-Za-z0-9_-]{10,})")
 IDENTITY = re.compile(r"[A-Za-z0-9_-]{10,}|root|appDataFolder")
 
@@ -61,6 +62,38 @@ def read_remote(root: Path, name: str | None) -> Remote:
             "Google Drive, or see docs/sharing.md for other kinds."
         )
     return Remote(name, str(remotes[name].get("url", "")), dict(remotes[name]))
+
+
+def settle_remotes(root: Path) -> None:
+    """Makes the project's folder `.share` this machine's default remote if there is no other, and
+    repeats relative paths of .dvc/config in .dvc/config.local.
+
+    DVC's commands on revisions, such as `dvc exp push`, read .dvc/config out of git, and take a
+    relative path in it for one from the root of the disk. They read .dvc/config.local from here.
+    """
+    if not (root / ".dvc").is_dir():
+        return
+    from dvc.config_schema import RelPath
+
+    config = _config(root)
+    shared, here = config.load_one("repo")["remote"], config.load_one("local")["remote"]
+    urls = {
+        name: options["url"]
+        for name, options in shared.items()
+        if isinstance(options.get("url"), RelPath) and "url" not in here.get(name, {})
+    }
+    without_default = not config["core"].get("remote")
+    if without_default and "local" not in {**shared, **here}:
+        urls["local"] = RelPath((root / FOLDER).resolve())
+    if not urls and not without_default:
+        return
+    with config.edit("local") as local:
+        for name, url in urls.items():
+            local["remote"].setdefault(name, {})["url"] = url
+        if without_default:
+            local["core"]["remote"] = "local"
+            # otherwise DVC keeps a damaged object under the right name
+            local["remote"].setdefault("local", {})["verify"] = True
 
 
 def write_drive(root: Path, name: str, url: str, local: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ class TransferPlan:
     hidden: list[str] = field(default_factory=list)  # missing, though their .dir exists
     damaged: dict[str, Held] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)  # neither there nor here
+    unlisted: list[str] = field(default_factory=list)  # .dir objects that did not come
 
     @property
     def total(self) -> int:
@@ -75,7 +76,10 @@ def plan_pull(repo: Any, remote: str | None, outputs: list[Output]) -> TransferP
     """
     plan = TransferPlan(repo.cloud.get_remote_odb(remote, "pull"))
     for output in outputs:
-        objects = objects_of(output, remote) or {output.oid: output.path}
+        objects = objects_of(output, remote)
+        if objects is None:
+            plan.unlisted.append(output.oid)
+            objects = {output.oid: output.path}
         here = cached_sizes(repo, objects)
         missing = {oid: path for oid, path in objects.items() if oid not in here}
         left = max(0, output.size - sum(here[oid] for oid in here if oid != output.oid))

@@ -6,10 +6,11 @@ It writes one JSON object per line to its standard output: `plan` (what is to be
 (twice a second), `end`. DVC's output goes to standard error. `transfer` starts it, watches it and
 restarts it.
 
-It adds three things to DVC's command. A socket that is silent for `stall` seconds fails: with
+It adds four things to DVC's command. A socket that is silent for `stall` seconds fails: with
 PyDrive2 alone, an interrupted upload waits forever. Objects that are missing on the remote although
-their folder's `.dir` object exists are uploaded: DVC trusts the `.dir` (treeverse/dvc#10977). And
-an object whose size or MD5 on the remote is wrong is replaced.
+their folder's `.dir` object exists are uploaded: DVC trusts the `.dir` (treeverse/dvc#10977). An
+object whose size or MD5 on the remote is wrong is replaced. And every object is checked: before it
+is sent, and before what came is used.
 """
 
 import json
@@ -22,6 +23,7 @@ import time
 from contextlib import closing
 from typing import Any, TextIO
 
+from tohum.commands.share.damage import came_damaged, drop_damaged, refuse_damaged
 from tohum.commands.share.failures import Failure, recognise
 from tohum.commands.share.outputs import Output, shared_outputs
 from tohum.commands.share.traffic import Traffic
@@ -125,7 +127,11 @@ def work(request: TransferRequest, reporter: Reporter) -> tuple[int, list[Failur
                 plans.append(plan(repo, remote, members))
             _report_plan(plans, reporter)
             refuse_lost(plans)
-            code = move(repo, outputs, plans, request)
+            if request.command == "push":
+                code = push(repo, outputs, plans, request)
+            else:
+                code, damaged = pull(repo, outputs, plans, request)
+                collector.failures += damaged
     except UserError:
         raise
     except Exception as error:
@@ -134,16 +140,30 @@ def work(request: TransferRequest, reporter: Reporter) -> tuple[int, list[Failur
     return code, [with_paths(failure, plans) for failure in collector.failures]
 
 
-def move(
+def push(
     repo: Any, outputs: list[Output], plans: list[TransferPlan], request: TransferRequest
 ) -> int:
     """Runs DVC's command, after doing what it would not do alone."""
-    if request.command == "push":
-        if not any(plan.missing for plan in plans):
-            return 0
-        for plan in plans:
-            repair(repo, plan, request)
-    return run_dvc(outputs, plans, request)
+    if not any(plan.missing for plan in plans):
+        return 0
+    refuse_damaged(repo, plans)
+    for plan in plans:
+        repair(repo, plan, request)
+    return run_dvc("push", outputs, plans, request)
+
+
+def pull(
+    repo: Any, outputs: list[Output], plans: list[TransferPlan], request: TransferRequest
+) -> tuple[int, list[Failure]]:
+    """Fetches into the cache, and checks out only if nothing came damaged."""
+    damaged = [failure for plan in plans for failure in came_damaged(plan, plan.unlisted)]
+    code = 1 if damaged else run_dvc("fetch", outputs, plans, request)
+    if code:
+        return code, damaged
+    damaged = [failure for plan in plans for failure in drop_damaged(repo, plan)]
+    if damaged:
+        return 1, damaged
+    return run_dvc("checkout", outputs, plans, request), []
 
 
 def repair(repo: Any, plan: TransferPlan, request: TransferRequest) -> None:
@@ -166,17 +186,20 @@ def repair(repo: Any, plan: TransferPlan, request: TransferRequest) -> None:
         plan.odb.add(paths, cache.fs, objects, jobs=jobs, verify=False)
 
 
-def run_dvc(outputs: list[Output], plans: list[TransferPlan], request: TransferRequest) -> int:
+def run_dvc(
+    command: str, outputs: list[Output], plans: list[TransferPlan], request: TransferRequest
+) -> int:
     """Runs DVC's own command in this process and returns its exit code."""
     from dvc.cli import main as dvc
 
-    arguments = [request.command]
-    if request.jobs is not None or any(_is_drive(plan) for plan in plans):
-        arguments += ["--jobs", str(request.jobs or DRIVE_JOBS)]
-    if request.remote:
-        arguments += ["--remote", request.remote]
-    if request.force:
-        arguments += ["--force"]
+    arguments = [command]
+    if command == "checkout":
+        arguments += ["--force"] if request.force else []
+    else:
+        if request.jobs is not None or any(_is_drive(plan) for plan in plans):
+            arguments += ["--jobs", str(request.jobs or DRIVE_JOBS)]
+        if request.remote:
+            arguments += ["--remote", request.remote]
     if request.targets:
         arguments += [output.out.fs_path for output in outputs]
     return int(dvc(arguments) or 0)

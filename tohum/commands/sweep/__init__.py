@@ -14,6 +14,8 @@ The keys of the sweep itself, in conf/sweep.yaml:
     sweep.until   the last stage of a point: tokenizer (compares bytes per token) or evaluate
                   (bits per byte)
     sweep.jobs    points at once
+    sweep.bytes   text that each point trains on, in place of train.steps; or sweep.minutes
+    sweep.seeds   trainings of each point, whose mean is compared
 """
 
 import argparse
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the sweep and returns the exit code: 1 if a point failed."""
+    from tohum.commands.share.remotes import settle_remotes
     from tohum.commands.sweep.application import configure_logging, run_points
     from tohum.commands.sweep.plan import make_plan
     from tohum.commands.sweep.points import read_outcomes
@@ -45,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = make_plan(arguments.overrides, arguments.multirun)
     for refused in plan.refused:
         log.warning("cannot run %s", refused)
+    settle_remotes(plan.root)  # for `dvc exp push`
     ended = run_points(plan)
     outcomes = read_outcomes(plan)
     folder = plan.root / "outputs" / "sweep" / time.strftime("%Y-%m-%d_%H-%M-%S")

@@ -5,6 +5,7 @@ runs several points at once, in its own processes.
 """
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,12 @@ from contextlib import contextmanager
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from tohum.commands.sweep.plan import Plan
 from tohum.commands.sweep.points import Outcome, run_point
-from tohum.errors import UserError
 
 NOISY = ("alembic", "hydra", "hydra_plugins", "joblib", "optuna")
 
@@ -38,14 +40,21 @@ def run_points(plan: Plan) -> int:
         log.info("%s", _line(plan, outcome))
         return outcome.objective(plan.until)
 
-    if any(argument.endswith("/sweeper=optuna") for argument in plan.hydra):
-        _quieten_optuna()
+    if "hydra/sweeper=optuna" in plan.hydra:
+        import optuna
+
+        optuna.logging.set_verbosity(logging.CRITICAL)
     configure_logging()
     sys.argv = [sys.argv[0], *plan.hydra]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, and prints no traceback
     try:
         hydra.main(version_base="1.3", config_path=str(plan.conf), config_name="sweep")(job)()
     except SystemExit as ended:  # Hydra has printed why
         return int(ended.code or 0)
+    except (HydraException, OmegaConfBaseException, TypeError, ValueError) as error:
+        cause = error.__cause__ or error
+        log.error("error: Hydra ended the sweep: %s", str(cause).strip())
+        return 1
     return 0
 
 
@@ -66,17 +75,6 @@ def configure_logging() -> None:
     logging.basicConfig(level=logging.INFO, format="sweep: %(message)s", stream=sys.stderr)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-def _quieten_optuna() -> None:
-    try:
-        import optuna
-    except ImportError:
-        raise UserError(
-            "hydra/sweeper=optuna needs the extra packages of the sweep: python -m pip install "
-            "-c constraints.txt -e '.[sweep]'"
-        ) from None
-    optuna.logging.set_verbosity(logging.CRITICAL)
 
 
 def _line(plan: Plan, outcome: Outcome) -> str:

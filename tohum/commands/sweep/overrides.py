@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -35,14 +35,15 @@ def parse(arguments: Iterable[str]) -> list[Override]:
     return parsed
 
 
-def swept_values(override: Override) -> list[str]:
-    """Returns the values that an override takes; for an interval, its two ends."""
+def swept_values(override: Override) -> Iterator[str]:
+    """Yields the values that an override takes; for an interval, its two ends."""
     value = override.value()
     if not override.is_sweep_override():
-        return [str(override.get_value_element_as_str())]
-    if isinstance(value, IntervalSweep):
-        return [_number(end) for end in (value.start, value.end) if end is not None]
-    return list(override.sweep_string_iterator())
+        yield str(override.get_value_element_as_str())
+    elif isinstance(value, IntervalSweep):
+        yield from (_number(end) for end in (value.start, value.end) if end is not None)
+    else:
+        yield from override.sweep_string_iterator()
 
 
 def _number(value: float) -> str:

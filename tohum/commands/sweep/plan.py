@@ -5,9 +5,11 @@ point starts, and a reader of conf/ would then see another configuration.
 """
 
 import itertools
+import math
 import shutil
 import tempfile
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +19,10 @@ import yaml
 from hydra.core.override_parser.types import Override
 
 from stages.compose.composition import compose, read_overrides
-from tohum.commands.sweep.overrides import parse, swept_values, without
+from stages.compose.corrections import TO_PASTE, corrected, to_paste
+from stages.compose.corrections import parsed as parsed_override
+from tohum.commands.sweep.axes import MOST_VALUES, axes, read_arguments
+from tohum.commands.sweep.overrides import without
 from tohum.commands.sweep.repository import code_state
 from tohum.config.sections import limits, read_section
 from tohum.errors import UserError
@@ -25,6 +30,7 @@ from tohum.workdir import project_root
 
 CORNER = {"tokenizer.vocab_size": max, "tokenizer.min_frequency": min}
 DIRECTIONS = {"tokenizer": "maximize", "evaluate": "minimize"}
+LENGTH = ("train.steps", "train.minutes")
 SEED = 0  # of a search: a resumed one asks for the same points again
 
 
@@ -34,6 +40,22 @@ class Sweep:
 
     until: str = limits(choices=tuple(DIRECTIONS))
     jobs: int | None = limits(minimum=1, maximum=1024)
+    bytes: int | None = limits(minimum=1)
+    minutes: float | None = limits(minimum=0.01)
+    seeds: int = limits(minimum=1, maximum=100)
+
+    def check(self, given: Collection[str]) -> None:
+        """Raises a UserError if the values contradict each other or the command line's keys."""
+        asked = {"bytes": self.bytes, "minutes": self.minutes, "seeds": self.seeds - 1}
+        chosen = [f"sweep.{key}" for key, value in asked.items() if value]
+        if chosen and self.until == "tokenizer":
+            raise UserError(f"{chosen[0]} compares trained models: add sweep.until=evaluate.")
+        if self.bytes and self.minutes:
+            raise UserError("sweep.bytes and sweep.minutes each end a training: leave one out.")
+        for key in chosen:
+            for own in ("train.seed",) if key == "sweep.seeds" else LENGTH:
+                if own in given:
+                    raise UserError(f"{key} sets {own} for each point: leave one of the two out.")
 
     @property
     def at_once(self) -> int:
@@ -57,6 +79,8 @@ class Plan:
     code: str
     hydra: tuple[str, ...]  # the arguments that Hydra gets
     refused: tuple[str, ...] = ()  # points that the check refuses
+    bytes: int | None = None  # text that each point trains on; None: the configured steps
+    seeds: int = 1
 
     @property
     def conf(self) -> Path:
@@ -93,7 +117,7 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
 def _planned(
     overrides: list[str], multirun: bool, root: Path, folder: Path, baseline: str, code: str
 ) -> Plan:
-    parsed = parse(overrides)
+    parsed = read_arguments(folder / "conf", overrides)
     sweep = _sweep(folder / "conf" / "sweep.yaml", parsed)
     of_hydra = [item for item in parsed if _section(item) == "hydra"]
     own = [item for item in parsed if _section(item) not in ("hydra", "sweep")]
@@ -102,14 +126,18 @@ def _planned(
         names = ", ".join(item.key_or_group for item in several)
         raise UserError(f"{names} has several values: add -m to sweep over them.")
     shown = several if multirun else own  # in the table and the names
-    axes = {item.key_or_group: swept_values(item) for item in shown}
-    base = without(read_overrides(root / "params.yaml"), [item.key_or_group for item in own])
+    swept = axes(shown, _is_search(of_hydra))
+    base = without(_of_params(root), [item.key_or_group for item in own])
+    sweep.check([item.key_or_group for item in own])
     fixed = [*base, *(_text(item) for item in own if item not in shown)]
-    refused, corner = _check(folder / "conf", fixed, axes, of_hydra)
+    if sweep.minutes:
+        fixed = [*without(fixed, LENGTH), "train.steps=null", f"train.minutes={sweep.minutes}"]
+    refused, corner = _check(folder / "conf", fixed, swept, of_hydra)
     hydra = [
         *(["--multirun"] if multirun else []),
         *(text for text in fixed if "." not in text.partition("=")[0]),
-        *(_text(item) for item in [*shown, *of_hydra]),
+        *(_mergeable(_text(item)) for item in shown),
+        *(_text(item) for item in of_hydra),
         *_search(of_hydra, sweep.until),
         *(_launcher(of_hydra, sweep.at_once) if multirun else []),
     ]
@@ -124,7 +152,17 @@ def _planned(
         code,
         tuple(hydra),
         tuple(refused),
+        sweep.bytes,
+        sweep.seeds,
     )
+
+
+def _of_params(root: Path) -> list[str]:
+    overrides = read_overrides(root / "params.yaml")
+    if not all(map(parsed_override, overrides)):
+        meant = to_paste(corrected(root / "conf", overrides))
+        raise UserError(f"params.yaml has an override that can't be read.\n{meant}")
+    return overrides
 
 
 def _section(override: Override) -> str:
@@ -134,6 +172,11 @@ def _section(override: Override) -> str:
 def _text(override: Override) -> str:
     assert override.input_line is not None
     return override.input_line
+
+
+def _mergeable(text: str) -> str:
+    """Lets Hydra itself put a dictionary where the default has none; compose checks it."""
+    return f"++{text.lstrip('+')}" if "{" in text and not text.startswith("~") else text
 
 
 def _new_folder(root: Path) -> Path:
@@ -150,8 +193,6 @@ def _sweep(path: Path, parsed: list[Override]) -> Sweep:
     values = yaml.safe_load(path.read_text(encoding="utf-8"))["sweep"]
     for override in parsed:
         if _section(override) == "sweep":
-            if override.is_sweep_override():
-                raise UserError(f"{override.key_or_group} has several values, expected one.")
             values[override.key_or_group.partition(".")[2]] = override.value()
     return read_section("sweep", Sweep, values)
 
@@ -193,7 +234,7 @@ def _search(of_hydra: list[Override], until: str) -> list[str]:
 
 
 def _check(
-    conf: Path, fixed: list[str], axes: dict[str, list[str]], of_hydra: list[Override]
+    conf: Path, fixed: list[str], swept: dict[str, list[str]], of_hydra: list[Override]
 ) -> tuple[list[str], dict[str, str]]:
     """Checks every point of a grid, or each value of a search, as the compose stage does.
 
@@ -202,7 +243,7 @@ def _check(
     Raises:
         UserError: every point is refused.
     """
-    points = _one_at_a_time(axes) if _is_search(of_hydra) else _grid(axes)
+    points = _one_at_a_time(swept) if _is_search(of_hydra) else _grid(swept)
     refused, allowed = [], []
     reason = ""
     for point in points:
@@ -231,22 +272,31 @@ def composed(conf: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
     Raises:
         UserError: the compose stage would refuse them.
     """
-    return compose(conf, list(overrides))
+    try:
+        return compose(conf, list(overrides))
+    except UserError as refusal:  # the lines to paste into params.yaml are not for a sweep
+        raise UserError(str(refusal).partition(f"\n{TO_PASTE}")[0]) from None
 
 
-def _grid(axes: dict[str, list[str]]) -> list[dict[str, str]]:
-    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+def _grid(swept: dict[str, list[str]]) -> list[dict[str, str]]:
+    count = math.prod(map(len, swept.values()))
+    if count > MOST_VALUES:
+        raise UserError(
+            f"the grid has {count:,} points, expected at most {MOST_VALUES:,}: name fewer values, "
+            "or search with hydra/sweeper=optuna."
+        )
+    return [dict(zip(swept, values, strict=True)) for values in itertools.product(*swept.values())]
 
 
-def _one_at_a_time(axes: dict[str, list[str]]) -> list[dict[str, str]]:
+def _one_at_a_time(swept: dict[str, list[str]]) -> list[dict[str, str]]:
     """Returns a point for each word and for the ends of each range, with the first values of the
     other keys: a search may have more points than can be checked.
     """
     chosen = {
         key: [values[0], values[-1]] if _is_range(values) else values
-        for key, values in axes.items()
+        for key, values in swept.items()
     }
-    first = {key: values[0] for key, values in axes.items()}
+    first = {key: values[0] for key, values in swept.items()}
     return [
         first,
         *({**first, key: value} for key, values in chosen.items() for value in values[1:]),

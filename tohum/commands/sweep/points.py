@@ -8,17 +8,21 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import mean, stdev
 
 from filelock import FileLock, Timeout
 
 from tohum.commands.sweep.experiment import Experiment, point_lock
 from tohum.commands.sweep.overrides import parse, point_hash, point_name, without
-from tohum.commands.sweep.plan import Plan, composed
+from tohum.commands.sweep.plan import LENGTH, Plan, composed
 from tohum.commands.sweep.repository import find_experiment, has_ref, read_metrics
 from tohum.errors import UserError
 from tohum.files import write_json
+
+SEED_KEY = "train.seed"
+NOT_FOR_DVC = ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE")  # it refuses to commit where one is set
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,15 @@ class Outcome:
     bytes_per_token: float | None = None
     bits_per_byte: float | None = None
     error: str | None = None
+    steps: int | None = None
+    tokens: int | None = None  # that the training saw
+    text_bytes: int | None = None  # of which they are, by the bytes per token of the training split
+    by_seed: tuple[float, ...] = ()  # bits per byte of each training
+
+    @property
+    def deviation(self) -> float | None:
+        """The standard deviation of the bits per byte over several seeds."""
+        return stdev(self.by_seed) if len(self.by_seed) > 1 else None
 
     def objective(self, until: str) -> float | None:
         """Returns the measure that the sweep compares."""
@@ -53,15 +66,15 @@ def run_point(plan: Plan, overrides: list[str]) -> Outcome:
     swept = {keys[text]: text.partition("=")[2] for text in overrides if text not in plan.fixed}
     every = [*without(plan.fixed, swept), *(f"{key}={value}" for key, value in swept.items())]
     try:
-        experiment = _experiment(plan, every, swept, plan.until)
-    except UserError as error:
-        name = point_name(swept, point_hash(every))
-        outcome = Outcome(swept, name, "failed", error=str(error))
-    else:
+        composed(plan.conf, tuple(every))
         lead = _lead(plan, every, swept) if plan.multirun else None
         if lead is not None:
             _run_alone(plan, lead)
-        outcome = _outcome(plan, experiment, swept)
+        trainings = _trainings(plan, _budgeted(plan, every, swept), swept)
+        outcome = _mean([_outcome(plan, experiment, swept) for experiment in trainings])
+    except UserError as error:
+        name = point_name(swept, point_hash(every))
+        outcome = Outcome(swept, name, "failed", error=str(error))
     write_json(plan.outcomes / f"{outcome.name}.json", asdict(outcome))
     return outcome
 
@@ -74,6 +87,51 @@ def _experiment(plan: Plan, overrides: list[str], swept: dict[str, str], until: 
     digest = point_hash([values, until, plan.baseline, plan.code])
     name = find_experiment(plan.root, plan.baseline, digest) or point_name(swept, digest)
     return Experiment(name, until, tuple(overrides), plan.baseline, plan.code)
+
+
+def _trainings(plan: Plan, overrides: list[str], swept: dict[str, str]) -> list[Experiment]:
+    """Returns the experiments of a point, one for each seed."""
+    if plan.seeds == 1:
+        return [_experiment(plan, overrides, swept, plan.until)]
+    first = composed(plan.conf, tuple(overrides))["train"]["seed"]
+    others = without(overrides, [SEED_KEY])
+    return [
+        _experiment(plan, [*others, f"{SEED_KEY}={seed}"], {**swept, SEED_KEY: seed}, plan.until)
+        for seed in map(str, range(first, first + plan.seeds))
+    ]
+
+
+def _budgeted(plan: Plan, overrides: list[str], swept: dict[str, str]) -> list[str]:
+    """Returns the overrides with the steps that train on `plan.bytes` of text with this point's
+    tokenizer, whose bytes per token are known once the corpus is encoded.
+    """
+    if plan.bytes is None:
+        return overrides
+    shared = {key: value for key, value in swept.items() if _before_train(key)}
+    others = without(overrides, swept.keys() - shared.keys())
+    encoded = _experiment(plan, others, shared, "encode")
+    _run_alone(plan, encoded)
+    if not has_ref(plan.root, encoded.ref):
+        raise UserError(json.loads(_record_path(plan, encoded).read_text(encoding="utf-8"))[1])
+    split = read_metrics(plan.root, encoded.ref, "encode")["train"]
+    tokens = composed(plan.conf, tuple(overrides))["train"]["tokens_per_step"]
+    steps = max(1, round(plan.bytes * split["tokens"] / split["bytes"] / tokens))
+    return [*without(overrides, LENGTH), f"train.steps={steps}", "train.minutes=null"]
+
+
+def _mean(trainings: list[Outcome]) -> Outcome:
+    """Returns the outcome of a point from its trainings: the mean, under the name of the first."""
+    failed = next((outcome for outcome in trainings if outcome.error), None)
+    if failed is not None:
+        return failed
+    measured = [outcome.bits_per_byte for outcome in trainings if outcome.bits_per_byte is not None]
+    return replace(
+        trainings[0],
+        state="ran" if any(outcome.state == "ran" for outcome in trainings) else "found",
+        seconds=sum(outcome.seconds for outcome in trainings),
+        bits_per_byte=mean(measured) if measured else None,
+        by_seed=tuple(measured),
+    )
 
 
 def _lead(plan: Plan, overrides: list[str], swept: dict[str, str]) -> Experiment | None:
@@ -90,7 +148,11 @@ def _lead(plan: Plan, overrides: list[str], swept: dict[str, str]) -> Experiment
 
 
 def _before_encode(key: str) -> bool:
-    return key.partition(".")[0] not in ("encode", "model", "train", "evaluate")
+    return _before_train(key) and key.partition(".")[0] != "encode"
+
+
+def _before_train(key: str) -> bool:
+    return key.partition(".")[0] not in ("model", "train", "evaluate")
 
 
 def _run_alone(plan: Plan, lead: Experiment) -> None:
@@ -125,7 +187,10 @@ def _read_measures(plan: Plan, experiment: Experiment, outcome: Outcome) -> None
     outcome.bytes_per_token = tokenizer["bytes_per_token"]
     if plan.until == "evaluate":
         figures = read_metrics(plan.root, experiment.ref, "evaluate")
+        split = read_metrics(plan.root, experiment.ref, "encode")["train"]
         outcome.bits_per_byte = figures["bits_per_byte"]
+        outcome.steps, outcome.tokens = figures["steps"], figures["tokens"]
+        outcome.text_bytes = round(figures["tokens"] * split["bytes"] / split["tokens"])
 
 
 def _record_path(plan: Plan, experiment: Experiment) -> Path:
@@ -156,6 +221,7 @@ def _start(plan: Plan, experiment: Experiment) -> str | None:
         process = subprocess.Popen(
             [sys.executable, "-m", "tohum.commands.sweep.experiment", experiment.to_json()],
             cwd=plan.root,
+            env={name: value for name, value in os.environ.items() if name not in NOT_FOR_DVC},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

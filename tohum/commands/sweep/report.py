@@ -9,6 +9,7 @@ from tohum.commands.sweep.points import Outcome
 from tohum.files import atomic_write
 
 MODEL = Path("models/lm")
+NEARLY = 1.05  # a ratio that rounding to whole steps may leave
 MEASURES = {"bytes_per_token": "more", "bits_per_byte": "less"}
 
 
@@ -42,6 +43,7 @@ def report(plan: Plan, outcomes: list[Outcome], folder: Path) -> str:
                 f"(Nothing has made {MODEL} here yet, so DVC will end with 'Checkout failed' for "
                 "the outputs of encode, train and evaluate. The point is applied all the same.)"
             )
+    lines += _unequal(plan, outcomes)
     shown = [str(path.relative_to(plan.root)) for path in written]
     return "\n".join([*lines, f"Written: {', '.join(shown)}"])
 
@@ -63,21 +65,46 @@ def _order(value: str) -> tuple[float, str]:
         return float("inf"), value
 
 
+def _shown(number: float | None, form: str) -> str:
+    return "-" if number is None else format(number, form)
+
+
+def _megabytes(outcome: Outcome) -> str:
+    return "-" if outcome.text_bytes is None else f"{outcome.text_bytes / 1e6:.2f}"
+
+
+def _unequal(plan: Plan, outcomes: list[Outcome]) -> list[str]:
+    """Says how to compare points that took equal steps over unequal amounts of text."""
+    read = [outcome.text_bytes for outcome in outcomes if outcome.text_bytes]
+    if plan.bytes or not read or max(read) <= NEARLY * min(read):
+        return []
+    return [
+        f"(The points read {min(read) / 1e6:.2f} to {max(read) / 1e6:.2f} MB of text. To compare "
+        f"them at equal bytes: sweep.bytes={max(read)}; at equal time: sweep.minutes=<minutes>.)"
+    ]
+
+
 def _write_csv(path: Path, keys: list[str], outcomes: list[Outcome]) -> None:
     figures = ["vocab_size", "bytes_per_token", "bits_per_byte", "seconds", "state", "error"]
+    figures += ["steps", "tokens", "text_bytes", "deviation"]
     with atomic_write(path, "w") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow([*keys, "entries", *figures[1:], "experiment"])
+        rows.writerow([*keys, "entries", *figures[1:], "seeds", "by_seed", "experiment"])
         for outcome in outcomes:
             swept = [outcome.swept.get(key, "") for key in keys]
-            rows.writerow([*swept, *(getattr(outcome, name) for name in figures), outcome.name])
+            seeds = [len(outcome.by_seed), " ".join(f"{value:.6f}" for value in outcome.by_seed)]
+            measured = [getattr(outcome, name) for name in figures]
+            rows.writerow([*swept, *measured, *seeds, outcome.name])
 
 
 def _table(
     keys: list[str], measures: list[str], outcomes: list[Outcome], best: Outcome | None
 ) -> list[str]:
     head = [*(key.rpartition(".")[2] for key in keys), "entries"]
-    head += [*(measure.replace("_", " ") for measure in measures), "seconds", "experiment"]
+    head += [measure.replace("_", " ") for measure in measures]
+    trained, several = "bits_per_byte" in measures, any(len(each.by_seed) > 1 for each in outcomes)
+    head += [*(["± over", "seeds"] if several else []), *(["steps", "MB read"] if trained else [])]
+    head += ["seconds", "experiment"]
     rows = [head]
     for outcome in outcomes:
         numbers = [getattr(outcome, measure) for measure in measures]
@@ -85,7 +112,9 @@ def _table(
             [
                 *(outcome.swept.get(key, "") for key in keys),
                 "" if outcome.vocab_size is None else str(outcome.vocab_size),
-                *("-" if number is None else f"{number:.3f}" for number in numbers),
+                *(_shown(number, ".3f") for number in numbers),
+                *([_shown(outcome.deviation, ".3f"), str(len(outcome.by_seed))] if several else []),
+                *([_shown(outcome.steps, ","), _megabytes(outcome)] if trained else []),
                 "before" if outcome.state == "found" else f"{outcome.seconds:.1f}",
                 "FAILED" if outcome.error else outcome.name + (" *" if outcome is best else ""),
             ]

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from tohum.errors import UserError
+from tohum.project import require_git
 
+IDENTITIES = ("GIT_AUTHOR", "GIT_COMMITTER")
 RESULTS = ("params.yaml", "params.lock.yaml", "dvc.lock", "metrics", "plots")  # not code
 
 
@@ -15,19 +18,33 @@ def code_state(root: Path) -> tuple[str, str]:
     """Returns the commit at HEAD, and a hash of how tracked code and configuration differ from it.
 
     Raises:
-        UserError: there is no commit.
+        UserError: there is no git repository, no commit in it, or no name to commit by.
     """
+    require_git(root)
     head = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     if head.returncode:
         raise UserError(
             "every point of a sweep is a DVC experiment, which belongs to a git commit, and there "
-            f"is none in {root.resolve()}. Commit the project first (`git init`, `git add --all`, "
-            "`git commit`)."
+            f"is none in {root.resolve()}. Commit the project first: git add --all && git commit "
+            "--message start"
         )
+    _require_identity(root)
     excluded = [f":(exclude,top){path}" for path in RESULTS]
     difference = _git(root, "diff", "--no-ext-diff", "--binary", "HEAD", "--", ".", *excluded)
     digest = hashlib.sha256(difference.stdout).hexdigest()
     return head.stdout.decode().strip(), digest[:16]
+
+
+def _require_identity(root: Path) -> None:
+    """Checks that DVC can commit, for which it needs what git needs: a name and an address."""
+    for field in ("name", "email"):
+        known = _git(root, "config", f"user.{field}").stdout.strip()
+        if not known and not all(os.environ.get(f"{who}_{field.upper()}") for who in IDENTITIES):
+            raise UserError(
+                f"git does not know your {field}, which DVC needs to save a point. Set it once: "
+                'git config --global user.name "Your Name" && git config --global user.email '
+                "you@example.org"
+            )
 
 
 def experiment_ref(baseline: str, name: str) -> str:

@@ -94,7 +94,7 @@ from stages.compose.checking import check
 from stages.compose.composition import compose
 from stages.jsonl.judging import Judge
 from stages.jsonl.opt_out import OptOut
-Judge(check(compose(Path("conf"), [])).jsonl, OptOut(frozenset(), frozenset(), None))
+Judge(check(compose(Path("conf"), [])).jsonl, OptOut())
 print("numba" in sys.modules)
 """
     done = subprocess.run(

@@ -187,6 +187,99 @@ def test_texts_nested_in_a_list_are_found(tmp_path: Path) -> None:
     }
 
 
+PROPOSED: dict[str, dict[str, Any]] = {
+    "scalars": {"question": "1+1?", "answer": 2},
+    "a list of one text": {"question": "q", "answer": ["a"]},
+    "nested lists": {"meta": {"soru": "q", "cevap": "a"}},
+    "unknown name of messages": {"tur": [{"role": "user", "content": "q"}]},
+    "columns of messages": {"tur": {"from": ["human", "gpt"], "value": ["q", "a"]}},
+    "messages in a cell": {"tur": "[{'role': 'user', 'content': 'q'}]"},
+    "trl": {
+        "prompt": [{"role": "user", "content": "q"}],
+        "completion": [{"role": "assistant", "content": "a"}],
+    },
+    "preference": {"chosen": "\n\nHuman: q\n\nAssistant: a", "rejected": "x"},
+    "template": {"instruction": "q", "input": 3, "output": True},
+    "odd names": {'so"ru\\': "q", "cevap": "a"},
+}
+
+
+@pytest.mark.parametrize("row", PROPOSED.values(), ids=PROPOSED)
+def test_what_is_proposed_works_when_it_is_pasted(tmp_path: Path, row: dict[str, Any]) -> None:
+    path = save_jsonl(tmp_path / "a.jsonl", [row] * 3)
+    told = inspect(path)
+    config = check(compose(PROJECT / "conf", overrides(told)))
+
+    assert "tried on 3 rows: 3 records" in told
+    assert "# " not in told
+    for fields in (config.jsonl.fields, preset(told)["jsonl"]["fields"]):
+        records = compile_fields(fields, "jsonl.fields").records(row)
+        assert [record.problem for record in records] == [None]
+    assert config.jsonl.min_bytes == 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"soru": {"a": "x"}, "cevap": "b"},
+        {"text": ["a", "b"]},
+        {"messages": "hello"},
+        {"messages": [{"role": "tool", "content": "x"}]},
+        {"soru": "a", "cevap": ""},
+        {"n": 1, "{x": {"a": 2}},
+    ],
+)
+def test_where_no_row_fits_there_is_nothing_to_paste(tmp_path: Path, row: dict[str, Any]) -> None:
+    told = inspect(save_jsonl(tmp_path / "a.jsonl", [row]))
+
+    assert "Nothing fits: " in told
+    assert "Nothing to paste: no row fits yet." in told
+    assert "overrides:\n" not in told
+
+
+def test_columns_that_are_offered_fit_a_row(tmp_path: Path) -> None:
+    names = ["a{b", "a.b", "a[0]", "ad\nı", 'a"b', "it's", "a\\"]
+    told = inspect(save_jsonl(tmp_path / "a.jsonl", [dict.fromkeys(names, "x")]))
+
+    lines = [line.strip() for line in told.splitlines() if "jsonl.fields={" in line]
+    assert len(lines) == len(names) - 1  # braces are for templates
+    for line in lines:
+        [override] = yaml.safe_load(f"[{line}]")
+        fields = check(
+            compose(PROJECT / "conf", ["source=files", "source.paths=[a]", override])
+        ).jsonl.fields
+        [record] = compile_fields(fields, "jsonl.fields").records(dict.fromkeys(names, "x"))
+        assert record.content == "x"
+
+
+def test_rows_that_do_not_fit_are_counted_where_it_is_pasted(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"text": "x"}, {"text": [1]}, {"text": "y"}]
+    path = save_jsonl(tmp_path / "a.jsonl", rows)
+    path.write_text(path.read_text() + "{\n")
+
+    assert inspect(path).count("# 2 of 4 sampled rows do not fit, as told above") == 2
+
+
+def test_single_messages_are_a_question(tmp_path: Path) -> None:
+    row = {"message_id": "1", "parent_id": None, "role": "prompter", "text": "x"}
+    told = inspect(save_jsonl(tmp_path / "a.jsonl", [row]))
+
+    assert "Not sure: 'role' says whose words 'text' has, so each row is one message" in told
+    assert "# with the right fields: not every row fits yet" in told
+    assert preset(told)["jsonl"]["fields"] == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["it's.jsonl", 'a"b.jsonl', "a, b=[c].jsonl", "ş ğ.jsonl", "$a.jsonl", "{a}.jsonl"]
+)
+def test_a_file_of_any_name_can_be_pasted(tmp_path: Path, name: str) -> None:
+    path = save_jsonl(tmp_path / name, [{"text": "x"}])
+    told = inspect(path)
+
+    config = check(compose(PROJECT / "conf", overrides(told)))
+    assert config.source.paths == preset(told)["paths"] == [str(path)]
+
+
 def test_only_as_many_rows_as_asked_for_are_looked_at(tmp_path: Path) -> None:
     told = inspect(save_jsonl(tmp_path / "a.jsonl", [{"text": "x"}] * 100), rows=7)
 

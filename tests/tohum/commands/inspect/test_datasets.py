@@ -167,6 +167,7 @@ def test_rows_of_ids_are_told_to_be_that(hub: FakeHub, tmp_path: Path) -> None:
         ("me/chats@nothing", "source.revision is 'nothing'"),
         ("me/chats/pictures", "has no data files; it has pictures/a.png"),
         ("me/chats/array", "JSON in one piece"),
+        ("hf://datasets/me/chats/short/absent.csv", "has no data files"),
     ],
 )
 def test_what_cannot_be_read_is_an_error(
@@ -177,3 +178,26 @@ def test_what_cannot_be_read_is_an_error(
     assert refused.returncode == 1
     assert message in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "https://huggingface.co/datasets/me/chats/tree/main/short",
+        "https://huggingface.co/datasets/me/chats/blob/main/short/train.csv",
+        "hf://datasets/me/chats@main/short/",
+        "datasets/me/chats/short",
+    ],
+)
+def test_an_address_of_a_folder_or_file_is_told(hub: FakeHub, tmp_path: Path, source: str) -> None:
+    text = told(hub, source, tmp_path)
+
+    assert "me/chats at" in text
+    assert "1 rows in this file (exact)" in text
+
+
+def test_another_sites_address_is_an_error(hub: FakeHub, tmp_path: Path) -> None:
+    refused = run(hub, "https://example.com/x.csv", tmp_path)
+
+    assert refused.returncode == 1
+    assert "names no dataset of the Hub" in refused.stderr

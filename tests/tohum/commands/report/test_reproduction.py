@@ -1,53 +1,10 @@
-import copy
-import json
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
+from tests.tohum.commands.report.runs import HERE, LOCK, THERE, git, stage, with_other, write
 from tohum.commands.report.reproduction import reproduction
 from tohum.errors import UserError
-
-HERE, THERE = "x86_64 AuthenticAMD AVX2", "aarch64 ARM DEFAULT"
-
-
-def stage(name: str) -> dict[str, Any]:
-    return {
-        "cmd": f"python -m stages.{name}",
-        "deps": [{"path": f"stages/{name}", "hash": "md5", "md5": "1" * 32, "size": 1}],
-        "params": {"params.lock.yaml": {name: {"value": 1}}},
-        "outs": [{"path": f"data/{name}", "hash": "md5", "md5": "2" * 32, "size": 1}],
-    }
-
-
-LOCK: dict[str, Any] = {
-    "schema": "2.0",
-    "stages": {name: stage(name) for name in ("compose", "encode", "train", "evaluate")},
-}
-
-
-def git(root: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
-
-
-def write(root: Path, lock: dict[str, Any], processor: str = HERE) -> None:
-    (root / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
-    (root / "metrics").mkdir(exist_ok=True)
-    text = json.dumps({"processor": processor, "evaluated_on": processor})
-    (root / "metrics" / "evaluate.json").write_text(text, encoding="utf-8")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A git repository with a committed run."""
-    git(tmp_path, "init", "--quiet")
-    write(tmp_path, LOCK)
-    git(tmp_path, "add", "--all")
-    git(tmp_path, "commit", "--quiet", "--message", "A run")
-    return tmp_path
 
 
 def verdicts(root: Path) -> dict[str, str]:
@@ -55,13 +12,6 @@ def verdicts(root: Path) -> dict[str, str]:
     lines = reproduction(root).splitlines()
     assert lines[:2] == ["", "Reproduction, compared with the committed dvc.lock"]
     return {line.split()[0]: line.split(maxsplit=1)[1] for line in lines[2:]}
-
-
-def with_other(name: str, kind: str) -> dict[str, Any]:
-    """The lock file with another hash of an output or a dependency of one stage."""
-    lock = copy.deepcopy(LOCK)
-    lock["stages"][name][kind][0]["md5"] = "3" * 32
-    return lock
 
 
 def test_the_same_bytes_are_named_so(root: Path) -> None:
@@ -121,14 +71,18 @@ def test_the_commit_counts_and_not_the_index(root: Path) -> None:
     assert verdicts(root)["encode"] != "the same bytes"
 
 
-@pytest.mark.parametrize("repository", [True, False])
-def test_without_a_committed_lock_file_it_says_to_commit_it(
-    tmp_path: Path, repository: bool
-) -> None:
-    if repository:
-        git(tmp_path, "init", "--quiet")
+def test_without_a_committed_lock_file_it_says_to_commit_it(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
     write(tmp_path, LOCK)
     assert "no dvc.lock is committed yet. Commit the one here" in reproduction(tmp_path)
+
+
+def test_a_zip_download_is_told_that_dvc_needs_git(tmp_path: Path) -> None:
+    write(tmp_path, LOCK)
+    told = reproduction(tmp_path)
+    assert f"{tmp_path} is not a git repository" in told
+    assert "a ZIP download has none. Use `git clone` instead, or" in told
+    assert "git init && git add --all && git commit" in told
 
 
 def test_without_a_run_it_says_to_run(root: Path) -> None:

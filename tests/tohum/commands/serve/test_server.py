@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import openai
@@ -92,7 +92,7 @@ def test_a_suffix_asks_for_what_is_before_it(port: int, model: LanguageModel) ->
 def test_an_answer_is_what_chat_writes(port: int, model: LanguageModel) -> None:
     found = choice(port, "/v1/chat/completions", {"messages": MESSAGES, **GREEDY})
     answer = "".join(model.answer(MESSAGES, Sampling(8)))
-    assert found["message"] == {"role": "assistant", "content": answer}
+    assert found["message"] == {"role": "assistant", "content": answer, "refusal": None}
 
 
 def test_the_pieces_of_a_stream_are_the_whole(port: int) -> None:
@@ -207,7 +207,7 @@ def test_what_cannot_be_done_is_refused_and_names_the_field(
 def test_a_prompt_of_odd_characters_is_answered(port: int, prompt: bytes) -> None:
     status, _, answer = ask(port, TEXTS, b'{"max_tokens": 4, "prompt": ' + prompt + b"}")
     assert status == 200
-    assert json.loads(answer)["usage"]["completion_tokens"] == 4
+    assert 0 <= json.loads(answer)["usage"]["completion_tokens"] <= 4
 
 
 def test_null_fields_are_as_if_they_were_not_there(port: int) -> None:
@@ -259,24 +259,28 @@ def test_the_usage_of_a_stream_comes_where_it_is_asked_for(port: int) -> None:
     assert done == "data: [DONE]"
 
 
+def biases(model: LanguageModel, **values: float) -> dict[str, float]:
+    """The biases of letters by the ids of their tokens."""
+    return {str(model.tokenizer.encode(letter).ids[0]): value for letter, value in values.items()}
+
+
 def test_a_bias_keeps_a_token_out_and_brings_one_in(port: int, model: LanguageModel) -> None:
-    text = choice(port, TEXTS, {"prompt": "x", **GREEDY})["text"]
-    token = model.tokenizer.encode("Q").ids[0]
-    forced = choice(port, TEXTS, {"prompt": "x ", **GREEDY, "logit_bias": {str(token): 100}})
-    assert forced["text"].endswith("Q" * 7)
-    banned = model.tokenizer.encode(text).ids
-    bias = {str(id): -100 for id in banned}
-    other = choice(port, TEXTS, {"prompt": "x", **GREEDY, "logit_bias": bias})["text"]
-    assert not set(model.tokenizer.encode(other).ids) & set(banned)
+    body = {"prompt": "x\n", **GREEDY}
+    assert (
+        choice(port, TEXTS, {**body, "logit_bias": biases(model, Q=100, R=50)})["text"] == "Q" * 8
+    )
+    assert (
+        choice(port, TEXTS, {**body, "logit_bias": biases(model, Q=-100, R=50)})["text"] == "R" * 8
+    )
 
 
 @pytest.mark.parametrize("name", ["presence_penalty", "frequency_penalty"])
-def test_a_penalty_changes_what_is_repeated(port: int, name: str) -> None:
-    body = {"prompt": "x", "max_tokens": 40, "temperature": 0}
-    bias = {"logit_bias": {"70": 100}}
-    text = choice(port, TEXTS, {**body, **bias})["text"]
-    other = choice(port, TEXTS, {**body, "logit_bias": {"70": 12}, name: 2})["text"]
-    assert len(set(text)) < len(set(other))
+def test_a_penalty_makes_repeated_tokens_rarer(port: int, model: LanguageModel, name: str) -> None:
+    letters = biases(model, **dict.fromkeys("ABCDEFGHIJKLMNOPQRST", 50.0))
+    body = {"prompt": "x\n", "max_tokens": 40, "temperature": 0, "logit_bias": letters}
+    assert len(set(choice(port, TEXTS, body)["text"])) < len(
+        set(choice(port, TEXTS, {**body, name: 2})["text"])
+    )
 
 
 def test_the_probabilities_are_those_of_the_tokens(port: int) -> None:
@@ -291,7 +295,9 @@ def test_the_probabilities_are_those_of_the_tokens(port: int) -> None:
     assert all(entry["logprob"] == entry["top_logprobs"][0]["logprob"] for entry in content)
     pieces = events(port, CHAT, body)
     streamed = [entry for event in pieces for entry in (event["logprobs"] or {}).get("content", [])]
-    assert streamed == content
+    chances = [[entry["logprob"] for entry in entries] for entries in (streamed, content)]
+    assert chances[0] == pytest.approx(chances[1], abs=1e-4)
+    assert [entry["token"] for entry in streamed] == [entry["token"] for entry in content]
 
 
 def test_the_developers_message_is_the_systems(port: int) -> None:
@@ -308,8 +314,9 @@ def answer_to(port: int, *headers: str, body: bytes = b"", timeout: float = 10) 
         lines = ["POST /v1/completions HTTP/1.1", "Host: localhost", *headers, "", ""]
         connection.sendall("\r\n".join(lines).encode() + body)
         answer = b""
-        while piece := connection.recv(1 << 16):
-            answer += piece
+        with suppress(ConnectionResetError):  # after the answer, if not all was read
+            while piece := connection.recv(1 << 16):
+                answer += piece
         return answer
 
 

@@ -243,3 +243,12 @@ def connected(made: Path, folder: Path, drive: Drive, certificate: Path) -> Shar
     project.run("git", "add", "--all")
     project.run("git", "commit", "--quiet", "--message", "A project")
     return project
+
+
+@pytest.fixture
+def local(project: Shared) -> Shared:
+    """The project with a folder as its remote, as a clone has it before any setup."""
+    config = "[core]\n    remote = local\n['remote \"local\"']\n    url = ../.share\n"
+    project.write("config", config)
+    project.write("config.local", "")
+    return project

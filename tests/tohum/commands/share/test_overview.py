@@ -7,15 +7,6 @@ from tests.tohum.commands.share.conftest import OBJECTS, Shared
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def local(project: Shared) -> Shared:
-    """The project with a folder as its remote, as a clone has it before any setup."""
-    config = "[core]\n    remote = local\n['remote \"local\"']\n    url = ../.share\n"
-    project.write("config", config)
-    project.write("config.local", "")
-    return project
-
-
 def test_a_folder_needs_no_account(local: Shared) -> None:
     assert f"push would upload {OBJECTS} objects" in local.share("status")
     local.share("push")

@@ -73,7 +73,7 @@ def test_an_override_of_the_same_key_replaces_the_earlier() -> None:
     ],
 )
 def test_every_kind_of_sweep_has_values(argument: str, values: list[str]) -> None:
-    assert swept_values(parse([argument])[0]) == values
+    assert list(swept_values(parse([argument])[0])) == values
 
 
 @pytest.mark.parametrize("argument", NOT_OVERRIDES)

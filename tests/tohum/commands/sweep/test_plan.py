@@ -91,6 +91,51 @@ def test_both_ends_of_an_interval_are_checked() -> None:
     assert "train.learning_rate is 11.0, expected at most 10" in made.refused[0]
 
 
+EVALUATE = ("-m", "sweep.until=evaluate", "tokenizer.vocab_size=300,400")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("-m", "tokenizer.vocab_size=300,400", "sweep.seeds=3"), "sweep.seeds compares trained"),
+        (("-m", "tokenizer.vocab_size=300,400", "sweep.bytes=9"), "add sweep.until=evaluate"),
+        ((*EVALUATE, "sweep.bytes=9", "sweep.minutes=1"), "leave one out"),
+        ((*EVALUATE, "sweep.bytes=9", "train.steps=3,4"), "sweep.bytes sets train.steps"),
+        ((*EVALUATE, "sweep.minutes=9", "train.minutes=3"), "sweep.minutes sets train.minutes"),
+        ((*EVALUATE, "sweep.seeds=2", "train.seed=3"), "sweep.seeds sets train.seed"),
+        ((*EVALUATE, "sweep.seeds=0"), "sweep.seeds is 0, expected at least 1"),
+        ((*EVALUATE, "sweep.bytes=-1"), "sweep.bytes is -1, expected at least 1"),
+    ],
+)
+def test_budgets_and_seeds_that_contradict_the_rest_are_refused(
+    arguments: tuple[str, ...], told: str
+) -> None:
+    with pytest.raises(UserError, match=told):
+        plan(*arguments)
+
+
+def test_equal_minutes_take_the_place_of_the_steps(clone: Clone) -> None:
+    clone.override("train=tiny", "train.steps=7")
+    made = plan(*EVALUATE, "sweep.minutes=0.5")
+    assert made.fixed == ("train=tiny", "train.steps=null", "train.minutes=0.5")
+
+
+def test_a_grid_beyond_what_can_be_checked_is_refused() -> None:
+    with pytest.raises(UserError, match="the grid has 10,000 points, expected at most 1,000"):
+        plan("-m", "tokenizer.vocab_size=range(300,400)", "train.seed=range(0,100)")
+
+
+def test_a_path_in_params_yaml_that_can_not_be_read_is_told_corrected(clone: Clone) -> None:
+    clone.override("source=local", "source.path=/home/ben/ödev")
+    with pytest.raises(UserError, match=r"(?s)params.yaml has an.*- source.path='/home/ben/ödev'"):
+        plan("-m", "tokenizer.vocab_size=300,400")
+
+
+def test_a_dictionary_and_a_plus_reach_hydra_so_that_it_takes_them() -> None:
+    swept = plan("-m", "jsonl.fields={user:a},{user:b}", "+tokenizer.vocab_size=300").hydra
+    assert "++jsonl.fields={user:a},{user:b}" in swept
+
+
 def test_a_project_without_a_commit_is_told_to_make_one(root: Path, clone: Clone) -> None:
     clone.run("git", "update-ref", "-d", "HEAD")
     with pytest.raises(UserError, match="Commit the project first"):

@@ -1,4 +1,5 @@
 import csv
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -93,3 +94,32 @@ def test_one_and_two_keys_have_a_picture(swept: dict[str, str]) -> None:
 def test_three_keys_have_a_table_only(tmp_path: Path) -> None:
     point = outcome(1.0, None, a="1", b="2", c="3")
     assert "sweep.svg" not in report(plan(tmp_path, "tokenizer"), [point], tmp_path / "out")
+
+
+def trained(value: float, text_bytes: int, *by_seed: float, size: str) -> Outcome:
+    swept = {"tokenizer.vocab_size": size}
+    return Outcome(
+        swept, size, "ran", 1.0, int(size), 2.0, value, None, 100, 6400, text_bytes, by_seed
+    )
+
+
+def test_unequal_amounts_of_text_are_told_with_the_budget_that_makes_them_equal(
+    tmp_path: Path,
+) -> None:
+    points = [trained(2.0, 1_000_000, 2.0, size="300"), trained(1.9, 2_700_000, 1.9, size="2048")]
+    said = report(plan(tmp_path), points, tmp_path / "out")
+    assert "read 1.00 to 2.70 MB of text. To compare them at equal bytes: sweep.bytes=27000" in said
+    assert "MB read" in said
+    points[0].text_bytes = 2_690_000
+    assert "sweep.bytes" not in report(plan(tmp_path), points, tmp_path / "out")
+
+
+def test_several_seeds_have_their_mean_their_deviation_and_each_value(tmp_path: Path) -> None:
+    points = [trained(2.0, 100, 1.9, 2.0, 2.1, size="300"), trained(3.0, 100, 3, 3, 3, size="400")]
+    said = report(plan(tmp_path), points, tmp_path / "out")
+    with (tmp_path / "out" / "sweep.csv").open() as file:
+        row = next(csv.DictReader(file))
+    assert (row["seeds"], row["by_seed"]) == ("3", "1.900000 2.000000 2.100000")
+    assert float(row["deviation"]) == pytest.approx(0.1)
+    assert (row["steps"], row["tokens"], row["text_bytes"]) == ("100", "6400", "100")
+    assert re.search(r"2\.000\s+0\.100\s+3\s+100", said)

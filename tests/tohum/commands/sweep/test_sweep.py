@@ -3,10 +3,12 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -184,3 +186,39 @@ def test_a_trained_point_has_bits_per_byte_and_can_be_applied(swept: tuple[Clone
     assert applied_tokenizer(clone)[1] == 300
     assert (clone.root / "models/lm/model.safetensors").is_file()
     assert clone.repro() == []
+
+
+def test_points_of_unequal_vocabulary_train_on_equal_bytes_with_several_seeds(
+    swept: tuple[Clone, str],
+) -> None:
+    clone, _ = swept
+    budget = ("sweep.until=evaluate", "sweep.bytes=20000", "sweep.seeds=2")
+    clone.run(*SWEEP, "-m", *budget, "tokenizer.vocab_size=270,400", "train.warmup_share=0")
+    small, large = latest(clone)
+    assert int(small["steps"]) > int(large["steps"])
+    assert int(small["text_bytes"]) == pytest.approx(20_000, rel=0.1)
+    assert int(large["text_bytes"]) == pytest.approx(20_000, rel=0.1)
+    values = [float(value) for value in small["by_seed"].split()]
+    assert small["seeds"] == "2"
+    assert values[0] != values[1]
+    assert float(small["bits_per_byte"]) == pytest.approx(sum(values) / 2, abs=1e-5)
+
+
+def test_a_point_can_be_pushed_to_a_friend_and_applied_there(
+    swept: tuple[Clone, str], tmp_path: Path
+) -> None:
+    """DVC reads .dvc/config out of git for this, where a relative path is one from the root."""
+    clone, _ = swept
+    hub, name = tmp_path / "hub.git", experiments(clone)[0]
+    clone.run("git", "clone", "--quiet", "--bare", ".", str(hub))
+    clone.run("git", "remote", "add", "hub", str(hub))
+    clone.run("dvc", "exp", "push", "hub", name)
+    clone.run("git", "clone", "--quiet", str(hub), str(tmp_path / "friend"))
+    friend = Clone(tmp_path / "friend")
+    store = str(clone.root / ".share")
+    friend.run("dvc", "remote", "add", "--local", "--default", "local", store)
+    friend.run("dvc", "exp", "pull", "origin", name)
+    friend.run("dvc", "exp", "apply", name, check=False)  # no model was made for this point
+    (size,) = map(int, re.findall(r"^vocab_size-(\d+)", name))
+    assert applied_tokenizer(friend)[1] == size
+    assert not Path("/.share").exists()
