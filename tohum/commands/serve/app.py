@@ -25,8 +25,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from tohum.commands.serve import llama_api, openai_api
-from tohum.commands.serve.fields import BadRequest, Fields, read_body
-from tohum.commands.serve.writing import Writer
+from tohum.commands.serve.orders import Writer
+from tohum.commands.serve.request_fields import BadRequest, RequestFields, read_body
 
 PAGE = Path(__file__).parent / "page.html"
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -47,7 +47,7 @@ def make_app(writer: Writer, api_key: str | None = None) -> Starlette:
             for this machine alone.
     """
 
-    def post(read: Callable[[Fields], Any], api: Any) -> Answer:
+    def post(read: Callable[[RequestFields], Any], api: Any) -> Answer:
         async def endpoint(request: Request) -> Response:
             asked = read(read_body(await _body(request)))
             if asked.stream:

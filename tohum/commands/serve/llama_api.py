@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tohum.commands.serve.endings import BlockEnd, TimeLimit
-from tohum.commands.serve.fields import BadRequest, Fields
 from tohum.commands.serve.openai_api import MODEL
-from tohum.commands.serve.writing import Order, Text, Writer, marked_middle, stop_endings
+from tohum.commands.serve.orders import Order, OrderedText, Writer, marked_middle, stop_endings
+from tohum.commands.serve.request_fields import BadRequest, RequestFields
 from tohum.decoding import Sampling
 from tohum.formats.chat_template import CHAT_TEMPLATE
 from tohum.inference import Ending
@@ -35,7 +35,7 @@ class LlamaRequest:
     response_fields: list[str]
 
 
-def read_infill(fields: Fields, writer: Writer) -> LlamaRequest:
+def read_infill(fields: RequestFields, writer: Writer) -> LlamaRequest:
     """Returns what a request to /infill asks for: what goes between two texts.
 
     Raises:
@@ -54,7 +54,7 @@ def read_infill(fields: Fields, writer: Writer) -> LlamaRequest:
     return _request(fields, writer, near + prefix, suffix, endings, temperature=0.0)
 
 
-def read_completion(fields: Fields, writer: Writer) -> LlamaRequest:
+def read_completion(fields: RequestFields, writer: Writer) -> LlamaRequest:
     """Returns what a request to /completion asks for: what comes after a prompt, or goes between
     two texts if the prompt has the marks of fill in the middle.
 
@@ -67,7 +67,7 @@ def read_completion(fields: Fields, writer: Writer) -> LlamaRequest:
 
 
 def _request(
-    fields: Fields,
+    fields: RequestFields,
     writer: Writer,
     prefix: str,
     suffix: str,
@@ -91,7 +91,7 @@ def _request(
     return LlamaRequest(order, fields.flag("stream"), fields.texts("response_fields", MOST_FIELDS))
 
 
-def _sampling(fields: Fields, writer: Writer, temperature: float) -> Sampling:
+def _sampling(fields: RequestFields, writer: Writer, temperature: float) -> Sampling:
     """Returns how to draw; a sampler that `samplers` does not name is off."""
     sampling = writer.sampling(fields, LIMITS)
     if "temperature" not in fields:
@@ -135,7 +135,7 @@ def _chosen(result: dict[str, Any], names: list[str]) -> dict[str, Any]:
     return chosen
 
 
-def _result(text: Text, content: str) -> dict[str, Any]:
+def _result(text: OrderedText, content: str) -> dict[str, Any]:
     job, continuation = text.job, text.continuation
     read = len(text.order.prompt.ids) - job.cached
     stop_type = "limit" if not continuation.ended else "word" if text.stop_string else "eos"

@@ -14,15 +14,15 @@ from typing import Any
 import torch
 
 from tohum.commands.serve.engine import Piece
-from tohum.commands.serve.fields import BadRequest, Fields
-from tohum.commands.serve.writing import (
+from tohum.commands.serve.orders import (
     Order,
-    Text,
+    OrderedText,
     Writer,
     marked_middle,
     stop_endings,
     with_index,
 )
+from tohum.commands.serve.request_fields import BadRequest, RequestFields
 from tohum.decoding import Prompt, Step
 from tohum.formats.special_tokens import ROLE_IDS
 
@@ -64,7 +64,7 @@ class Question:
         return self.kind == "chat.completion"
 
 
-def read_question(fields: Fields, writer: Writer, chat: bool) -> Question:
+def read_question(fields: RequestFields, writer: Writer, chat: bool) -> Question:
     """Returns what a request asks for.
 
     Raises:
@@ -105,7 +105,7 @@ def read_question(fields: Fields, writer: Writer, chat: bool) -> Question:
     )
 
 
-def _logprobs(fields: Fields) -> int | None:
+def _logprobs(fields: RequestFields) -> int | None:
     if fields.values.get("logprobs") in (None, False):
         return None
     if fields.values["logprobs"] is True:
@@ -113,7 +113,7 @@ def _logprobs(fields: Fields) -> int | None:
     return fields.whole("logprobs", 0, 0, MOST_LOGPROBS)
 
 
-def _chat_logprobs(fields: Fields) -> int | None:
+def _chat_logprobs(fields: RequestFields) -> int | None:
     count = fields.whole("top_logprobs", 0, 0, MOST_LOGPROBS)
     if fields.flag("logprobs"):
         return count
@@ -122,7 +122,7 @@ def _chat_logprobs(fields: Fields) -> int | None:
     return None
 
 
-def _prompts(fields: Fields, writer: Writer, new: int) -> tuple[list[str], list[Prompt]]:
+def _prompts(fields: RequestFields, writer: Writer, new: int) -> tuple[list[str], list[Prompt]]:
     """Returns the texts and the prompts of a request for completions."""
     given = fields.values.get("prompt")
     suffix = fields.text("suffix") if "suffix" in fields else None
@@ -143,11 +143,11 @@ def _prompts(fields: Fields, writer: Writer, new: int) -> tuple[list[str], list[
     return texts, prompts
 
 
-def _prompt_text(value: Any, fields: Fields, writer: Writer) -> str:
+def _prompt_text(value: Any, fields: RequestFields, writer: Writer) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return Fields({"prompt": value}).text("prompt")
+        return RequestFields({"prompt": value}).text("prompt")
     if isinstance(value, list):
         words = writer.model.vocabulary
         if all(isinstance(id, int) and 0 <= id < len(words) for id in value):
@@ -155,14 +155,14 @@ def _prompt_text(value: Any, fields: Fields, writer: Writer) -> str:
     raise fields.wrong("prompt", "a string, or a list of strings or of token ids")
 
 
-def _messages(fields: Fields) -> list[dict[str, str]]:
+def _messages(fields: RequestFields) -> list[dict[str, str]]:
     messages = fields.objects("messages", MOST_MESSAGES)
     if not messages:
         raise BadRequest("'messages' is missing: a list of {role, content}.", "messages")
     return [_message(message) for message in messages]
 
 
-def _message(message: Fields) -> dict[str, str]:
+def _message(message: RequestFields) -> dict[str, str]:
     role = ROLES.get(message.text("role"))
     if role is None:
         raise message.wrong("role", f"one of {', '.join(ROLES)}")
@@ -216,7 +216,7 @@ async def stream(question: Question, writer: Writer) -> AsyncIterator[str]:
     yield "data: [DONE]\n\n"
 
 
-def _new_steps(text: Text, piece: Piece, done: int) -> list[Step]:
+def _new_steps(text: OrderedText, piece: Piece, done: int) -> list[Step]:
     return text.continuation.steps[done : piece.steps]
 
 
@@ -258,7 +258,7 @@ def _choice(
     return choice
 
 
-def _usage(texts: list[Text]) -> dict[str, Any]:
+def _usage(texts: list[OrderedText]) -> dict[str, Any]:
     """Returns the ids read and written; a prompt that several texts continue counts once."""
     prompts = {id(text.order.prompt): len(text.order.prompt.ids) for text in texts}
     read, written = sum(prompts.values()), sum(text.continuation.written for text in texts)

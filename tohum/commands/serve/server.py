@@ -11,7 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from tohum.commands.generate.config import Generate
 from tohum.commands.serve.app import make_app, refusal
 from tohum.commands.serve.engine import Engine
-from tohum.commands.serve.writing import Writer
+from tohum.commands.serve.orders import Writer
 from tohum.errors import UserError
 from tohum.inference import LanguageModel
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.tohum.commands.serve.test_server import GREEDY, TEXTS, ask, choice, model, port
 from tohum.commands.serve.endings import BlockEnd, StopStrings
-from tohum.commands.serve.writing import marked_middle
+from tohum.commands.serve.orders import marked_middle
 from tohum.inference import LanguageModel
 
 __all__ = ["model", "port"]  # fixtures

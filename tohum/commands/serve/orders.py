@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from tohum.cached_decoder import Passage
 from tohum.commands.serve.endings import StopStrings
 from tohum.commands.serve.engine import Engine, Job, Piece
-from tohum.commands.serve.fields import BadRequest, Fields
+from tohum.commands.serve.request_fields import BadRequest, RequestFields
 from tohum.decoding import Prompt, Sampling
 from tohum.formats.special_tokens import MIDDLE_ID, PREFIX_ID, SPECIAL_TOKENS, SUFFIX_ID
 from tohum.inference import Continuation, Ending
@@ -29,7 +29,7 @@ class Order:
 
 
 @dataclass
-class Text:
+class OrderedText:
     """A text that is being written, or is complete."""
 
     order: Order
@@ -62,7 +62,7 @@ class Writer:
         self.model = engine.model
         self.defaults = defaults
 
-    def begin(self, order: Order) -> Text:
+    def begin(self, order: Order) -> OrderedText:
         """Returns a text whose pieces are still to come."""
 
         def start(passage: Passage) -> Continuation:
@@ -72,22 +72,22 @@ class Writer:
                 self.model, order.prompt, order.sampling, order.endings, passage, order.keep_steps
             )
 
-        return Text(order, Job(start, asyncio.get_running_loop(), order.prompt.ids))
+        return OrderedText(order, Job(start, asyncio.get_running_loop(), order.prompt.ids))
 
-    async def pieces(self, text: Text) -> AsyncIterator[Piece]:
+    async def pieces(self, text: OrderedText) -> AsyncIterator[Piece]:
         """Yields the pieces of a text as they come."""
         async for piece in self.engine.write(text.job):
             text.content += piece.text
             yield piece
 
-    async def whole(self, order: Order) -> Text:
+    async def whole(self, order: Order) -> OrderedText:
         """Returns a complete text."""
         text = self.begin(order)
         async for _ in self.pieces(text):
             pass
         return text
 
-    def sampling(self, fields: Fields, limit_names: tuple[str, ...]) -> Sampling:
+    def sampling(self, fields: RequestFields, limit_names: tuple[str, ...]) -> Sampling:
         """Returns how to draw; what the request leaves out is as in conf/generate.yaml.
 
         Args:
@@ -112,7 +112,7 @@ class Writer:
             logit_bias=self._biases(fields),
         )
 
-    def _biases(self, fields: Fields) -> dict[int, float]:
+    def _biases(self, fields: RequestFields) -> dict[int, float]:
         if isinstance(fields.values.get("logit_bias"), list):  # llama.cpp's empty one
             if fields.values["logit_bias"]:
                 raise fields.wrong("logit_bias", "an object of numbers by token id")
@@ -130,7 +130,7 @@ class Writer:
         return found
 
 
-def stop_endings(fields: Fields) -> list[Ending]:
+def stop_endings(fields: RequestFields) -> list[Ending]:
     """Returns the ending of a request's stop strings, if it has some."""
     strings = fields.texts("stop", MOST_STOPS)
     return [StopStrings(strings)] if strings else []

@@ -14,7 +14,7 @@ class BadRequest(Exception):
         self.status = status
 
 
-def read_body(body: bytes) -> "Fields":
+def read_body(body: bytes) -> "RequestFields":
     """Returns the fields of a JSON object.
 
     Raises:
@@ -28,14 +28,14 @@ def read_body(body: bytes) -> "Fields":
         raise BadRequest(f"the body is not JSON: {error}.") from None
     if not isinstance(values, dict):
         raise BadRequest("the body is not a JSON object.")
-    return Fields(values)
+    return RequestFields(values)
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number in JSON")
 
 
-class Fields:
+class RequestFields:
     """The fields of a JSON object. Each reader returns a default if the field is missing or null.
 
     Raises:
@@ -106,16 +106,16 @@ class Fields:
             raise self.wrong(name, f"a number from {least:g} to {most:g}")
         return value
 
-    def fields(self, name: str) -> "Fields":
+    def fields(self, name: str) -> "RequestFields":
         """Returns the fields of an object."""
         value = self.values.get(name)
         if value is None:
-            return Fields({}, f"{self.name(name)}.")
+            return RequestFields({}, f"{self.name(name)}.")
         if not isinstance(value, dict):
             raise self.wrong(name, "an object")
-        return Fields(value, f"{self.name(name)}.")
+        return RequestFields(value, f"{self.name(name)}.")
 
-    def objects(self, name: str, most: int) -> "list[Fields]":
+    def objects(self, name: str, most: int) -> "list[RequestFields]":
         """Returns the objects of a list."""
         value = self.values.get(name)
         if value is None:
@@ -128,7 +128,10 @@ class Fields:
                     f"'{self.name(name)}[{number}]' is not an object.",
                     f"{self.name(name)}[{number}]",
                 )
-        return [Fields(each, f"{self.name(name)}[{number}].") for number, each in enumerate(value)]
+        return [
+            RequestFields(each, f"{self.name(name)}[{number}].")
+            for number, each in enumerate(value)
+        ]
 
 
 def whole_characters(text: str) -> str:
