@@ -2,10 +2,11 @@
 
 import os
 import platform
+import random
 from pathlib import Path
 
+import numpy as np
 import torch
-from transformers import set_seed
 
 
 def set_determinism(seed: int, threads: int) -> None:
@@ -15,7 +16,9 @@ def set_determinism(seed: int, threads: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(threads)  # the order of a parallel sum depends on it
-    set_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)  # of every device
 
 
 def processor(device: torch.device) -> str:

@@ -2,7 +2,8 @@
 
 A module defines what it computes differently from the others, and how transformers names the same
 model. Adding a module is enough: the choices of the section `model` are the modules' names. Modules
-import torch and transformers, so one is loaded when it is used, not to check a value.
+import torch, so one is loaded when it is used, not to check a value; transformers, which takes a
+second, only where its configuration is asked for.
 """
 
 from importlib import import_module

@@ -1,14 +1,16 @@
 """Llama (https://arxiv.org/abs/2302.13971): exactly what `tohum.model.network` computes."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
-from transformers import LlamaConfig
 
 from tohum.formats.special_tokens import END_OF_TEXT_ID, PADDING_ID
 from tohum.model.config import Model
 from tohum.model.layers import NORM_EPSILON, matrix_parts
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig
 
 NAMES = {  # from our names to transformers', in the order of their rows
     "query_key_value": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
@@ -28,8 +30,10 @@ def prepared_heads(heads: Tensor) -> Tensor:
     return heads
 
 
-def transformers_config(config: Model, vocab_size: int) -> LlamaConfig:
+def transformers_config(config: Model, vocab_size: int) -> "LlamaConfig":
     """Returns the configuration in float32, without dropout."""
+    from transformers import LlamaConfig  # a second to import, which training does not need
+
     return LlamaConfig(**transformers_values(config, vocab_size))
 
 

@@ -6,14 +6,17 @@ and one in that of the keys.
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import Qwen3Config
 
 from tohum.model.architectures import llama
 from tohum.model.config import Model
 from tohum.model.layers import normed
+
+if TYPE_CHECKING:
+    from transformers import Qwen3Config
 
 
 def attention_scale(config: Model) -> float:
@@ -26,8 +29,10 @@ def prepared_heads(heads: Tensor) -> Tensor:
     return normed(heads)
 
 
-def transformers_config(config: Model, vocab_size: int) -> Qwen3Config:
+def transformers_config(config: Model, vocab_size: int) -> "Qwen3Config":
     """Returns the configuration in float32, without dropout."""
+    from transformers import Qwen3Config
+
     return Qwen3Config(**llama.transformers_values(config, vocab_size))
 
 
