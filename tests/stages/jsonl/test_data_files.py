@@ -276,11 +276,12 @@ def test_an_empty_system_message_or_last_turn_costs_no_conversation(project: Pro
 def test_a_question_that_was_never_answered_is_lost_not_filtered(
     project: Project, lost: dict[str, Any]
 ) -> None:
-    project.write("in/a.jsonl", lines(*(chat("s", f"q{n}", "a") for n in range(9)), lost))
+    kept = [chat("s", f"q{n}", "a") for n in range(36)]
+    project.write("in/a.jsonl", lines(*kept, *[lost] * 4))
 
-    with pytest.raises(UserError, match=r"1 of 10 documents .* are lost \(1 broken\).*no text in"):
+    with pytest.raises(UserError, match=r"4 of 40 documents .* are lost \(4 broken\).*no text in"):
         project.convert(rules(max_lost_share=0.09))
-    assert len(project.convert(rules(max_lost_share=0.1))) == 9
+    assert len(project.convert(rules(max_lost_share=0.1))) == 36
     assert project.counts()["filtered"] == {}
 
 
@@ -404,7 +405,9 @@ def test_killed_at_any_moment_the_stage_goes_on_to_the_same_bytes(tmp_path: Path
         process.kill()
         process.wait()
         _, orphans = psutil.wait_procs(workers, timeout=10)
-        assert not orphans
+        assert all(
+            orphan.status() == psutil.STATUS_ZOMBIE for orphan in orphans if orphan.is_running()
+        )
         kills += 1
     assert start_stage(tmp_path, "jsonl").wait(120) == 0
     assert kills >= 3
