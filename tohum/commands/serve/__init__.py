@@ -1,4 +1,4 @@
-"""Serve the model: to editors, to clients of OpenAI's API, and as a page.
+"""Serve the model: a page, editors, and an API like OpenAI's.
 
     tohum serve
     tohum serve --port 0 temperature=0
