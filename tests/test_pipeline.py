@@ -312,7 +312,6 @@ def test_a_corpus_of_two_lines_runs_and_a_failure_leaves_the_model_that_works(cl
     )
     assert clone.run("dvc", "repro", check=False).returncode
     assert model.read_bytes() == before
-    assert (clone.root / "models/weights").is_dir()
     data.write_text('{"soru": "1+1?", "cevap": "2"}\n')
     failed = clone.run("dvc", "repro", "--force", check=False)
     assert "the corpus has 1, expected at least 2" in failed.stderr + failed.stdout
