@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 TO_PASTE = "Corrected, to paste into params.yaml:"
@@ -186,9 +186,8 @@ def _quoted(written: str, is_path: bool = False) -> str:
     override = parsed(f"a={text}")
     if override is not None and not override.is_sweep_override() and override.value() == text:
         return text
-    quote = '"' if "'" in text and '"' not in text else "'"
-    inner = re.sub(rf"(\\*)({quote}|$)", lambda m: 2 * m[1] + (f"\\{quote}" if m[2] else ""), text)
-    return f"{quote}{inner}{quote}"
+    quote = Quote.double if "'" in text and '"' not in text else Quote.single
+    return QuotedString(text=text, quote=quote).with_quotes()
 
 
 def _without_quotes(written: str) -> str:

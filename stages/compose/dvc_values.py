@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.core.override_parser.types import Quote, QuotedString
 
 from tohum.config.sections import nearest
 from tohum.dvc_lock import read_stages
@@ -134,8 +135,7 @@ def _value(value: Any) -> str:
     text = str(value)
     if PLAIN.fullmatch(text) and text.lower() not in WORDS:
         return text
-    # in a quoted text a backslash counts only before a quote
-    return "'" + re.sub(r"(\\*)('|$)", lambda hit: 2 * hit[1] + (hit[2] and "\\'"), text) + "'"
+    return QuotedString(text=text, quote=Quote.single).with_quotes()
 
 
 def _leaves(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,13 +2,12 @@
 
 import json
 import logging
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 from tohum.config.runtime import Runtime
-from tohum.files import atomic_write, file_sha256, write_json
+from tohum.files import atomic_write, file_sha256, publish, write_json
 from tohum.formats.raw import DROPPED, FACTS, MANIFEST
 from tohum.marks import read_mark, write_mark
 from tohum.sources.config import MixSource, Source
@@ -34,7 +33,7 @@ def download(source: Source | MixSource, out: Path, runtime: Runtime) -> None:
             _download_mix(source, work, out, runtime)
         else:
             source.download(Destination("source", "", work, out, runtime))
-        _replace(work / "raw", out, work / "replaced")
+        publish(work / "raw", out)
 
 
 def _without_tolerances(values: Any) -> Any:
@@ -67,14 +66,3 @@ def _download_mix(mix: MixSource, work: Path, out: Path, runtime: Runtime) -> No
     with atomic_write(work / "raw" / MANIFEST, "w") as manifest:
         manifest.writelines(json.dumps(line) + "\n" for line in lines)
     write_json(work / "raw" / FACTS, {"kind": "mix", "sources": list(mix.sources)})
-
-
-def _replace(finished: Path, out: Path, replaced: Path) -> None:
-    """Publishes `finished` as `out`. The old folder is first moved aside whole, so a kill leaves
-    one of the two intact.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.exists():
-        shutil.rmtree(replaced, ignore_errors=True)
-        out.replace(replaced)
-    finished.replace(out)

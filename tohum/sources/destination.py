@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tohum.config.runtime import Runtime
 
-ROOTS = ("raw", "replaced")  # of an unfinished download: its data/raw, and the previous one
+ROOTS = ("raw", "raw.replaced")  # of an unfinished download: its data/raw, and the previous one
 
 
 @dataclass

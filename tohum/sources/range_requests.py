@@ -15,18 +15,14 @@ import pycurl
 
 from tohum.errors import UserError
 from tohum.fetch.environment import Proxies, certificates
+from tohum.fetch.transfers import MOST_REDIRECTS, PROTOCOLS
 
-MOST_REDIRECTS = 5
 LEAST_ANSWER = 1 << 16  # bytes; a server that sends less at a time is asked again as if it failed
 MOST_HEADER_BYTES = 1 << 16
 LEAST_SPEED = 2048  # bytes per second; a modem's line has three times that
 POLL_SECONDS = 0.1
 RECEIVE_BYTES = 1 << 17
 NO_ACCESS = frozenset({401, 403, 404, 410, 451})
-PROTOCOLS = {  # of redirects: no way back from TLS
-    "http": pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
-    "https": pycurl.PROTO_HTTPS,
-}
 CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII | re.IGNORECASE)
 
 Take = Callable[[bytes], Any]

@@ -4,15 +4,21 @@ https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md. llama.
 llama.vscode ask /infill; Tabby asks /completion with the marks written out.
 """
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tohum.commands.serve.endings import BlockEnd, TimeLimit
 from tohum.commands.serve.openai_api import MODEL
-from tohum.commands.serve.orders import Order, OrderedText, Writer, marked_middle, stop_endings
-from tohum.commands.serve.request_fields import BadRequest, RequestFields
+from tohum.commands.serve.orders import (
+    Order,
+    OrderedText,
+    Writer,
+    event,
+    marked_middle,
+    stop_endings,
+)
+from tohum.commands.serve.request_fields import RequestFields
 from tohum.decoding import Sampling
 from tohum.formats.chat_template import CHAT_TEMPLATE
 from tohum.inference import Ending
@@ -76,7 +82,7 @@ def _request(
 ) -> LlamaRequest:
     for name in UNABLE:
         if fields.values.get(name):
-            raise BadRequest(f"'{name}' is not supported here: leave it out.", name)
+            raise fields.unsupported(name)
     sampling = _sampling(fields, writer, temperature)
     fields.number("t_max_prompt_ms", 0, -1, MOST_MILLISECONDS)
     most = fields.number("t_max_predict_ms", 0, -1, MOST_MILLISECONDS)
@@ -113,12 +119,8 @@ async def stream(request: LlamaRequest, writer: Writer) -> AsyncIterator[str]:
     """Yields the answer as server-sent events."""
     text = writer.begin(request.order)
     async for piece in writer.pieces(text):
-        yield _event({"index": 0, "content": piece.text, "stop": False})
-    yield _event(_chosen(_result(text, ""), request.response_fields))
-
-
-def _event(value: Any) -> str:
-    return f"data: {json.dumps(value)}\n\n"
+        yield event({"index": 0, "content": piece.text, "stop": False})
+    yield event(_chosen(_result(text, ""), request.response_fields))
 
 
 def _chosen(result: dict[str, Any], names: list[str]) -> dict[str, Any]:

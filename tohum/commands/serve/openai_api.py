@@ -4,7 +4,6 @@ https://platform.openai.com/docs/api-reference. A field that asks for what this 
 refused; a field that it doesn't know is ignored, as other servers' clients send many.
 """
 
-import json
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -13,17 +12,17 @@ from typing import Any
 
 import torch
 
-from tohum.commands.serve.engine import Piece
 from tohum.commands.serve.orders import (
     Order,
     OrderedText,
     Writer,
+    event,
     marked_middle,
     stop_endings,
     with_index,
 )
-from tohum.commands.serve.request_fields import BadRequest, RequestFields
-from tohum.decoding import Prompt, Step
+from tohum.commands.serve.request_fields import BadRequest, RequestFields, whole_characters
+from tohum.decoding import Prompt, Sampling, Step
 from tohum.formats.special_tokens import ROLE_IDS
 
 MODEL = "models/lm"
@@ -72,7 +71,7 @@ def read_question(fields: RequestFields, writer: Writer, chat: bool) -> Question
     """
     for name, nothing in UNABLE.items():
         if name in fields and fields.values[name] not in nothing:
-            raise BadRequest(f"'{name}' is not supported here: leave it out.", name)
+            raise fields.unsupported(name)
     count = fields.whole("n", 1, 1, MOST_CHOICES)
     if fields.whole("best_of", count, 1, MOST_CHOICES) != count:
         raise BadRequest("'best_of' is only supported when it equals 'n'.", "best_of")
@@ -84,7 +83,7 @@ def read_question(fields: RequestFields, writer: Writer, chat: bool) -> Question
     if chat:
         prompts = [writer.model.chat(_messages(fields), sampling)]
     else:
-        texts, prompts = _prompts(fields, writer, sampling.max_new_tokens)
+        texts, prompts = _prompts(fields, writer, sampling)
     echo = not chat and fields.flag("echo")
     if echo and logprobs is not None:
         raise BadRequest("'echo' together with 'logprobs' is not supported here.", "echo")
@@ -122,7 +121,9 @@ def _chat_logprobs(fields: RequestFields) -> int | None:
     return None
 
 
-def _prompts(fields: RequestFields, writer: Writer, new: int) -> tuple[list[str], list[Prompt]]:
+def _prompts(
+    fields: RequestFields, writer: Writer, sampling: Sampling
+) -> tuple[list[str], list[Prompt]]:
     """Returns the texts and the prompts of a request for completions."""
     given = fields.values.get("prompt")
     suffix = fields.text("suffix") if "suffix" in fields else None
@@ -136,7 +137,6 @@ def _prompts(fields: RequestFields, writer: Writer, new: int) -> tuple[list[str]
         text = _prompt_text(each, fields, writer)
         texts.append(text)
         middle = marked_middle(text) if suffix is None else (text, suffix)
-        sampling = writer.sampling(fields, LIMITS)
         prompts.append(
             writer.model.middle(*middle, sampling) if middle else writer.model.text(text)
         )
@@ -147,7 +147,7 @@ def _prompt_text(value: Any, fields: RequestFields, writer: Writer) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return RequestFields({"prompt": value}).text("prompt")
+        return whole_characters(value)
     if isinstance(value, list):
         words = writer.model.vocabulary
         if all(isinstance(id, int) and 0 <= id < len(words) for id in value):
@@ -182,11 +182,9 @@ def _message(message: RequestFields) -> dict[str, str]:
 
 async def answer(question: Question, writer: Writer) -> dict[str, Any]:
     """Returns the whole answer."""
-    texts = [writer.begin(order) for order in question.orders]
+    texts = [await writer.whole(order) for order in question.orders]
     choices = []
     for number, text in enumerate(texts):
-        async for _ in writer.pieces(text):
-            pass
         steps = text.continuation.steps if question.logprobs is not None else []
         content = (question.echo[number] if question.echo else "") + text.content
         choices.append(_choice(question, writer, number, content, steps, text.finish_reason))
@@ -202,26 +200,18 @@ async def stream(question: Question, writer: Writer) -> AsyncIterator[str]:
         start = question.echo[number] if question.echo else ""
         if question.chat or start:
             choice = _choice(question, writer, number, start, [], None, first=True)
-            yield _event({**head, "choices": [choice], **without})
+            yield event({**head, "choices": [choice], **without})
         done = 0
         async for piece in writer.pieces(text):
-            steps = _new_steps(text, piece, done)
+            steps = text.continuation.steps[done : piece.steps]
             done += len(steps)
             choice = _choice(question, writer, number, piece.text, steps, None)
-            yield _event({**head, "choices": [choice], **without})
+            yield event({**head, "choices": [choice], **without})
         last = _choice(question, writer, number, "", [], text.finish_reason)
-        yield _event({**head, "choices": [last], **without})
+        yield event({**head, "choices": [last], **without})
     if question.usage:
-        yield _event({**head, "choices": [], "usage": _usage(texts)})
+        yield event({**head, "choices": [], "usage": _usage(texts)})
     yield "data: [DONE]\n\n"
-
-
-def _new_steps(text: OrderedText, piece: Piece, done: int) -> list[Step]:
-    return text.continuation.steps[done : piece.steps]
-
-
-def _event(value: Any) -> str:
-    return f"data: {json.dumps(value)}\n\n"
 
 
 def _new_id(question: Question) -> str:

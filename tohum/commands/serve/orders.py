@@ -1,8 +1,10 @@
 """What a client can ask for, whatever the API it speaks: a prompt, how to draw, where to end."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tohum.cached_decoder import Passage
 from tohum.commands.serve.endings import StopStrings
@@ -148,6 +150,11 @@ def marked_middle(text: str) -> tuple[str, str] | None:
         return None
     prefix, _, suffix = inner.partition(suffix_mark)
     return prefix, suffix
+
+
+def event(value: Any) -> str:
+    """Returns a server-sent event that has a value as JSON."""
+    return f"data: {json.dumps(value)}\n\n"
 
 
 def with_index(order: Order, number: int) -> Order:

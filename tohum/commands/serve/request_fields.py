@@ -60,6 +60,11 @@ class RequestFields:
         path = self.name(name)
         return BadRequest(f"'{path}' is {found}, expected {expected}.", path)
 
+    def unsupported(self, name: str) -> BadRequest:
+        """Returns the error for a field that asks for what the server can't do."""
+        path = self.name(name)
+        return BadRequest(f"'{path}' is not supported here: leave it out.", path)
+
     def text(self, name: str, default: str = "") -> str:
         """Returns a string; a lone surrogate, which is no character, becomes U+FFFD."""
         value = self.values.get(name)

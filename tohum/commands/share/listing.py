@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tohum.commands.share.object_hashes import named_by
+
 MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -20,7 +22,7 @@ class Held:
 
     def differs(self, oid: str, size: int | None) -> bool:
         """Returns whether it certainly differs from its name: an object is named by its MD5."""
-        if self.md5 is not None and self.md5 != oid.removesuffix(".dir"):
+        if self.md5 is not None and self.md5 != named_by(oid):
             return True
         return None not in (size, self.size) and size != self.size
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from tohum.errors import UserError
@@ -72,8 +72,7 @@ def set_param(overrides: Iterable[str]) -> str:
 
 def _quoted(text: str) -> str:
     literal = re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + "\\${", text)
-    inner = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), literal)
-    return f'"{inner}"'
+    return QuotedString(text=literal, quote=Quote.double).with_quotes()
 
 
 def point_hash(identity: Any) -> str:
