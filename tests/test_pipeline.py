@@ -210,15 +210,6 @@ def test_an_unknown_key_stops_before_any_stage(clone: Clone) -> None:
         ),
         (["source.packages=['no-such-package==1.0']"], "'no-such-package' is not installed"),
         (["jsonl.min_bytes=10000000", "jsonl.max_bytes=20000000"], "the corpus is empty"),
-        (["encode.validation_share=0.000001"], "documents is used for validation"),
-        (
-            [
-                "model.context_length=131072",
-                "train.tokens_per_step=131072",
-                "train.micro_batch_tokens=131072",
-            ],
-            "too few for one window",
-        ),
     ],
 )
 def test_bad_input_fails_in_plain_words_and_leaves_no_output(
