@@ -1,4 +1,4 @@
-"""The stage download under a fault: a process of its own, which can't fill the disk or stay for ever.
+"""The stage download under a fault: a process of its own that can't fill the disk or run for ever.
 
 The processes are forked from one that has imported the stage's modules: 0.3 s of work instead of
 2 s. huggingface_hub is not among them, because it reads HF_ENDPOINT when it is imported.
@@ -17,9 +17,11 @@ from benchmarks.memory import peak_megabytes
 from stages.download.downloading import download
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
+from tohum.sources import remote_file
 from tohum.sources.hub import HubSource
 
 STOP_SECONDS = 400
+HUB_TIMEOUT = (1.0, 5.0)  # seconds to connect and of a slow answer; a user waits 10 and 30
 FILE_BYTES = 64_000_000  # of any file: ten times what a run without faults writes
 PRELOADED = [
     *("benchmarks.fault_schedule", "benchmarks.fault_stage", "benchmarks.outcomes"),
@@ -56,8 +58,8 @@ def run_stage(root: Path, endpoint: str, source: HubSource, runtime: Runtime) ->
     except EOFError:
         process.join()
         ending = Ending(f"ended with exit code {process.exitcode}", True)
+    process.join(10)
     process.kill()
-    process.join()
     return ending
 
 
@@ -72,6 +74,7 @@ def _work(
     os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1"}
     os.environ.pop("HF_TOKEN", None)
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
+    remote_file.TIMEOUT = HUB_TIMEOUT
     started = time.monotonic()
     error, crashed = "", False
     try:

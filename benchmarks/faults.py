@@ -138,8 +138,6 @@ def problems_of(fault: Fault, ending: Ending, requests: float) -> list[str]:
         problems.append(f"crashed: {ending.error}")
     elif ending.error and not fault.ends:
         problems.append("ended")
-    elif fault.ends and not ending.error:
-        problems.append("did not end with an error")
     if ending.seconds > MOST_SECONDS:
         problems.append(f"over {MOST_SECONDS} s")
     if requests > MOST_REQUESTS:

@@ -3,9 +3,16 @@ import time
 import pytest
 
 from tohum.errors import UserError
-from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
+from tohum.fetch.answers import (
+    EndlessRedirects,
+    NotConnected,
+    Response,
+    TooLarge,
+    TransportError,
+)
 from tohum.fetch.retries import (
     FIRST_REQUESTS,
+    MOST_FAILURES,
     Host,
     Hosts,
     Lost,
@@ -97,7 +104,10 @@ def test_a_single_key_that_is_refused_is_missing() -> None:
 
 @pytest.mark.parametrize(
     ("failure", "most"),
-    [(BROKEN, 8), (NotConnected("no route"), 32), (TooLarge("the answer is too large"), 2)],
+    [
+        *((BROKEN, 8), (EndlessRedirects("6 redirects"), 3), (NotConnected("no route"), 32)),
+        (TooLarge("the answer is too large"), 2),
+    ],
 )
 def test_no_failure_of_the_network_makes_a_blob_missing(failure: TransportError, most: int) -> None:
     assert lose(host(), failure, most).outcome == "unreachable"
@@ -228,6 +238,24 @@ def test_a_host_that_has_not_answered_yet_is_asked_a_few_things_at_once() -> Non
     assert shared.ready
     shared.asking = 1000
     answer(shared)
+    assert shared.ready
+
+
+@pytest.mark.parametrize("failure", [BROKEN, Response(500, b""), Response(403, b"")])
+def test_a_host_that_fails_for_all_is_asked_little_until_it_answers(
+    failure: Response | TransportError,
+) -> None:
+    shared = host()
+    answer(shared)
+    shared.asking = FIRST_REQUESTS
+    for _ in range(MOST_FAILURES - 1):
+        shared.judge(Tries(), failure, good)
+    assert shared.ready
+    shared.judge(Tries(), failure, good)
+    assert shared.throttle.left()
+    time.sleep(shared.throttle.left())
+    assert not shared.ready
+    shared.probed(Response(404, b""))
     assert shared.ready
 
 
