@@ -31,8 +31,9 @@ from tohum.fetch.answers import (
     TooLarge,
     TransportError,
 )
+from tohum.fetch.curl_setup import MOST_REDIRECTS
 from tohum.fetch.handles import Limits
-from tohum.fetch.transfers import MOST_REDIRECTS, Transfers
+from tohum.fetch.transfers import Transfers
 
 pytestmark = pytest.mark.slow
 
