@@ -65,19 +65,21 @@ class RetryPolicy:
 class Throttle:
     """One pause for all requests to a host: after a SlowDown, none is sent until it is over.
 
-    A pause is twice as long as the last one, unless the host has answered `calm` times since: a
-    busy host gets time, and one SlowDown among thousands of answers costs almost nothing.
+    A pause is twice as long as the last one if the host has refused nearly everything since. It is
+    half as long after `few` answers, and the first one again after `calm`: a busy host gets time,
+    and one SlowDown among ten answers costs little.
     """
 
     def __init__(
-        self, first_pause: float = 0.1, longest_pause: float = 30.0, calm: int = 50
+        self, first_pause: float = 0.1, longest_pause: float = 30.0, few: int = 4, calm: int = 50
     ) -> None:
         self.first_pause = first_pause
         self.longest_pause = longest_pause
+        self.few = few
         self.calm = calm
         self.pauses = 0
         self._until = 0.0
-        self._pause = first_pause
+        self._pause = first_pause / 2  # the last one
         self._answers = 0
 
     def left(self) -> float:
@@ -89,11 +91,15 @@ class Throttle:
         now = time.monotonic()
         if now < self._until:
             return
-        self._pause = self.first_pause if self._answers >= self.calm else self._pause
+        if self._answers >= self.calm:
+            self._pause = self.first_pause
+        elif self._answers >= self.few:
+            self._pause = max(self.first_pause, self._pause / 2)
+        else:
+            self._pause = min(self.longest_pause, 2 * self._pause)
         self._answers = 0
         self.pauses += 1
         self._until = now + self._pause
-        self._pause = min(self.longest_pause, 2 * self._pause)
 
     def hold(self, seconds: float) -> None:
         """Starts a pause of so many seconds, at least the first one; does nothing during one."""

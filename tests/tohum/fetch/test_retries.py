@@ -300,6 +300,16 @@ def test_pauses_grow_until_the_store_has_answered_often_enough() -> None:
     assert pause(throttle) < 0.05
 
 
+def test_a_store_that_refuses_one_in_ten_is_hardly_slowed_down() -> None:
+    throttle = Throttle(0.01, 10)
+    for _ in range(8):
+        throttle.slow_down()
+        time.sleep(throttle.left())
+        for _ in range(9):
+            throttle.succeed()
+    assert throttle.left() == 0 and pause(throttle) < 0.1
+
+
 def test_single_slow_downs_cost_next_to_nothing() -> None:
     throttle = Throttle()
     for _ in range(20):
