@@ -148,7 +148,8 @@ HUB_FAULTS = [
     hub("Hub: 503 for 3 s", does.for_seconds(3, does.status(503)), "", times=FOREVER),
     hub("Hub: status 500 of the listing, once", does.status(500), "/api/"),
     hub("Hub: listing that is not JSON", does.status(200), "/tree/", times=FOREVER, ends=True),
-    hub("Hub: page of a captive portal", does.status(200), times=FOREVER, ends=True),
+    hub("Hub: page of a captive portal", does.status(200, Content_Type="text/html"),
+        times=FOREVER, ends=True),
     hub("Hub: half a file, once", does.wire(lambda head, body: [head, body[: len(body) // 2]]),
         "/lfs/"),
     hub("Hub: half a file, then silence, once",
@@ -174,7 +175,8 @@ HUB_FAULTS = [
     ranges("Hub: 206 with an empty body", does.raw(
         b"HTTP/1.1 206 Partial Content\r\nContent-Length: 0\r\n\r\n"), "/lfs/", times=FOREVER,
         ends=True),
-    ranges("Hub: page of a captive portal", does.status(200), times=FOREVER, ends=True),
+    ranges("Hub: page of a captive portal", does.status(200, Content_Type="text/html"),
+        times=FOREVER, ends=True),
     ranges("Hub: one byte a time", does.slowly, "/lfs/", times=FOREVER, ends=True),
     ranges("Hub: 206 without a range", does.endless_slowly(
         b"HTTP/1.1 206 Partial Content\r\nContent-Length: 4000\r\n\r\n"), "/lfs/", times=FOREVER,
