@@ -280,10 +280,10 @@ def test_a_redirect_that_is_not_unicode_loses_one_row_and_stops_nobody() -> None
             )
             connection.sendall(head if b"/bad " in line else HELLO)
 
-    policy = replace(QUICK, network_tries=2)
+    policy = replace(QUICK, tries=2)
     with RawServer(talk) as server:
         found = run(store_fetcher(server.url, policy=policy, verified=False), ["bad", *"abcdef"])
-    told = "unreachable: Could not resolve host: \ufffd.invalid (2 times)"
+    told = "unreachable: redirected: Could not resolve host: \ufffd.invalid (2 times)"
     assert found.pop("bad") == (LOST, told.encode())
     assert found == dict.fromkeys("abcdef", (FOUND, b"hello"))
 

@@ -3,9 +3,16 @@ import time
 import pytest
 
 from tohum.errors import UserError
-from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
+from tohum.fetch.answers import (
+    EndlessRedirects,
+    NotConnected,
+    Response,
+    TooLarge,
+    TransportError,
+)
 from tohum.fetch.retries import (
     FIRST_REQUESTS,
+    MOST_FAILURES,
     Host,
     Hosts,
     Lost,
@@ -97,7 +104,10 @@ def test_a_single_key_that_is_refused_is_missing() -> None:
 
 @pytest.mark.parametrize(
     ("failure", "most"),
-    [(BROKEN, 8), (NotConnected("no route"), 32), (TooLarge("the answer is too large"), 2)],
+    [
+        *((BROKEN, 8), (EndlessRedirects("6 redirects"), 3), (NotConnected("no route"), 32)),
+        (TooLarge("the answer is too large"), 2),
+    ],
 )
 def test_no_failure_of_the_network_makes_a_blob_missing(failure: TransportError, most: int) -> None:
     assert lose(host(), failure, most).outcome == "unreachable"
@@ -231,6 +241,24 @@ def test_a_host_that_has_not_answered_yet_is_asked_a_few_things_at_once() -> Non
     assert shared.ready
 
 
+@pytest.mark.parametrize("failure", [BROKEN, Response(500, b""), Response(403, b"")])
+def test_a_host_that_fails_for_all_is_asked_little_until_it_answers(
+    failure: Response | TransportError,
+) -> None:
+    shared = host()
+    answer(shared)
+    shared.asking = FIRST_REQUESTS
+    for _ in range(MOST_FAILURES - 1):
+        shared.judge(Tries(), failure, good)
+    assert shared.ready
+    shared.judge(Tries(), failure, good)
+    assert shared.throttle.left()
+    time.sleep(shared.throttle.left())
+    assert not shared.ready
+    shared.probed(Response(404, b""))
+    assert shared.ready
+
+
 def test_waits_are_random_and_bounded() -> None:
     policy = RetryPolicy(first_wait=0.5, longest_wait=8)
     waits = [policy.wait(tries) for tries in range(1, 12) for _ in range(50)]
@@ -270,6 +298,16 @@ def test_pauses_grow_until_the_store_has_answered_often_enough() -> None:
     for _ in range(3):
         throttle.succeed()
     assert pause(throttle) < 0.05
+
+
+def test_a_store_that_refuses_one_in_ten_is_hardly_slowed_down() -> None:
+    throttle = Throttle(0.01, 10)
+    for _ in range(8):
+        throttle.slow_down()
+        time.sleep(throttle.left())
+        for _ in range(9):
+            throttle.succeed()
+    assert throttle.left() == 0 and pause(throttle) < 0.1
 
 
 def test_single_slow_downs_cost_next_to_nothing() -> None:
