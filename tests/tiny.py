@@ -37,6 +37,7 @@ from tohum.formats.tokens import ORIGINS, SPLITS, TokenWriter, token_dtype
 from tohum.model.config import Model
 
 PROJECT = Path(__file__).parent.parent
+PATIENCE = 600  # seconds for what takes seconds alone: other programs may have the cores
 MODULES = ("abc", "bisect", "copy", "glob", "heapq", "shlex", "stat", "textwrap", "this", "types")
 
 
@@ -247,7 +248,7 @@ def start_python(root: Path, *arguments: str) -> "subprocess.Popen[str]":
 def run_stage(root: Path, stage: str) -> None:
     """Runs a stage's own process to its end."""
     process = start_stage(root, stage)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
 
 
