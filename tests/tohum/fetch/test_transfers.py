@@ -186,9 +186,11 @@ def test_nothing_goes_on_for_ever(flood: str) -> None:
             connection.sendall(piece)
 
     began = time.monotonic()
-    answer = served(talk, Limits(1, 0.1, 1_000_000))
-    assert error_of(answer) and not isinstance(answer, NotConnected)
-    assert time.monotonic() - began < 4
+    limits = Limits(1, 0.1, 1_000_000)
+    while isinstance(answer := served(talk, limits), NotConnected):
+        began = time.monotonic()  # a busy machine needs longer than 0.1 s to connect
+    assert error_of(answer)
+    assert time.monotonic() - began < 60  # the limit is a second
 
 
 @pytest.mark.parametrize(
@@ -334,15 +336,15 @@ def trickle(pause: float, body: bytes = b"a" * 1000) -> Talk:
 def test_a_body_that_trickles_ends_at_the_deadline() -> None:
     """A hundred bytes a second are not silence; ten time-outs are the end all the same."""
     began = time.monotonic()
-    answer = served(trickle(0.01), Limits(1, 0.2, 10_000))
+    answer = served(trickle(0.01, b"a" * 10_000), Limits(1, 0.2, 10_000))
     assert error_of(answer) == "the answer took longer than 2 s"
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 60  # the whole body takes 100
 
 
 def test_a_body_of_a_byte_a_second_ends_long_before_the_deadline() -> None:
     began = time.monotonic()
     assert error_of(served(trickle(0.5), Limits(1, 1, 10_000))) == "nothing came for 1 s"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9  # the deadline is at 10
 
 
 def test_a_server_that_says_nothing_ends_the_transfer() -> None:
