@@ -278,7 +278,7 @@ def test_a_host_that_fails_for_all_is_asked_little_until_it_answers(
     assert shared.ready
     shared.judge(Tries(), failure, good)
     assert shared.throttle.left()
-    time.sleep(shared.throttle.left())
+    clock.sleep(shared.throttle.left())
     assert not shared.ready
     shared.probed(Response(404, b""))
     assert shared.ready
@@ -329,7 +329,7 @@ def test_a_store_that_refuses_one_in_ten_is_hardly_slowed_down() -> None:
     throttle = Throttle(0.01, 10)
     for _ in range(8):
         throttle.slow_down()
-        time.sleep(throttle.left())
+        clock.sleep(throttle.left())
         for _ in range(9):
             throttle.succeed()
     assert throttle.left() == 0 and pause(throttle) < 0.1
