@@ -1,0 +1,99 @@
+"""The page: its files in page/, the headers that keep it to this server, and what it has to know.
+
+    GET /             page/page.html
+    GET /page/NAME    a file that it asks for
+    GET /page/facts   the context, the default settings, and whether the model can hold conversations
+
+The page may load from this server and connect to it, and nothing else: what a model writes can
+neither run as a script nor fetch anything.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from tohum.commands.serve.orders import Writer
+from tohum.decoding import Sampling
+from tohum.formats.special_tokens import END_ID, SPECIAL_TOKENS
+from tohum.inference import LanguageModel
+
+FOLDER = Path(__file__).parent / "page"
+# Not guessed from the names: Windows' registry may say text/plain, and a module must be JavaScript.
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",  # a new version of the server brings a new page
+}
+FACTS = "/page/facts"
+ANSWER_TOKENS = 48
+LEAST_END = 0.01
+
+
+def page_routes(writer: Writer) -> list[Route]:
+    """Returns the routes of the page."""
+    holds = cache(holds_conversations)
+
+    async def facts(request: Request) -> Response:
+        given = writer.defaults
+        settings = {
+            "temperature": given.temperature,
+            "top_p": given.top_p,
+            "max_tokens": given.max_new_tokens,
+            "seed": given.seed,
+        }
+        conversations = await run_in_threadpool(holds, writer.model)
+        context = writer.model.context
+        answer = {"context": context, "settings": settings, "conversations": conversations}
+        return JSONResponse(answer, headers=HEADERS)
+
+    return [Route("/", _file), Route(FACTS, facts), Route("/page/{name}", _file)]
+
+
+def open_to_all(path: str) -> bool:
+    """Returns whether a path is part of the page itself, which tells nothing about the model."""
+    return path == "/" or (path.startswith("/page/") and path != FACTS)
+
+
+async def _file(request: Request) -> Response:
+    path = FOLDER / request.path_params.get("name", "page.html")
+    if path.suffix not in TYPES or path.parent != FOLDER or not path.is_file():
+        raise HTTPException(404)
+    return FileResponse(path, headers=HEADERS, media_type=TYPES[path.suffix])
+
+
+def holds_conversations(model: LanguageModel) -> bool:
+    """Returns whether the model can end an answer, which only conversations teach.
+
+    No text but an assistant's ends in <|end|>, so a model that never saw one hardly ever expects
+    it. Here it answers a greeting, the likeliest token each time, until it expects <|end|>.
+    """
+    question = [{"role": "user", "content": "Hello"}]
+    ids = list(model.chat(question, Sampling(ANSWER_TOKENS)).ids)
+    passage = model.decoder.passage()
+    while len(ids) <= passage.context and len(ids) < ANSWER_TOKENS + 16:
+        chances: Any = torch.softmax(passage.logits(ids), dim=-1)
+        if chances[END_ID] >= LEAST_END:
+            return True
+        likeliest = int(chances.argmax())
+        if likeliest < len(SPECIAL_TOKENS):
+            return False
+        ids.append(likeliest)
+    return False
