@@ -1,8 +1,9 @@
 """The page: its files in page/, the headers that keep it to this server, and what it has to know.
 
-    GET /             page/page.html
-    GET /page/NAME    a file that it asks for
-    GET /page/facts   the context, the default settings, and whether the model can hold conversations
+    GET /                     page/page.html
+    GET /page/NAME            a file that it asks for
+    GET /page/facts           the model's context and the default settings
+    GET /page/conversations   whether the model was trained on conversations
 
 The page may load from this server and connect to it, and nothing else: what a model writes can
 neither run as a script nor fetch anything.
@@ -10,15 +11,14 @@ neither run as a script nor fetch anything.
 
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from tohum.cached_decoder import Reader
 from tohum.commands.serve.orders import Writer
 from tohum.decoding import Sampling
 from tohum.formats.special_tokens import END_ID, SPECIAL_TOKENS
@@ -42,16 +42,16 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",  # a new version of the server brings a new page
 }
-FACTS = "/page/facts"
-ANSWER_TOKENS = 48
-LEAST_END = 0.01
+FACTS = ("/page/facts", "/page/conversations")
+ANSWER_TOKENS = 48  # of the answer in which an end is looked for
+LEAST_END = 0.01  # the probability that counts as expecting it
 
 
 def page_routes(writer: Writer) -> list[Route]:
     """Returns the routes of the page."""
     holds = cache(holds_conversations)
 
-    async def facts(request: Request) -> Response:
+    def facts(request: Request) -> Response:
         given = writer.defaults
         settings = {
             "temperature": given.temperature,
@@ -59,17 +59,23 @@ def page_routes(writer: Writer) -> list[Route]:
             "max_tokens": given.max_new_tokens,
             "seed": given.seed,
         }
-        conversations = await run_in_threadpool(holds, writer.model)
-        context = writer.model.context
-        answer = {"context": context, "settings": settings, "conversations": conversations}
+        answer = {"context": writer.model.context, "settings": settings}
         return JSONResponse(answer, headers=HEADERS)
 
-    return [Route("/", _file), Route(FACTS, facts), Route("/page/{name}", _file)]
+    def conversations(request: Request) -> Response:  # in a thread of its own, so it may take long
+        return JSONResponse({"conversations": holds(writer.model)}, headers=HEADERS)
+
+    return [
+        Route("/", _file),
+        Route(FACTS[0], facts),
+        Route(FACTS[1], conversations),
+        Route("/page/{name}", _file),
+    ]
 
 
 def open_to_all(path: str) -> bool:
     """Returns whether a path is part of the page itself, which tells nothing about the model."""
-    return path == "/" or (path.startswith("/page/") and path != FACTS)
+    return path == "/" or (path.startswith("/page/") and path not in FACTS)
 
 
 async def _file(request: Request) -> Response:
@@ -80,16 +86,20 @@ async def _file(request: Request) -> Response:
 
 
 def holds_conversations(model: LanguageModel) -> bool:
-    """Returns whether the model can end an answer, which only conversations teach.
+    """Returns whether the model can end an answer, which only conversations teach."""
+    greeting = [{"role": "user", "content": "Hello"}]
+    return ends_answer(model.decoder.passage(), model.chat(greeting, Sampling(ANSWER_TOKENS)).ids)
 
-    No text but an assistant's ends in <|end|>, so a model that never saw one hardly ever expects
-    it. Here it answers a greeting, the likeliest token each time, until it expects <|end|>.
+
+def ends_answer(reader: Reader, question: list[int]) -> bool:
+    """Returns whether <|end|> is expected in an answer, written with the likeliest token each time.
+
+    Nothing but an assistant's words ends in <|end|>, so a model that never saw one hardly ever
+    expects it: CHANCES
     """
-    question = [{"role": "user", "content": "Hello"}]
-    ids = list(model.chat(question, Sampling(ANSWER_TOKENS)).ids)
-    passage = model.decoder.passage()
-    while len(ids) <= passage.context and len(ids) < ANSWER_TOKENS + 16:
-        chances: Any = torch.softmax(passage.logits(ids), dim=-1)
+    ids = list(question)
+    for _ in range(min(ANSWER_TOKENS, reader.context + 1 - len(ids))):
+        chances = torch.softmax(reader.logits(ids), dim=-1)
         if chances[END_ID] >= LEAST_END:
             return True
         likeliest = int(chances.argmax())

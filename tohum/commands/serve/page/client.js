@@ -11,9 +11,9 @@ export class Failure extends Error {
   }
 }
 
-/** What the page has to know: the model's context, the default settings. */
-export async function facts(key) {
-  const answer = await request("page/facts", key, {});
+/** What the server tells the page under a name: `facts` or `conversations`. */
+export async function learned(name, key) {
+  const answer = await request(`page/${name}`, key, {});
   return answer.json();
 }
 

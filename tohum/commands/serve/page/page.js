@@ -1,6 +1,6 @@
 // The page's three modes: write, fill in, talk.
 
-import { facts, Failure, pieces } from "./client.js";
+import { Failure, learned, pieces } from "./client.js";
 import { LANGUAGE, TEXTS, say, shown } from "./texts.js";
 import { Inspector, WrittenText, element, explainColours } from "./tokens.js";
 
@@ -13,7 +13,7 @@ const at = (id) => document.getElementById(id);
 const form = at("form");
 const inspector = new Inspector(at("inspector"), at("hint"), at("choice"));
 
-const known = { context: 0, conversations: true };
+const known = {}; // what the server has told
 const results = { write: null, fill: null }; // the last text of each mode, in its element
 const messages = []; // the conversation so far
 const log = element("div", "log");
@@ -27,25 +27,37 @@ const values = () => Object.fromEntries(SETTINGS.map((name) => [name, form.eleme
 function translate() {
   document.documentElement.lang = LANGUAGE;
   document.title = say("title");
+  at("notice").textContent = say("noConversations");
   for (const node of document.querySelectorAll("[data-text]")) {
     node.textContent = TEXTS[LANGUAGE][node.dataset.text];
   }
   explainColours(at("scale"));
 }
 
-async function learn() {
+async function learn(name) {
   try {
-    Object.assign(known, await facts(at("key").value));
+    Object.assign(known, await learned(name, at("key").value));
+    return true;
   } catch (error) {
     report(error);
-    return;
+    return false;
   }
+}
+
+async function begin() {
+  if (!(await learn("facts"))) return;
   at("facts").textContent = say("facts", { context: shown(known.context) });
   for (const name of SETTINGS) {
     if (!form.elements[name].value) form.elements[name].value = known.settings[name];
   }
   summarise();
-  changeMode();
+  if (mode() === "talk") warn();
+}
+
+/** Says so if the model was not trained on conversations; that takes it a moment to find out. */
+async function warn() {
+  if (!("conversations" in known) && !(await learn("conversations"))) return;
+  at("notice").hidden = mode() !== "talk" || known.conversations;
 }
 
 function summarise() {
@@ -59,8 +71,8 @@ function changeMode() {
     node.hidden = node.dataset.mode !== now;
   }
   const talk = now === "talk";
-  at("notice").hidden = !talk || known.conversations;
-  at("notice").textContent = say("noConversations");
+  at("notice").hidden = true;
+  if (talk) warn();
   at("go").textContent = say(BUTTONS[now]);
   at("keys").textContent = say(talk ? "keysTalk" : "keysText");
   at("output").replaceChildren(...[talk ? log : results[now]].filter(Boolean));
@@ -284,7 +296,7 @@ at("close").addEventListener("click", () => inspector.clear());
 at("settings").addEventListener("input", summarise);
 at("key").addEventListener("change", () => {
   forgive();
-  learn();
+  begin();
 });
 at("coloured").addEventListener("change", (event) => {
   document.body.classList.toggle("plain", !event.target.checked);
@@ -292,4 +304,4 @@ at("coloured").addEventListener("change", (event) => {
 
 translate();
 changeMode();
-learn();
+begin();

@@ -116,7 +116,7 @@ export const TEXTS = {
     endContext: "Modelin bağlamı doldu.",
     endStopped: "Durduruldu.",
     endBroken: "Yarıda kaldı.",
-    probabilities: "Model ne bekliyordu",
+    probabilities: "Model ne bekliyordu?",
     hint:
       "Bir tokenin üzerine gel; ya da Tab ile metne, ok tuşlarıyla tokenlere git. Modelin o tokeni " +
       "ne kadar olası bulduğunu ve yerine başka neler yazabileceğini görürsün.",
