@@ -19,7 +19,7 @@ from tohum.inference import load_language_model
 PROJECT = Path(__file__).parent.parent
 IMAGES = PROJECT / "docs/images"
 LARGEST = 100_000  # bytes of a picture
-OPTIONS = Generate("", None, False, 0, 60, 0.5, 50, 0.95, 3)
+OPTIONS = Generate("", None, False, 0, 60, 0.8, 50, 0.95, 0)
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Picture:
 
 
 PICTURES = (
-    Picture("page.png", "en-US", "light", "write", 1100, 700),
+    Picture("page.png", "en-US", "light", "write", 1000, 640),
     Picture("page-phone.png", "en-US", "dark", "fill", 360, 720),
-    Picture("page.tr.png", "tr-TR", "dark", "fill", 1100, 700),
+    Picture("page.tr.png", "tr-TR", "dark", "fill", 1000, 640),
     Picture("page-phone.tr.png", "tr-TR", "light", "write", 360, 720),
 )
 
