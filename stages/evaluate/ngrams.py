@@ -14,7 +14,6 @@ c counts, n(h) is how many different tokens follow h, and D = n1 / (n1 + 2 n2), 
 that length that occur once and twice. The shortest context, none, falls back on equal chances.
 """
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -86,10 +85,10 @@ class Ngrams:
         """Returns the bits that the documents take, <|endoftext|> first, which is given."""
         ids = numpy.concatenate(documents).astype(numpy.uint64)
         places = numpy.concatenate([numpy.arange(len(document)) for document in documents])
-        chances = numpy.full(len(ids), 1 / self.vocab_size)
-        grams = numpy.zeros(len(ids), numpy.uint64)
-        low = numpy.zeros(len(ids), numpy.int64)
-        high = numpy.full(len(ids), len(self._sorted))
+        chances: Ids = numpy.full(len(ids), 1 / self.vocab_size)
+        grams: Ids = numpy.zeros(len(ids), numpy.uint64)
+        low: Ids = numpy.zeros(len(ids), numpy.int64)
+        high: Ids = numpy.full(len(ids), len(self._sorted))
         for size in range(1, self.order + 1):
             # Each id's context of size - 1 tokens, which ends at the id before it.
             low, high = (numpy.roll(found, 1) for found in (low, high))
@@ -134,8 +133,3 @@ class Ngrams:
         followers &= numpy.uint64((1 << self._bits) - 1)
         ids, counts = numpy.unique(followers, return_counts=True)
         return ids.astype(numpy.int64), counts, high - low
-
-
-def ngram_bits_per_byte(ngrams: Ngrams, documents: Sequence[Ids], size: int) -> float:
-    """Returns the bits per byte of documents that have `size` bytes in all."""
-    return ngrams.bits(documents) / size if size else math.nan
