@@ -2,7 +2,8 @@
 
 All n-grams, packed into 64 bits and sorted, are one array: those that begin alike stand side by
 side, so two binary searches count any n-gram of any length, and the tokens that have followed a
-context are a slice. 16 million tokens take 128 MB and are sorted in about a second.
+context are a slice. 16 million tokens are sorted in a second; with what counting needs beside, they
+take 0.3 GB.
 
 The probability of a token w after a context h is that of absolute discounting, interpolated with
 the context that is shorter by one (Ney, Essen and Kneser 1994,
@@ -92,7 +93,8 @@ class Ngrams:
         for size in range(1, self.order + 1):
             # Each id's context of size - 1 tokens, which ends at the id before it.
             low, high = (numpy.roll(found, 1) for found in (low, high))
-            different = numpy.concatenate([[0], self._firsts(size)[:-1].cumsum()])
+            different = numpy.zeros(len(self._sorted) + 1, numpy.int32)
+            numpy.cumsum(self._firsts(size)[:-1], out=different[1:])
             grams = (numpy.roll(grams, 1) << self._bits) | ids
             known = (places >= size - 1) & (high > low)
             total = numpy.where(known, high - low, 1)
