@@ -27,6 +27,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import numpy
 
@@ -58,7 +59,7 @@ REFERENCES = {  # CodeXGLUE's py150, another test set: exact match, edit similar
     "CodeGPT-adapted": (42.4, 71.6),
 }
 GREEDY = Sampling(NEW_TOKENS)
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "greedy": {},
     "greedy, 3 repeats": {"most_repeats": 3},
     "greedy, 2 repeats": {"most_repeats": 2},
@@ -133,7 +134,8 @@ def print_human_eval(model: LanguageModel) -> None:
     places = list(human_eval_places())
     wanted = [place.line for place in places]
     print(f"\nHumanEval, {len(places)} lines: exact match, edit similarity, in percent")
-    suggesters = {"model": ModelWriter(model.reader, model.tokenizer), "copy": Copier()}
+    writer = ModelWriter(model.reader, model.tokenizer)
+    suggesters: dict[str, Suggester] = {"model": writer, "copy": Copier()}
     for name, suggester in suggesters.items():
         before = line_figures([first_line(suggester.line(place)) for place in places], wanted)
         both = line_figures([first_line(suggester.middle(place)) for place in places], wanted)
