@@ -32,6 +32,7 @@ TINY = (
     "encode.validation_share=0.1",
     "model=tiny",
     "train=tiny",
+    "evaluate.completion_places=3",
     "evaluate.completion_tokens=8",
     "evaluate.parse_prompts=4",
     "evaluate.parse_tokens=16",

@@ -15,6 +15,7 @@ FIGURES = {  # as the documents write them
     name: f"{value:.3f}"
     for name, value in {**MEASURED["baselines"], "model": MEASURED["bits_per_byte"]}.items()
 }
+SHOWN = {FIGURES[name] for name in ("model", "gzip -9", "xz -9e")}  # the others may be
 DOCUMENTS = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 
 
@@ -40,7 +41,8 @@ def test_bits_per_byte_are_those_of_the_committed_metrics(name: str) -> None:
         figure.replace(",", ".")
         for figure in re.findall(r"(?<![\d.,])\d[.,]\d{3}(?![\d.,]\d)", text)
     }
-    assert found == set(FIGURES.values())
+    assert found >= SHOWN
+    assert found <= set(FIGURES.values())
 
 
 def test_the_log_of_training_begins_with_the_committed_figures() -> None:

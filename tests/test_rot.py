@@ -256,7 +256,7 @@ def run_evaluate() -> None:
     if not Path("out").exists():
         run_train()
     evaluate(
-        Evaluate(2000, 4, 2, 4),
+        Evaluate(2000, 10**6, 2, 4, 2, 4),
         weights=Path("out"),
         tokens=Path("data/tokens"),
         tokenizer_folder=Path("models/tokenizer"),

@@ -26,6 +26,7 @@ from tohum.formats.special_tokens import (
 )
 
 LONGEST_START = 64  # bytes at the end of a prompt that may be spelled in another way
+LONGEST_LOOP = 32  # ids of a piece whose repetition most_repeats limits
 REPEAT_WINDOW = 64  # ids that repeat_penalty looks back on, as in llama.cpp
 
 
@@ -38,7 +39,8 @@ class Sampling:
     of an id that has been written, once and for each time
     (https://platform.openai.com/docs/api-reference/completions); `repeat_penalty` divides it, for
     the last REPEAT_WINDOW ids of prompt and text (https://arxiv.org/abs/1909.05858). `logit_bias`
-    is added to the logit of each id that it names.
+    is added to the logit of each id that it names. `most_repeats` ends loops: what is written has
+    no piece of up to LONGEST_LOOP ids more than so many times in a row; 0: no limit.
     """
 
     max_new_tokens: int
@@ -51,6 +53,7 @@ class Sampling:
     frequency_penalty: float = 0.0
     repeat_penalty: float = 1.0
     logit_bias: dict[int, float] = field(default_factory=dict)
+    most_repeats: int = 0
 
 
 @dataclass
@@ -204,6 +207,7 @@ def write(
     generator = torch.Generator().manual_seed(sampling.seed)
     ids, start, done = list(prompt.ids), prompt.start, 0
     written: Counter[int] = Counter()
+    new: list[int] = []
     while done < sampling.max_new_tokens:
         if len(ids) > reader.context:
             if not prompt.may_outgrow:
@@ -213,11 +217,13 @@ def write(
             ids = [ids[0], *ids[len(ids) - size + 1 :]]
         logits = reader.logits(ids)
         allowed = spelling.beginning(start) if spelling and start else None
-        id = draw(_penalised(logits, sampling, written, ids), sampling, generator, allowed)
+        changed = _without_loops(_penalised(logits, sampling, written, ids), sampling, new)
+        id = draw(changed, sampling, generator, allowed)
         if id < len(SPECIAL_TOKENS):
             return True
         yield Step(id, logits)
         ids.append(id)
+        new.append(id)
         if allowed is None:
             written[id] += 1
             done += 1
@@ -248,6 +254,24 @@ def _penalised(
     for id, bias in sampling.logit_bias.items():
         logits[id] += bias
     return logits
+
+
+def _without_loops(logits: torch.Tensor, sampling: Sampling, new: list[int]) -> torch.Tensor:
+    """Returns the logits without the ids that go on with a loop."""
+    looping = loop_ids(new, sampling.most_repeats) if sampling.most_repeats else []
+    return logits.index_fill(0, torch.tensor(looping), -torch.inf) if looping else logits
+
+
+def loop_ids(ids: list[int], most: int) -> list[int]:
+    """Returns the ids with which a text would end in a piece of up to LONGEST_LOOP ids more than
+    `most` times in a row.
+    """
+    found = []
+    for size in range(1, min(LONGEST_LOOP, (len(ids) + 1) // (most + 1)) + 1):
+        start = len(ids) + 1 - size * (most + 1)
+        if ids[start : len(ids) - size] == ids[start + size :]:
+            found.append(ids[len(ids) - size])
+    return found
 
 
 def draw(

@@ -21,7 +21,7 @@ from stages.evaluate.prompts import completions_page, read_prompts
 from tohum.cached_decoder import Decoder
 from tohum.files import atomic_write, check_files, fresh, publish, write_json
 from tohum.formats.tokenizer import load_tokenizer
-from tohum.formats.tokens import check_tokens, read_meta
+from tohum.formats.tokens import SPLITS, check_tokens, read_meta
 from tohum.model.determinism import processor, set_determinism
 from tohum.model.weights import FACTS, WEIGHTS, read_facts, read_network
 from tohum.workdir import open_workdir, work_key
@@ -46,7 +46,7 @@ def evaluate(
     """
     transformers_logging.disable_progress_bar()
     meta, facts, wanted = read_meta(tokens), read_facts(weights, tokens), read_prompts(prompts)
-    check_tokens(tokens, ["val"])
+    check_tokens(tokens, SPLITS if config.baseline_bytes else ["val"])
     check_files({tokenizer_folder / "tokenizer.json": meta["tokenizer_sha256"]}, "tokenizer")
     inputs = [tokens / "meta.json", weights / WEIGHTS, weights / FACTS, prompts]
     with open_workdir("evaluate", work_key("evaluate", [config], inputs)) as work:
@@ -54,7 +54,8 @@ def evaluate(
         device = device_of(facts["device"])
         network, tokenizer = read_network(weights, facts), load_tokenizer(tokenizer_folder)
         model = export(network.state_dict(), network.config)
-        measured = examine(network.to(device), model, config, tokens, tokenizer)
+        middles = facts["train"]["fim_share"] > 0
+        measured = examine(network.to(device), model, config, tokens, tokenizer, middles)
         figures = {**measured, **facts_of_training(facts, model, meta, device)}
         finished = fresh(work / "lm")
         write_model(model, finished, tokenizer_folder)

@@ -1,16 +1,25 @@
-"""What is measured on a trained model: bits per byte, and whether what it writes parses."""
+"""What is measured on a trained model: bits per byte, what it completes, whether what it writes
+parses.
+"""
 
 import logging
 from pathlib import Path
 from typing import Any
 
+import numpy
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
 from stages.evaluate.baselines import baselines
 from stages.evaluate.breakdown import by_name, document_bits, document_bytes, read_documents
+from stages.evaluate.code_completion import measured_completion
 from stages.evaluate.config import Evaluate
+from stages.evaluate.ngrams import Ngrams
 from stages.evaluate.parsing import parse_share
+from stages.evaluate.places import choose_places, sources
+from stages.evaluate.suggesters import Copier, ModelWriter, Suggester
+from stages.evaluate.trained_baselines import trained_baselines
+from stages.evaluate.training_text import spread
 from tohum.cached_decoder import Decoder
 from tohum.formats.tokens import read_split
 from tohum.model.network import Network
@@ -25,11 +34,13 @@ def examine(
     config: Evaluate,
     tokens: Path,
     tokenizer: Tokenizer,
+    middles: bool,
 ) -> dict[str, Any]:
     """Returns the figures for the validation documents.
 
     bits_per_byte covers all of them, every byte once, in float32; baselines has the same for
-    compressors. by_source, by_language and parse_share exist if the encode stage described the
+    compressors and an n-gram, of which the last ones have read baseline_bytes of training text.
+    by_source, by_language, completion and parse_share exist if the encode stage described the
     documents.
 
     Args:
@@ -38,21 +49,43 @@ def examine(
         config: the section `evaluate`.
         tokens: data/tokens.
         tokenizer: of the tokens.
+        middles: whether the model was trained to fill in.
     """
     split = read_split(tokens, "val")
     count = len(split.offsets) - 1
     documents = read_documents(tokens, count)
     log.info("measuring on all %d validation documents", count)
     bits = document_bits(network, split, config.batch_tokens)
-    size = document_bytes(split, token_sizes(tokenizer))
+    sizes = token_sizes(tokenizer)
+    size = document_bytes(split, sizes)
     figures: dict[str, Any] = {"bits_per_byte": round(float(bits.sum() / size.sum()), 6)}
     log.info("%.4f bits per byte", figures["bits_per_byte"])
     figures["baselines"] = baselines(split, tokenizer)
+    ngrams = None
+    read = spread(read_split(tokens, "train"), sizes, config.baseline_bytes)
+    if read:
+        ids = numpy.concatenate(read)
+        ngrams = Ngrams(ids, len(sizes), network.config.context_length)
+        figures["baselines"] |= trained_baselines(read, ngrams, split, tokenizer)
+        figures["baseline_bytes"] = int(sizes[ids].sum())
     if documents:
         for kind in ("source", "language"):
             names = (document.get(kind) for document in documents)
             figures[f"by_{kind}"] = by_name(names, bits, size)
+        found = choose_places(sources(split, documents, tokenizer), config.completion_places)
+        if found:
+            suggesters = _suggesters(model, ngrams, tokenizer)
+            figures["completion"] = measured_completion(suggesters, found, middles)
         share = parse_share(Decoder(model).passage(), tokenizer, split, documents, config)
         if share is not None:
             figures["parse_share"] = share
     return figures
+
+
+def _suggesters(
+    model: PreTrainedModel, ngrams: Ngrams | None, tokenizer: Tokenizer
+) -> dict[str, Suggester]:
+    suggesters: dict[str, Suggester] = {"model": ModelWriter(Decoder(model).passage(), tokenizer)}
+    if ngrams is not None:
+        suggesters["n-gram"] = ModelWriter(ngrams, tokenizer)
+    return {**suggesters, "copy": Copier()}

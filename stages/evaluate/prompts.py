@@ -13,6 +13,7 @@ from tohum.decoding import Sampling, as_text, sample, text_prompt
 from tohum.errors import UserError
 from tohum.formats.tokenizer import token_bytes
 
+MOST_REPEATS = 3  # as in conf/generate.yaml: without it, small models end in loops
 SEPARATOR = "\n---\n"
 
 
@@ -31,12 +32,13 @@ def completions_page(
     reader: Reader, tokenizer: Tokenizer, prompts: list[str], new_tokens: int
 ) -> str:
     """Returns, as Markdown, the prompts and up to `new_tokens` tokens with which the model
-    completes each.
+    completes each; a piece may be written up to MOST_REPEATS times in a row.
     """
     vocabulary = token_bytes(tokenizer)
     parts = [f"# The likeliest {new_tokens} tokens after each prompt\n"]
     for prompt in prompts:
-        ids = sample(reader, text_prompt(tokenizer, prompt), Sampling(new_tokens))
+        sampling = Sampling(new_tokens, most_repeats=MOST_REPEATS)
+        ids = sample(reader, text_prompt(tokenizer, prompt), sampling)
         completion = "".join(as_text(ids, vocabulary))
         parts.append(
             f"## `{(prompt.splitlines() or [''])[-1]}`\n\n{_fenced(prompt + completion)}\n"

@@ -13,11 +13,13 @@ from stages.train.middles import middle_order
 from tests.tiny import documents, model_and_train, write_tiny_tokenizer
 from tohum.cached_decoder import Decoder
 from tohum.decoding import (
+    LONGEST_LOOP,
     Prompt,
     Sampling,
     as_text,
     chat_prompt,
     draw,
+    loop_ids,
     middle_prompt,
     sample,
     text_prompt,
@@ -193,6 +195,25 @@ def test_what_may_not_outgrow_the_context_ends_there(model: Any) -> None:
     prompt = Prompt([END_OF_TEXT_ID, 40, 50], may_outgrow=False)
     whole = list(sample(model, Prompt(prompt.ids, True), Sampling(100)))
     assert list(sample(model, prompt, Sampling(100))) == whole[: CONTEXT - 3 + 1]
+
+
+@given(st.lists(st.integers(0, 2), max_size=30), st.integers(1, 3))
+def test_an_id_is_a_loop_if_the_text_then_ends_in_a_piece_too_many_times(
+    ids: list[int], most: int
+) -> None:
+    def ends_in_loop(text: list[int]) -> bool:
+        sizes = range(1, min(LONGEST_LOOP, len(text)) + 1)
+        return any(text[-size * (most + 1) :] == text[-size:] * (most + 1) for size in sizes)
+
+    assert set(loop_ids(ids, most)) == {id for id in range(3) if ends_in_loop([*ids, id])}
+
+
+def test_what_is_written_has_no_loops_whatever_the_prompt_has(model: Any) -> None:
+    prompt = Prompt([END_OF_TEXT_ID, *[40, 41] * 5], True)
+    free = list(sample(model, prompt, Sampling(CONTEXT)))
+    held = list(sample(model, prompt, Sampling(CONTEXT, most_repeats=1)))
+    assert any(loop_ids(free[:end], 1).count(free[end]) for end in range(len(free)))
+    assert not any(loop_ids(held[:end], 1).count(held[end]) for end in range(len(held)))
 
 
 def test_a_special_token_ends_the_text_and_is_left_out(model: Any) -> None:

@@ -75,7 +75,8 @@ def model_of(network: Network) -> PreTrainedModel:
 
 def examined(network: Network, *overrides: str) -> dict[str, Any]:
     section = evaluate_section(*overrides)
-    return examine(network, model_of(network), section, TOKENS, load_tokenizer(TOKENIZER))
+    tokenizer = load_tokenizer(TOKENIZER)
+    return examine(network, model_of(network), section, TOKENS, tokenizer, middles=True)
 
 
 @pytest.fixture
@@ -110,8 +111,8 @@ def test_figures_are_by_source_and_language_and_agree(
 ) -> None:
     describe_documents()
     figures = examined(network)
-    assert list(figures)[:2] == ["bits_per_byte", "baselines"]
-    assert list(figures)[2:] == ["by_source", "by_language", "parse_share"]
+    assert list(figures)[:3] == ["bits_per_byte", "baselines", "baseline_bytes"]
+    assert list(figures)[3:] == ["by_source", "by_language", "completion", "parse_share"]
     assert list(figures["by_source"]) == ["a", "b"]
     assert list(figures["by_language"]) == ["Python", "Text", "other"]
     size = [len(text.encode()) for text in TEXTS]
@@ -121,9 +122,24 @@ def test_figures_are_by_source_and_language_and_agree(
     assert examined(network) == figures
 
 
+def test_completion_is_measured_on_the_model_and_on_baselines(network: Network) -> None:
+    describe_documents()
+    figures = examined(network)
+    completion = figures["completion"]
+    assert completion["places"] == 2
+    assert [*completion][3:] == ["model", "n-gram", "copy"]
+    assert "middle_exact" in completion["model"]
+    assert "middle_exact" not in completion["n-gram"]
+    assert sum(len(text.encode()) for text in documents(50)) == figures["baseline_bytes"]
+    without = examined(network, "evaluate.baseline_bytes=0", "evaluate.completion_places=1")
+    assert list(without["baselines"]) == ["gzip -9", "xz -9e"]
+    assert [*without["completion"]][3:] == ["model", "copy"]
+    assert "completion" not in examined(network, "evaluate.completion_places=0")
+
+
 def test_documents_of_which_nothing_is_known_have_one_figure(network: Network) -> None:
     figures = examined(network)
-    assert list(figures) == ["bits_per_byte", "baselines"]
+    assert list(figures) == ["bits_per_byte", "baselines", "baseline_bytes"]
     assert math.isfinite(figures["bits_per_byte"])
 
 

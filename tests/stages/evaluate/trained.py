@@ -16,7 +16,11 @@ from tohum.model.weights import write_weights
 
 def evaluate_section(*overrides: str) -> Evaluate:
     """The section `evaluate`, with completions of a few tokens."""
-    short = ("evaluate.completion_tokens=8", "evaluate.parse_tokens=8")
+    short = (
+        "evaluate.completion_places=2",
+        "evaluate.completion_tokens=8",
+        "evaluate.parse_tokens=8",
+    )
     section = check(configuration(*short, *overrides)).evaluate
     assert isinstance(section, Evaluate)
     return section

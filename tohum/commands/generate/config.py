@@ -22,10 +22,18 @@ class Generate:
     top_k: int = limits(minimum=0)
     top_p: float = limits(minimum=1e-6, maximum=1)
     seed: int = limits(minimum=0, maximum=2**32 - 1)
+    most_repeats: int = limits(minimum=0, maximum=1000)
 
     @property
     def sampling(self) -> "Sampling":
         """How the ids are drawn."""
         from tohum.decoding import Sampling  # imports torch, which takes seconds
 
-        return Sampling(self.max_new_tokens, self.temperature, self.top_k, self.top_p, self.seed)
+        return Sampling(
+            self.max_new_tokens,
+            self.temperature,
+            self.top_k,
+            self.top_p,
+            self.seed,
+            most_repeats=self.most_repeats,
+        )

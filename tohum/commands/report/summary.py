@@ -1,9 +1,10 @@
-"""Summarises a run's metrics, compared with general-purpose compressors."""
+"""Summarises a run's metrics, compared with their baselines."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+from tohum.commands.report.figures import bits_per_byte_lines, completion_lines
 from tohum.errors import UserError
 
 
@@ -28,11 +29,8 @@ def summary(root: Path) -> str:
         f"({model['epochs']:.2f} epochs)",
         "",
         f"Bits per byte on {held_out}; less is better",
-        f"  this model   {model['bits_per_byte']:.3f}",
-        *(
-            f"  {name:<12} {value:.3f}   each document compressed alone"
-            for name, value in model["baselines"].items()
-        ),
+        *bits_per_byte_lines(model),
+        *completion_lines(model.get("completion")),
     )
     return "\n".join(lines)
 

@@ -112,6 +112,7 @@ class Writer:
             frequency_penalty=fields.number("frequency_penalty", 0, -2, 2),
             repeat_penalty=fields.number("repeat_penalty", 1, 0.01, 100),
             logit_bias=self._biases(fields),
+            most_repeats=given.most_repeats,
         )
 
     def _biases(self, fields: RequestFields) -> dict[int, float]:

@@ -11,11 +11,12 @@ It reads conf/ and params.yaml, whose overrides apply to every point, and writes
 kill, the same command resumes: a point whose experiment exists is not run again.
 
 The keys of the sweep itself, in conf/sweep.yaml:
-    sweep.until   the last stage of a point: tokenizer (compares bytes per token) or evaluate
-                  (bits per byte)
-    sweep.jobs    points at once
-    sweep.bytes   text that each point trains on, in place of train.steps; or sweep.minutes
-    sweep.seeds   trainings of each point, whose mean is compared
+    sweep.until      the last stage of a point: tokenizer (compares bytes per token) or evaluate
+    sweep.objective  what evaluate compares: bits_per_byte, or a figure of the model's completion,
+                     such as keystrokes_saved
+    sweep.jobs       points at once
+    sweep.bytes      text that each point trains on, in place of train.steps; or sweep.minutes
+    sweep.seeds      trainings of each point, whose mean is compared
 """
 
 import argparse

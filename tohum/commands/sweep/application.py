@@ -38,7 +38,7 @@ def run_points(plan: Plan) -> int:
         with _no_application():
             outcome = run_point(plan, overrides)
         log.info("%s", _line(plan, outcome))
-        return outcome.objective(plan.until)
+        return outcome.value(plan.measure)
 
     if "hydra/sweeper=optuna" in plan.hydra:
         import optuna
@@ -83,5 +83,8 @@ def _line(plan: Plan, outcome: Outcome) -> str:
     measures = [f"{outcome.bytes_per_token:.3f} bytes per token"]
     if outcome.bits_per_byte is not None:
         measures.append(f"{outcome.bits_per_byte:.3f} bits per byte")
+    if plan.measure in outcome.completion:
+        value = outcome.completion[plan.measure]
+        measures.append(f"{value:.3f} {plan.measure.replace('_', ' ')}")
     done = "done before" if outcome.state == "found" else f"{outcome.seconds:.1f} s"
     return f"{outcome}: {', '.join(measures)} ({done})"

@@ -13,10 +13,6 @@ BAR_LENGTH, BAR_HEIGHT = 320, 28
 LEFT, TOP, GAP = 130, 74, 30
 WORST, BEST = (237, 248, 251), (0, 109, 44)  # ColorBrewer's BuGn, https://colorbrewer2.org
 LESS_IS_BETTER = ("bits_per_byte",)
-TITLES = {
-    "bytes_per_token": "Bytes per token (more is better)",
-    "bits_per_byte": "Bits per byte (less is better)",
-}
 
 
 def draw(keys: list[str], measures: list[str], outcomes: list[Outcome]) -> str | None:
@@ -31,7 +27,7 @@ def draw(keys: list[str], measures: list[str], outcomes: list[Outcome]) -> str |
     for measure in measures:
         panel = _heat_map if len(keys) == 2 else _bars
         width, height, shapes = panel(keys, measure, outcomes)
-        title = _text(LEFT, 24, TITLES[measure], "start", "bold")
+        title = _text(LEFT, 24, _title(measure), "start", "bold")
         panels.append(f'<g transform="translate({right},0)">{title}{shapes}</g>')
         right, bottom = right + width + GAP, max(bottom, height)
     return (
@@ -39,6 +35,11 @@ def draw(keys: list[str], measures: list[str], outcomes: list[Outcome]) -> str |
         f'viewBox="0 0 {right} {bottom + GAP}" font-family="sans-serif" font-size="13">\n'
         f'<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(panels) + "\n</svg>\n"
     )
+
+
+def _title(measure: str) -> str:
+    better = "less" if measure in LESS_IS_BETTER else "more"
+    return f"{measure.replace('_', ' ').capitalize()} ({better} is better)"
 
 
 def _heat_map(keys: list[str], measure: str, outcomes: list[Outcome]) -> tuple[int, int, str]:
@@ -77,11 +78,11 @@ def _heat_map(keys: list[str], measure: str, outcomes: list[Outcome]) -> tuple[i
 def _bars(keys: list[str], measure: str, outcomes: list[Outcome]) -> tuple[int, int, str]:
     """Returns the width, the height and the shapes; a bar's length starts at 0."""
     shares = _shares(measure, outcomes)
-    longest = max((getattr(outcome, measure) or 0 for outcome in outcomes), default=0) or 1
+    longest = max((outcome.value(measure) or 0 for outcome in outcomes), default=0) or 1
     shapes = [_text(LEFT - 10, TOP - 10, keys[0].rpartition(".")[2], "end")]
     for row, outcome in enumerate(outcomes):
         y = TOP + row * (BAR_HEIGHT + 6)
-        length = round(BAR_LENGTH * (getattr(outcome, measure) or 0) / longest)
+        length = round(BAR_LENGTH * (outcome.value(measure) or 0) / longest)
         shapes.append(_text(LEFT - 10, y + BAR_HEIGHT // 2 + 5, outcome.swept[keys[0]], "end"))
         shapes.append(_cell(LEFT, y, length, BAR_HEIGHT, outcome, shares))
         shapes.append(
@@ -93,9 +94,7 @@ def _bars(keys: list[str], measure: str, outcomes: list[Outcome]) -> tuple[int, 
 def _shares(measure: str, outcomes: list[Outcome]) -> dict[str, float]:
     """Returns how good each point is, from 0 (worst) to 1, by name."""
     values = {
-        outcome.name: value
-        for outcome in outcomes
-        if (value := getattr(outcome, measure)) is not None
+        outcome.name: value for outcome in outcomes if (value := outcome.value(measure)) is not None
     }
     low, high = min(values.values(), default=0), max(values.values(), default=0)
     shares = {name: (value - low) / ((high - low) or 1) for name, value in values.items()}
@@ -105,7 +104,7 @@ def _shares(measure: str, outcomes: list[Outcome]) -> dict[str, float]:
 
 
 def _label(outcome: Outcome, measure: str) -> str:
-    value = getattr(outcome, measure)
+    value = outcome.value(measure)
     return "failed" if value is None else f"{value:.3f}"
 
 

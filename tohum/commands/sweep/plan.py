@@ -29,7 +29,15 @@ from tohum.errors import UserError
 from tohum.workdir import project_root
 
 CORNER = {"tokenizer.vocab_size": max, "tokenizer.min_frequency": min}
-DIRECTIONS = {"tokenizer": "maximize", "evaluate": "minimize"}
+COMPLETION = (  # of metrics/evaluate.json, in `completion.model`
+    *("line_exact", "line_similarity", "middle_exact", "middle_similarity"),
+    *("identifier", "keystrokes_saved"),
+)
+DIRECTIONS = {
+    "bytes_per_token": "maximize",
+    "bits_per_byte": "minimize",
+    **dict.fromkeys(COMPLETION, "maximize"),
+}
 LENGTH = ("train.steps", "train.minutes")
 SEED = 0  # of a search: a resumed one asks for the same points again
 
@@ -38,7 +46,8 @@ SEED = 0  # of a search: a resumed one asks for the same points again
 class Sweep:
     """The section `sweep` of conf/sweep.yaml."""
 
-    until: str = limits(choices=tuple(DIRECTIONS))
+    until: str = limits(choices=("tokenizer", "evaluate"))
+    objective: str = limits(choices=("bits_per_byte", *COMPLETION))
     jobs: int | None = limits(minimum=1, maximum=1024)
     bytes: int | None = limits(minimum=1)
     minutes: float | None = limits(minimum=0.01)
@@ -48,11 +57,12 @@ class Sweep:
         """Raises a UserError if the values contradict each other or the command line's keys."""
         asked = {"bytes": self.bytes, "minutes": self.minutes, "seeds": self.seeds - 1}
         chosen = [f"sweep.{key}" for key, value in asked.items() if value]
+        chosen += ["sweep.objective"] if self.objective != "bits_per_byte" else []
         if chosen and self.until == "tokenizer":
             raise UserError(f"{chosen[0]} compares trained models: add sweep.until=evaluate.")
         if self.bytes and self.minutes:
             raise UserError("sweep.bytes and sweep.minutes each end a training: leave one out.")
-        for key in chosen:
+        for key in set(chosen) - {"sweep.objective"}:
             for own in ("train.seed",) if key == "sweep.seeds" else LENGTH:
                 if own in given:
                     raise UserError(f"{key} sets {own} for each point: leave one of the two out.")
@@ -81,6 +91,12 @@ class Plan:
     refused: tuple[str, ...] = ()  # points that the check refuses
     bytes: int | None = None  # text that each point trains on; None: the configured steps
     seeds: int = 1
+    objective: str = "bits_per_byte"  # what is compared until evaluate
+
+    @property
+    def measure(self) -> str:
+        """What the sweep compares."""
+        return "bytes_per_token" if self.until == "tokenizer" else self.objective
 
     @property
     def conf(self) -> Path:
@@ -138,7 +154,7 @@ def _planned(
         *(text for text in fixed if "." not in text.partition("=")[0]),
         *(_mergeable(_text(item)) for item in shown),
         *(_text(item) for item in of_hydra),
-        *_search(of_hydra, sweep.until),
+        *_search(of_hydra, "bytes_per_token" if sweep.until == "tokenizer" else sweep.objective),
         *(_launcher(of_hydra, sweep.at_once) if multirun else []),
     ]
     return Plan(
@@ -154,6 +170,7 @@ def _planned(
         tuple(refused),
         sweep.bytes,
         sweep.seeds,
+        sweep.objective,
     )
 
 
@@ -211,7 +228,7 @@ def _is_search(of_hydra: list[Override]) -> bool:
     )
 
 
-def _search(of_hydra: list[Override], until: str) -> list[str]:
+def _search(of_hydra: list[Override], measure: str) -> list[str]:
     """Returns Optuna's arguments: which direction is better, and a seed.
 
     Raises:
@@ -220,10 +237,10 @@ def _search(of_hydra: list[Override], until: str) -> list[str]:
     given = {item.key_or_group: item.value() for item in of_hydra}
     if given.get("hydra/sweeper") != "optuna":
         return []
-    better, asked = DIRECTIONS[until], given.get("hydra.sweeper.direction")
+    better, asked = DIRECTIONS[measure], given.get("hydra.sweeper.direction")
     if asked not in (None, better):
         raise UserError(
-            f"hydra.sweeper.direction is {asked!r}, but the best point until {until} is found with "
+            f"hydra.sweeper.direction is {asked!r}, but the best {measure} is found with "
             f"'{better}'. Leave it out: the sweep sets it."
         )
     added = [] if asked else [f"hydra.sweeper.direction={better}"]

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -42,16 +42,19 @@ class Outcome:
     steps: int | None = None
     tokens: int | None = None  # that the training saw
     text_bytes: int | None = None  # of which they are, by the bytes per token of the training split
-    by_seed: tuple[float, ...] = ()  # bits per byte of each training
+    by_seed: tuple[float, ...] = ()  # what is compared, of each training
+    completion: dict[str, float] = field(default_factory=dict)  # the model's figures, by measure
 
     @property
     def deviation(self) -> float | None:
-        """The standard deviation of the bits per byte over several seeds."""
+        """The standard deviation of what is compared over several seeds."""
         return stdev(self.by_seed) if len(self.by_seed) > 1 else None
 
-    def objective(self, until: str) -> float | None:
-        """Returns the measure that the sweep compares."""
-        return self.bytes_per_token if until == "tokenizer" else self.bits_per_byte
+    def value(self, measure: str) -> float | None:
+        """Returns a measure that a sweep can compare."""
+        if measure in ("bytes_per_token", "bits_per_byte"):
+            return self.bytes_per_token if measure == "bytes_per_token" else self.bits_per_byte
+        return self.completion.get(measure)
 
     def __str__(self) -> str:
         return " ".join(f"{key}={value}" for key, value in self.swept.items()) or "the point"
@@ -71,7 +74,7 @@ def run_point(plan: Plan, overrides: list[str]) -> Outcome:
         if lead is not None:
             _run_alone(plan, lead)
         trainings = _trainings(plan, _budgeted(plan, every, swept), swept)
-        outcome = _mean([_outcome(plan, experiment, swept) for experiment in trainings])
+        outcome = _mean([_outcome(plan, each, swept) for each in trainings], plan.measure)
     except UserError as error:
         name = point_name(swept, point_hash(every))
         outcome = Outcome(swept, name, "failed", error=str(error))
@@ -119,18 +122,21 @@ def _budgeted(plan: Plan, overrides: list[str], swept: dict[str, str]) -> list[s
     return [*without(overrides, LENGTH), f"train.steps={steps}", "train.minutes=null"]
 
 
-def _mean(trainings: list[Outcome]) -> Outcome:
+def _mean(trainings: list[Outcome], measure: str) -> Outcome:
     """Returns the outcome of a point from its trainings: the mean, under the name of the first."""
     failed = next((outcome for outcome in trainings if outcome.error), None)
     if failed is not None:
         return failed
-    measured = [outcome.bits_per_byte for outcome in trainings if outcome.bits_per_byte is not None]
+    bits = [outcome.bits_per_byte for outcome in trainings if outcome.bits_per_byte is not None]
+    compared = [value for outcome in trainings if (value := outcome.value(measure)) is not None]
+    measures = trainings[0].completion
     return replace(
         trainings[0],
         state="ran" if any(outcome.state == "ran" for outcome in trainings) else "found",
         seconds=sum(outcome.seconds for outcome in trainings),
-        bits_per_byte=mean(measured) if measured else None,
-        by_seed=tuple(measured),
+        bits_per_byte=mean(bits) if bits else None,
+        by_seed=tuple(compared) if bits else (),
+        completion={key: mean(each.completion[key] for each in trainings) for key in measures},
     )
 
 
@@ -189,6 +195,12 @@ def _read_measures(plan: Plan, experiment: Experiment, outcome: Outcome) -> None
         figures = read_metrics(plan.root, experiment.ref, "evaluate")
         split = read_metrics(plan.root, experiment.ref, "encode")["train"]
         outcome.bits_per_byte = figures["bits_per_byte"]
+        outcome.completion = figures.get("completion", {}).get("model", {})
+        if outcome.value(plan.measure) is None:
+            raise UserError(
+                f"{experiment.name} has no {plan.measure}. It is measured with "
+                "evaluate.completion_places above 0, and middles with train.fim_share above 0."
+            )
         outcome.steps, outcome.tokens = figures["steps"], figures["tokens"]
         outcome.text_bytes = round(figures["tokens"] * split["bytes"] / split["tokens"])
 

@@ -4,23 +4,24 @@ import csv
 from pathlib import Path
 
 from tohum.commands.sweep.picture import draw
-from tohum.commands.sweep.plan import DIRECTIONS, Plan
+from tohum.commands.sweep.plan import COMPLETION, DIRECTIONS, Plan
 from tohum.commands.sweep.points import Outcome
 from tohum.files import atomic_write
 
 MODEL = Path("models/lm")
 NEARLY = 1.05  # a ratio that rounding to whole steps may leave
-MEASURES = {"bytes_per_token": "more", "bits_per_byte": "less"}
+BETTER = {"maximize": "more", "minimize": "less"}
 
 
 def report(plan: Plan, outcomes: list[Outcome], folder: Path) -> str:
     """Writes sweep.csv and sweep.svg into the folder and returns the text for the terminal."""
     keys = list(dict.fromkeys(key for outcome in outcomes for key in outcome.swept))
-    measures = ["bytes_per_token", *(["bits_per_byte"] if plan.until == "evaluate" else [])]
+    trained = ["bits_per_byte", plan.measure] if plan.until == "evaluate" else []
+    measures = list(dict.fromkeys(["bytes_per_token", *trained]))
     outcomes = sorted(
         outcomes, key=lambda outcome: [_order(outcome.swept.get(key, "")) for key in keys]
     )
-    best = best_of(plan.until, outcomes)
+    best = best_of(plan.measure, outcomes)
     _write_csv(folder / "sweep.csv", keys, outcomes)
     written = [folder / "sweep.csv"]
     picture = draw(keys, measures, outcomes)
@@ -32,10 +33,9 @@ def report(plan: Plan, outcomes: list[Outcome], folder: Path) -> str:
     failed = [outcome for outcome in outcomes if outcome.error]
     lines += [f"FAILED {outcome}: {outcome.error}" for outcome in failed]
     if best is not None:
-        measure = measures[-1]
-        value = f"{best.objective(plan.until):.3f} {measure.replace('_', ' ')}"
+        value = f"{best.value(plan.measure):.3f} {plan.measure.replace('_', ' ')}"
         lines += [
-            f"Best: {best}, with {value} ({MEASURES[measure]} is better).",
+            f"Best: {best}, with {value} ({BETTER[DIRECTIONS[plan.measure]]} is better).",
             f"Apply it with: dvc exp apply {best.name}",
         ]
         if plan.until == "tokenizer" and not (plan.root / MODEL).exists():
@@ -48,11 +48,13 @@ def report(plan: Plan, outcomes: list[Outcome], folder: Path) -> str:
     return "\n".join([*lines, f"Written: {', '.join(shown)}"])
 
 
-def best_of(until: str, outcomes: list[Outcome]) -> Outcome | None:
+def best_of(measure: str, outcomes: list[Outcome]) -> Outcome | None:
     """Returns the best point that did not fail; the first of equals."""
-    sign = 1 if DIRECTIONS[until] == "maximize" else -1
+    sign = 1 if DIRECTIONS[measure] == "maximize" else -1
     scores = [
-        (sign * value, outcome) for outcome in outcomes if (value := outcome.objective(until))
+        (sign * value, outcome)
+        for outcome in outcomes
+        if (value := outcome.value(measure)) is not None
     ]
     return max(scores, key=lambda score: score[0])[1] if scores else None
 
@@ -87,14 +89,18 @@ def _unequal(plan: Plan, outcomes: list[Outcome]) -> list[str]:
 def _write_csv(path: Path, keys: list[str], outcomes: list[Outcome]) -> None:
     figures = ["vocab_size", "bytes_per_token", "bits_per_byte", "seconds", "state", "error"]
     figures += ["steps", "tokens", "text_bytes", "deviation"]
+    completion = [name for name in COMPLETION if any(name in each.completion for each in outcomes)]
     with atomic_write(path, "w") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow([*keys, "entries", *figures[1:], "seeds", "by_seed", "experiment"])
+        rows.writerow(
+            [*keys, "entries", *figures[1:], "seeds", "by_seed", *completion, "experiment"]
+        )
         for outcome in outcomes:
             swept = [outcome.swept.get(key, "") for key in keys]
             seeds = [len(outcome.by_seed), " ".join(f"{value:.6f}" for value in outcome.by_seed)]
             measured = [getattr(outcome, name) for name in figures]
-            rows.writerow([*swept, *measured, *seeds, outcome.name])
+            completed = [outcome.completion.get(name) for name in completion]
+            rows.writerow([*swept, *measured, *seeds, *completed, outcome.name])
 
 
 def _table(
@@ -107,7 +113,7 @@ def _table(
     head += ["seconds", "experiment"]
     rows = [head]
     for outcome in outcomes:
-        numbers = [getattr(outcome, measure) for measure in measures]
+        numbers = [outcome.value(measure) for measure in measures]
         rows.append(
             [
                 *(outcome.swept.get(key, "") for key in keys),

@@ -99,6 +99,10 @@ EVALUATE = ("-m", "sweep.until=evaluate", "tokenizer.vocab_size=300,400")
     [
         (("-m", "tokenizer.vocab_size=300,400", "sweep.seeds=3"), "sweep.seeds compares trained"),
         (("-m", "tokenizer.vocab_size=300,400", "sweep.bytes=9"), "add sweep.until=evaluate"),
+        (
+            ("-m", "train.seed=1,2", "sweep.objective=identifier"),
+            "sweep.objective compares trained",
+        ),
         ((*EVALUATE, "sweep.bytes=9", "sweep.minutes=1"), "leave one out"),
         ((*EVALUATE, "sweep.bytes=9", "train.steps=3,4"), "sweep.bytes sets train.steps"),
         ((*EVALUATE, "sweep.minutes=9", "train.minutes=3"), "sweep.minutes sets train.minutes"),

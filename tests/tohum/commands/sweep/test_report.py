@@ -1,5 +1,6 @@
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -51,9 +52,26 @@ def fills(svg: str) -> dict[str, str]:
 
 
 def test_more_bytes_per_token_and_fewer_bits_per_byte_are_better() -> None:
-    assert best_of("tokenizer", GRID) is GRID[2]
-    assert best_of("evaluate", GRID) is GRID[1]
-    assert best_of("evaluate", GRID[3:]) is None
+    assert best_of("bytes_per_token", GRID) is GRID[2]
+    assert best_of("bits_per_byte", GRID) is GRID[1]
+    assert best_of("bits_per_byte", GRID[3:]) is None
+
+
+def test_a_sweep_can_compare_what_a_model_completes(tmp_path: Path) -> None:
+    points = [
+        replace(point, completion={"keystrokes_saved": value, "line_exact": 0.1}, by_seed=())
+        for point, value in zip(GRID[:3], (0.25, 0.0, 0.5), strict=True)
+    ]
+    assert best_of("keystrokes_saved", points) is points[2]
+    compared = replace(plan(tmp_path), objective="keystrokes_saved")
+    text = report(compared, [*points, GRID[3]], tmp_path / "out")
+    assert "with 0.500 keystrokes saved (more is better)" in text
+    with (tmp_path / "out" / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["keystrokes_saved"] for row in rows] == ["0.25", "0.5", "0.0", ""]
+    assert "line_similarity" not in rows[0]
+    picture = (tmp_path / "out" / "sweep.svg").read_text(encoding="utf-8")
+    assert "Keystrokes saved (more is better)" in picture
 
 
 def test_the_csv_has_a_row_for_every_point_by_size(tmp_path: Path) -> None:

@@ -1,0 +1,133 @@
+"""What suggests how a line goes on: a model, or the nearest earlier text that goes the same way.
+
+A suggestion comes in pieces, and whoever reads it stops where enough has come.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from tokenizers import Tokenizer
+
+from stages.evaluate.places import LinePlace
+from tohum.cached_decoder import Reader
+from tohum.decoding import (
+    Prompt,
+    Sampling,
+    Spelling,
+    as_text,
+    cut_start,
+    middle_prompt,
+    text_prompt,
+    write,
+)
+from tohum.formats.tokenizer import token_bytes
+
+NEW_TOKENS = 100  # a line of places.LONGEST_LINE characters of ASCII in any tokens
+ROOM = 64  # ids kept free for the line and its continuation, or half of the context
+LONGEST_TOKEN = 16  # characters; a context of longer ones on average gets less text than it holds
+COPIED = 400  # characters, more than a line
+COPIED_FROM = 100_000  # characters on each side of a line in which to look for what to copy
+
+
+class Suggester(Protocol):
+    """What an editor asks how a line goes on."""
+
+    def line(self, place: LinePlace, typed: str = "") -> Iterator[str]:
+        """Yields what comes after the text before a line and what has been typed of it."""
+
+    def middle(self, place: LinePlace) -> Iterator[str]:
+        """Yields what comes between the text before a line and the text after it."""
+
+
+class ModelWriter:
+    """A model as a `Suggester`: it sees the last of the text before that fits its context.
+
+    Args:
+        reader: the model.
+        tokenizer: of the model.
+        sampling: how it draws; by default the likeliest token.
+    """
+
+    def __init__(
+        self, reader: Reader, tokenizer: Tokenizer, sampling: Sampling | None = None
+    ) -> None:
+        self._reader, self._tokenizer = reader, tokenizer
+        self._sampling = sampling or Sampling(NEW_TOKENS)
+        self._vocabulary = token_bytes(tokenizer)
+        self._spelling = Spelling(self._vocabulary)
+        self._room = min(reader.context // 2, ROOM)
+        self._before: tuple[str, list[int]] = ("", text_prompt(tokenizer, "").ids)
+
+    def line(self, place: LinePlace, typed: str = "") -> Iterator[str]:
+        """As `Suggester.line`. What is typed begins a pretoken, because a line ends one."""
+        head, start = cut_start(self._tokenizer, typed) if typed else ("", "")
+        line = text_prompt(self._tokenizer, head).ids[1:]
+        ids = [*self._ids_before(place.before), *line]
+        return self._written(Prompt(ids, may_outgrow=True, start=start.encode()))
+
+    def middle(self, place: LinePlace) -> Iterator[str]:
+        """As `Suggester.middle`."""
+        size = LONGEST_TOKEN * self._reader.context
+        before, after = _end_of(place.before, size), place.after[:size]
+        room = self._reader.context - self._room
+        return self._written(middle_prompt(self._tokenizer, before, after, room))
+
+    def _ids_before(self, before: str) -> list[int]:
+        if self._before[0] != before:
+            text = _end_of(before, LONGEST_TOKEN * self._reader.context)
+            first, *ids = text_prompt(self._tokenizer, text).ids
+            room = max(1, self._reader.context - self._room - 1)
+            self._before = (before, [first, *ids[-room:]])
+        return self._before[1]
+
+    def _written(self, prompt: Prompt) -> Iterator[str]:
+        steps = write(self._reader, prompt, self._sampling, self._spelling)
+        ids = (step.id for step in steps)
+        return as_text(ids, self._vocabulary, skip=len(prompt.start))
+
+
+def _end_of(text: str, size: int) -> str:
+    """Returns the last whole lines of a text, of about `size` characters."""
+    if len(text) <= size:
+        return text
+    end = text[-size:]
+    return end[end.find("\n") + 1 :]
+
+
+class Copier:
+    """Copies what followed the longest text that stands before the cursor and earlier in the file;
+    the nearest, where there are several.
+
+    So it is the nearest earlier line that begins the same, and of several the one whose lines
+    before are the same too. With the rest of the file, what is copied may also come from there.
+    """
+
+    def line(self, place: LinePlace, typed: str = "") -> Iterator[str]:
+        """As `Suggester.line`."""
+        text = place.before[-COPIED_FROM:] + typed
+        size = _longest(text, text[:-1])
+        at = text.rfind(text[len(text) - size :], 0, len(text) - 1) + size
+        yield text[at : at + COPIED]
+
+    def middle(self, place: LinePlace) -> Iterator[str]:
+        """As `Suggester.middle`."""
+        before, after = place.before[-COPIED_FROM:], place.after[:COPIED_FROM]
+        size = _longest(before, after)
+        if size > _longest(before, before[:-1]):
+            at = after.find(before[len(before) - size :]) + size
+            yield after[at : at + COPIED]
+        else:
+            yield from self.line(place)
+
+
+def _longest(text: str, other: str) -> int:
+    """Returns the size of the longest end of a text that another one contains."""
+    size, step = 0, 1
+    while size + step <= len(text) and text[len(text) - size - step :] in other:
+        size += step
+        step *= 2
+    while step:
+        if size + step <= len(text) and text[len(text) - size - step :] in other:
+            size += step
+        step //= 2
+    return size
