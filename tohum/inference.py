@@ -12,7 +12,8 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from tohum.cached_decoder import Decoder, Reader
+from tohum.cached_decoder import Decoder, Passage, Reader
+from tohum.compiled_decoder.passage import new_passage
 from tohum.decoding import (
     Prompt,
     Sampling,
@@ -27,6 +28,8 @@ from tohum.decoding import (
 )
 from tohum.errors import UserError
 from tohum.formats.tokenizer import load_tokenizer, token_bytes
+
+CHARACTERS = 16  # of an id at most, on average; code has three or four
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +124,11 @@ class LanguageModel:
         self.spelling = Spelling(self.vocabulary)
         self.decoder = Decoder(model)
         self.context = self.decoder.context
-        self.reader = self.decoder.passage()
+        self.reader = self.passage()
+
+    def passage(self) -> Passage:
+        """Returns a place to read and write in; several can be used at once."""
+        return new_passage(self.decoder)
 
     def complete(self, prompt: str, sampling: Sampling, suffix: str | None = None) -> Continuation:
         """Returns what comes after the prompt or, with a suffix, between the two."""
@@ -140,8 +147,9 @@ class LanguageModel:
 
     def middle(self, prefix: str, suffix: str, sampling: Sampling) -> Prompt:
         """Returns the prompt for what goes between two texts."""
-        head, start = cut_start(self.tokenizer, prefix)
-        prompt = middle_prompt(self.tokenizer, head, suffix, self.room(sampling))
+        room = self.room(sampling)
+        head, start = cut_start(self.tokenizer, near_end(prefix, room))
+        prompt = middle_prompt(self.tokenizer, head, near_start(suffix, room), room)
         return replace(prompt, start=start.encode())
 
     def chat(self, messages: list[dict[str, str]], sampling: Sampling) -> Prompt:
@@ -161,6 +169,31 @@ class LanguageModel:
                 sampling.max_new_tokens,
             )
         return Continuation(self, prompt, sampling)
+
+
+def near_end(text: str, room: int) -> str:
+    """Returns whole lines at the end of a text that are certain to fill `room` ids, or the text.
+
+    Editors send 50 kB around the cursor with each keystroke; encoding takes a millisecond for each
+    2 kB. Pretokens don't go on from a line's end to a letter, so what is left has the same ids.
+    """
+    least = len(text) - room * CHARACTERS
+    while least > 0:
+        least = text.rfind("\n", 0, least)
+        if not text[least + 1].isspace():
+            return text[least + 1 :]
+    return text
+
+
+def near_start(text: str, room: int) -> str:
+    """Returns the start of a text, as `near_end` its end."""
+    most = room * CHARACTERS
+    while 0 < most < len(text) - 1:
+        most = text.find("\n", most)
+        if not text[most + 1 : most + 2].isspace():
+            return text[: most + 1] if most >= 0 else text
+        most += 1
+    return text
 
 
 def load_language_model(folder: Path) -> LanguageModel:

@@ -33,13 +33,17 @@ class Piece:
 class Job:
     """A text that a client has asked for.
 
-    `continuation` is there once the model has begun; the times are seconds.
+    `streamed` says whether each piece is awaited, or only the end. `continuation` is there once the
+    model has begun; the times are seconds.
     """
 
     begin: Begin
     loop: asyncio.AbstractEventLoop
     prompt_ids: list[int]
-    pieces: "asyncio.Queue[Piece | Exception | None]" = field(default_factory=asyncio.Queue)
+    streamed: bool = True
+    pieces: "deque[Piece | Exception | None]" = field(default_factory=deque)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    told: bool = False
     continuation: Continuation | None = None
     cancelled: bool = False
     cached: int = 0
@@ -48,10 +52,18 @@ class Job:
 
     def send(self, piece: "Piece | Exception | None") -> None:
         """Gives the client a piece, an error, or None at the end; from the model's thread."""
+        self.pieces.append(piece)
+        if self.told or (isinstance(piece, Piece) and not self.streamed):
+            return
+        self.told = True  # one call for all pieces until the loop comes to it
         try:
-            self.loop.call_soon_threadsafe(self.pieces.put_nowait, piece)
+            self.loop.call_soon_threadsafe(self._tell)
         except RuntimeError:  # the loop is closed: the server ends
             self.cancelled = True
+
+    def _tell(self) -> None:
+        self.told = False  # before the client looks: a later piece is told again
+        self.arrived.set()
 
 
 class Engine:
@@ -59,7 +71,7 @@ class Engine:
 
     def __init__(self, model: LanguageModel) -> None:
         self.model = model
-        self._free = [model.decoder.passage() for _ in range(PLACES)]
+        self._free = [model.passage() for _ in range(PLACES)]
         self._waiting: deque[Job] = deque()
         self._change = threading.Condition()
         self._ended = False
@@ -81,10 +93,16 @@ class Engine:
             self._waiting.append(job)
             self._change.notify()
         try:
-            while (piece := await job.pieces.get()) is not None:
-                if isinstance(piece, Exception):
-                    raise piece
-                yield piece
+            while True:
+                await job.arrived.wait()
+                job.arrived.clear()
+                while job.pieces:
+                    piece = job.pieces.popleft()
+                    if piece is None:
+                        return
+                    if isinstance(piece, Exception):
+                        raise piece
+                    yield piece
         finally:
             job.cancelled = True
 

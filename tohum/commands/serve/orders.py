@@ -64,8 +64,8 @@ class Writer:
         self.model = engine.model
         self.defaults = defaults
 
-    def begin(self, order: Order) -> OrderedText:
-        """Returns a text whose pieces are still to come."""
+    def begin(self, order: Order, streamed: bool = True) -> OrderedText:
+        """Returns a text whose pieces are still to come, one by one or all at the end."""
 
         def start(passage: Passage) -> Continuation:
             if order.warm:
@@ -74,7 +74,8 @@ class Writer:
                 self.model, order.prompt, order.sampling, order.endings, passage, order.keep_steps
             )
 
-        return OrderedText(order, Job(start, asyncio.get_running_loop(), order.prompt.ids))
+        loop = asyncio.get_running_loop()
+        return OrderedText(order, Job(start, loop, order.prompt.ids, streamed))
 
     async def pieces(self, text: OrderedText) -> AsyncIterator[Piece]:
         """Yields the pieces of a text as they come."""
@@ -84,7 +85,7 @@ class Writer:
 
     async def whole(self, order: Order) -> OrderedText:
         """Returns a complete text."""
-        text = self.begin(order)
+        text = self.begin(order, streamed=False)
         async for _ in self.pieces(text):
             pass
         return text
