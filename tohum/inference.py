@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from tohum.cached_decoder import Decoder, Passage, Reader
+from tohum.cached_decoder import Decoder, Reader
 from tohum.compiled_decoder.passage import new_passage
 from tohum.decoding import (
     Prompt,
@@ -28,10 +28,18 @@ from tohum.decoding import (
 )
 from tohum.errors import UserError
 from tohum.formats.tokenizer import load_tokenizer, token_bytes
+from tohum.gguf_decoder import GgufDecoder
 
 CHARACTERS = 16  # of an id at most, on average; code has three or four
 
 log = logging.getLogger(__name__)
+
+
+class Place(Reader, Protocol):
+    """A reader that tells what it has read."""
+
+    def common(self, ids: Sequence[int]) -> int:
+        """Returns how many of the first ids it has read already."""
 
 
 class Ending(Protocol):
@@ -115,19 +123,21 @@ class LanguageModel:
     """A model, ready for inference, with its tokenizer.
 
     Args:
-        model: a transformers model in evaluation mode.
+        model: a transformers model in evaluation mode, or an exported one.
     """
 
     def __init__(self, model: Any, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.vocabulary = token_bytes(tokenizer)
         self.spelling = Spelling(self.vocabulary)
-        self.decoder = Decoder(model)
+        self.decoder = model if isinstance(model, GgufDecoder) else Decoder(model)
         self.context = self.decoder.context
         self.reader = self.passage()
 
-    def passage(self) -> Passage:
+    def passage(self) -> Place:
         """Returns a place to read and write in; several can be used at once."""
+        if isinstance(self.decoder, GgufDecoder):
+            return self.decoder.passage()
         return new_passage(self.decoder)
 
     def complete(self, prompt: str, sampling: Sampling, suffix: str | None = None) -> Continuation:
@@ -213,3 +223,21 @@ def load_language_model(folder: Path) -> LanguageModel:
         return LanguageModel(model.eval(), load_tokenizer(folder))
     except ValueError as error:
         raise UserError(f"{folder} can't be used: {error}.") from None
+
+
+def load_exported_model(file: Path, folder: Path) -> LanguageModel:
+    """Returns an exported model, run by llama.cpp, with the tokenizer of the folder it is from.
+
+    Raises:
+        UserError: either is missing, they don't belong together, or llama.cpp is not installed.
+    """
+    decoder = GgufDecoder(file)
+    if not (folder / "tokenizer.json").is_file():
+        raise UserError(f"{folder} has no tokenizer. Run `dvc repro` first.")
+    tokenizer = load_tokenizer(folder)
+    if decoder.words != tokenizer.get_vocab_size():
+        raise UserError(
+            f"{file} has {decoder.words} tokens, the tokenizer in {folder} has "
+            f"{tokenizer.get_vocab_size()}: it is of another model. Run `tohum export` again."
+        )
+    return LanguageModel(decoder, tokenizer)

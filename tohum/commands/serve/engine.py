@@ -12,13 +12,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
-from tohum.cached_decoder import Passage
-from tohum.inference import Continuation, LanguageModel
+from tohum.inference import Continuation, LanguageModel, Place
 
 TURN = 8  # pieces of text that one client gets before the next one's turn
 PLACES = 8  # texts that are written at the same time; each keeps what it has read
 
-Begin = Callable[[Passage], Continuation]
+Begin = Callable[[Place], Continuation]
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ class Engine:
             job.cancelled = True
 
     def _run(self) -> None:
-        active: deque[tuple[Job, Passage, Iterator[str]]] = deque()
+        active: deque[tuple[Job, Place, Iterator[str]]] = deque()
         while True:
             with self._change:
                 while not (active or self._waiting or self._ended):
@@ -136,7 +135,7 @@ class Engine:
         for job in (*self._waiting, *(job for job, _, _ in active)):
             job.send(None)
 
-    def _place(self, job: Job) -> Passage:
+    def _place(self, job: Job) -> Place:
         """Returns the free place that has read most of the job's prompt, the oldest of equals."""
         best = max(self._free, key=lambda passage: passage.common(job.prompt_ids))
         self._free.remove(best)
