@@ -151,8 +151,8 @@ class LanguageModel:
         return self._write(self.chat(messages, sampling), sampling)
 
     def text(self, text: str) -> Prompt:
-        """Returns the prompt for what comes after a text."""
-        head, start = cut_start(self.tokenizer, text)
+        """Returns the prompt for what comes after a text, of which it has the end if it is long."""
+        head, start = cut_start(self.tokenizer, near_end(text, self.context))
         return replace(text_prompt(self.tokenizer, head), start=start.encode())
 
     def middle(self, prefix: str, suffix: str, sampling: Sampling) -> Prompt:
