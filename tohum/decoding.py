@@ -28,6 +28,7 @@ from tohum.formats.special_tokens import (
 
 NEWLINE = byte_characters()[ord("\n")]  # as it is in a token's name
 LONGEST_START = 64  # bytes at the end of a prompt that may be spelled in another way
+COLDEST = 1e-6  # below this temperature, logits divided by it may be infinite
 LONGEST_LINE = 32  # ids that a cut text may lose so that it begins with a line
 REPEAT_WINDOW = 64  # ids that repeat_penalty looks back on, as in llama.cpp
 
@@ -148,7 +149,7 @@ def _first_line(tokenizer: Tokenizer, ids: list[int], least: int) -> int:
     if least <= 0:
         return 0
     for place in range(least, least + min(LONGEST_LINE, (len(ids) - least) // 4)):
-        if tokenizer.id_to_token(ids[place - 1]).endswith(NEWLINE):
+        if str(tokenizer.id_to_token(ids[place - 1])).endswith(NEWLINE):
             return place
     return least
 
@@ -282,7 +283,7 @@ def draw(
     if allowed is not None:
         ids = torch.tensor(allowed)
         return allowed[draw(logits[ids], sampling, generator)]
-    if sampling.temperature == 0:
+    if sampling.temperature < COLDEST:
         return int(logits.argmax())
     count = min(sampling.top_k or len(logits), len(logits))
     values, ids = torch.topk(logits / sampling.temperature, count)

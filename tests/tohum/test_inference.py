@@ -10,7 +10,7 @@ from tests.tohum.trained import write_language_model
 from tohum.decoding import Sampling
 from tohum.errors import UserError
 from tohum.formats.special_tokens import ROLE_IDS
-from tohum.inference import LanguageModel, load_language_model
+from tohum.inference import CHARACTERS, LanguageModel, load_language_model, near_end, near_start
 
 pytestmark = pytest.mark.slow
 
@@ -153,3 +153,22 @@ def assert_writes(continuation: Any) -> None:
 def test_a_missing_model_names_the_command_to_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no trained model\. Run `dvc repro` first"):
         load_language_model(tmp_path)
+
+
+@given(st.text("ab \n\t", max_size=80), st.integers(1, 3))
+def test_what_is_near_the_cursor_is_whole_lines_and_enough(text: str, room: int) -> None:
+    end, start = near_end(text, room), near_start(text, room)
+    assert text.endswith(end)
+    assert text.startswith(start)
+    assert min(len(end), len(start)) >= min(len(text), room * CHARACTERS)
+    assert end == text or (text[-len(end) - 1] == "\n" and not end[0].isspace())
+    assert start == text or (start[-1] == "\n" and not text[len(start)].isspace())
+
+
+def test_a_text_cut_near_the_cursor_has_the_same_ids(model: LanguageModel) -> None:
+    text = "def f(x):\n    return x  # 1\n\n\n" * 40
+    ids = model.tokenizer.encode(text).ids
+    end, start = (model.tokenizer.encode(near(text, 10)).ids for near in (near_end, near_start))
+    assert ids[-len(end) :] == end
+    assert ids[: len(start)] == start
+    assert min(len(end), len(start)) < len(ids)

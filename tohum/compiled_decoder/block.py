@@ -12,12 +12,12 @@ from tohum.kernels.arrays import Array
 def read_block(
     state: Array,
     position: int,
-    weights: tuple[Array, Array, Array, Array],
-    norms: tuple[Array, Array, Array, Array],
+    weights: tuple[Array, ...],
+    norms: tuple[Array, ...],
     keys: Array,
     values: Array,
     angles: Array,
-    scratch: tuple[Array, Array, Array, Array, Array],
+    scratch: tuple[Array, ...],
     epsilon: float,
 ) -> None:
     """Adds what a block computes to the state (width,) of the id at a position.
