@@ -6,8 +6,8 @@
 Files of Python's standard library, which no default source contains, are typed a stretch each: a
 request for each letter, with the text before and after the cursor, and the former one cancelled.
 After each fifth letter the typist waits for the answer, and only then is anything measured. All
-servers get the same letters, in turn: ours with the whole file, the others with what fits their
-context, which they do not cut themselves.
+servers get the same letters, in turn, and one thread for the model: ours with the whole file, the
+others with what fits their context, which they do not cut themselves.
 
 The model is models/lm if it is trained, otherwise one of random weights and the shape of the
 default preset, with a tokenizer trained on installed packages; llama.cpp has it as `tohum export`
@@ -106,7 +106,7 @@ def silenced(model: PreTrainedModel, tokenizer: Path) -> PreTrainedModel:
     halves of characters and the end of the text, has no length that could be timed.
     """
     words = token_bytes(load_tokenizer(tokenizer))
-    embedding = model.get_input_embeddings().weight
+    embedding = model.get_parameter("model.embed_tokens.weight")
     with torch.no_grad():
         for id, word in enumerate(words):
             if not (word.isascii() and word.strip().isalpha()):

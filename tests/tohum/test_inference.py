@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.tiny import documents
 from tests.tohum.trained import write_language_model
-from tohum.decoding import Sampling
+from tohum.decoding import Sampling, middle_prompt
 from tohum.errors import UserError
 from tohum.formats.special_tokens import ROLE_IDS
 from tohum.inference import CHARACTERS, LanguageModel, load_language_model, near_end, near_start
@@ -156,19 +156,19 @@ def test_a_missing_model_names_the_command_to_run(tmp_path: Path) -> None:
 
 
 @given(st.text("ab \n\t", max_size=80), st.integers(1, 3))
-def test_what_is_near_the_cursor_is_whole_lines_and_enough(text: str, room: int) -> None:
-    end, start = near_end(text, room), near_start(text, room)
+def test_what_is_near_the_cursor_is_enough_and_whole_lines(text: str, room: int) -> None:
+    end, start, size = near_end(text, room), near_start(text, room), room * CHARACTERS
     assert text.endswith(end)
     assert text.startswith(start)
-    assert min(len(end), len(start)) >= min(len(text), room * CHARACTERS)
-    assert end == text or (text[-len(end) - 1] == "\n" and not end[0].isspace())
-    assert start == text or (start[-1] == "\n" and not text[len(start)].isspace())
+    for near in (end, start):
+        assert min(len(text), size) <= len(near) <= 2 * size
+    assert end == text or len(end) == 2 * size or text[-len(end) - 1] == "\n"
+    assert start == text or len(start) == 2 * size or start[-1] == "\n"
 
 
-def test_a_text_cut_near_the_cursor_has_the_same_ids(model: LanguageModel) -> None:
-    text = "def f(x):\n    return x  # 1\n\n\n" * 40
-    ids = model.tokenizer.encode(text).ids
-    end, start = (model.tokenizer.encode(near(text, 10)).ids for near in (near_end, near_start))
-    assert ids[-len(end) :] == end
-    assert ids[: len(start)] == start
-    assert min(len(end), len(start)) < len(ids)
+@pytest.mark.parametrize("room", [30, 50])
+def test_of_a_long_file_the_prompt_is_that_of_the_whole(model: LanguageModel, room: int) -> None:
+    text = "class A:\n    def f(x):\n        return x  # 1\n\n\n" * 40
+    whole = middle_prompt(model.tokenizer, text, text, room)
+    near = middle_prompt(model.tokenizer, near_end(text, room), near_start(text, room), room)
+    assert near == whole

@@ -12,12 +12,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
-from tohum.inference import Continuation, LanguageModel, Place
+from tohum.inference import Continuation, LanguageModel, RememberingReader
 
 TURN = 8  # pieces of text that one client gets before the next one's turn
 PLACES = 8  # texts that are written at the same time; each keeps what it has read
 
-Begin = Callable[[Place], Continuation]
+Begin = Callable[[RememberingReader], Continuation]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Engine:
             job.cancelled = True
 
     def _run(self) -> None:
-        active: deque[tuple[Job, Place, Iterator[str]]] = deque()
+        active: deque[tuple[Job, RememberingReader, Iterator[str]]] = deque()
         while True:
             with self._change:
                 while not (active or self._waiting or self._ended):
@@ -135,7 +135,7 @@ class Engine:
         for job in (*self._waiting, *(job for job, _, _ in active)):
             job.send(None)
 
-    def _place(self, job: Job) -> Place:
+    def _place(self, job: Job) -> RememberingReader:
         """Returns the free place that has read most of the job's prompt, the oldest of equals."""
         best = max(self._free, key=lambda passage: passage.common(job.prompt_ids))
         self._free.remove(best)

@@ -11,7 +11,7 @@ from tohum.commands.serve.engine import Engine, Job, Piece
 from tohum.commands.serve.request_fields import BadRequest, RequestFields
 from tohum.decoding import Prompt, Sampling
 from tohum.formats.special_tokens import MIDDLE_ID, PREFIX_ID, SPECIAL_TOKENS, SUFFIX_ID
-from tohum.inference import Continuation, Ending, Place
+from tohum.inference import Continuation, Ending, RememberingReader
 
 MOST_STOPS = 16
 MOST_TOKENS = 1_000_000
@@ -66,7 +66,7 @@ class Writer:
     def begin(self, order: Order, streamed: bool = True) -> OrderedText:
         """Returns a text whose pieces are still to come, one by one or all at the end."""
 
-        def start(passage: Place) -> Continuation:
+        def start(passage: RememberingReader) -> Continuation:
             if order.warm:
                 passage.logits(order.prompt.ids[-passage.context :])
             return Continuation(
