@@ -106,7 +106,7 @@ def silenced(model: PreTrainedModel, tokenizer: Path) -> PreTrainedModel:
     halves of characters and the end of the text, has no length that could be timed.
     """
     words = token_bytes(load_tokenizer(tokenizer))
-    embedding = model.get_parameter("model.embed_tokens.weight")
+    embedding: torch.Tensor = model.state_dict()["model.embed_tokens.weight"]
     with torch.no_grad():
         for id, word in enumerate(words):
             if not (word.isascii() and word.strip().isalpha()):
