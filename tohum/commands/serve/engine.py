@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
+from tohum.formats.special_tokens import END_OF_TEXT_ID
 from tohum.inference import Continuation, LanguageModel, RememberingReader
 
 TURN = 8  # pieces of text that one client gets before the next one's turn
@@ -77,6 +78,9 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
     def __enter__(self) -> "Engine":
+        self._free[0].logits(
+            [END_OF_TEXT_ID]
+        )  # so that the first client doesn't wait for compilers
         self._thread.start()
         return self
 
