@@ -91,7 +91,7 @@ class Engine:
         self._thread.join()
 
     async def write(self, job: Job) -> AsyncIterator[Piece]:
-        """Yields the pieces of a job's text. A caller that stops early cancels it."""
+        """Yields a job's text in pieces. A caller that stops early cancels it."""
         with self._change:
             self._waiting.append(job)
             self._change.notify()
@@ -100,14 +100,22 @@ class Engine:
                 await job.arrived.wait()
                 job.arrived.clear()
                 while job.pieces:
-                    piece = job.pieces.popleft()
-                    if piece is None:
-                        return
-                    if isinstance(piece, Exception):
-                        raise piece
-                    yield piece
+                    come = list(self._pieces_of(job))
+                    if come:
+                        yield Piece("".join(piece.text for piece in come), come[-1].steps)
+                        continue
+                    end = job.pieces.popleft()
+                    if isinstance(end, Exception):
+                        raise end
+                    return
         finally:
             job.cancelled = True
+
+    def _pieces_of(self, job: Job) -> Iterator[Piece]:
+        """Yields the pieces that have come up to the end; the client gets them as one."""
+        while job.pieces and isinstance(piece := job.pieces[0], Piece):
+            job.pieces.popleft()
+            yield piece
 
     def _run(self) -> None:
         active: deque[tuple[Job, RememberingReader, Iterator[str]]] = deque()
