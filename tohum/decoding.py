@@ -15,6 +15,7 @@ import torch
 from tokenizers import Tokenizer
 
 from tohum.cached_decoder import Reader
+from tohum.formats.alphabet import byte_characters
 from tohum.formats.records import marked_texts
 from tohum.formats.special_tokens import (
     END_OF_TEXT_ID,
@@ -25,8 +26,11 @@ from tohum.formats.special_tokens import (
     SUFFIX_ID,
 )
 
+NEWLINE = byte_characters()[ord("\n")]  # as it is in a token's name
 LONGEST_START = 64  # bytes at the end of a prompt that may be spelled in another way
 LONGEST_LOOP = 32  # ids of a piece whose repetition most_repeats limits
+COLDEST = 1e-6  # below this temperature, logits divided by it may be infinite
+LONGEST_LINE = 32  # ids that a cut text may lose so that it begins with a line
 REPEAT_WINDOW = 64  # ids that repeat_penalty looks back on, as in llama.cpp
 
 
@@ -129,13 +133,28 @@ def middle_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, room: int) -> 
 
     What does not fit into `room` ids is cut where it is farthest from the middle; a long suffix
     gets at most half the room. The four special tokens are always present.
+
+    A cut prefix begins with a line: while the user types, the cut stays where it is, and what
+    the model has read up to the new word need not be read again.
     """
     room = max(0, room - 4)
     before, after = _ids(tokenizer, prefix), _ids(tokenizer, suffix)
     after = after[: max(room - len(before), room // 2)]
-    before = before[max(0, len(before) - (room - len(after))) :]
+    before = before[_first_line(tokenizer, before, len(before) - (room - len(after))) :]
     ids = [END_OF_TEXT_ID, PREFIX_ID, *before, SUFFIX_ID, *after, MIDDLE_ID]
     return Prompt(ids, may_outgrow=False)
+
+
+def _first_line(tokenizer: Tokenizer, ids: list[int], least: int) -> int:
+    """Returns the first place from `least` on where a line begins, or `least` if the text would
+    lose LONGEST_LINE ids, or a quarter of what is left.
+    """
+    if least <= 0:
+        return 0
+    for place in range(least, least + min(LONGEST_LINE, (len(ids) - least) // 4)):
+        if str(tokenizer.id_to_token(ids[place - 1])).endswith(NEWLINE):
+            return place
+    return least
 
 
 def chat_prompt(tokenizer: Tokenizer, messages: list[dict[str, str]], room: int) -> Prompt:
@@ -288,7 +307,7 @@ def draw(
     if allowed is not None:
         ids = torch.tensor(allowed)
         return allowed[draw(logits[ids], sampling, generator)]
-    if sampling.temperature == 0:
+    if sampling.temperature < COLDEST:
         return int(logits.argmax())
     count = min(sampling.top_k or len(logits), len(logits))
     values, ids = torch.topk(logits / sampling.temperature, count)

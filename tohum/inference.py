@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from tohum.cached_decoder import Decoder, Reader
+from tohum.compiled_decoder.passage import new_passage
 from tohum.decoding import (
     Prompt,
     Sampling,
@@ -28,8 +29,18 @@ from tohum.decoding import (
 from tohum.errors import UserError
 from tohum.files import read_json
 from tohum.formats.tokenizer import load_tokenizer, token_bytes
+from tohum.gguf_decoder import GgufDecoder
+
+CHARACTERS = 8  # of an id at most, on average; code has three or four
 
 log = logging.getLogger(__name__)
+
+
+class RememberingReader(Reader, Protocol):
+    """A reader that tells what it has read."""
+
+    def common(self, ids: Sequence[int]) -> int:
+        """Returns how many of the first ids it has read already."""
 
 
 class Ending(Protocol):
@@ -113,16 +124,22 @@ class LanguageModel:
     """A model, ready for inference, with its tokenizer.
 
     Args:
-        model: a `StoredModel`, or a transformers model in evaluation mode.
+        model: a `StoredModel`, a transformers model in evaluation mode, or an exported one.
     """
 
     def __init__(self, model: Any, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.vocabulary = token_bytes(tokenizer)
         self.spelling = Spelling(self.vocabulary)
-        self.decoder = Decoder(model)
+        self.decoder = model if isinstance(model, GgufDecoder) else Decoder(model)
         self.context = self.decoder.context
-        self.reader = self.decoder.passage()
+        self.reader = self.passage()
+
+    def passage(self) -> RememberingReader:
+        """Returns a place to read and write in; several can be used at once."""
+        if isinstance(self.decoder, GgufDecoder):
+            return self.decoder.passage()
+        return new_passage(self.decoder)
 
     def complete(self, prompt: str, sampling: Sampling, suffix: str | None = None) -> Continuation:
         """Returns what comes after the prompt or, with a suffix, between the two."""
@@ -135,14 +152,15 @@ class LanguageModel:
         return self._write(self.chat(messages, sampling), sampling)
 
     def text(self, text: str) -> Prompt:
-        """Returns the prompt for what comes after a text."""
-        head, start = cut_start(self.tokenizer, text)
+        """Returns the prompt for what comes after a text, of which it has the end if it is long."""
+        head, start = cut_start(self.tokenizer, near_end(text, self.context))
         return replace(text_prompt(self.tokenizer, head), start=start.encode())
 
     def middle(self, prefix: str, suffix: str, sampling: Sampling) -> Prompt:
         """Returns the prompt for what goes between two texts."""
-        head, start = cut_start(self.tokenizer, prefix)
-        prompt = middle_prompt(self.tokenizer, head, suffix, self.room(sampling))
+        room = self.room(sampling)
+        head, start = cut_start(self.tokenizer, near_end(prefix, room))
+        prompt = middle_prompt(self.tokenizer, head, near_start(suffix, room), room)
         return replace(prompt, start=start.encode())
 
     def chat(self, messages: list[dict[str, str]], sampling: Sampling) -> Prompt:
@@ -185,6 +203,26 @@ class StoredModel:
         return self._weights
 
 
+def near_end(text: str, room: int) -> str:
+    """Returns the end of a text, enough to fill `room` ids; it begins with a line if one is near.
+
+    Editors send 50 kB around the cursor with each keystroke, and encoding takes a millisecond for 6
+    kB. Only the ids at the cut can differ from those of the whole text, and they don't fit anyway.
+    """
+    size = room * CHARACTERS
+    latest = len(text) - size
+    if latest <= 0:
+        return text
+    earliest = max(0, latest - size)
+    return text[max(earliest, text.rfind("\n", earliest, latest) + 1) :]
+
+
+def near_start(text: str, room: int) -> str:
+    """Returns the start of a text, as `near_end` its end."""
+    size = room * CHARACTERS
+    return text[: text.find("\n", size, 2 * size) + 1 or 2 * size]
+
+
 def load_language_model(folder: Path) -> LanguageModel:
     """Returns the trained model, on the GPU if there is one.
 
@@ -204,3 +242,21 @@ def load_language_model(folder: Path) -> LanguageModel:
             f"{folder} can't be used: it has no {name}, which every model of this pipeline has. "
             "Run `dvc repro evaluate`."
         ) from None
+
+
+def load_exported_model(file: Path, folder: Path) -> LanguageModel:
+    """Returns an exported model, run by llama.cpp, with the tokenizer of the folder it is from.
+
+    Raises:
+        UserError: either is missing, they don't belong together, or llama.cpp is not installed.
+    """
+    decoder = GgufDecoder(file)
+    if not (folder / "tokenizer.json").is_file():
+        raise UserError(f"{folder} has no tokenizer. Run `dvc repro` first.")
+    tokenizer = load_tokenizer(folder)
+    if decoder.words != tokenizer.get_vocab_size():
+        raise UserError(
+            f"{file} has {decoder.words} tokens, the tokenizer in {folder} has "
+            f"{tokenizer.get_vocab_size()}: it is of another model. Run `tohum export` again."
+        )
+    return LanguageModel(decoder, tokenizer)

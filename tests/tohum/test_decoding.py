@@ -94,6 +94,14 @@ def test_of_long_texts_the_parts_next_to_the_middle_stay(
         assert (before, after) == (all_before, all_after)
 
 
+def test_while_a_line_is_typed_the_prompt_begins_at_the_same_place(tokenizer: Tokenizer) -> None:
+    text = "".join(f"name_{number} = {number}\n" for number in range(40))
+    typed = [text + "value = one"[:size] for size in range(12)]
+    heads = {tuple(middle_prompt(tokenizer, each, "x\n" * 99, 200).ids[:90]) for each in typed}
+    assert len(heads) <= 2, "a line is left out at a time, if at all"
+    assert all(tokenizer.decode([*head[2:]]).startswith("name_") for head in heads)
+
+
 def test_of_a_long_conversation_the_system_and_the_newest_messages_stay(
     tokenizer: Tokenizer,
 ) -> None:

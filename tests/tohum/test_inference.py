@@ -10,10 +10,10 @@ from transformers import AutoModelForCausalLM
 
 from tests.tiny import documents
 from tests.tohum.trained import write_language_model
-from tohum.decoding import Sampling
+from tohum.decoding import Sampling, middle_prompt
 from tohum.errors import UserError
 from tohum.formats.special_tokens import ROLE_IDS
-from tohum.inference import LanguageModel, load_language_model
+from tohum.inference import CHARACTERS, LanguageModel, load_language_model, near_end, near_start
 
 pytestmark = pytest.mark.slow
 
@@ -175,3 +175,22 @@ def assert_writes(continuation: Any) -> None:
 def test_a_missing_model_names_the_command_to_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no trained model\. Run `dvc repro` first"):
         load_language_model(tmp_path)
+
+
+@given(st.text("ab \n\t", max_size=80), st.integers(1, 3))
+def test_what_is_near_the_cursor_is_enough_and_whole_lines(text: str, room: int) -> None:
+    end, start, size = near_end(text, room), near_start(text, room), room * CHARACTERS
+    assert text.endswith(end)
+    assert text.startswith(start)
+    for near in (end, start):
+        assert min(len(text), size) <= len(near) <= 2 * size
+    assert end == text or len(end) == 2 * size or text[-len(end) - 1] == "\n"
+    assert start == text or len(start) == 2 * size or start[-1] == "\n"
+
+
+@pytest.mark.parametrize("room", [30, 50])
+def test_of_a_long_file_the_prompt_is_that_of_the_whole(model: LanguageModel, room: int) -> None:
+    text = "class A:\n    def f(x):\n        return x  # 1\n\n\n" * 40
+    whole = middle_prompt(model.tokenizer, text, text, room)
+    near = middle_prompt(model.tokenizer, near_end(text, room), near_start(text, room), room)
+    assert near == whole

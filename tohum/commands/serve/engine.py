@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
-from tohum.cached_decoder import Passage
-from tohum.inference import Continuation, LanguageModel
+from tohum.formats.special_tokens import END_OF_TEXT_ID
+from tohum.inference import Continuation, LanguageModel, RememberingReader
 
 TURN = 8  # pieces of text that one client gets before the next one's turn
 PLACES = 8  # texts that are written at the same time; each keeps what it has read
 
-Begin = Callable[[Passage], Continuation]
+Begin = Callable[[RememberingReader], Continuation]
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,17 @@ class Piece:
 class Job:
     """A text that a client has asked for.
 
-    `continuation` is there once the model has begun; the times are seconds.
+    `streamed` says whether each piece is awaited, or only the end. `continuation` is there once the
+    model has begun; the times are seconds.
     """
 
     begin: Begin
     loop: asyncio.AbstractEventLoop
     prompt_ids: list[int]
-    pieces: "asyncio.Queue[Piece | Exception | None]" = field(default_factory=asyncio.Queue)
+    streamed: bool = True
+    pieces: "deque[Piece | Exception | None]" = field(default_factory=deque)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    told: bool = False
     continuation: Continuation | None = None
     cancelled: bool = False
     cached: int = 0
@@ -48,10 +52,18 @@ class Job:
 
     def send(self, piece: "Piece | Exception | None") -> None:
         """Gives the client a piece, an error, or None at the end; from the model's thread."""
+        self.pieces.append(piece)
+        if self.told or (isinstance(piece, Piece) and not self.streamed):
+            return
+        self.told = True  # one call for all pieces until the loop comes to it
         try:
-            self.loop.call_soon_threadsafe(self.pieces.put_nowait, piece)
+            self.loop.call_soon_threadsafe(self._tell)
         except RuntimeError:  # the loop is closed: the server ends
             self.cancelled = True
+
+    def _tell(self) -> None:
+        self.told = False  # before the client looks: a later piece is told again
+        self.arrived.set()
 
 
 class Engine:
@@ -59,13 +71,16 @@ class Engine:
 
     def __init__(self, model: LanguageModel) -> None:
         self.model = model
-        self._free = [model.decoder.passage() for _ in range(PLACES)]
+        self._free = [model.passage() for _ in range(PLACES)]
         self._waiting: deque[Job] = deque()
         self._change = threading.Condition()
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
     def __enter__(self) -> "Engine":
+        self._free[0].logits(
+            [END_OF_TEXT_ID]
+        )  # so that the first client doesn't wait for compilers
         self._thread.start()
         return self
 
@@ -76,20 +91,34 @@ class Engine:
         self._thread.join()
 
     async def write(self, job: Job) -> AsyncIterator[Piece]:
-        """Yields the pieces of a job's text. A caller that stops early cancels it."""
+        """Yields a job's text in pieces. A caller that stops early cancels it."""
         with self._change:
             self._waiting.append(job)
             self._change.notify()
         try:
-            while (piece := await job.pieces.get()) is not None:
-                if isinstance(piece, Exception):
-                    raise piece
-                yield piece
+            while True:
+                await job.arrived.wait()
+                job.arrived.clear()
+                while job.pieces:
+                    come = list(self._pieces_of(job))
+                    if come:
+                        yield Piece("".join(piece.text for piece in come), come[-1].steps)
+                        continue
+                    end = job.pieces.popleft()
+                    if isinstance(end, Exception):
+                        raise end
+                    return
         finally:
             job.cancelled = True
 
+    def _pieces_of(self, job: Job) -> Iterator[Piece]:
+        """Yields the pieces that have come up to the end; the client gets them as one."""
+        while job.pieces and isinstance(piece := job.pieces[0], Piece):
+            job.pieces.popleft()
+            yield piece
+
     def _run(self) -> None:
-        active: deque[tuple[Job, Passage, Iterator[str]]] = deque()
+        active: deque[tuple[Job, RememberingReader, Iterator[str]]] = deque()
         while True:
             with self._change:
                 while not (active or self._waiting or self._ended):
@@ -118,7 +147,7 @@ class Engine:
         for job in (*self._waiting, *(job for job, _, _ in active)):
             job.send(None)
 
-    def _place(self, job: Job) -> Passage:
+    def _place(self, job: Job) -> RememberingReader:
         """Returns the free place that has read most of the job's prompt, the oldest of equals."""
         best = max(self._free, key=lambda passage: passage.common(job.prompt_ids))
         self._free.remove(best)

@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tohum.cached_decoder import Passage
 from tohum.commands.serve.endings import StopStrings
 from tohum.commands.serve.engine import Engine, Job, Piece
 from tohum.commands.serve.request_fields import BadRequest, RequestFields
 from tohum.decoding import Prompt, Sampling
 from tohum.formats.special_tokens import MIDDLE_ID, PREFIX_ID, SPECIAL_TOKENS, SUFFIX_ID
-from tohum.inference import Continuation, Ending
+from tohum.inference import Continuation, Ending, RememberingReader
 
 MOST_STOPS = 16
 MOST_TOKENS = 1_000_000
@@ -64,17 +63,18 @@ class Writer:
         self.model = engine.model
         self.defaults = defaults
 
-    def begin(self, order: Order) -> OrderedText:
-        """Returns a text whose pieces are still to come."""
+    def begin(self, order: Order, streamed: bool = True) -> OrderedText:
+        """Returns a text whose pieces are still to come, one by one or all at the end."""
 
-        def start(passage: Passage) -> Continuation:
+        def start(passage: RememberingReader) -> Continuation:
             if order.warm:
                 passage.logits(order.prompt.ids[-passage.context :])
             return Continuation(
                 self.model, order.prompt, order.sampling, order.endings, passage, order.keep_steps
             )
 
-        return OrderedText(order, Job(start, asyncio.get_running_loop(), order.prompt.ids))
+        loop = asyncio.get_running_loop()
+        return OrderedText(order, Job(start, loop, order.prompt.ids, streamed))
 
     async def pieces(self, text: OrderedText) -> AsyncIterator[Piece]:
         """Yields the pieces of a text as they come."""
@@ -84,7 +84,7 @@ class Writer:
 
     async def whole(self, order: Order) -> OrderedText:
         """Returns a complete text."""
-        text = self.begin(order)
+        text = self.begin(order, streamed=False)
         async for _ in self.pieces(text):
             pass
         return text

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -16,6 +17,9 @@ from tohum.errors import UserError
 from tohum.inference import LanguageModel
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Of the lock of the interpreter: by default a thread may wait 5 ms for it, as long as the model
+# takes for 50 tokens.
+SWITCH_SECONDS = 0.0005
 IDLE_SECONDS = 75  # how long a connection without a request stays open
 
 log = logging.getLogger(__name__)
@@ -43,6 +47,7 @@ def serve(
     """
     with open_server(model, options, host, api_key) as (server, listener):
         shown, port = listener.getsockname()[:2]
+        sys.setswitchinterval(SWITCH_SECONDS)
         log.info("http://%s:%d, until Ctrl-C", f"[{shown}]" if ":" in shown else shown, port)
         with suppress(KeyboardInterrupt):  # the usual way to end
             server.run(sockets=[listener])

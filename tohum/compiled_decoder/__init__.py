@@ -1,0 +1,1 @@
+"""The decoder on the CPU, compiled: a token costs one call per block, not a dozen operators."""
