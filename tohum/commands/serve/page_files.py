@@ -88,7 +88,7 @@ async def _file(request: Request) -> Response:
 def holds_conversations(model: LanguageModel) -> bool:
     """Returns whether the model can end an answer, which only conversations teach."""
     greeting = [{"role": "user", "content": "Hello"}]
-    return ends_answer(model.decoder.passage(), model.chat(greeting, Sampling(ANSWER_TOKENS)).ids)
+    return ends_answer(model.passage(), model.chat(greeting, Sampling(ANSWER_TOKENS)).ids)
 
 
 def ends_answer(reader: Reader, question: list[int]) -> bool:
