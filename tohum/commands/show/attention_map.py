@@ -89,10 +89,11 @@ def _lines(attention: Attention, width: int) -> list[str]:
 def _drawing(attention: Attention) -> Drawing:
     names = [_short(one) for one in attention.letters]
     widest = max(letters_width(name, 12) for name in names)
-    left, top = MARGIN + widest + 10, MARGIN + 44
+    left, top = MARGIN + widest + 10, MARGIN + 50
     cell = min(CELL, (WIDTH - left - MARGIN) / len(names))
     drawing = Drawing("Attention", max(420.0, left + cell * len(names) + MARGIN))
-    drawing.text(MARGIN, MARGIN + 12, f"Each row: what that token looks at ({attention.where})")
+    drawing.text(MARGIN, MARGIN + 12, "Each row: what that token looks at")
+    drawing.text(MARGIN, MARGIN + 30, f"{attention.where}; darker is more", "soft", size=12)
     for row, name in enumerate(names):
         y = top + row * cell
         drawing.letters(left - 8, y + cell / 2 + 4, name, anchor="end", size=12)

@@ -20,6 +20,7 @@ from tohum.commands.show.drawing import (
 )
 from tohum.commands.show.lettering import padded, seen_token, wrapped
 from tohum.commands.show.next_tokens import NextToken, add_bars, likeliest, percent, prompt_of
+from tohum.formats.special_tokens import SPECIAL_TOKENS
 from tohum.inference import load_language_model
 
 NUMBERS = 12  # of each embedding that are shown
@@ -128,7 +129,8 @@ def _drawing(flow: Flow) -> Drawing:
     x = start
     for place in chips:
         letters = flow.letters[place]
-        width = drawing.chip(x, y, letters, f"chip{place % CHIPS}")
+        special = flow.ids[place] < len(SPECIAL_TOKENS)
+        width = drawing.chip(x, y, letters, "pale" if special else f"chip{place % CHIPS}")
         places.append((x, width))
         x += max(width, CELL * 2) + 6
     _heading(drawing, y + 34, "2", "ids")

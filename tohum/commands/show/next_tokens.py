@@ -70,7 +70,7 @@ def add_bars(drawing: Drawing, candidates: list[NextToken], x: float, y: float) 
         top = y + number * ROW
         drawing.letters(x + names - 12, top + 16, one.letters, anchor="end")
         length = max(2.0, longest * one.chance)
-        drawing.box(x + names, top + 3, length, 18, "first" if not number else "second", 0.8, 3)
+        drawing.box(x + names, top + 3, length, 18, "first", 0.45 if number else 0.85, 3)
         drawing.text(x + names + length + 8, top + 16, percent(one.chance), "soft", size=12)
 
 

@@ -112,7 +112,7 @@ def _drawing(curves: Curves) -> Drawing:
     for step in _ticks(last):
         x, _ = placed((step, 0))
         drawing.text(x, bottom + 20, f"{step:,.0f}", "soft", "middle", 12)
-    drawing.text(right + 12, bottom + 20, "step", "soft", size=12)
+    drawing.text(WIDTH - MARGIN, bottom + 20, "step", "soft", "end", 12)
     drawing.path([placed(point) for point in curves.training], "first", 2)
     if curves.validation:
         drawing.path([placed(point) for point in curves.validation], "second", 2.5)
