@@ -22,6 +22,6 @@ def warn_without_conversations(encoded: Path) -> None:
     if CONVERSATION not in languages:
         log.warning(
             "this model saw no conversation in training, so it continues texts but does not answer."
-            " Train on questions and answers: overrides: [source=sohbet, model=sohbet, train=sohbet]"
-            " in params.yaml, then `dvc repro`"
+            " Train on questions and answers: overrides: [source=sohbet, model=sohbet,"
+            " train=sohbet] in params.yaml, then `dvc repro`"
         )
