@@ -93,7 +93,7 @@ def _drawing(attention: Attention) -> Drawing:
     cell = min(CELL, (WIDTH - left - MARGIN) / len(names))
     drawing = Drawing("Attention", max(420.0, left + cell * len(names) + MARGIN))
     drawing.text(MARGIN, MARGIN + 12, "Each row: what that token looks at")
-    drawing.text(MARGIN, MARGIN + 30, f"{attention.where}; darker is more", "soft", size=12)
+    drawing.text(MARGIN, MARGIN + 30, f"{attention.where}; stronger is more", "soft", size=12)
     for row, name in enumerate(names):
         y = top + row * cell
         drawing.letters(left - 8, y + cell / 2 + 4, name, anchor="end", size=12)
