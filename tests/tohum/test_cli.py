@@ -45,10 +45,16 @@ def test_a_help_has_examples(name: str, capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "left_out"), [("generate", {"port"}), ("serve", {"prompt", "suffix", "chat"})]
+    ("name", "file", "left_out"),
+    [
+        ("generate", "generate", {"port"}),
+        ("serve", "generate", {"prompt", "suffix", "chat"}),
+        ("show", "show", set()),
+    ],
 )
 def test_a_help_has_each_key_with_its_default_and_comment(
     name: str,
+    file: str,
     left_out: set[str],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -56,8 +62,8 @@ def test_a_help_has_each_key_with_its_default_and_comment(
     monkeypatch.chdir(PROJECT)
     with pytest.raises(SystemExit):
         main([name, "--help"])
-    lines = capsys.readouterr().out.partition("keys, as in conf/generate.yaml:\n")[2].splitlines()
-    keys = yaml.safe_load((PROJECT / "conf/generate.yaml").read_text()).keys() - left_out
+    lines = capsys.readouterr().out.partition(f"keys, as in conf/{file}.yaml:\n")[2].splitlines()
+    keys = yaml.safe_load((PROJECT / f"conf/{file}.yaml").read_text()).keys() - left_out
     assert {line.split(":")[0].strip() for line in lines} == keys
     assert all(" # " in line for line in lines)
 
