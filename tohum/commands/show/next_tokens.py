@@ -87,7 +87,10 @@ def _lines(candidates: list[NextToken], text: str, width: int) -> list[str]:
         drawn = bar(one.chance, room) if room > 4 else ""
         lines.append(f"{padded(one.letters, names)}  {percent(one.chance):>6}  {drawn}".rstrip())
     rest = max(0.0, 1 - sum(one.chance for one in candidates))
-    return [*lines, "", f"all other tokens together: {percent(rest)}"]
+    lines += ["", f"all other tokens together: {percent(rest)}"]
+    if text.endswith(" "):  # tokens begin with their space, so training hardly ever ends in one
+        lines += ["the text ends in a space, which is part of the next token: leave it out"]
+    return lines
 
 
 def _drawing(candidates: list[NextToken], text: str) -> Drawing:

@@ -44,3 +44,8 @@ def test_the_lines_fit_the_terminal(width: int) -> None:
 
 def test_a_tiny_share_is_not_called_zero() -> None:
     assert [percent(one) for one in (1.0, 0.123, 0.0001)] == ["100.0%", "12.3%", "<0.1%"]
+
+
+def test_a_space_at_the_end_is_told_because_it_belongs_to_the_next_token() -> None:
+    said = [show(asked("next", text), 80)[0][-1] for text in ("x ", "x")]
+    assert ["ends in a space" in line for line in said] == [True, False]
