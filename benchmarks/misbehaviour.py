@@ -121,6 +121,14 @@ def endless_slowly(start: bytes, pause: float = 0.3) -> Script:
     return script
 
 
+def slowly(
+    request: Request, reply: Reply, reader: StreamReader, writer: StreamWriter
+) -> Awaitable[bool]:
+    """Sends the head as it should be and the body byte by byte, for as long as the client waits."""
+    script = wire(lambda head, body: [head, *(bytes([byte]) for byte in body)], pause=0.3)
+    return script(request, reply, reader, writer)
+
+
 def silence(
     request: Request, reply: Reply, reader: StreamReader, writer: StreamWriter
 ) -> Awaitable[bool]:

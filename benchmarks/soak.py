@@ -4,7 +4,6 @@ Run by `python -m benchmarks.fetch --soak 200000`. The store is the tests' own.
 """
 
 import hashlib
-import json
 import subprocess
 import sys
 import tempfile
@@ -13,10 +12,10 @@ from itertools import cycle
 from pathlib import Path
 
 from benchmarks.fetch_contenders import fetch_rows, write_rows
+from benchmarks.outcomes import read_outcomes
 from benchmarks.targets import report
 from tests.fakes.content_store import FakeContentStore, Fault
 from tests.fakes.faults import FOREVER
-from tohum.formats.raw import read_raw
 
 FAULTY = 50  # one in so many ids has a fault: 2 %
 FOR_GOOD = 10  # one in so many faults is permanent
@@ -49,7 +48,7 @@ def soak(count: int) -> bool:
             report("wrong content or order", float(kept != right), "at most", 0),
             report(
                 "wrongly given up",
-                len(dropped.items() ^ ({**missing, **corrupt}).items()),
+                len(dict(dropped).items() ^ ({**missing, **corrupt}).items()),
                 "at most",
                 0,
             ),
@@ -71,17 +70,6 @@ def set_faults(store: FakeContentStore, ids: list[str]) -> tuple[dict[str, str],
             store.fail(Fault.OTHER_BYTES, FOREVER, blob_id)
             corrupt[blob_id] = "corrupt"
     return missing, corrupt
-
-
-def read_outcomes(folder: Path) -> tuple[list[str], dict[str, str]]:
-    """Returns the kept ids, in order and checked, and the dropped ones."""
-    kept = []
-    for file, content in read_raw(folder):
-        assert hashlib.sha1(content).hexdigest() == file.id
-        kept.append(file.id)
-    lines = (folder / "dropped.jsonl").read_bytes().splitlines()
-    dropped = {line["id"]: line["reason"] for line in map(json.loads, lines)}
-    return kept, dropped
 
 
 def main() -> None:

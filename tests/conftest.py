@@ -23,6 +23,8 @@ settings.register_profile("fixed", derandomize=True, deadline=None)  # no test d
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("fixed")
 
+ALL_SLOW = "\npytestmark = pytest.mark.slow\n"  # of a file all of whose tests are slow
+
 TINY = (
     "source=tiny",
     "jsonl.shard_bytes=100000",
@@ -115,6 +117,15 @@ def make_clone(root: Path) -> Clone:
     clone.run("git", "add", "--all")
     clone.run("git", "commit", "--quiet", "--message", "The project as it is")
     return clone
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out the files of slow tests where none is asked for: each worker would import them,
+    and with them torch, transformers and DVC.
+    """
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    return True if ALL_SLOW in collection_path.read_text(encoding="utf-8") else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

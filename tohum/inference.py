@@ -5,12 +5,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM
-from transformers.utils import logging as transformers_logging
 
 from tohum.cached_decoder import Decoder, Reader
 from tohum.decoding import (
@@ -26,6 +26,7 @@ from tohum.decoding import (
     write,
 )
 from tohum.errors import UserError
+from tohum.files import read_json
 from tohum.formats.tokenizer import load_tokenizer, token_bytes
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class LanguageModel:
     """A model, ready for inference, with its tokenizer.
 
     Args:
-        model: a transformers model in evaluation mode.
+        model: a `StoredModel`, or a transformers model in evaluation mode.
     """
 
     def __init__(self, model: Any, tokenizer: Tokenizer) -> None:
@@ -163,6 +164,27 @@ class LanguageModel:
         return Continuation(self, prompt, sampling)
 
 
+class StoredModel:
+    """The configuration and weights of a models/lm, as a transformers model has them.
+
+    The decoder needs no more of a model, and to import transformers' classes takes 2.5 s, which is
+    longer than to import torch and to load a small model.
+
+    Args:
+        folder: models/lm.
+        device: where the weights are to be, as torch names it.
+    """
+
+    def __init__(self, folder: Path, device: str) -> None:
+        with read_json(folder / "config.json", "evaluate") as values:
+            self.config = SimpleNamespace(**values)
+        self._weights = load_file(folder / "model.safetensors", device=device)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Returns the weights by transformers' names; one that is tied to another is left out."""
+        return self._weights
+
+
 def load_language_model(folder: Path) -> LanguageModel:
     """Returns the trained model, on the GPU if there is one.
 
@@ -171,12 +193,14 @@ def load_language_model(folder: Path) -> LanguageModel:
     """
     if not (folder / "model.safetensors").is_file():
         raise UserError(f"{folder} has no trained model. Run `dvc repro` first.")
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    model: Any = AutoModelForCausalLM.from_pretrained(folder)
-    if torch.cuda.is_available():
-        model = model.to("cuda")
+    model = StoredModel(folder, "cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return LanguageModel(model.eval(), load_tokenizer(folder))
+        return LanguageModel(model, load_tokenizer(folder))
     except ValueError as error:
         raise UserError(f"{folder} can't be used: {error}.") from None
+    except (AttributeError, KeyError) as missing:
+        name = missing.name if isinstance(missing, AttributeError) else missing.args[0]
+        raise UserError(
+            f"{folder} can't be used: it has no {name}, which every model of this pipeline has. "
+            "Run `dvc repro evaluate`."
+        ) from None

@@ -112,8 +112,15 @@ def _checked(conf: Path, overrides: list[str]) -> dict[str, Any]:
         set_by_user = {key for key in own if any(_sets(item, f"jsonl.{key}") for item in split)}
         if isinstance(values.get("jsonl"), dict):
             values["jsonl"].update({key: own[key] for key in own if key not in set_by_user})
+    if _sets_any(overrides, "train.steps") and not _sets_any(overrides, "train.bfloat16_steps"):
+        # who asks for a number of steps wants it on every processor
+        values["train"]["bfloat16_steps"] = None
     check(values)
     return values
+
+
+def _sets_any(overrides: list[str], key: str) -> bool:
+    return any(_sets(item, key) for item in overrides)
 
 
 def _parsed(overrides: list[str]) -> list[Override]:

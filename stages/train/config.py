@@ -15,6 +15,7 @@ class Train:
     compile: bool
     seed: int = limits(minimum=0, maximum=2**32 - 1)
     steps: int | None = limits(minimum=1)
+    bfloat16_steps: int | None = limits(minimum=1)
     minutes: float | None = limits(minimum=0.01)
     fim_share: float = limits(minimum=0, maximum=1)
     tokens_per_step: int = limits(minimum=8)
@@ -37,6 +38,11 @@ class Train:
     sharding: str = limits(choices=("none", "full"))
     threads: int = limits(minimum=1, maximum=4096)
 
+    def steps_in(self, precision: str) -> int | None:
+        """Returns the optimiser steps of a run in this precision; None if minutes end it."""
+        in_bfloat16 = precision == "bfloat16" and self.bfloat16_steps is not None
+        return self.bfloat16_steps if in_bfloat16 else self.steps
+
     def check(self, config: Any) -> None:
         """Raises a UserError if the values contradict each other or those of the model."""
         context_length = config.model.context_length
@@ -45,6 +51,11 @@ class Train:
                 f"train.steps is {self.steps} and train.minutes is {self.minutes}: set one of them "
                 "and make the other null (steps reproduce the same model; minutes fit the time "
                 "you have)."
+            )
+        if self.bfloat16_steps is not None and self.steps is None:
+            raise UserError(
+                f"train.bfloat16_steps is {self.bfloat16_steps} and train.steps is null: set both, "
+                "or make train.bfloat16_steps null."
             )
         for key, value in (
             ("tokens_per_step", self.tokens_per_step),

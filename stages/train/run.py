@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ class Run:
         """
         started = time.monotonic()
         self._restore(folder)
-        self.gradients.precision = self._precision()
+        self.gradients.precision = precision = self._precision()
+        self.config = replace(self.config, steps=self.config.steps_in(precision))
         self._try_out()
         display = self._display(speeds)
         try:

@@ -1,9 +1,12 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM
 
 from tests.tiny import documents
 from tests.tohum.trained import write_language_model
@@ -44,6 +47,25 @@ def test_a_seed_gives_the_same_text_again(model: LanguageModel, temperature: flo
 
 def test_another_load_of_the_model_gives_the_same_text(model: LanguageModel, folder: Path) -> None:
     assert completed(model) == completed(load_language_model(folder))
+
+
+def test_the_stored_model_computes_what_transformers_loads(
+    model: LanguageModel, folder: Path
+) -> None:
+    loaded = LanguageModel(AutoModelForCausalLM.from_pretrained(folder).eval(), model.tokenizer)
+    ids = [0, *model.tokenizer.encode("def f(x):\n").ids]
+    one, two = (found.decoder.passage().logits(ids) for found in (model, loaded))
+    torch.testing.assert_close(one, two, rtol=0, atol=1e-6)
+    assert completed(model) == completed(loaded)
+
+
+@pytest.mark.parametrize("missing", ["head_dim", "num_hidden_layers"])
+def test_a_model_from_elsewhere_is_refused(folder: Path, tmp_path: Path, missing: str) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace(f'"{missing}"', '"other"'))
+    with pytest.raises(UserError, match=f"it has no {missing}, which every model"):
+        load_language_model(tmp_path)
 
 
 def test_another_seed_gives_another_text(model: LanguageModel) -> None:

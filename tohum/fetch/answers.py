@@ -24,5 +24,9 @@ class TooLarge(TransportError):
     """The answer is larger than runtime.largest_blob_bytes, or has no end."""
 
 
+class EndlessRedirects(TransportError):
+    """The server redirects on and on: each try costs several requests."""
+
+
 class NotAnAddress(Exception):
     """Nothing can be requested because the address is not an http or https URL."""

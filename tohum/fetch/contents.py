@@ -24,9 +24,12 @@ from tohum.fetch.row_tables import ROWS
 from tohum.fetch.selection import FileRows, Selection, key_of, segments, select
 from tohum.fetch.store import store_fetcher, url_fetcher
 from tohum.fetch.stored import KEPT_KIND, Stored
-from tohum.formats.outcomes import LOST, UNREACHABLE
+from tohum.formats.outcomes import CORRUPT, LOST, UNREACHABLE
 from tohum.formats.raw import DROPPED, Written
 from tohum.progress import progress_bar
+
+# What a faulty network may have decided: the next run asks again. A proxy can spoil every body.
+OPEN_KINDS = frozenset(KINDS.index(outcome) for outcome in (UNREACHABLE, CORRUPT))
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +63,7 @@ def fetch_contents(
         journals = work / "journals"
         journals.mkdir(exist_ok=True)
         ahead = max(4 * runtime.connections, 4 * ROWS)
-        pool = Pool(_fetcher(rows, runtime), journals, ahead, open_kinds={KINDS.index(UNREACHABLE)})
+        pool = Pool(_fetcher(rows, runtime), journals, ahead, OPEN_KINDS)
         with pool.running(), _progress(selection, pool, assembler, runtime) as show:
             for segment in pool.results(coming):
                 assembler.add(segment)

@@ -10,7 +10,13 @@ from typing import Any, Generic, TypeVar
 import pycurl
 
 from tohum.fetch.addresses import without_secrets
-from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
+from tohum.fetch.answers import (
+    EndlessRedirects,
+    NotConnected,
+    Response,
+    TooLarge,
+    TransportError,
+)
 from tohum.fetch.gzip_members import MAGIC, gunzip, log_garbage
 
 DEADLINES = 10  # timeouts that a complete answer may take
@@ -175,18 +181,24 @@ class Transfer(Generic[Label]):
             if handle.getinfo(pycurl.TOTAL_TIME) >= DEADLINES * timeout:
                 return TransportError(f"the answer took longer than {DEADLINES * timeout:g} s")
             return TransportError(f"nothing came for {math.ceil(timeout)} s")
+        if code == pycurl.E_TOO_MANY_REDIRECTS:
+            return EndlessRedirects(plain_message(message))
         if code in NO_CONNECTION:
             number = code == pycurl.E_COULDNT_CONNECT and handle.getinfo(pycurl.OS_ERRNO)
             reason = f": {os.strerror(number)}" if number else ""
-            return NotConnected(_plain(message) + reason)
+            if handle.getinfo(pycurl.REDIRECT_COUNT):  # so the URL's own host has answered
+                return TransportError(f"redirected: {plain_message(message)}{reason}")
+            return NotConnected(plain_message(message) + reason)
         if code == pycurl.E_PARTIAL_FILE or (code == pycurl.E_RECV_ERROR and self.pieces):
             return TransportError("the connection was closed in the middle of an answer")
         if code in (pycurl.E_GOT_NOTHING, pycurl.E_RECV_ERROR):
             return TransportError("the connection was closed without an answer")
-        return TransportError(_plain(message) or f"the answer is not HTTP (libcurl's error {code})")
+        return TransportError(
+            plain_message(message) or f"the answer is not HTTP (libcurl's error {code})"
+        )
 
 
-def _plain(message: str) -> str:
+def plain_message(message: str) -> str:
     """Returns a libcurl message in plain Unicode, without what differs from run to run."""
     text = message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return re.sub(r" after \d+ ms", "", text)

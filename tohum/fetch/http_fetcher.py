@@ -142,16 +142,20 @@ class HttpFetcher:
 
     def _startable(self) -> Iterator[Fetch]:
         for host, held in list(self._held.items()):
-            while held and host.ready and self._transfers.free:
+            while held and self._transfers.free and _may_start(held[0]):
                 yield held.popleft()
             if not held:
                 del self._held[host]
         while self._ready and self._transfers.free:
             fetch = self._ready.popleft()
-            if fetch.host.ready:
+            if _may_start(fetch):
                 yield fetch
+                continue
+            held = self._held.setdefault(fetch.host, deque())
+            if fetch.task is None:
+                held.appendleft(fetch)  # a probe tells what the others wait for
             else:
-                self._held.setdefault(fetch.host, deque()).append(fetch)
+                held.append(fetch)
 
     def _settle(self, fetch: Fetch, answer: Answer) -> None:
         """Hands a result over, or postpones the fetch."""
@@ -192,3 +196,9 @@ class HttpFetcher:
     def _ask_probe(self, host: Host, url: str) -> None:
         self._probes[host] = self.probe
         self._ready.appendleft(Fetch(host, url))
+
+
+def _may_start(fetch: Fetch) -> bool:
+    """Whether its host may be asked now; few requests without an answer don't stop a probe."""
+    host = fetch.host
+    return host.ready if fetch.task is not None else not host.throttle.left()

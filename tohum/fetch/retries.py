@@ -7,14 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tohum.errors import UserError
-from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
+from tohum.fetch.answers import (
+    EndlessRedirects,
+    NotConnected,
+    Response,
+    TooLarge,
+    TransportError,
+)
 from tohum.formats.outcomes import CORRUPT, MISSING, UNREACHABLE
 
 REFUSED = "refused"
 NOT_THERE = frozenset({404, 410, 451})  # from elsewhere: may be a network's page for logging in
 FORBIDDEN = 403  # for one key: taken down; for all: the store lets nobody in
 SLOW_DOWN = frozenset({429, 503})
-FIRST_REQUESTS = 8  # simultaneous, to a host that has not answered yet
+FIRST_REQUESTS = 8  # simultaneous, to a host that has not answered yet, or does no longer
+MOST_FAILURES = 16  # in a row, of a silent host; one that fails 9 in 10 seldom has so many
 
 
 class Lost(Exception):
@@ -44,6 +51,7 @@ class RetryPolicy:
     slow_down_tries: int = 32  # says more about the pace
     forbidden_tries: int = 3
     corrupt_tries: int = 3
+    redirect_tries: int = 3  # without an end; each costs MOST_REDIRECTS requests more
     large_tries: int = 2  # each may cost runtime.largest_blob_bytes
     first_wait: float = 0.5  # seconds, as are the following
     longest_wait: float = 30.0
@@ -57,19 +65,21 @@ class RetryPolicy:
 class Throttle:
     """One pause for all requests to a host: after a SlowDown, none is sent until it is over.
 
-    A pause is twice as long as the last one, unless the host has answered `calm` times since: a
-    busy host gets time, and one SlowDown among thousands of answers costs almost nothing.
+    A pause is twice as long as the last one if the host has refused nearly everything since. It is
+    half as long after `few` answers, and the first one again after `calm`: a busy host gets time,
+    and one SlowDown among ten answers costs little.
     """
 
     def __init__(
-        self, first_pause: float = 0.1, longest_pause: float = 30.0, calm: int = 50
+        self, first_pause: float = 0.1, longest_pause: float = 30.0, few: int = 4, calm: int = 50
     ) -> None:
         self.first_pause = first_pause
         self.longest_pause = longest_pause
+        self.few = few
         self.calm = calm
         self.pauses = 0
         self._until = 0.0
-        self._pause = first_pause
+        self._pause = first_pause / 2  # the last one
         self._answers = 0
 
     def left(self) -> float:
@@ -81,11 +91,20 @@ class Throttle:
         now = time.monotonic()
         if now < self._until:
             return
-        self._pause = self.first_pause if self._answers >= self.calm else self._pause
+        if self._answers >= self.calm:
+            self._pause = self.first_pause
+        elif self._answers >= self.few:
+            self._pause = max(self.first_pause, self._pause / 2)
+        else:
+            self._pause = min(self.longest_pause, 2 * self._pause)
         self._answers = 0
         self.pauses += 1
         self._until = now + self._pause
-        self._pause = min(self.longest_pause, 2 * self._pause)
+
+    def hold(self, seconds: float) -> None:
+        """Starts a pause of so many seconds, at least the first one; does nothing during one."""
+        if not self.left():
+            self._until = time.monotonic() + max(self.first_pause, seconds)
 
     def succeed(self) -> None:
         """Counts an answer that came after the last pause."""
@@ -130,6 +149,7 @@ class Host:
         self.asking = 0  # requests in flight
         self._last_answer = -math.inf
         self._silent_since: float | None = None  # the first failure after the last answer
+        self._failures = 0  # since then
         self._gone = ""  # what was seen when the host was given up
         self._gone_until = -math.inf
 
@@ -141,7 +161,8 @@ class Host:
     @property
     def ready(self) -> bool:
         """Whether it may be asked now."""
-        return not self.throttle.left() and (self.known or self.asking < FIRST_REQUESTS)
+        answers = self.known and self._failures < MOST_FAILURES
+        return (answers or self.asking < FIRST_REQUESTS) and not self.throttle.left()
 
     def check_given_up(self) -> None:
         """Spares a given-up host further requests for `patience` seconds.
@@ -173,6 +194,8 @@ class Host:
         if isinstance(answer, NotConnected):
             most = policy.network_tries if self.known else policy.tries
             return self._failed(tries, "network", str(answer), most)
+        if isinstance(answer, EndlessRedirects):
+            return self._failed(tries, "redirects", str(answer), policy.redirect_tries)
         if isinstance(answer, TransportError):
             return self._failed(tries, "transport", str(answer), policy.tries)
         status = f"HTTP {answer.status}"
@@ -214,6 +237,7 @@ class Host:
     def _answered(self) -> None:
         self._last_answer = self.network.last_answer = time.monotonic()
         self._silent_since = None
+        self._failures = 0
         self._gone = ""
 
     def _failed(self, tries: Tries, kind: str, detail: str, most: int) -> float:
@@ -227,8 +251,12 @@ class Host:
             count = tries.counted[kind] = tries.counted.get(kind, 0) + 1
             if count >= most:
                 raise self._given_up(kind, f"{detail} ({count} times)")
+        self._failures += 1
         silence = now - self._silent_since
-        if silence > self.policy.patience:
+        left = self.policy.patience - silence
+        if self._failures >= MOST_FAILURES and left > 0:
+            self.throttle.hold(min(silence / 2, self.policy.longest_wait, left))
+        if left < 0:
             detail = f"{self.name} has given nothing for {silence:.0f} s ({detail})"
             if self.network.last_answer >= self._silent_since:  # it was another host's
                 raise self._given_up("silence", detail)

@@ -13,18 +13,14 @@ from typing import Any, Generic, Self
 import pycurl
 
 from tohum.fetch.answers import Response, TransportError
-from tohum.fetch.environment import Proxies, certificates, possible_connections
+from tohum.fetch.curl_setup import CurlSetup
+from tohum.fetch.environment import possible_connections
 from tohum.fetch.handles import DEADLINES, Label, Limits, Transfer
 
 USER_AGENT = "tohum"
-MOST_REDIRECTS = 5
 LEAST_SPEED = 10  # bytes per second: 384 answers at once over a slow line stay far above it
 LARGE_AT_ONCE = 8  # bodies above SMALL_BODY; it bounds the memory that servers can take
 RECEIVE_BYTES = 1 << 16  # the largest piece of an answer
-PROTOCOLS = {  # of redirects: no way back from TLS
-    "http": pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
-    "https": pycurl.PROTO_HTTPS,
-}
 CLOSED = frozenset({pycurl.E_GOT_NOTHING, pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR})
 
 
@@ -43,8 +39,7 @@ class Transfers(Generic[Label]):
         self._limits = limits
         self._connections = possible_connections(limits.connections)
         self._compressed = compressed
-        self._proxies = Proxies.read()
-        self._certificates = certificates()
+        self._setup = CurlSetup()
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_NOTHING)
         self._multi.setopt(pycurl.M_MAXCONNECTS, self._connections)
@@ -80,8 +75,7 @@ class Transfers(Generic[Label]):
         scheme = url.partition(":")[0].lower()
         if scheme != transfer.scheme:
             transfer.scheme = scheme
-            handle.setopt(pycurl.REDIR_PROTOCOLS, PROTOCOLS[scheme])
-            handle.setopt(pycurl.PROXY, self._proxies.by_scheme[scheme])
+            self._setup.choose_scheme(handle, scheme)
         handle.setopt(pycurl.URL, url)
         transfer.url, transfer.label = url, label
         self._begin(transfer, again=False)
@@ -99,16 +93,9 @@ class Transfers(Generic[Label]):
         timeout = self._limits.timeout
         handle = pycurl.Curl()
         transfer = Transfer[Label](handle, self._limits, self._grow)
+        self._setup.prepare(handle)
         for option, value in (
-            (pycurl.NOSIGNAL, 1),
-            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
-            (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
-            (pycurl.FOLLOWLOCATION, 1),
-            (pycurl.MAXREDIRS, MOST_REDIRECTS),
             (pycurl.USERAGENT, USER_AGENT),
-            (pycurl.CAINFO, self._certificates),
-            (pycurl.PROXY_CAINFO, self._certificates),
-            (pycurl.NOPROXY, self._proxies.exceptions),
             (pycurl.BUFFERSIZE, RECEIVE_BYTES),
             (pycurl.CONNECTTIMEOUT_MS, math.ceil(1000 * timeout)),
             (pycurl.TIMEOUT_MS, math.ceil(1000 * timeout * DEADLINES)),

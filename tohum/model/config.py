@@ -7,6 +7,8 @@ from tohum.config.sections import limits
 from tohum.errors import UserError
 from tohum.model.architectures import NAMES
 
+INITIALIZATIONS = ("normal", "copying")  # of tohum.model.initial_weights
+
 
 @dataclass
 class Model:
@@ -21,6 +23,7 @@ class Model:
     context_length: int = limits(minimum=8, maximum=2**20)
     rope_theta: float = limits(minimum=1)
     query_key_gain: float = limits(minimum=0.01, maximum=100)
+    initialization: str = limits(choices=INITIALIZATIONS)
     initializer_range: float = limits(minimum=0)
 
     def check(self, _: Any) -> None:

@@ -7,14 +7,13 @@ halves, the norms have no gain in training, and the loss never holds all logits 
 `stages.evaluate.export` turns the weights into transformers' own; both give the same logits.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tohum.model.architectures import load_architecture
 from tohum.model.config import Model
+from tohum.model.initial_weights import initialise
 from tohum.model.layers import matrix_parts, normed, rotate, rotation
 from tohum.model.loss import summed_loss, token_losses
 
@@ -33,17 +32,7 @@ class Network(nn.Module):
         cosines, sines = rotation(config)
         self.register_buffer("cosines", cosines, persistent=False)
         self.register_buffer("sines", sines, persistent=False)
-        self.initialise(config)
-
-    @torch.no_grad()
-    def initialise(self, config: Model) -> None:
-        """Draws new weights from torch's generator."""
-        deviation = config.initializer_range
-        nn.init.normal_(self.embedding, std=deviation)
-        into_stream = deviation / math.sqrt(2 * config.num_layers)
-        for block in self.blocks:
-            for name, weight in block.named_parameters():
-                nn.init.normal_(weight, std=into_stream if name in INTO_STREAM else deviation)
+        initialise(self.embedding, self.blocks, config)
 
     def hidden(self, ids: Tensor) -> Tensor:
         """Returns the normed last hidden states, (batch, length, width), of ids (batch, length)."""
@@ -64,9 +53,6 @@ class Network(nn.Module):
         if self.training:
             return summed_loss(hidden, self.embedding, targets.flatten())
         return token_losses(hidden, self.embedding, targets.flatten()).view_as(targets)
-
-
-INTO_STREAM = ("output", "down")  # matrices whose result is added to the residual stream
 
 
 class Block(nn.Module):

@@ -25,8 +25,8 @@ from huggingface_hub.hf_api import RepoFolder
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented
 
 from tohum.errors import UserError
-from tohum.sources.deadline import answer_in_time
 from tohum.sources.hub_file_names import check_name
+from tohum.sources.hub_patience import answer_patiently, first_line
 from tohum.sources.object_ids import GIT_BLOB, SHA256, ObjectId
 from tohum.sources.remote_file import RemoteFile
 
@@ -146,7 +146,7 @@ def ask(repo_id: str, revision: str, question: Callable[[], Answer]) -> Answer:
         "HF_TOKEN, in the environment or in .env"
     )
     try:
-        return answer_in_time(question, ANSWER_SECONDS)
+        return answer_patiently(question, ANSWER_SECONDS)
     except GatedRepoError as error:
         status = error.response.status_code
         if status == 401:
@@ -168,24 +168,20 @@ def ask(repo_id: str, revision: str, question: Callable[[], Answer]) -> Answer:
         ) from None
     except EntryNotFoundError as error:
         raise UserError(
-            f"source.paths: {repo_id} has no such folder ({_first_line(error)})."
+            f"source.paths: {repo_id} has no such folder ({first_line(error)})."
         ) from None
     except HfHubHTTPError as error:
         if error.response is not None and error.response.status_code == 401:
             raise UserError(f"the Hub does not accept your HF_TOKEN. {token}.") from None
-        raise UserError(f"the Hub answered {_first_line(error)}. Try again later.") from None
+        raise UserError(f"the Hub answered {first_line(error)}. Try again later.") from None
     except (OfflineModeIsEnabled, LocalEntryNotFoundError, OSError, *UNREACHABLE) as error:
         raise UserError(
-            f"the Hub can't be reached ({_first_line(error)}). Check the network, HF_ENDPOINT and "
+            f"the Hub can't be reached ({first_line(error)}). Check the network, HF_ENDPOINT and "
             "HF_HUB_OFFLINE."
         ) from None
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
             f"the Hub's answer about {repo_id} can't be read ({type(error).__name__}: "
-            f"{_first_line(error)}). Does this network want you to log in, or is HF_ENDPOINT "
+            f"{first_line(error)}). Does this network want you to log in, or is HF_ENDPOINT "
             "another service?"
         ) from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -14,8 +14,8 @@ from typing import Any
 import pycurl
 
 from tohum.errors import UserError
-from tohum.fetch.environment import Proxies, certificates
-from tohum.fetch.transfers import MOST_REDIRECTS, PROTOCOLS
+from tohum.fetch.curl_setup import CurlSetup
+from tohum.fetch.handles import plain_message
 
 LEAST_ANSWER = 1 << 16  # bytes; a server that sends less at a time is asked again as if it failed
 MOST_HEADER_BYTES = 1 << 16
@@ -187,25 +187,15 @@ class Connection:
             raise Fault(f"{reason}; {answer.came} of {whole} bytes came")
 
     def _prepare(self, answer: Answer, connect_seconds: float) -> None:
-        wanted, handle, proxies = answer.wanted, self._handle, Proxies.read()
-        scheme = wanted.url.partition(":")[0].lower()
+        wanted, handle, setup = answer.wanted, self._handle, CurlSetup()
         headers = {**wanted.headers, "Accept-Encoding": "identity"}
         handle.reset()
-        trusted = certificates()
+        setup.prepare(handle)
+        setup.choose_scheme(handle, wanted.url.partition(":")[0].lower())
         for option, value in (
-            (pycurl.NOSIGNAL, 1),
             (pycurl.URL, wanted.url),
             (pycurl.RANGE, f"{wanted.start}-{wanted.end}"),
             (pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in headers.items()]),
-            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
-            (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
-            (pycurl.REDIR_PROTOCOLS, PROTOCOLS.get(scheme, pycurl.PROTO_HTTPS)),
-            (pycurl.FOLLOWLOCATION, 1),
-            (pycurl.MAXREDIRS, MOST_REDIRECTS),
-            (pycurl.CAINFO, trusted),
-            (pycurl.PROXY_CAINFO, trusted),
-            (pycurl.PROXY, proxies.by_scheme.get(scheme, "")),
-            (pycurl.NOPROXY, proxies.exceptions),
             (pycurl.BUFFERSIZE, RECEIVE_BYTES),
             (pycurl.CONNECTTIMEOUT_MS, max(1, int(1000 * connect_seconds))),
             (pycurl.HEADERFUNCTION, answer.receive_header),
@@ -222,7 +212,7 @@ class Connection:
             if succeeded:
                 return ""
             if failed:
-                return str(failed[0][2])
+                return plain_message(failed[0][2])
             if self._multi.select(POLL_SECONDS) == -1:
                 time.sleep(POLL_SECONDS / 10)  # it has nothing to wait for yet
             now = time.monotonic()

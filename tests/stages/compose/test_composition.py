@@ -514,3 +514,22 @@ def test_any_overrides_end_in_a_configuration_or_a_message(overrides: list[str])
         check(compose(CONF, overrides))
     except UserError as refused:
         assert str(refused)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], (2500, 4100)),
+        (["train.steps=7"], (7, None)),
+        (["train.steps=7", "train.bfloat16_steps=9"], (7, 9)),
+        (["train.bfloat16_steps=9"], (2500, 9)),
+        (["train.steps=null", "train.minutes=1"], (None, None)),
+        (["train=ten_minutes"], (None, None)),
+        (["train=tiny", "train.seed=2"], (20, None)),
+    ],
+)
+def test_who_asks_for_a_number_of_steps_gets_it_in_every_precision(
+    overrides: list[str], expected: tuple[int | None, int | None]
+) -> None:
+    train = compose(CONF, overrides)["train"]
+    assert (train["steps"], train["bfloat16_steps"]) == expected

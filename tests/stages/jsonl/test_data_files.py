@@ -20,7 +20,7 @@ import xlsxwriter
 from stages.download.downloading import download
 from stages.jsonl.config import Jsonl
 from stages.jsonl.conversion import convert
-from tests.tiny import file_bytes, rules, runtime, start_stage, write_project
+from tests.tiny import PATIENCE, file_bytes, rules, runtime, start_stage, write_project
 from tohum.errors import UserError
 from tohum.formats.records import read_records, shard_paths
 from tohum.sources.config import MixSource, Source
@@ -393,10 +393,10 @@ def test_killed_at_any_moment_the_stage_goes_on_to_the_same_bytes(tmp_path: Path
         (tmp_path / "in" / f"{number}.jsonl").write_text(lines(*texts))
     write_project(tmp_path, "source=files", "source.paths=[in]", "jsonl=clean", workers=2)
     for stage in ("download", "jsonl"):
-        assert start_stage(tmp_path, stage).wait(120) == 0
+        assert start_stage(tmp_path, stage).wait(PATIENCE) == 0
     expected = file_bytes(tmp_path / "data" / "jsonl")
     kills = 0
-    for pause in [0.2 * number for number in range(4, 40)]:
+    for pause in [0.3 * 1.3**number for number in range(24)]:  # up to two minutes
         process = start_stage(tmp_path, "jsonl")
         time.sleep(pause)
         if process.poll() is not None:
@@ -404,12 +404,12 @@ def test_killed_at_any_moment_the_stage_goes_on_to_the_same_bytes(tmp_path: Path
         workers = psutil.Process(process.pid).children()
         process.kill()
         process.wait()
-        _, orphans = psutil.wait_procs(workers, timeout=10)
+        _, orphans = psutil.wait_procs(workers, timeout=PATIENCE)
         assert all(
             orphan.status() == psutil.STATUS_ZOMBIE for orphan in orphans if orphan.is_running()
         )
         kills += 1
-    assert start_stage(tmp_path, "jsonl").wait(120) == 0
+    assert start_stage(tmp_path, "jsonl").wait(PATIENCE) == 0
     assert kills >= 3
     assert file_bytes(tmp_path / "data" / "jsonl") == expected
 

@@ -55,6 +55,24 @@ def test_the_precision_follows_the_measured_speeds(
         return measured
 
     monkeypatch.setattr("stages.train.probe._speed", speed)
+    gpu = torch.device("cuda")
+    assert faster_precision(gpu, model_and_train()[0], 256) == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "bfloat16"),
+        ({"amx_bf16": True}, "bfloat16"),
+        ({"avx512_f": True, "avx512_bf16": False}, "float32"),
+        ({"neon": True, "bf16": True}, "float32"),  # not measured
+        ({}, "float32"),
+    ],
+)
+def test_the_precision_of_a_processor_follows_its_flags(
+    monkeypatch: pytest.MonkeyPatch, flags: dict[str, bool], expected: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags)
     assert faster_precision(CPU, model_and_train()[0], 256) == expected
 
 

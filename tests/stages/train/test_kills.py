@@ -14,6 +14,7 @@ import pytest
 
 from stages.train.checkpoint import checkpoints
 from tests.tiny import (
+    PATIENCE,
     SHORT_RUN,
     file_bytes,
     model_and_train,
@@ -108,7 +109,7 @@ def test_a_run_that_is_asked_to_stop_saves_and_tells_how_to_go_on(
     shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
     write_project(tmp_path, *OVERRIDES, "train.steps=1000000")
     process = start_stage(tmp_path, "train")
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while not last_step(tmp_path):
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < until
@@ -116,7 +117,7 @@ def test_a_run_that_is_asked_to_stop_saves_and_tells_how_to_go_on(
     before = last_step(tmp_path)
     process.send_signal(number)
     try:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         raise

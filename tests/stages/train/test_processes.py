@@ -4,6 +4,8 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -12,8 +14,12 @@ import torch
 from safetensors.torch import load_file
 
 from stages.train.checkpoint import checkpoints
+from stages.train.pretraining import train
 from tests.tiny import (
+    PATIENCE,
     SHORT_RUN,
+    model_and_train,
+    runtime,
     start_python,
     start_stage,
     write_project,
@@ -23,12 +29,40 @@ from tohum.model.weights import WEIGHTS, read_facts
 pytestmark = pytest.mark.slow
 
 
-SMALL = (
-    "model.context_length=16",
-    "model.hidden_size=16",
-    *SHORT_RUN,
-    "train.micro_batch_tokens=16",
-)
+MICRO_BATCH = "train.micro_batch_tokens=16"
+SMALL = ("model.context_length=16", "model.hidden_size=16", *SHORT_RUN, MICRO_BATCH)
+
+Reference = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def one(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    """Trains in this process alone, once for each set of overrides, and returns the root."""
+
+    @cache
+    def trained(*overrides: str) -> Path:
+        root = Path(shutil.copytree(inputs, tmp_path_factory.mktemp("one"), dirs_exist_ok=True))
+        train_here(root, *overrides)
+        return root
+
+    return trained
+
+
+def train_here(root: Path, *overrides: str) -> None:
+    """Runs the stage, or goes on with it, in this process: a new one needs 3 s to import torch."""
+    model, config = model_and_train(MICRO_BATCH, *overrides)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DVC_ROOT", raising=False)
+        patch.chdir(root)
+        train(
+            model,
+            config,
+            runtime(),
+            tokens=Path("data/tokens"),
+            tokenizer_folder=Path("models/tokenizer"),
+            out=Path("models/weights"),
+            plot=Path("plots/train.csv"),
+        )
 
 
 def run(inputs: Path, root: Path, *overrides: str) -> Path:
@@ -36,7 +70,7 @@ def run(inputs: Path, root: Path, *overrides: str) -> Path:
     shutil.copytree(inputs, root, dirs_exist_ok=True)
     write_project(root, *SMALL, *overrides)
     process = start_stage(root, "train")
-    _, errors = process.communicate(timeout=180)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     return root
 
@@ -55,44 +89,47 @@ def close(one: Path, two: Path) -> bool:
     return all(torch.allclose(mine[name], other[name], atol=2e-4) for name in mine)
 
 
-def test_two_processes_train_as_one_does(inputs: Path, tmp_path: Path) -> None:
-    one = run(inputs, tmp_path / "one")
+def test_two_processes_train_as_one_does(inputs: Path, one: Reference, tmp_path: Path) -> None:
     two = run(inputs, tmp_path / "two", "train.processes=2")
-    assert losses(two) == pytest.approx(losses(one), abs=2e-4)
-    assert close(one, two)
+    assert losses(two) == pytest.approx(losses(one()), abs=2e-4)
+    assert close(one(), two)
     assert read_facts(two / "models/weights", two / "data/tokens")["processes"] == 2
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_sharded_network_trains_as_a_whole_one(
-    optimizer: str, inputs: Path, tmp_path: Path
+    optimizer: str, inputs: Path, one: Reference, tmp_path: Path
 ) -> None:
     chosen = f"train.optimizer={optimizer}"
-    one = run(inputs, tmp_path / "one", chosen)
     two = run(inputs, tmp_path / "two", chosen, "train.processes=2", "train.sharding=full")
-    assert losses(two) == pytest.approx(losses(one), abs=2e-4)
-    assert close(one, two)
+    assert losses(two) == pytest.approx(losses(one(chosen)), abs=2e-4)
+    assert close(one(chosen), two)
 
 
-def test_one_process_resumes_where_two_were_stopped(inputs: Path, tmp_path: Path) -> None:
+def test_two_processes_end_with_their_stage_and_one_resumes_where_they_were(
+    inputs: Path, one: Reference, tmp_path: Path
+) -> None:
     long = ("train.steps=400", "train.evaluate_every=1000", "train.log_every=50")
-    whole = run(inputs, tmp_path / "whole", *long)
     root = tmp_path / "stopped"
     shutil.copytree(inputs, root)
     write_project(root, *SMALL, *long, "train.processes=2")
     process = start_stage(root, "train")
-    until = time.monotonic() + 120
-    while not (found := list(root.glob(".work/train/*/checkpoint-*.pt"))):
-        assert process.poll() is None, process.communicate()[1]
+    try:
+        found = wait_for_a_checkpoint(root, process)
+        workers = descendants(process.pid)
+        assert len(workers) == 3, "the launcher and its two"
+    finally:
+        process.kill()
+        process.communicate()
+    until = time.monotonic() + PATIENCE
+    while any(map(psutil.pid_exists, workers)):
         assert time.monotonic() < until
         time.sleep(0.05)
-    process.kill()
-    process.communicate()
-    step = int(checkpoints(found[0].parent)[0].stem.split("-")[1])
+    step = int(checkpoints(found.parent)[0].stem.split("-")[1])
     assert 0 < step < 400
-    run(inputs, root, *long)
+    train_here(root, *long)
     assert not list(root.glob(".work/train/*/checkpoint-*.pt"))  # it was this one that went on
-    assert losses(root) == pytest.approx(losses(whole), abs=5e-2)
+    assert losses(root) == pytest.approx(losses(one(*long)), abs=5e-2)
 
 
 ONE_IS_SHORT_OF_MEMORY = """
@@ -118,41 +155,23 @@ def run_short_of_memory(inputs: Path, root: Path, *overrides: str) -> tuple[int,
     (root / "short.py").write_text(ONE_IS_SHORT_OF_MEMORY)
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
     process = start_python(root, *launcher, "short.py")
-    _, errors = process.communicate(timeout=180)
+    _, errors = process.communicate(timeout=PATIENCE)
     return process.returncode, errors
 
 
 def test_processes_agree_on_a_micro_batch_that_fits_the_memory_of_each(
-    inputs: Path, tmp_path: Path
+    inputs: Path, one: Reference, tmp_path: Path
 ) -> None:
-    one = run(inputs, tmp_path / "one")
     code, errors = run_short_of_memory(inputs, tmp_path / "two", "train.evaluate_every=1000")
     assert code == 0, errors
     assert "has too little memory: continuing with micro-batches of 16 tokens" in errors
-    assert close(one, tmp_path / "two")
+    assert close(one(), tmp_path / "two")
 
 
 def test_a_sharded_network_without_memory_ends_with_an_error(inputs: Path, tmp_path: Path) -> None:
     code, errors = run_short_of_memory(inputs, tmp_path / "two", "train.sharding=full")
     assert code != 0
     assert "too little memory for a micro-batch of 32 tokens. Lower" in errors
-
-
-def test_the_processes_of_a_killed_stage_end_too(inputs: Path, tmp_path: Path) -> None:
-    shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
-    write_project(tmp_path, *SMALL, "train.steps=100000", "train.processes=2")
-    process = start_stage(tmp_path, "train")
-    try:
-        wait_for_a_checkpoint(tmp_path, process)
-        workers = descendants(process.pid)
-        assert len(workers) == 3, "the launcher and its two"
-    finally:
-        process.kill()
-        process.communicate()
-    until = time.monotonic() + 10
-    while any(Path(f"/proc/{worker}").exists() for worker in workers):
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -165,7 +184,7 @@ def test_processes_that_are_asked_to_stop_save_first(
     try:
         wait_for_a_checkpoint(tmp_path, process)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 130, errors
@@ -179,17 +198,19 @@ def test_the_exit_code_is_that_of_the_processes(inputs: Path, tmp_path: Path) ->
     shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
     write_project(tmp_path, *SMALL, "train.micro_batch_tokens=64", "train.processes=2")
     process = start_stage(tmp_path, "train")
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "expected a multiple of 2 processes x train.micro_batch_tokens (64)" in errors
 
 
-def wait_for_a_checkpoint(root: Path, process: "subprocess.Popen[str]") -> None:
-    until = time.monotonic() + 120
-    while not list(root.glob(".work/train/*/checkpoint-*.pt")):
+def wait_for_a_checkpoint(root: Path, process: "subprocess.Popen[str]") -> Path:
+    """Returns the first checkpoint as soon as it is there."""
+    until = time.monotonic() + PATIENCE
+    while not (found := list(root.glob(".work/train/*/checkpoint-*.pt"))):
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < until
         time.sleep(0.05)
+    return found[0]
 
 
 def descendants(parent: int) -> list[int]:

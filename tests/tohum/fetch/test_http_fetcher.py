@@ -43,6 +43,7 @@ pytestmark = pytest.mark.slow
 BLOBS = list({blob.blob_id: blob for blob in sample_blobs(300)}.values())
 BLOB = BLOBS[0]
 NAMES = [blob.blob_id for blob in BLOBS]
+SILENT: list[socket.socket] = []
 EVERYTHING = {blob.blob_id: (FOUND, blob.content) for blob in BLOBS}
 SIZED = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 PORTAL = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"
@@ -279,10 +280,10 @@ def test_a_redirect_that_is_not_unicode_loses_one_row_and_stops_nobody() -> None
             )
             connection.sendall(head if b"/bad " in line else HELLO)
 
-    policy = replace(QUICK, network_tries=2)
+    policy = replace(QUICK, tries=2)
     with RawServer(talk) as server:
         found = run(store_fetcher(server.url, policy=policy, verified=False), ["bad", *"abcdef"])
-    told = "unreachable: Could not resolve host: \ufffd.invalid (2 times)"
+    told = "unreachable: redirected: Could not resolve host: \ufffd.invalid (2 times)"
     assert found.pop("bad") == (LOST, told.encode())
     assert found == dict.fromkeys("abcdef", (FOUND, b"hello"))
 
@@ -323,8 +324,11 @@ def test_what_does_not_speak_http_ends_the_run(answer: bytes) -> None:
 
 
 def refused_url() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    """The address of a port that is taken, so that no later server gets it, but does not listen."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    SILENT.append(taken)
+    return f"http://127.0.0.1:{taken.getsockname()[1]}/"
 
 
 @pytest.mark.parametrize(

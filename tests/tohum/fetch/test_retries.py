@@ -1,11 +1,17 @@
-import time
-
 import pytest
 
 from tohum.errors import UserError
-from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
+from tohum.fetch import retries
+from tohum.fetch.answers import (
+    EndlessRedirects,
+    NotConnected,
+    Response,
+    TooLarge,
+    TransportError,
+)
 from tohum.fetch.retries import (
     FIRST_REQUESTS,
+    MOST_FAILURES,
     Host,
     Hosts,
     Lost,
@@ -18,6 +24,32 @@ BROKEN = TransportError("broken")
 FAILURES = [BROKEN, Response(500, b""), Response(503, b""), Response(403, b"")]
 POLICY = RetryPolicy(first_wait=0.001, longest_wait=0.002, patience=0.2)
 ODD_STATUSES = sorted({*range(100, 1000)} - {200, 403, 404, 410, 429, 451, 503})
+
+
+class Clock:
+    """Goes on by a microsecond when it is read, and by what somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 1e-6
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+clock = Clock()
+
+
+@pytest.fixture(autouse=True)
+def by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "time", clock)
+
+
+def begun() -> Tries:
+    return Tries(last=clock.monotonic())
 
 
 def good(body: bytes) -> bytes:
@@ -38,12 +70,12 @@ def host(policy: RetryPolicy = POLICY, network: Hosts | None = None) -> Host:
 
 def answer(host: Host) -> None:
     """The host answers for another blob."""
-    assert host.judge(Tries(), Response(200, b"other"), good) == b"other"
+    assert host.judge(begun(), Response(200, b"other"), good) == b"other"
 
 
 def lose(host: Host, failure: Response | TransportError, most: int) -> Lost:
     """What a blob is given up with, after `most` tries and answers for others between them."""
-    tries = Tries()
+    tries = begun()
     for _ in range(most - 1):
         answer(host)
         assert isinstance(host.judge(tries, failure, good), float)
@@ -54,13 +86,13 @@ def lose(host: Host, failure: Response | TransportError, most: int) -> Lost:
 
 
 def test_the_wanted_bytes_are_what_the_check_returns() -> None:
-    assert host().judge(Tries(), Response(200, b"a"), lambda body: body * 2) == b"aa"
+    assert host().judge(begun(), Response(200, b"a"), lambda body: body * 2) == b"aa"
 
 
 @pytest.mark.parametrize("status", [404, 410, 451])
 def test_what_the_store_says_is_not_there_is_missing_at_once(status: int) -> None:
     with pytest.raises(Lost) as caught:
-        host().judge(Tries(), Response(status, b""), good)
+        host().judge(begun(), Response(status, b""), good)
     assert (caught.value.outcome, caught.value.detail) == ("missing", f"HTTP {status}")
 
 
@@ -76,7 +108,7 @@ def test_what_another_host_says_is_not_there_is_missing_only_while_the_store_ans
 ) -> None:
     """A network's page for logging in may be where redirects lead."""
     page = Response(status, b"", elsewhere=True)
-    shared, tries = host(RetryPolicy(patience=60)), Tries()
+    shared, tries = host(RetryPolicy(patience=60)), begun()
     answer(shared)
     for _ in range(40):
         assert isinstance(shared.judge(tries, page, good), float)
@@ -97,14 +129,17 @@ def test_a_single_key_that_is_refused_is_missing() -> None:
 
 @pytest.mark.parametrize(
     ("failure", "most"),
-    [(BROKEN, 8), (NotConnected("no route"), 32), (TooLarge("the answer is too large"), 2)],
+    [
+        *((BROKEN, 8), (EndlessRedirects("6 redirects"), 3), (NotConnected("no route"), 32)),
+        (TooLarge("the answer is too large"), 2),
+    ],
 )
 def test_no_failure_of_the_network_makes_a_blob_missing(failure: TransportError, most: int) -> None:
     assert lose(host(), failure, most).outcome == "unreachable"
 
 
 def test_a_body_that_cannot_be_checked_for_its_size_is_unreachable() -> None:
-    shared, tries = host(), Tries()
+    shared, tries = host(), begun()
     answer(shared)
     assert isinstance(shared.judge(tries, Response(200, b"a"), too_large), float)
     answer(shared)
@@ -115,7 +150,7 @@ def test_a_body_that_cannot_be_checked_for_its_size_is_unreachable() -> None:
 @pytest.mark.parametrize("failure", [*FAILURES, NotConnected("refused")])
 def test_no_try_counts_while_the_store_answers_nobody(failure: Response | TransportError) -> None:
     """Not even right after it went away, or when it comes back."""
-    shared, tries = host(RetryPolicy(patience=60)), Tries()
+    shared, tries = host(RetryPolicy(patience=60)), begun()
     answer(shared)
     for _ in range(40):
         assert isinstance(shared.judge(tries, failure, good), float)
@@ -125,7 +160,7 @@ def test_no_try_counts_while_the_store_answers_nobody(failure: Response | Transp
 
 
 def test_a_body_of_the_wrong_bytes_is_corrupt_once_the_store_has_given_right_ones() -> None:
-    shared, tries = host(), Tries()
+    shared, tries = host(), begun()
     for _ in range(2):
         answer(shared)
         assert isinstance(shared.judge(tries, Response(200, b"a"), bad), float)
@@ -136,17 +171,17 @@ def test_a_body_of_the_wrong_bytes_is_corrupt_once_the_store_has_given_right_one
 
 def test_wrong_bytes_for_all_are_not_the_blobs_fault() -> None:
     """A captive portal answers everything, with its own page."""
-    shared, tries = host(), Tries()
+    shared, tries = host(), begun()
     with pytest.raises(UserError, match=r"store\.example has given nothing for .*\(wrong\)"):
         while True:
             shared.judge(tries, Response(200, b"<html>"), bad)
             shared.probed(Response(200, b"<html>"), bad)
-            time.sleep(0.01)
+            clock.sleep(0.01)
 
 
 @pytest.mark.parametrize("probe", [Response(404, b""), Response(200, b"")])
 def test_an_answer_to_a_probe_is_an_answer(probe: Response) -> None:
-    shared, tries = host(), Tries()
+    shared, tries = host(), begun()
     with pytest.raises(Lost, match=r"\(8 times\)"):
         for _ in range(9):
             shared.judge(tries, BROKEN, good)
@@ -156,23 +191,23 @@ def test_an_answer_to_a_probe_is_an_answer(probe: Response) -> None:
 
 @pytest.mark.parametrize("probe", [*FAILURES, Response(521, b""), Response(302, b"")])
 def test_a_probe_that_fails_proves_nothing(probe: Response | TransportError) -> None:
-    shared, tries = host(), Tries()
+    shared, tries = host(), begun()
     with pytest.raises(UserError, match=r"given nothing for .*\(HTTP 403\)"):
         while True:
             shared.judge(tries, Response(403, b""), good)
             shared.probed(probe, good)
-            time.sleep(0.01)
+            clock.sleep(0.01)
 
 
 def test_patience_counts_from_the_first_failure_and_not_from_idle_time() -> None:
     shared = host()
     answer(shared)
-    tries = Tries()
-    time.sleep(0.3)
+    tries = begun()
+    clock.sleep(0.3)
     assert isinstance(shared.judge(tries, BROKEN, good), float)
-    time.sleep(0.1)
+    clock.sleep(0.1)
     assert isinstance(shared.judge(tries, BROKEN, good), float)
-    time.sleep(0.15)
+    clock.sleep(0.15)
     with pytest.raises(UserError):
         shared.judge(tries, BROKEN, good)
 
@@ -180,7 +215,7 @@ def test_patience_counts_from_the_first_failure_and_not_from_idle_time() -> None
 def test_a_host_that_never_answers_is_given_up_while_others_do() -> None:
     """One dead host is not an outage; what it had may be there another day."""
     network = Hosts()
-    alive, dead, tries = host(network=network), host(network=network), Tries()
+    alive, dead, tries = host(network=network), host(network=network), begun()
     for _ in range(7):
         answer(alive)
         assert isinstance(dead.judge(tries, NotConnected("refused"), good), float)
@@ -189,14 +224,14 @@ def test_a_host_that_never_answers_is_given_up_while_others_do() -> None:
         dead.judge(tries, NotConnected("refused"), good)
     with pytest.raises(Lost, match=r"unreachable: refused \(8 times\)"):
         dead.check_given_up()
-    time.sleep(0.25)
+    clock.sleep(0.25)
     dead.check_given_up()  # it is asked again after a while
 
 
 @pytest.mark.parametrize("failure", [Response(403, b""), Response(200, b"page")])
 def test_a_host_that_has_answered_nothing_right_loses_nothing_for_good(failure: Response) -> None:
     network = Hosts()
-    alive, other, tries = host(network=network), host(network=network), Tries()
+    alive, other, tries = host(network=network), host(network=network), begun()
     with pytest.raises(Lost, match=r"unreachable: .* \(3 times\)"):
         for _ in range(4):
             answer(alive)
@@ -205,15 +240,15 @@ def test_a_host_that_has_answered_nothing_right_loses_nothing_for_good(failure: 
 
 def test_a_host_that_falls_silent_is_given_up_after_patience_while_others_answer() -> None:
     network = Hosts()
-    alive, silent, tries = host(network=network), host(network=network), Tries()
+    alive, silent, tries = host(network=network), host(network=network), begun()
     answer(silent)
-    began = time.monotonic()
+    began = clock.monotonic()
     with pytest.raises(Lost, match=r"unreachable: store\.example has given nothing for"):
         while True:
             silent.judge(tries, BROKEN, good)
             answer(alive)
-            time.sleep(0.01)
-    assert time.monotonic() - began > POLICY.patience
+            clock.sleep(0.01)
+    assert clock.monotonic() - began > POLICY.patience
     with pytest.raises(Lost, match="unreachable"):
         silent.check_given_up()
     answer(silent)
@@ -231,6 +266,24 @@ def test_a_host_that_has_not_answered_yet_is_asked_a_few_things_at_once() -> Non
     assert shared.ready
 
 
+@pytest.mark.parametrize("failure", [BROKEN, Response(500, b""), Response(403, b"")])
+def test_a_host_that_fails_for_all_is_asked_little_until_it_answers(
+    failure: Response | TransportError,
+) -> None:
+    shared = host()
+    answer(shared)
+    shared.asking = FIRST_REQUESTS
+    for _ in range(MOST_FAILURES - 1):
+        shared.judge(Tries(), failure, good)
+    assert shared.ready
+    shared.judge(Tries(), failure, good)
+    assert shared.throttle.left()
+    clock.sleep(shared.throttle.left())
+    assert not shared.ready
+    shared.probed(Response(404, b""))
+    assert shared.ready
+
+
 def test_waits_are_random_and_bounded() -> None:
     policy = RetryPolicy(first_wait=0.5, longest_wait=8)
     waits = [policy.wait(tries) for tries in range(1, 12) for _ in range(50)]
@@ -243,10 +296,10 @@ def test_waits_are_random_and_bounded() -> None:
 def pause(throttle: Throttle) -> float:
     """Starts a pause and waits for its end."""
     throttle.slow_down()
-    began = time.monotonic()
+    began = clock.monotonic()
     while left := throttle.left():
-        time.sleep(left)
-    return time.monotonic() - began
+        clock.sleep(left)
+    return clock.monotonic() - began
 
 
 def test_one_pause_is_for_everybody() -> None:
@@ -255,7 +308,7 @@ def test_one_pause_is_for_everybody() -> None:
         throttle.slow_down()
     assert throttle.pauses == 1
     assert 0.1 < throttle.left() <= 0.2
-    time.sleep(throttle.left())
+    clock.sleep(throttle.left())
     assert throttle.left() == 0
 
 
@@ -265,11 +318,21 @@ def test_pauses_grow_until_the_store_has_answered_often_enough() -> None:
     throttle.slow_down()
     for _ in range(3):
         throttle.succeed()  # of what was asked before the pause
-    time.sleep(throttle.left())
+    clock.sleep(throttle.left())
     assert pause(throttle) > 0.05
     for _ in range(3):
         throttle.succeed()
     assert pause(throttle) < 0.05
+
+
+def test_a_store_that_refuses_one_in_ten_is_hardly_slowed_down() -> None:
+    throttle = Throttle(0.01, 10)
+    for _ in range(8):
+        throttle.slow_down()
+        clock.sleep(throttle.left())
+        for _ in range(9):
+            throttle.succeed()
+    assert throttle.left() == 0 and pause(throttle) < 0.1
 
 
 def test_single_slow_downs_cost_next_to_nothing() -> None:
@@ -279,4 +342,4 @@ def test_single_slow_downs_cost_next_to_nothing() -> None:
             throttle.succeed()
         throttle.slow_down()
         assert throttle.left() <= throttle.first_pause
-        time.sleep(throttle.left())
+        clock.sleep(throttle.left())

@@ -24,9 +24,16 @@ from tests.fakes.raw_server import (
 from tohum.errors import UserError
 from tohum.fetch import gzip_members, handles
 from tohum.fetch import transfers as transfers_module
-from tohum.fetch.answers import NotConnected, Response, TooLarge, TransportError
+from tohum.fetch.answers import (
+    EndlessRedirects,
+    NotConnected,
+    Response,
+    TooLarge,
+    TransportError,
+)
+from tohum.fetch.curl_setup import MOST_REDIRECTS
 from tohum.fetch.handles import Limits
-from tohum.fetch.transfers import MOST_REDIRECTS, Transfers
+from tohum.fetch.transfers import Transfers
 
 pytestmark = pytest.mark.slow
 
@@ -179,9 +186,11 @@ def test_nothing_goes_on_for_ever(flood: str) -> None:
             connection.sendall(piece)
 
     began = time.monotonic()
-    answer = served(talk, Limits(1, 0.1, 1_000_000))
-    assert error_of(answer) and not isinstance(answer, NotConnected)
-    assert time.monotonic() - began < 4
+    limits = Limits(1, 0.1, 1_000_000)
+    while isinstance(answer := served(talk, limits), NotConnected):
+        began = time.monotonic()  # a busy machine needs longer than 0.1 s to connect
+    assert error_of(answer)
+    assert time.monotonic() - began < 60  # the limit is a second
 
 
 @pytest.mark.parametrize(
@@ -327,15 +336,15 @@ def trickle(pause: float, body: bytes = b"a" * 1000) -> Talk:
 def test_a_body_that_trickles_ends_at_the_deadline() -> None:
     """A hundred bytes a second are not silence; ten time-outs are the end all the same."""
     began = time.monotonic()
-    answer = served(trickle(0.01), Limits(1, 0.2, 10_000))
+    answer = served(trickle(0.01, b"a" * 10_000), Limits(1, 0.2, 10_000))
     assert error_of(answer) == "the answer took longer than 2 s"
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 60  # the whole body takes 100
 
 
 def test_a_body_of_a_byte_a_second_ends_long_before_the_deadline() -> None:
     began = time.monotonic()
     assert error_of(served(trickle(0.5), Limits(1, 1, 10_000))) == "nothing came for 1 s"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9  # the deadline is at 10
 
 
 def test_a_server_that_says_nothing_ends_the_transfer() -> None:
@@ -474,7 +483,7 @@ def test_redirects_have_an_end(count: int, ends_well: bool) -> None:
     if ends_well:
         assert answer == Response(200, b"hello")
     else:
-        assert "redirects" in error_of(answer)
+        assert "redirects" in error_of(answer) and isinstance(answer, EndlessRedirects)
 
 
 @pytest.mark.parametrize("location", [b"file:///etc/passwd", b"ftp://127.0.0.1/", b"http://[::1/"])
@@ -507,7 +516,8 @@ def test_a_redirect_in_an_odd_form_stays_at_its_host(location: bytes) -> None:
     ],
 )
 def test_a_redirect_to_nowhere_is_an_error_that_can_be_written(location: bytes) -> None:
-    error_of(served(redirecting(302, location))).encode()
+    answer = served(redirecting(302, location))
+    assert error_of(answer).encode() and not isinstance(answer, NotConnected)  # the host answered
 
 
 @pytest.mark.parametrize("status", [404, 410, 403, 500])

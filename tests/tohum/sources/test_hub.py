@@ -32,7 +32,7 @@ from tests.fakes.stack_rows import parquet_bytes
 from tests.tiny import rules, runtime
 from tohum.errors import UserError
 from tohum.formats.records import read_records, shard_paths
-from tohum.sources import hub_api, remote_file
+from tohum.sources import hub_api, hub_patience, remote_file
 from tohum.sources.config import MixSource
 from tohum.sources.hub import HubSource
 from tohum.sources.hub_files import divide
@@ -85,6 +85,7 @@ def out(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.setattr(remote_file, "TRIES", 3)
     monkeypatch.setattr(remote_file, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(hub_patience, "FIRST_WAIT", 0.001)
     monkeypatch.setattr(remote_file, "TIMEOUT", (1, 0.5))
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "DVC_ROOT"):
         monkeypatch.setenv(name, "")  # noted, so that what the code sets is undone
@@ -218,8 +219,17 @@ def test_a_hub_that_fails_or_is_not_there_says_so(
 ) -> None:
     hub.fail(500, FOREVER)
     assert "the Hub answered" in refusal(out)
+    assert len(hub.requests) == hub_patience.TRIES
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     assert "the Hub can't be reached" in refusal(out)
+
+
+def test_a_hub_that_fails_for_a_while_is_asked_again(hub: FakeHub, out: Path) -> None:
+    for part in ("/revision/", "/auth-check", "/tree/"):
+        for status in (429, 500, 503):
+            hub.fail(status, part=part)
+    download(SOURCE, out, runtime())
+    assert [line["file"] for line in manifest(out)] == SHARDS
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The server's routes, and who may use them.
 
-    GET  /                       a page to write and chat with the model
+    GET  /, /page/...            a page to write and chat with the model
     GET  /health, /props         llama.cpp's, for editors
     GET  /v1/models              the only model
     POST /v1/completions, /v1/chat/completions
@@ -15,20 +15,19 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tohum.commands.serve import llama_api, openai_api
 from tohum.commands.serve.orders import Writer
+from tohum.commands.serve.page_files import open_to_all, page_routes
 from tohum.commands.serve.request_fields import BadRequest, RequestFields, read_body
 
-PAGE = Path(__file__).parent / "page.html"
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
 LARGEST_REQUEST = 8 << 20  # bytes
 SILENCE_SECONDS = 30.0  # how long a client may keep its request waiting for its end
@@ -43,8 +42,8 @@ def make_app(writer: Writer, api_key: str | None = None) -> Starlette:
 
     Args:
         writer: has the model write.
-        api_key: what each request but /health must carry as a bearer token; None: the server is
-            for this machine alone.
+        api_key: what each request must carry as a bearer token, but for /health and the page's
+            files; None: the server is for this machine alone.
     """
 
     def post(read: Callable[[RequestFields], Any], api: Any) -> Answer:
@@ -68,7 +67,7 @@ def make_app(writer: Writer, api_key: str | None = None) -> Starlette:
         return JSONResponse(_model())
 
     routes = [
-        Route("/", lambda request: HTMLResponse(PAGE.read_text(encoding="utf-8"))),
+        *page_routes(writer),
         Route("/health", lambda request: JSONResponse({"status": "ok"})),
         Route("/props", lambda request: JSONResponse(llama_api.properties(writer))),
         Route("/v1/models", lambda request: JSONResponse({"object": "list", "data": [_model()]})),
@@ -163,7 +162,7 @@ class Guard:
             name = host if host.endswith("]") else host.rpartition(":")[0] or host
             if name not in HOSTS:
                 return refusal(403, f"the host must be one of {', '.join(HOSTS)}.")
-        elif request.url.path != "/health":
+        elif request.url.path != "/health" and not open_to_all(request.url.path):
             given = headers.get("authorization", "").removeprefix("Bearer ")
             if not secrets.compare_digest(given.encode(), self._api_key.encode()):
                 return refusal(401, "the API key is missing or wrong: send Authorization: Bearer.")

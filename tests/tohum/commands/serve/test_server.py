@@ -125,13 +125,6 @@ def test_a_text_that_the_model_ends_itself_says_so(port: int) -> None:
     assert "stop" in {finish(200, seed) for seed in range(9)}
 
 
-def test_the_page_needs_nothing_from_elsewhere(port: int) -> None:
-    status, kind, page = ask(port, "/")
-    assert (status, kind) == (200, "text/html")
-    assert b"/v1/completions" in page
-    assert b"http" not in page
-
-
 def test_the_one_model_is_listed(port: int) -> None:
     _, _, answer = ask(port, "/v1/models")
     assert [model["id"] for model in json.loads(answer)["data"]] == ["models/lm"]

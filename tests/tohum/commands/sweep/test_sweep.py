@@ -44,7 +44,7 @@ def states(clone: Clone) -> dict[str, str]:
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
     """A clone with uncommitted changes in which a grid with a bad value has run, and its output."""
     clone = make_clone(tmp_path_factory.mktemp("swept") / "clone")
-    clone.override(*TINY)
+    clone.override(*TINY, "train.warmup_share=0")
     (clone.root / "README.md").write_text("not committed\n")
     done = clone.run(*SWEEP, *GRID, check=False)
     assert done.returncode == 1, done.stderr
@@ -109,13 +109,16 @@ def test_optuna_looks_for_more_bytes_per_token(swept: tuple[Clone, str]) -> None
 
 
 @pytest.mark.parametrize(
-    "jobs", [("sweep.jobs=1",), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=3")]
+    ("jobs", "sizes"),
+    [
+        (("sweep.jobs=1",), ("311", "312")),
+        (("hydra/launcher=joblib", "hydra.launcher.n_jobs=3"), ("321", "322", "323")),
+    ],
 )
 def test_points_run_one_by_one_or_as_many_at_once_as_asked(
-    swept: tuple[Clone, str], jobs: tuple[str, ...]
+    swept: tuple[Clone, str], jobs: tuple[str, ...], sizes: tuple[str, ...]
 ) -> None:
     clone, _ = swept
-    sizes = [str(300 + 10 * len(jobs) + number) for number in range(1, 4)]
     grid = (f"tokenizer.vocab_size={','.join(sizes)}", "tokenizer.min_frequency=2")
     clone.run(*SWEEP, "-m", *jobs, *grid)
     assert states(clone) == dict.fromkeys(sizes, "ran")
@@ -175,33 +178,50 @@ def test_the_best_tokenizer_can_be_applied(swept: tuple[Clone, str]) -> None:
     assert clone.repro("tokenizer") == []
 
 
-def test_a_trained_point_has_bits_per_byte_and_can_be_applied(swept: tuple[Clone, str]) -> None:
+# The points of the four tests below are the same three trainings.
+BUDGET = ("sweep.until=evaluate", "sweep.bytes=20000")
+
+
+def test_a_trained_point_has_bits_per_byte(swept: tuple[Clone, str]) -> None:
     clone, _ = swept
-    short = ("train.steps=2", "train.warmup_share=0")
-    done = clone.run(*SWEEP, "sweep.until=evaluate", "tokenizer.vocab_size=300", *short)
+    done = clone.run(*SWEEP, *BUDGET, "tokenizer.vocab_size=400")
     (row,) = latest(clone)
+    assert row["state"] == "ran"
     assert 0 < float(row["bits_per_byte"]) < 20
     assert f"with {float(row['bits_per_byte']):.3f} bits per byte (less is better)" in done.stdout
-    clone.run("dvc", "exp", "apply", row["experiment"])
-    assert applied_tokenizer(clone)[1] == 300
-    assert (clone.root / "models/lm/model.safetensors").is_file()
-    assert clone.repro() == []
 
 
-def test_points_of_unequal_vocabulary_train_on_equal_bytes_with_several_seeds(
-    swept: tuple[Clone, str],
-) -> None:
+def test_points_of_unequal_vocabulary_train_on_equal_bytes(swept: tuple[Clone, str]) -> None:
     clone, _ = swept
-    budget = ("sweep.until=evaluate", "sweep.bytes=20000", "sweep.seeds=2")
-    clone.run(*SWEEP, "-m", *budget, "tokenizer.vocab_size=270,400", "train.warmup_share=0")
+    clone.run(*SWEEP, "-m", *BUDGET, "tokenizer.vocab_size=270,400")
+    assert states(clone) == {"270": "ran", "400": "found"}
     small, large = latest(clone)
     assert int(small["steps"]) > int(large["steps"])
     assert int(small["text_bytes"]) == pytest.approx(20_000, rel=0.1)
     assert int(large["text_bytes"]) == pytest.approx(20_000, rel=0.1)
-    values = [float(value) for value in small["by_seed"].split()]
-    assert small["seeds"] == "2"
+
+
+def test_several_seeds_are_several_trainings_and_their_mean_is_told(
+    swept: tuple[Clone, str],
+) -> None:
+    clone, _ = swept
+    (before,) = (row for row in latest(clone) if row["tokenizer.vocab_size"] == "270")
+    clone.run(*SWEEP, "-m", *BUDGET, "sweep.seeds=2", "tokenizer.vocab_size=270")
+    (row,) = latest(clone)
+    values = [float(value) for value in row["by_seed"].split()]
+    assert row["seeds"] == "2"
     assert values[0] != values[1]
-    assert float(small["bits_per_byte"]) == pytest.approx(sum(values) / 2, abs=1e-5)
+    assert values[0] == pytest.approx(float(before["bits_per_byte"])), "found, not trained again"
+    assert float(row["bits_per_byte"]) == pytest.approx(sum(values) / 2, abs=1e-5)
+
+
+def test_a_trained_point_can_be_applied(swept: tuple[Clone, str]) -> None:
+    clone, _ = swept
+    (row,) = latest(clone)
+    clone.run("dvc", "exp", "apply", row["experiment"])
+    assert applied_tokenizer(clone)[1] == 270
+    assert (clone.root / "models/lm/model.safetensors").is_file()
+    assert clone.repro() == []
 
 
 def test_a_point_can_be_pushed_to_a_friend_and_applied_there(

@@ -1,0 +1,166 @@
+// Every text of the page, in its two languages. A test checks that both have the same names.
+
+export const TEXTS = {
+  en: {
+    title: "Tohum: your model",
+    facts: "models/lm, sees {context} tokens at once",
+    mode: "What to do",
+    write: "Write",
+    fill: "Fill in",
+    talk: "Talk",
+    prompt: "The model continues this text",
+    before: "Text before the cursor",
+    after: "Text after the cursor",
+    message: "Your message",
+    key: "API key of this server",
+    goWrite: "Continue",
+    goFill: "Fill in",
+    goTalk: "Send",
+    stop: "Stop",
+    keep: "Use as text",
+    forget: "New conversation",
+    keysText: "Ctrl+Enter; Esc stops",
+    keysTalk: "Enter sends, Shift+Enter starts a line; Esc stops",
+    settings: "Settings",
+    temperature: "Temperature",
+    aboutTemperature: "0 takes the likeliest token, 1 draws as the model expects, more is wilder",
+    topP: "Top p",
+    aboutTopP: "draws from the likeliest tokens that together have this probability",
+    tokens: "Tokens",
+    aboutTokens: "the most that are written",
+    seed: "Seed",
+    aboutSeed: "the same seed and text give the same result",
+    values: "temperature {temperature}, top p {top_p}, {max_tokens} tokens, seed {seed}",
+    noConversations:
+      "This model was not trained on conversations: it ends no answer, and writes on as in its " +
+      "texts. docs/data.md says how to train on questions and answers.",
+    result: "Result",
+    you: "You",
+    model: "Model",
+    writing: "Writing…",
+    written: "{count} tokens, {speed} a second. {end}",
+    endStop: "The model ended its text.",
+    endLength: "This is as long as the settings allow.",
+    endContext: "The model's context is full.",
+    endStopped: "Stopped.",
+    endBroken: "Broken off.",
+    probabilities: "What the model expected",
+    hint:
+      "Point at a token, or go to the text with Tab and through it with the arrow keys. You see " +
+      "how likely the model found the token, and what else it might have written.",
+    place: "Token {number} of {count}",
+    rest: "all others",
+    chosen: "written",
+    together: "These tokens spell one character together.",
+    spelled: "This token begins within your text, so only tokens that fit it were drawn from.",
+    instead: "Choose another token to see how the text goes on with it.",
+    raw: "As the model expects it, before temperature and top p.",
+    close: "Close",
+    coloured: "Colour the text by probability",
+    above: "{least} or more",
+    below: "below {most}",
+    between: "{least} to {most}",
+    end: "end of text",
+    space: "space",
+    newline: "new line",
+    tab: "tab",
+    gone: "The server does not answer. Is tohum serve still running?",
+    cut: "The connection broke off. What had arrived is kept.",
+    keyNeeded: "This server wants its API key: the one that it was started with.",
+    refused: "The server can't do this: {message}",
+    failed: "The model failed. The terminal in which tohum serve runs says why.",
+    notNumber: "{name} has to be a number.",
+    wrongSetting: "{name} can't have this value: {message}",
+    nothingToSay: "Write a message first.",
+  },
+  tr: {
+    title: "Tohum: senin modelin",
+    facts: "models/lm, bir seferde {context} token görür",
+    mode: "Ne yapılsın",
+    write: "Yaz",
+    fill: "Araya yaz",
+    talk: "Sohbet",
+    prompt: "Model bu metni sürdürür",
+    before: "İmleçten önceki metin",
+    after: "İmleçten sonraki metin",
+    message: "İletin",
+    key: "Bu sunucunun API anahtarı",
+    goWrite: "Sürdür",
+    goFill: "Arayı doldur",
+    goTalk: "Gönder",
+    stop: "Durdur",
+    keep: "Metne ekle",
+    forget: "Yeni sohbet",
+    keysText: "Ctrl+Enter başlatır, Esc durdurur",
+    keysTalk: "Enter gönderir, Shift+Enter yeni satır açar, Esc durdurur",
+    settings: "Ayarlar",
+    temperature: "Sıcaklık",
+    aboutTemperature: "0 en olası tokeni alır; 1, modelin olasılıklarıyla seçer; fazlası daha rastgeledir",
+    topP: "Top p",
+    aboutTopP: "olasılıkları toplamda bu kadar eden en olası tokenlerden seçer",
+    tokens: "Token sayısı",
+    aboutTokens: "en çok bu kadar yazılır",
+    seed: "Rastgelelik tohumu",
+    aboutSeed: "aynı tohum ve aynı metin aynı sonucu verir",
+    values: "sıcaklık {temperature}, top p {top_p}, {max_tokens} token, tohum {seed}",
+    noConversations:
+      "Bu model sohbetlerle eğitilmemiş: yanıtını bitirmez, eğitildiği metinlerdeki gibi yazmayı " +
+      "sürdürür. Soru ve cevaplarla nasıl eğitileceği docs/rehber.md dosyasında yazar.",
+    result: "Sonuç",
+    you: "Sen",
+    model: "Model",
+    writing: "Yazıyor…",
+    written: "{count} token, saniyede {speed}. {end}",
+    endStop: "Model metni kendisi bitirdi.",
+    endLength: "Ayarlardaki uzunluğa ulaşıldı.",
+    endContext: "Modelin bağlamı doldu.",
+    endStopped: "Durduruldu.",
+    endBroken: "Yarıda kaldı.",
+    probabilities: "Model ne bekliyordu?",
+    hint:
+      "Bir tokenin üzerine gel; ya da Tab ile metne, ok tuşlarıyla tokenlere git. Modelin o tokeni " +
+      "ne kadar olası bulduğunu ve yerine başka neler yazabileceğini görürsün.",
+    place: "Token {number}/{count}",
+    rest: "ötekiler",
+    chosen: "yazılan",
+    together: "Bu tokenler birlikte tek bir karakter eder.",
+    spelled: "Bu token senin metninin içinde başlıyor; yalnızca ona uyan tokenler arasından seçildi.",
+    instead: "Metnin başka bir tokenle nasıl süreceğini görmek için onu seç.",
+    raw: "Sıcaklık ve top p uygulanmadan önce, modelin kendi olasılıkları.",
+    close: "Kapat",
+    coloured: "Metni olasılığa göre renklendir",
+    above: "{least} ve üstü",
+    below: "{most} altı",
+    between: "{least} – {most}",
+    end: "metnin sonu",
+    space: "boşluk",
+    newline: "yeni satır",
+    tab: "sekme",
+    gone: "Sunucu yanıt vermiyor. tohum serve hâlâ çalışıyor mu?",
+    cut: "Bağlantı koptu. O ana kadar gelenler duruyor.",
+    keyNeeded: "Bu sunucu, başlatılırken verilen API anahtarını istiyor.",
+    refused: "Sunucu bunu yapamıyor: {message}",
+    failed: "Model hata verdi. Nedeni, tohum serve komutunun çalıştığı terminalde yazar.",
+    notNumber: "{name} bir sayı olmalı.",
+    wrongSetting: "{name} bu değeri alamaz: {message}",
+    nothingToSay: "Önce bir ileti yaz.",
+  },
+};
+
+export const LANGUAGE = navigator.language.toLowerCase().startsWith("tr") ? "tr" : "en";
+
+/** The text of a name, with the values that it has room for. */
+export function say(name, values = {}) {
+  return TEXTS[LANGUAGE][name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
+}
+
+/** A number as the language writes it. */
+export function shown(number, options = {}) {
+  return new Intl.NumberFormat(LANGUAGE, options).format(number);
+}
+
+/** A probability as a percentage, whole from 10 % on; one that would round to 0 is "< 0.1%". */
+export function percent(chance) {
+  if (chance < 0.001) return `< ${percent(0.001)}`;
+  return shown(chance, { style: "percent", maximumFractionDigits: chance < 0.1 ? 1 : 0 });
+}
