@@ -45,10 +45,16 @@ def test_a_help_has_examples(name: str, capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "left_out"), [("generate", {"port"}), ("serve", {"prompt", "suffix", "chat"})]
+    ("name", "file", "left_out"),
+    [
+        ("generate", "generate", {"port"}),
+        ("serve", "generate", {"prompt", "suffix", "chat"}),
+        ("show", "show", set()),
+    ],
 )
 def test_a_help_has_each_key_with_its_default_and_comment(
     name: str,
+    file: str,
     left_out: set[str],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -56,8 +62,8 @@ def test_a_help_has_each_key_with_its_default_and_comment(
     monkeypatch.chdir(PROJECT)
     with pytest.raises(SystemExit):
         main([name, "--help"])
-    lines = capsys.readouterr().out.partition("keys, as in conf/generate.yaml:\n")[2].splitlines()
-    keys = yaml.safe_load((PROJECT / "conf/generate.yaml").read_text()).keys() - left_out
+    lines = capsys.readouterr().out.partition(f"keys, as in conf/{file}.yaml:\n")[2].splitlines()
+    keys = yaml.safe_load((PROJECT / f"conf/{file}.yaml").read_text()).keys() - left_out
     assert {line.split(":")[0].strip() for line in lines} == keys
     assert all(" # " in line for line in lines)
 
@@ -144,6 +150,9 @@ def folder(tmp_path: Path) -> Path:
         (("generate",), "models/lm has no trained model"),
         (("serve",), "models/lm has no trained model"),
         (("export",), "models/lm/config.json is missing"),
+        (("show", "tokens", "x"), "models/tokenizer/tokenizer.json is missing"),
+        (("show", "next", "x"), "models/lm has no trained model"),
+        (("show", "curves"), "plots/train.csv is missing"),
         (("report",), "metrics/jsonl.json is missing"),
         (("sweep", "-m", "tokenizer.vocab_size=300,400"), "a ZIP download has none"),
         *((("share", name), "a ZIP download has none") for name in ("status", "push", "list")),

@@ -30,10 +30,13 @@ def run(arguments: argparse.Namespace) -> None:
     from tohum.commands.generate.options import read_options
 
     options = read_options("generate", arguments.overrides, NOT_USED)
+    from tohum.commands.generate.teaching import warn_without_conversations
     from tohum.commands.generate.terminal import converse, print_answer, print_completion
     from tohum.inference import load_language_model
 
     model = load_language_model(Path("models/lm"))
+    if options.chat:
+        warn_without_conversations(Path("metrics/encode.json"))
     with suppress(KeyboardInterrupt):  # the usual way to end; there is nothing to resume
         if not options.chat:
             print_completion(model, options)
