@@ -14,6 +14,7 @@ third of the steps. `copying` begins after it:
 """
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -28,25 +29,25 @@ WRITING = 1.5  # times the deviation of the embedding: how much a head adds to t
 
 
 @torch.no_grad()
-def initialise(embedding: Tensor, blocks: nn.ModuleList, config: Model) -> None:
+def initialise(embedding: Tensor, blocks: Sequence[Mapping[str, Tensor]], config: Model) -> None:
     """Draws new weights from torch's generator.
 
     Args:
         embedding: (vocabulary, width).
-        blocks: of `tohum.model.network`.
+        blocks: the weights of each block of `tohum.model.network`, by name.
         config: `initialization` says which of the two.
     """
     deviation = config.initializer_range
     nn.init.normal_(embedding, std=deviation)
     into_stream = deviation / math.sqrt(2 * config.num_layers)
     for block in blocks:
-        for name, weight in block.named_parameters():
+        for name, weight in block.items():
             nn.init.normal_(weight, std=into_stream if name in INTO_STREAM else deviation)
     if config.initialization == "copying":
         embedding[:, 0] = CONSTANT_SHARE * deviation * math.sqrt(config.hidden_size)
         for block in blocks:
-            _pass_on_whole(block.query_key_value, block.output, config)
-        _look_back(blocks[0].query_key_value, blocks[0].output, config)
+            _pass_on_whole(block["query_key_value"], block["output"], config)
+        _look_back(blocks[0]["query_key_value"], blocks[0]["output"], config)
 
 
 def _pass_on_whole(query_key_value: Tensor, output: Tensor, config: Model) -> None:

@@ -32,7 +32,8 @@ class Network(nn.Module):
         cosines, sines = rotation(config)
         self.register_buffer("cosines", cosines, persistent=False)
         self.register_buffer("sines", sines, persistent=False)
-        initialise(self.embedding, self.blocks, config)
+        weights = [dict(block.named_parameters()) for block in self.blocks]
+        initialise(self.embedding, weights, config)
 
     def hidden(self, ids: Tensor) -> Tensor:
         """Returns the normed last hidden states, (batch, length, width), of ids (batch, length)."""

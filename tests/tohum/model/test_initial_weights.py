@@ -29,7 +29,7 @@ def first_head(network: Network, config: Model, ids: Tensor) -> Tensor:
     projected = functional.linear(states, block.query_key_value)  # type: ignore[arg-type]
     heads = projected.view(1, len(ids), -1, size)[:, :, : config.num_heads + 1]
     heads = rotate(block.prepared_heads(heads), network.cosines, network.sines)  # type: ignore[operator]
-    products = heads[0, :, 0] @ heads[0, :, config.num_heads].T * block.scale
+    products = heads[0, :, 0] @ heads[0, :, config.num_heads].T * block.scale  # type: ignore[operator]
     hidden = torch.ones(len(ids), len(ids)).triu(1) > 0
     return products.masked_fill(hidden, -torch.inf).softmax(-1)
 

@@ -33,14 +33,16 @@ class Piece:
 class Job:
     """A text that a client has asked for.
 
-    `streamed` says whether each piece is awaited, or only the end. `continuation` is there once the
-    model has begun; the times are seconds.
+    `streamed` says whether each piece is awaited, or only the end; `apart`, whether pieces that
+    come together stay apart, as they must where each has its probabilities. `continuation` is there
+    once the model has begun; the times are seconds.
     """
 
     begin: Begin
     loop: asyncio.AbstractEventLoop
     prompt_ids: list[int]
     streamed: bool = True
+    apart: bool = False
     pieces: "deque[Piece | Exception | None]" = field(default_factory=deque)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     told: bool = False
@@ -101,6 +103,10 @@ class Engine:
                 job.arrived.clear()
                 while job.pieces:
                     come = list(self._pieces_of(job))
+                    if come and job.apart:
+                        for piece in come:
+                            yield piece
+                        continue
                     if come:
                         yield Piece("".join(piece.text for piece in come), come[-1].steps)
                         continue
@@ -112,7 +118,7 @@ class Engine:
             job.cancelled = True
 
     def _pieces_of(self, job: Job) -> Iterator[Piece]:
-        """Yields the pieces that have come up to the end; the client gets them as one."""
+        """Yields the pieces that have come up to the end."""
         while job.pieces and isinstance(piece := job.pieces[0], Piece):
             job.pieces.popleft()
             yield piece

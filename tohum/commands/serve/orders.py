@@ -74,7 +74,7 @@ class Writer:
             )
 
         loop = asyncio.get_running_loop()
-        return OrderedText(order, Job(start, loop, order.prompt.ids, streamed))
+        return OrderedText(order, Job(start, loop, order.prompt.ids, streamed, order.keep_steps))
 
     async def pieces(self, text: OrderedText) -> AsyncIterator[Piece]:
         """Yields the pieces of a text as they come."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from tohum.cached_decoder import Decoder
 from tohum.commands.printing import cut
 from tohum.commands.show.config import Show
 from tohum.commands.show.drawing import (
@@ -68,6 +69,7 @@ def read_flow(folder: Path, options: Show) -> Flow:
     text = options.wanted_text("network")
     model = load_language_model(folder)
     prompt = prompt_of(model, text, options.chat)
+    assert isinstance(model.decoder, Decoder)
     embedding = model.decoder.embedding
     ids = prompt.ids[-MOST_CHIPS:]
     rows = embedding[torch.tensor(ids, device=embedding.device)][:, :NUMBERS].float()
