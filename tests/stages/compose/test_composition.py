@@ -519,10 +519,10 @@ def test_any_overrides_end_in_a_configuration_or_a_message(overrides: list[str])
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        ([], (2500, 4100)),
+        ([], (1450, 2600)),
         (["train.steps=7"], (7, None)),
         (["train.steps=7", "train.bfloat16_steps=9"], (7, 9)),
-        (["train.bfloat16_steps=9"], (2500, 9)),
+        (["train.bfloat16_steps=9"], (1450, 9)),
         (["train.steps=null", "train.minutes=1"], (None, None)),
         (["train=ten_minutes"], (None, None)),
         (["train=tiny", "train.seed=2"], (20, None)),

@@ -1,6 +1,7 @@
 // Asks the server, and turns its answers into pieces of text with the tokens that spell them.
 
 const ALTERNATIVES = 6;
+const FRAME = 16; // milliseconds between two pictures of the page
 
 /** What went wrong, by its name in texts.js; `param` is the field that the server refused. */
 export class Failure extends Error {
@@ -56,6 +57,7 @@ async function request(path, key, options) {
 async function* events(body, signal) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
+  let drawn = performance.now();
   for (;;) {
     let part;
     try {
@@ -68,6 +70,12 @@ async function* events(body, signal) {
     rest = found.pop();
     for (const event of found) {
       if (event === "data: [DONE]") return;
+      // A small model writes ten thousand tokens a second: the page must be drawn, and "Stop" heard.
+      if (performance.now() - drawn > FRAME) {
+        await new Promise((resume) => setTimeout(resume));
+        signal.throwIfAborted();
+        drawn = performance.now();
+      }
       yield JSON.parse(event.slice("data: ".length));
     }
   }
