@@ -11,9 +11,12 @@ from typing import Any
 
 import orjson
 
+from tohum.fields.dense_json import DENSE, is_dense
+
 LITERAL = re.compile(r"\s*[\[{]")  # what begins a list or an object
 # NumPy writes no comma between the elements of an array; in a string, a line feed is always escaped
 NUMPY_GAP = re.compile(r"\}\s*\n\s*\{")
+LONGEST_LITERAL = 4 << 20  # characters; Python's parser takes a hundred times as many bytes
 WRITTEN_BY_STR = (int, datetime.date, datetime.time, datetime.timedelta, uuid.UUID)
 
 
@@ -63,10 +66,14 @@ def read_literal(text: str) -> Any:
     """
     if not LITERAL.match(text):
         raise ValueError("it does not begin with [ or {")
+    if is_dense(text):
+        raise ValueError(DENSE)
     try:
         return orjson.loads(text)
     except ValueError as error:
         problem = error
+    if len(text) > LONGEST_LITERAL:
+        raise ValueError(f"not JSON ({problem}), and too long for a Python literal")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of unknown escapes

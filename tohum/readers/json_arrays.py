@@ -17,6 +17,7 @@ import orjson
 
 from tohum.errors import UserError
 from tohum.fields.column_objects import rows_of_columns, rows_of_lists
+from tohum.fields.dense_json import DENSE, is_dense
 from tohum.fields.names import MESSAGES, find_roles
 from tohum.fields.proposal import describe
 from tohum.fields.speakers import is_bare_message, is_conversation
@@ -65,6 +66,8 @@ class Elements:
 
 
 def _parse(element: bytes, number: int) -> Row | Broken:
+    if is_dense(element):
+        return Broken(number, DENSE)
     try:
         values = orjson.loads(element)
     except ValueError:
@@ -150,7 +153,7 @@ def _first(path: Path, format: FileFormat, start: int) -> Any:
     held = _Held(_from(_text(path, format), start), start, format.limits.row)
     try:
         _, _, element = next(held.elements(ElementFinder()))
-        return orjson.loads(element)
+        return None if is_dense(element) else orjson.loads(element)
     except (StopIteration, UnfinishedError, ValueError):
         return None
 

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import orjson
 
+from tohum.fields.dense_json import DENSE, MOST_VALUES, is_dense
 from tohum.fields.speakers import is_conversation
 from tohum.readers.compression import read_chunks
 from tohum.readers.line_blocks import WIDE, count_lines, cut_lines, transcode
@@ -126,6 +127,9 @@ def parse_lines(content: bytes, number: int, encoding: str) -> Iterator[Row | Br
     number -= 1
     for line in lines:
         number += 1
+        if len(line) > MOST_VALUES and is_dense(line):
+            yield Broken(number, DENSE)
+            continue
         try:
             values = loads(line if encoding == "utf-8" else line.decode(encoding))
         except ValueError:

@@ -197,6 +197,22 @@ def test_a_header_of_many_columns_takes_linear_time(tmp_path: Path) -> None:
     assert rows_of(path, delimiter=",", encoding="utf-8") == []
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "json"])
+def test_a_row_that_is_hardly_more_than_commas_is_broken_and_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr("tohum.fields.dense_json.MOST_VALUES", 1000)
+    monkeypatch.setattr("tohum.readers.lines.MOST_VALUES", 1000)
+    dense = b'{"text": "a", "x": [' + b"{}," * 2000 + b"{}]}"
+    code = b'{"text": "' + b"f(a, b)[0] of a text that is long; " * 2000 + b'"}'
+    rows = [b'{"text": "first"}', dense, code]
+    joined = b"\n".join(rows) if suffix == "jsonl" else b"[" + b",".join(rows) + b"]"
+    path = write(tmp_path / f"a.{suffix}", joined)
+    found = [row for block in read_blocks(path, detect(path)) for row in block.rows()]
+    assert [row.number for row in found if isinstance(row, Row)] == [1, 3]
+    assert [row.number for row in found if isinstance(row, Broken)] == [2]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["a line", "line feeds", "a field", "a string"])
 def test_300_mb_in_10_kb_are_read_with_the_memory_of_one_row(tmp_path: Path, case: str) -> None:
