@@ -45,6 +45,10 @@ from tohum.model.network import Network
 OURS, TRANSFORMERS, TRAINER = "this project", "transformers", "transformers' Trainer"
 FORMER = "the former recipe"  # as the default was until it began with a head that looks back
 FORMER_VALUES = (
+    "model.hidden_size=128",
+    "model.intermediate_size=384",
+    "model.num_heads=2",
+    "model.num_key_value_heads=2",
     "model.context_length=256",
     "model.initialization=normal",
     "train.precision=float32",
