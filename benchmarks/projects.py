@@ -27,9 +27,10 @@ def encoded_project(root: Path) -> Path:
 
 
 def write_values(root: Path, overrides: list[str]) -> None:
-    """Writes the values of a project, and conf/ if it does not exist yet."""
+    """Writes the values of a project, and conf/ and dvc.yaml if they do not exist yet."""
     if not (root / "conf").is_dir():
         shutil.copytree(PROJECT / "conf", root / "conf")
+        shutil.copy(PROJECT / "dvc.yaml", root / "dvc.yaml")
     write_lock_file(root / "params.lock.yaml", compose(root / "conf", overrides))
 
 
