@@ -43,7 +43,7 @@ from stages.evaluate.code_completion import (
 from stages.evaluate.ngrams import Ngrams
 from stages.evaluate.parsing import parses
 from stages.evaluate.places import LinePlace, choose_places, sources
-from stages.evaluate.suggesters import NEW_TOKENS, Copier, ModelWriter, Suggester
+from stages.evaluate.suggesters import NEW_TOKENS, named_suggesters
 from stages.evaluate.training_text import spread
 from tohum.decoding import Sampling, as_text, sample, text_prompt
 from tohum.formats.tokens import read_split
@@ -90,13 +90,8 @@ def print_completion(root: Path, model: LanguageModel, places: list[LinePlace]) 
     """
     sizes = token_sizes(model.tokenizer)
     read = spread(read_split(root / "data/tokens", "train"), sizes, NGRAM_BYTES)
-    suggesters: dict[str, Suggester] = {
-        "model": ModelWriter(model.reader, model.tokenizer),
-        "n-gram": ModelWriter(
-            Ngrams(numpy.concatenate(read), len(sizes), model.context), model.tokenizer
-        ),
-        "copy": Copier(),
-    }
+    ngrams = Ngrams(numpy.concatenate(read), len(sizes), model.context)
+    suggesters = named_suggesters(model.reader, ngrams, model.tokenizer)
     found = measured_completion(suggesters, places, middles=True)
     print(f"{found['places']} held-out lines, {found['identifiers']} identifiers, in percent")
     names = list(found["model"])
@@ -134,8 +129,7 @@ def print_human_eval(model: LanguageModel) -> None:
     places = list(human_eval_places())
     wanted = [place.line for place in places]
     print(f"\nHumanEval, {len(places)} lines: exact match, edit similarity, in percent")
-    writer = ModelWriter(model.reader, model.tokenizer)
-    suggesters: dict[str, Suggester] = {"model": writer, "copy": Copier()}
+    suggesters = named_suggesters(model.reader, None, model.tokenizer)
     for name, suggester in suggesters.items():
         before = line_figures([first_line(suggester.line(place)) for place in places], wanted)
         both = line_figures([first_line(suggester.middle(place)) for place in places], wanted)

@@ -83,7 +83,6 @@ def main() -> None:
 def prepare(project: Path) -> tuple[Tokenizer, int]:
     """Makes a project with models/lm and models/lm.gguf; returns the tokenizer and the context."""
     write_values(project, ["source=packages", "source.max_bytes=4000000"])
-    (project / "dvc.yaml").touch()
     lm = project / "models/lm"
     config = check(compose(PROJECT / "conf", []))
     if (PROJECT / "models/lm/model.safetensors").is_file():

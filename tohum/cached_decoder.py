@@ -81,12 +81,7 @@ class Passage:
 
     def common(self, ids: Sequence[int]) -> int:
         """Returns how many of the first ids it has read already."""
-        count = 0
-        for read, asked in zip(self.ids, ids, strict=False):
-            if read != asked:
-                break
-            count += 1
-        return count
+        return common_start(self.ids, ids)
 
     @torch.inference_mode()
     def logits(self, ids: Sequence[int]) -> Tensor:
@@ -132,6 +127,17 @@ class Passage:
             states = states + functional.linear(functional.silu(gate) * up, layer.down)
         last = functional.rms_norm(states[-1], width, decoder.last_norm, decoder.epsilon)
         return functional.linear(last, decoder.output)
+
+
+def common_start(read: list[int], asked: Sequence[int]) -> int:
+    """Returns how many of the first ids are equal; one comparison of lists where one begins with
+    the other.
+    """
+    size = min(len(read), len(asked))
+    if read[:size] == list(asked[:size]):
+        return size
+    pairs = enumerate(zip(read, asked, strict=False))
+    return next(place for place, (one, two) in pairs if one != two)
 
 
 class _Layer:

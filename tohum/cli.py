@@ -20,7 +20,15 @@ from tohum.project import current_folder, enter_project, find_project, refuse_ot
 from tohum.streams import refuse_undecodable, set_up_streams, until_reader_leaves
 
 COMMANDS = (
-    *("inspect", "generate", "show", "serve", "export", "share", "sweep", "report", "completion"),
+    "inspect",
+    "generate",
+    "show",
+    "serve",
+    "export",
+    "share",
+    "sweep",
+    "report",
+    "completion",
 )
 # the others run in the root of the project, from any of its folders; inspect reads what it is
 # given, and share finds its project by .dvc

@@ -29,6 +29,7 @@ from tohum.formats.special_tokens import (
 NEWLINE = byte_characters()[ord("\n")]  # as it is in a token's name
 LONGEST_START = 64  # bytes at the end of a prompt that may be spelled in another way
 LONGEST_LOOP = 32  # ids of a piece whose repetition most_repeats limits
+CHARACTERS = 8  # of an id at most, on average; code has three or four
 COLDEST = 1e-6  # below this temperature, logits divided by it may be infinite
 LONGEST_LINE = 32  # ids that a cut text may lose so that it begins with a line
 REPEAT_WINDOW = 64  # ids that repeat_penalty looks back on, as in llama.cpp
@@ -126,6 +127,26 @@ def cut_start(tokenizer: Tokenizer, text: str) -> tuple[str, str]:
 def text_prompt(tokenizer: Tokenizer, text: str) -> Prompt:
     """Returns the start of a document: <|endoftext|> and the text, however long."""
     return Prompt([END_OF_TEXT_ID, *_ids(tokenizer, text)], may_outgrow=True)
+
+
+def near_end(text: str, room: int) -> str:
+    """Returns the end of a text, enough to fill `room` ids; it begins with a line if one is near.
+
+    Editors send 50 kB around the cursor with each keystroke, and encoding takes a millisecond for 6
+    kB. Only the ids at the cut can differ from those of the whole text, and they don't fit anyway.
+    """
+    size = room * CHARACTERS
+    latest = len(text) - size
+    if latest <= 0:
+        return text
+    earliest = max(0, latest - size)
+    return text[max(earliest, text.rfind("\n", earliest, latest) + 1) :]
+
+
+def near_start(text: str, room: int) -> str:
+    """Returns the start of a text, as `near_end` its end."""
+    size = room * CHARACTERS
+    return text[: text.find("\n", size, 2 * size) + 1 or 2 * size]
 
 
 def middle_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, room: int) -> Prompt:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tohum.cached_decoder import common_start
 from tohum.errors import UserError
 
 INSTALL = 'python -m pip install -c constraints.txt -e ".[llama-cpp]"'
@@ -67,8 +68,7 @@ class GgufPassage:
 
     def common(self, ids: Sequence[int]) -> int:
         """Returns how many of the first ids it has read already."""
-        pairs = enumerate(zip(self.ids, ids, strict=False))
-        return next((n for n, (one, two) in pairs if one != two), min(len(self.ids), len(ids)))
+        return common_start(self.ids, ids)
 
     def logits(self, ids: Sequence[int]) -> Tensor:
         """As `Reader.logits`."""

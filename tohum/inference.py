@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from tohum.cached_decoder import Decoder, Reader
-from tohum.compiled_decoder.passage import new_passage
+from tohum.cached_decoder import Reader
+from tohum.compiled_decoder.passage import CompiledDecoder
 from tohum.decoding import (
     Prompt,
     Sampling,
@@ -23,6 +23,8 @@ from tohum.decoding import (
     chat_prompt,
     cut_start,
     middle_prompt,
+    near_end,
+    near_start,
     text_prompt,
     write,
 )
@@ -30,8 +32,6 @@ from tohum.errors import UserError
 from tohum.files import read_json
 from tohum.formats.tokenizer import load_tokenizer, token_bytes
 from tohum.gguf_decoder import GgufDecoder
-
-CHARACTERS = 8  # of an id at most, on average; code has three or four
 
 log = logging.getLogger(__name__)
 
@@ -131,15 +131,13 @@ class LanguageModel:
         self.tokenizer = tokenizer
         self.vocabulary = token_bytes(tokenizer)
         self.spelling = Spelling(self.vocabulary)
-        self.decoder = model if isinstance(model, GgufDecoder) else Decoder(model)
+        self.decoder = model if isinstance(model, GgufDecoder) else CompiledDecoder(model)
         self.context = self.decoder.context
         self.reader = self.passage()
 
     def passage(self) -> RememberingReader:
         """Returns a place to read and write in; several can be used at once."""
-        if isinstance(self.decoder, GgufDecoder):
-            return self.decoder.passage()
-        return new_passage(self.decoder)
+        return self.decoder.passage()
 
     def complete(self, prompt: str, sampling: Sampling, suffix: str | None = None) -> Continuation:
         """Returns what comes after the prompt or, with a suffix, between the two."""
@@ -201,26 +199,6 @@ class StoredModel:
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Returns the weights by transformers' names; one that is tied to another is left out."""
         return self._weights
-
-
-def near_end(text: str, room: int) -> str:
-    """Returns the end of a text, enough to fill `room` ids; it begins with a line if one is near.
-
-    Editors send 50 kB around the cursor with each keystroke, and encoding takes a millisecond for 6
-    kB. Only the ids at the cut can differ from those of the whole text, and they don't fit anyway.
-    """
-    size = room * CHARACTERS
-    latest = len(text) - size
-    if latest <= 0:
-        return text
-    earliest = max(0, latest - size)
-    return text[max(earliest, text.rfind("\n", earliest, latest) + 1) :]
-
-
-def near_start(text: str, room: int) -> str:
-    """Returns the start of a text, as `near_end` its end."""
-    size = room * CHARACTERS
-    return text[: text.find("\n", size, 2 * size) + 1 or 2 * size]
 
 
 def load_language_model(folder: Path) -> LanguageModel:

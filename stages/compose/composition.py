@@ -109,7 +109,7 @@ def _checked(conf: Path, overrides: list[str]) -> dict[str, Any]:
     else:
         values = _composed(conf, split)
         own = _own_rules(values.get("source"))
-        set_by_user = {key for key in own if any(_sets(item, f"jsonl.{key}") for item in split)}
+        set_by_user = {key for key in own if _sets_any(split, f"jsonl.{key}")}
         if isinstance(values.get("jsonl"), dict):
             values["jsonl"].update({key: own[key] for key in own if key not in set_by_user})
     if _sets_any(overrides, "train.steps") and not _sets_any(overrides, "train.bfloat16_steps"):

@@ -54,15 +54,14 @@ def evaluate(
         device = device_of(facts["device"])
         network, tokenizer = read_network(weights, facts), load_tokenizer(tokenizer_folder)
         model = export(network.state_dict(), network.config)
+        decoder = Decoder(model)
         middles = facts["train"]["fim_share"] > 0
-        measured = examine(network.to(device), model, config, tokens, tokenizer, middles)
+        measured = examine(network.to(device), decoder, config, tokens, tokenizer, middles)
         figures = {**measured, **facts_of_training(facts, model, meta, device)}
         finished = fresh(work / "lm")
         write_model(model, finished, tokenizer_folder)
         write_page(finished / "README.md", model_card(figures, facts, meta))
-        page = completions_page(
-            Decoder(model).passage(), tokenizer, wanted, config.completion_tokens
-        )
+        page = completions_page(decoder.passage(), tokenizer, wanted, config.completion_tokens)
         write_page(finished / "completions.md", page)
         write_attribution(finished, tokens, meta)
         publish(finished, out)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy
 from tokenizers import Tokenizer
-from transformers import PreTrainedModel
 
 from stages.evaluate.baselines import baselines
 from stages.evaluate.breakdown import by_name, document_bits, document_bytes, read_documents
@@ -17,7 +16,7 @@ from stages.evaluate.config import Evaluate
 from stages.evaluate.ngrams import Ngrams
 from stages.evaluate.parsing import parse_share
 from stages.evaluate.places import choose_places, sources
-from stages.evaluate.suggesters import Copier, ModelWriter, Suggester
+from stages.evaluate.suggesters import named_suggesters
 from stages.evaluate.trained_baselines import trained_baselines
 from stages.evaluate.training_text import spread
 from tohum.cached_decoder import Decoder
@@ -30,7 +29,7 @@ log = logging.getLogger(__name__)
 
 def examine(
     network: Network,
-    model: PreTrainedModel,
+    decoder: Decoder,
     config: Evaluate,
     tokens: Path,
     tokenizer: Tokenizer,
@@ -45,7 +44,7 @@ def examine(
 
     Args:
         network: with the trained weights, on the device that measures.
-        model: a transformers model with the same weights, in evaluation mode.
+        decoder: with the same weights.
         config: the section `evaluate`.
         tokens: data/tokens.
         tokenizer: of the tokens.
@@ -74,18 +73,9 @@ def examine(
             figures[f"by_{kind}"] = by_name(names, bits, size)
         found = choose_places(sources(split, documents, tokenizer), config.completion_places)
         if found:
-            suggesters = _suggesters(model, ngrams, tokenizer)
+            suggesters = named_suggesters(decoder.passage(), ngrams, tokenizer)
             figures["completion"] = measured_completion(suggesters, found, middles)
-        share = parse_share(Decoder(model).passage(), tokenizer, split, documents, config)
+        share = parse_share(decoder.passage(), tokenizer, split, documents, config)
         if share is not None:
             figures["parse_share"] = share
     return figures
-
-
-def _suggesters(
-    model: PreTrainedModel, ngrams: Ngrams | None, tokenizer: Tokenizer
-) -> dict[str, Suggester]:
-    suggesters: dict[str, Suggester] = {"model": ModelWriter(Decoder(model).passage(), tokenizer)}
-    if ngrams is not None:
-        suggesters["n-gram"] = ModelWriter(ngrams, tokenizer)
-    return {**suggesters, "copy": Copier()}

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from tokenizers import Tokenizer
 
+from stages.evaluate.ngrams import Ngrams
 from stages.evaluate.places import LinePlace
 from tohum.cached_decoder import Reader
 from tohum.decoding import (
@@ -17,6 +18,8 @@ from tohum.decoding import (
     as_text,
     cut_start,
     middle_prompt,
+    near_end,
+    near_start,
     text_prompt,
     write,
 )
@@ -24,7 +27,6 @@ from tohum.formats.tokenizer import token_bytes
 
 NEW_TOKENS = 100  # a line of places.LONGEST_LINE characters of ASCII in any tokens
 ROOM = 64  # ids kept free for the line and its continuation, or half of the context
-LONGEST_TOKEN = 16  # characters; a context of longer ones on average gets less text than it holds
 COPIED = 400  # characters, more than a line
 COPIED_FROM = 100_000  # characters on each side of a line in which to look for what to copy
 
@@ -67,14 +69,13 @@ class ModelWriter:
 
     def middle(self, place: LinePlace) -> Iterator[str]:
         """As `Suggester.middle`."""
-        size = LONGEST_TOKEN * self._reader.context
-        before, after = _end_of(place.before, size), place.after[:size]
         room = self._reader.context - self._room
+        before, after = near_end(place.before, room), near_start(place.after, room)
         return self._written(middle_prompt(self._tokenizer, before, after, room))
 
     def _ids_before(self, before: str) -> list[int]:
         if self._before[0] != before:
-            text = _end_of(before, LONGEST_TOKEN * self._reader.context)
+            text = near_end(before, self._reader.context)
             first, *ids = text_prompt(self._tokenizer, text).ids
             room = max(1, self._reader.context - self._room - 1)
             self._before = (before, [first, *ids[-room:]])
@@ -84,14 +85,6 @@ class ModelWriter:
         steps = write(self._reader, prompt, self._sampling, self._spelling)
         ids = (step.id for step in steps)
         return as_text(ids, self._vocabulary, skip=len(prompt.start))
-
-
-def _end_of(text: str, size: int) -> str:
-    """Returns the last whole lines of a text, of about `size` characters."""
-    if len(text) <= size:
-        return text
-    end = text[-size:]
-    return end[end.find("\n") + 1 :]
 
 
 class Copier:
@@ -118,6 +111,16 @@ class Copier:
             yield after[at : at + COPIED]
         else:
             yield from self.line(place)
+
+
+def named_suggesters(
+    reader: Reader, ngrams: Ngrams | None, tokenizer: Tokenizer
+) -> dict[str, Suggester]:
+    """Returns the model and its baselines, by name; the n-gram only if there is one."""
+    suggesters: dict[str, Suggester] = {"model": ModelWriter(reader, tokenizer)}
+    if ngrams is not None:
+        suggesters["n-gram"] = ModelWriter(ngrams, tokenizer)
+    return {**suggesters, "copy": Copier()}
 
 
 def _longest(text: str, other: str) -> int:

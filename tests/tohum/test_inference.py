@@ -10,10 +10,10 @@ from transformers import AutoModelForCausalLM
 
 from tests.tiny import documents
 from tests.tohum.trained import write_language_model
-from tohum.decoding import Sampling, middle_prompt
+from tohum.decoding import CHARACTERS, Sampling, middle_prompt, near_end, near_start
 from tohum.errors import UserError
 from tohum.formats.special_tokens import ROLE_IDS
-from tohum.inference import CHARACTERS, LanguageModel, load_language_model, near_end, near_start
+from tohum.inference import LanguageModel, load_language_model
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,7 @@
 Keys and values are those of `tohum.cached_decoder.Passage`, which still reads many ids at once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,11 +24,14 @@ FEW = 8
 SMALL = 20_000_000  # parameters
 
 
-def new_passage(decoder: Decoder) -> Passage:
-    """Returns a place to read in: compiled where the weights are float32 on the CPU."""
-    weights = decoder.embedding
-    compiled = weights.device.type == "cpu" and weights.dtype == torch.float32
-    return CompiledPassage(decoder) if compiled else decoder.passage()
+class CompiledDecoder(Decoder):
+    """A `Decoder` whose passages are compiled where the weights are float32 on the CPU."""
+
+    def passage(self) -> Passage:
+        """Returns a place to read in."""
+        weights = self.embedding
+        compiled = weights.device.type == "cpu" and weights.dtype == torch.float32
+        return CompiledPassage(self) if compiled else super().passage()
 
 
 class CompiledPassage(Passage):
@@ -51,11 +54,6 @@ class CompiledPassage(Passage):
         ]
         block = sum(matrix.size for matrix in self._blocks[0][0])
         self._small = len(self._blocks) * block < SMALL
-
-    def common(self, ids: Sequence[int]) -> int:
-        """As `Passage.common`; one comparison of lists where one begins with the other."""
-        size = min(len(self.ids), len(ids))
-        return size if self.ids[:size] == list(ids[:size]) else super().common(ids)
 
     def _read(self, new: Tensor, start: int) -> Tensor:
         if len(new) > FEW:

@@ -127,7 +127,7 @@ def parse_lines(content: bytes, number: int, encoding: str) -> Iterator[Row | Br
     number -= 1
     for line in lines:
         number += 1
-        if len(line) > MOST_VALUES and is_dense(line):
+        if len(line) > MOST_VALUES and is_dense(line):  # a call for each line would be seen
             yield Broken(number, DENSE)
             continue
         try:

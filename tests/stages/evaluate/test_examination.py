@@ -76,7 +76,8 @@ def model_of(network: Network) -> PreTrainedModel:
 def examined(network: Network, *overrides: str) -> dict[str, Any]:
     section = evaluate_section(*overrides)
     tokenizer = load_tokenizer(TOKENIZER)
-    return examine(network, model_of(network), section, TOKENS, tokenizer, middles=True)
+    decoder = Decoder(model_of(network))
+    return examine(network, decoder, section, TOKENS, tokenizer, middles=True)
 
 
 @pytest.fixture

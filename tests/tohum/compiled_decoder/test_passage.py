@@ -9,7 +9,7 @@ from transformers import LlamaConfig, Qwen3Config
 
 from tests.tohum.test_cached_decoder import SHAPE, model_of
 from tohum.cached_decoder import Decoder
-from tohum.compiled_decoder.passage import FEW, CompiledPassage, new_passage
+from tohum.compiled_decoder.passage import FEW, CompiledDecoder, CompiledPassage
 
 
 @pytest.mark.parametrize("config", [LlamaConfig, Qwen3Config])
@@ -20,7 +20,7 @@ def test_compiled_logits_are_those_of_transformers(config: Any, key_heads: int, 
     ids = random.Random(0).choices(range(300), k=40)
     with torch.inference_mode():
         expected = model(input_ids=torch.tensor([ids])).logits[0]
-    passage = new_passage(Decoder(model))
+    passage = CompiledDecoder(model).passage()
     assert isinstance(passage, CompiledPassage)
     for size in (1, 2, 3, 3 + FEW, 4 + 2 * FEW, 21, 40, 10, 11, 40, 40):
         torch.testing.assert_close(
@@ -39,4 +39,4 @@ def test_reading_leaves_the_number_of_threads_as_it_was() -> None:
 
 def test_weights_that_are_not_float32_are_read_by_pytorch() -> None:
     model = model_of(LlamaConfig(**SHAPE)).to(torch.bfloat16)
-    assert not isinstance(new_passage(Decoder(model)), CompiledPassage)
+    assert not isinstance(CompiledDecoder(model).passage(), CompiledPassage)

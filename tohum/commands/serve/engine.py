@@ -68,6 +68,10 @@ class Job:
         self.arrived.set()
 
 
+def _joined(pieces: list[Piece]) -> Piece:
+    return Piece("".join(piece.text for piece in pieces), pieces[-1].steps)
+
+
 class Engine:
     """The model's thread. A context manager: at its end the thread ends."""
 
@@ -80,9 +84,8 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
     def __enter__(self) -> "Engine":
-        self._free[0].logits(
-            [END_OF_TEXT_ID]
-        )  # so that the first client doesn't wait for compilers
+        # so that the first client doesn't wait for compilers
+        self._free[0].logits([END_OF_TEXT_ID])
         self._thread.start()
         return self
 
@@ -102,13 +105,9 @@ class Engine:
                 await job.arrived.wait()
                 job.arrived.clear()
                 while job.pieces:
-                    come = list(self._pieces_of(job))
-                    if come and job.apart:
-                        for piece in come:
+                    if come := list(self._pieces_of(job)):
+                        for piece in come if job.apart else [_joined(come)]:
                             yield piece
-                        continue
-                    if come:
-                        yield Piece("".join(piece.text for piece in come), come[-1].steps)
                         continue
                     end = job.pieces.popleft()
                     if isinstance(end, Exception):

@@ -48,12 +48,8 @@ class Drawing:
         bold: bool = False,
     ) -> None:
         """Adds words; y is their base line."""
-        self._reach(y + size / 3)
         weight = ' font-weight="600"' if bold else ""
-        self._shapes.append(
-            f'<text class="{colour}" x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" '
-            f'text-anchor="{anchor}"{weight}>{escape(text)}</text>'
-        )
+        self._add_text(x, y, text, colour, anchor, size, weight)
 
     def letters(
         self,
@@ -65,16 +61,12 @@ class Drawing:
         size: float = 14,
     ) -> None:
         """Adds a token's letters, as wide as `letters_width` says whatever the reader's font."""
-        self._reach(y + size / 3)
         fixed = (
             f' textLength="{letters_width(text, size):.1f}" lengthAdjust="spacingAndGlyphs"'
             if len(text) > 1
             else ""
         )
-        self._shapes.append(
-            f'<text class="mono {colour}" x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" '
-            f'text-anchor="{anchor}"{fixed}>{escape(text)}</text>'
-        )
+        self._add_text(x, y, text, f"mono {colour}", anchor, size, fixed)
 
     def box(
         self,
@@ -142,6 +134,16 @@ class Drawing:
             '<rect class="paper" width="100%" height="100%" rx="8"/>\n'
             + "\n".join(self._shapes)
             + "\n</svg>\n"
+        )
+
+    def _add_text(
+        self, x: float, y: float, text: str, names: str, anchor: str, size: float, more: str
+    ) -> None:
+        """Adds a text of the style sheet's classes `names`, with `more` attributes."""
+        self._reach(y + size / 3)
+        self._shapes.append(
+            f'<text class="{names}" x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" '
+            f'text-anchor="{anchor}"{more}>{escape(text)}</text>'
         )
 
     def _reach(self, y: float) -> None:

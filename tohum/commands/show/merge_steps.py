@@ -51,7 +51,8 @@ def show(options: Show, width: int) -> tuple[list[str], Drawing]:
     words = [
         text.encode() for text in _pretokens(tokenizer.pre_tokenizer, options.wanted_text("merges"))
     ]
-    steps = [merge_steps(word, merges) for word in words]
+    pairs = by_pair(merges)
+    steps = [merge_steps(word, pairs) for word in words]
     return _step_lines(steps, vocabulary, width), _step_drawing(steps, vocabulary)
 
 
@@ -71,14 +72,18 @@ def read_merges(folder: Path) -> list[KnownMerge]:
         ]
 
 
-def merge_steps(word: bytes, merges: list[KnownMerge]) -> list[MergeStep]:
+def by_pair(merges: list[KnownMerge]) -> dict[tuple[int, int], KnownMerge]:
+    """Returns the merges by the pair that each joins."""
+    return {(merge.left, merge.right): merge for merge in merges}
+
+
+def merge_steps(word: bytes, pairs: dict[tuple[int, int], KnownMerge]) -> list[MergeStep]:
     """Returns a pretoken as its bytes, and after each merge that changes it."""
     of_byte = byte_ids()
-    by_pair = {(merge.left, merge.right): merge for merge in merges}
     ids = [of_byte[byte] for byte in word]
     steps = [MergeStep(ids, None)]
     while True:
-        found = [by_pair[pair] for pair in pairwise(ids) if pair in by_pair]
+        found = [pairs[pair] for pair in pairwise(ids) if pair in pairs]
         if not found:
             return steps
         merge = min(found, key=lambda one: one.id)

@@ -21,6 +21,7 @@ from hydra.core.override_parser.types import Override
 from stages.compose.composition import compose, read_overrides
 from stages.compose.corrections import TO_PASTE, corrected, to_paste
 from stages.compose.corrections import parsed as parsed_override
+from tohum.commands.report.figures import MEASURES
 from tohum.commands.sweep.axes import MOST_VALUES, axes, read_arguments
 from tohum.commands.sweep.overrides import without
 from tohum.commands.sweep.repository import code_state
@@ -29,10 +30,7 @@ from tohum.errors import UserError
 from tohum.workdir import project_root
 
 CORNER = {"tokenizer.vocab_size": max, "tokenizer.min_frequency": min}
-COMPLETION = (  # of metrics/evaluate.json, in `completion.model`
-    *("line_exact", "line_similarity", "middle_exact", "middle_similarity"),
-    *("identifier", "keystrokes_saved"),
-)
+COMPLETION = tuple(MEASURES)  # of metrics/evaluate.json, in `completion.model`
 DIRECTIONS = {
     "bytes_per_token": "maximize",
     "bits_per_byte": "minimize",
@@ -96,7 +94,7 @@ class Plan:
     @property
     def measure(self) -> str:
         """What the sweep compares."""
-        return "bytes_per_token" if self.until == "tokenizer" else self.objective
+        return measure_of(self.until, self.objective)
 
     @property
     def conf(self) -> Path:
@@ -112,6 +110,11 @@ class Plan:
     def logs(self) -> Path:
         """Where DVC's output of each experiment is, and a record of what this sweep ran."""
         return self.folder / "logs"
+
+
+def measure_of(until: str, objective: str) -> str:
+    """Returns what a sweep up to a stage compares; the objective is that of evaluate."""
+    return "bytes_per_token" if until == "tokenizer" else objective
 
 
 def make_plan(overrides: list[str], multirun: bool) -> Plan:
@@ -154,7 +157,7 @@ def _planned(
         *(text for text in fixed if "." not in text.partition("=")[0]),
         *(_mergeable(_text(item)) for item in shown),
         *(_text(item) for item in of_hydra),
-        *_search(of_hydra, "bytes_per_token" if sweep.until == "tokenizer" else sweep.objective),
+        *_search(of_hydra, measure_of(sweep.until, sweep.objective)),
         *(_launcher(of_hydra, sweep.at_once) if multirun else []),
     ]
     return Plan(

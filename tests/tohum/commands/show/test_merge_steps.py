@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tohum.commands.show.asking import asked
-from tohum.commands.show.merge_steps import merge_steps, read_merges, show
+from tohum.commands.show.merge_steps import by_pair, merge_steps, read_merges, show
 from tohum.errors import UserError
 from tohum.formats.tokenizer import load_tokenizer, token_bytes
 
@@ -15,10 +15,10 @@ def test_the_steps_lead_from_bytes_to_the_tokens(shown_project: Path, word: str)
     folder = shown_project / "models" / "tokenizer"
     tokenizer = load_tokenizer(folder)
     pretokens = tokenizer.pre_tokenizer.pre_tokenize_str(word)
-    merges, vocabulary = read_merges(folder), token_bytes(tokenizer)
+    pairs, vocabulary = by_pair(read_merges(folder)), token_bytes(tokenizer)
     ids = []
     for _, (start, end) in pretokens:
-        steps = merge_steps(word[start:end].encode(), merges)
+        steps = merge_steps(word[start:end].encode(), pairs)
         assert len(steps[0].ids) == len(word[start:end].encode())
         for step in steps:
             assert b"".join(vocabulary[id] for id in step.ids) == word[start:end].encode()
