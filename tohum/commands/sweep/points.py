@@ -78,7 +78,8 @@ def run_point(plan: Plan, overrides: list[str]) -> Outcome:
     except UserError as error:
         name = point_name(swept, point_hash(every))
         outcome = Outcome(swept, name, "failed", error=str(error))
-    write_json(plan.outcomes / f"{outcome.name}.json", asdict(outcome))
+    with _lock(plan, outcome.name):
+        write_json(plan.outcomes / f"{outcome.name}.json", asdict(outcome))
     return outcome
 
 
@@ -174,8 +175,9 @@ def _outcome(plan: Plan, experiment: Experiment, swept: dict[str, str]) -> Outco
     """Runs the point's experiment unless it is done, and reads its metrics."""
     outcome = Outcome(swept, experiment.name, "found")
     record = _record_path(plan, experiment)
-    if not record.exists() and not has_ref(plan.root, experiment.ref):
-        _run(plan, experiment)
+    with _lock(plan, experiment.name):
+        if not record.exists() and not has_ref(plan.root, experiment.ref):
+            _run(plan, experiment)
     if record.exists():
         outcome.seconds, outcome.error = json.loads(record.read_text(encoding="utf-8"))
         outcome.state = "failed" if outcome.error else "ran"
@@ -185,6 +187,11 @@ def _outcome(plan: Plan, experiment: Experiment, swept: dict[str, str]) -> Outco
         except UserError as error:
             outcome.state, outcome.error = "failed", str(error)
     return outcome
+
+
+def _lock(plan: Plan, name: str) -> FileLock:
+    """Returns the lock of a point. A search may ask for the same one several times at once."""
+    return FileLock(plan.logs / f"{name}.lock")
 
 
 def _read_measures(plan: Plan, experiment: Experiment, outcome: Outcome) -> None:

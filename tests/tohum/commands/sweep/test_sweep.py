@@ -100,9 +100,11 @@ def test_optuna_looks_for_more_bytes_per_token(swept: tuple[Clone, str]) -> None
         "-m",
         "hydra/sweeper=optuna",
         "hydra.sweeper.n_trials=4",
-        "tokenizer.vocab_size=300,320",
+        "hydra.sweeper.n_jobs=4",  # at least two trials at once ask for the same point
+        "tokenizer.vocab_size=315,320",
         "tokenizer.min_frequency=2",
     )
+    assert states(clone).keys() == {"315", "320"}
     found = yaml.safe_load((clone.root / ".work/sweep/hydra/optimization_results.yaml").read_text())
     assert found["best_params"] == {"tokenizer.vocab_size": 320}
     assert found["best_value"] == max(float(row["bytes_per_token"]) for row in latest(clone))
