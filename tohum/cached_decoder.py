@@ -15,6 +15,9 @@ from torch.nn import functional
 from tohum.model.layers import rotate
 
 KNOWN = ("llama", "qwen3")  # transformers' model types
+# Ids that a processor reads at once. Attention looks at all keys, those after an id too: 960 ids of
+# the default model take 63 ms in such pieces, 104 ms at once, and 108 ms by 64.
+PIECE = 256
 
 
 class Reader(Protocol):
@@ -94,6 +97,14 @@ class Passage:
         return logits
 
     def _read(self, new: Tensor, start: int) -> Tensor:
+        pieces = new.split(PIECE if new.device.type == "cpu" else len(new))
+        for piece in pieces:
+            state = self._last_state(piece, start)
+            start += len(piece)
+        return functional.linear(state, self.decoder.output)
+
+    def _last_state(self, new: Tensor, start: int) -> Tensor:
+        """Reads new ids; returns the normed last state, (width,), of the last one."""
         decoder, stop = self.decoder, start + len(new)
         cosines, sines = decoder.cosines[start:stop], decoder.sines[start:stop]
         shape = (decoder.size,)
@@ -125,8 +136,7 @@ class Passage:
             normed = functional.rms_norm(states, width, layer.middle_norm, decoder.epsilon)
             gate, up = functional.linear(normed, layer.gate_up).chunk(2, dim=-1)
             states = states + functional.linear(functional.silu(gate) * up, layer.down)
-        last = functional.rms_norm(states[-1], width, decoder.last_norm, decoder.epsilon)
-        return functional.linear(last, decoder.output)
+        return functional.rms_norm(states[-1], width, decoder.last_norm, decoder.epsilon)
 
 
 def common_start(read: list[int], asked: Sequence[int]) -> int:

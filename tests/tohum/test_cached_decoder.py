@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, Qwen3Config
 
+from tohum import cached_decoder
 from tohum.cached_decoder import Decoder
 
 SHAPE: dict[str, Any] = {
@@ -29,7 +30,11 @@ def model_of(config: Any) -> Any:
 @pytest.mark.parametrize("config", [LlamaConfig, Qwen3Config])
 @pytest.mark.parametrize("key_heads", [4, 2, 1])
 @pytest.mark.parametrize("tied", [True, False])
-def test_the_logits_are_those_of_transformers(config: Any, key_heads: int, tied: bool) -> None:
+@pytest.mark.parametrize("piece", [7, cached_decoder.PIECE])
+def test_the_logits_are_those_of_transformers(
+    config: Any, key_heads: int, tied: bool, piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cached_decoder, "PIECE", piece)
     model = model_of(config(**SHAPE, num_key_value_heads=key_heads, tie_word_embeddings=tied))
     ids = random.Random(0).choices(range(300), k=40)
     with torch.inference_mode():
