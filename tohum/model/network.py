@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tohum.model.architectures import load_architecture
+from tohum.model.attention import causal_attention
 from tohum.model.config import Model
 from tohum.model.initial_weights import initialise
 from tohum.model.layers import matrix_parts, normed, rotate, rotation
@@ -86,12 +87,7 @@ class Block(nn.Module):
         rotated, values = projected.split([self.heads + self.key_heads, self.key_heads], dim=2)
         rotated = rotate(self.prepared_heads(rotated), cosines, sines)
         queries, keys = rotated.split([self.heads, self.key_heads], dim=2)
-        mixed = functional.scaled_dot_product_attention(
-            queries.transpose(1, 2),
-            keys.transpose(1, 2),
-            values.transpose(1, 2),
-            is_causal=True,
-            scale=self.scale,
-            enable_gqa=self.heads != self.key_heads,
+        mixed = causal_attention(
+            queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), self.scale
         )
         return functional.linear(mixed.transpose(1, 2).flatten(2), self.output)
