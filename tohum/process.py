@@ -44,7 +44,7 @@ def exit_code(name: str, work: Callable[[], int | None], resume: str) -> int:
     """Runs `work` and returns the exit code: its own, or 0 for None; 1 after a UserError, 130 if it
     was interrupted.
 
-    A full disk counts as a UserError. Anything else is a defect and keeps its traceback.
+    A full disk and too little memory count as a UserError. Anything else is a defect and keeps its traceback.
 
     Args:
         name: the start of each line of the log.
@@ -69,6 +69,16 @@ def exit_code(name: str, work: Callable[[], int | None], resume: str) -> int:
             "error: the disk is full%s. Free some space (`dvc gc -w` drops old cached outputs, "
             "deleting .work/ drops unfinished work) and run %s again; what is finished is kept.",
             where,
+            resume,
+        )
+        return 1
+    except MemoryError as error:
+        log.error(
+            "error: there is not enough memory (%s). Close other programs, lower `workers` in "
+            "conf/runtime.yaml, or take less: fewer rows or files of the source, a smaller "
+            "tokenizer.vocab_size, model or train.micro_batch_tokens. Then run %s again; what is "
+            "finished is kept.",
+            " ".join(str(error).split()) or "Python could not get any more",
             resume,
         )
         return 1

@@ -74,6 +74,22 @@ def test_a_full_disk_is_told_in_one_line_with_what_to_do() -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("bytearray(1 << 60)", "Python could not get any more"),
+        ("import numpy; numpy.ones(1 << 57)", "Unable to allocate"),
+    ],
+)
+def test_too_little_memory_is_told_in_one_line_with_what_to_do(code: str, said: str) -> None:
+    done = run(code)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"jsonl: error: there is not enough memory ({said}")
+    assert "`workers` in conf/runtime.yaml" in done.stderr
+    assert "run `dvc repro` again" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_log_lines_name_the_stage_on_standard_error() -> None:
     done = run("import logging", "logging.getLogger('any').info('%d documents', 3)")
     assert (done.stdout, done.stderr) == ("", "jsonl: 3 documents\n")
