@@ -44,7 +44,8 @@ def exit_code(name: str, work: Callable[[], int | None], resume: str) -> int:
     """Runs `work` and returns the exit code: its own, or 0 for None; 1 after a UserError, 130 if it
     was interrupted.
 
-    A full disk and too little memory count as a UserError. Anything else is a defect and keeps its traceback.
+    A full disk and too little memory count as a UserError. Anything else is a defect and keeps its
+    traceback.
 
     Args:
         name: the start of each line of the log.
