@@ -79,10 +79,12 @@ def test_a_full_disk_is_told_in_one_line_with_what_to_do() -> None:
     [
         ("bytearray(1 << 60)", "Python could not get any more"),
         ("import numpy; numpy.ones(1 << 57)", "Unable to allocate"),
+        ("raise OSError(errno.ENOMEM, 'Cannot allocate memory')", "[Errno"),
+        ("raise BrokenExecutor('a worker ended')", "a worker ended"),
     ],
 )
 def test_too_little_memory_is_told_in_one_line_with_what_to_do(code: str, said: str) -> None:
-    done = run(code)
+    done = run("import errno", "from concurrent.futures import BrokenExecutor", code)
     assert done.returncode == 1
     assert done.stderr.startswith(f"jsonl: error: there is not enough memory ({said}")
     assert "`workers` in conf/runtime.yaml" in done.stderr
