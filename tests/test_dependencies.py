@@ -20,6 +20,7 @@ DECIDES_NOTHING = (
     "tohum/process.py",  # logs, exit codes, ending with the parent
     "tohum/streams.py",  # how standard output and input behave
     "tohum/progress.py",  # progress bars
+    "tohum/shortages.py",  # messages
     "tohum/project.py",  # which folder the project is
     "tohum/files.py",  # writes what it is given
     "tohum/marks.py",  # checks what was written

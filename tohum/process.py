@@ -6,7 +6,6 @@ elsewhere.
 """
 
 import ctypes
-import errno
 import logging
 import os
 import signal
@@ -14,21 +13,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor
 
 import psutil
 
 from tohum.errors import UserError
 from tohum.project import enter_project
+from tohum.shortages import told_shortage
 from tohum.streams import flush, set_up_streams, until_reader_leaves
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PARENT_POLL_SECONDS = 1.0
-NO_PAGING_FILE = 1455  # of Windows: the paging file is too small
-LESS_MEMORY = (
-    "Close other programs, lower `workers` in conf/runtime.yaml, or take less: fewer rows or files "
-    "of the source, a smaller tokenizer.vocab_size, model or train.micro_batch_tokens."
-)
 SPINS = "10000"  # about 0.03 ms
 
 log = logging.getLogger(__name__)
@@ -68,35 +62,15 @@ def exit_code(name: str, work: Callable[[], int | None], resume: str) -> int:
     except UserError as error:
         log.error("error: %s", error)
         return 1
-    except (MemoryError, BrokenExecutor) as error:  # a worker whose memory ends is killed
-        return _told_memory(error, resume)
-    except OSError as error:
-        if error.errno == errno.ENOMEM or getattr(error, "winerror", None) == NO_PAGING_FILE:
-            return _told_memory(error, resume)
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        where = f" while writing {error.filename}" if error.filename else ""
-        log.error(
-            "error: the disk is full%s. Free some space (`dvc gc -w` drops old cached outputs, "
-            "deleting .work/ drops unfinished work) and run %s again; what is finished is kept.",
-            where,
-            resume,
-        )
-        return 1
     except KeyboardInterrupt:
         log.info("interrupted; run %s to resume", resume)
         return 130
-
-
-def _told_memory(error: BaseException, resume: str) -> int:
-    said = " ".join(str(error).split()) or "Python could not get any more"
-    log.error(
-        "error: there is not enough memory (%s). %s Then run %s again; what is finished is kept.",
-        said,
-        LESS_MEMORY,
-        resume,
-    )
-    return 1
+    except Exception as error:
+        told = told_shortage(error, resume)
+        if told is None:
+            raise
+        log.error("error: %s", told)
+        return 1
 
 
 def end_with_parent(started_by: int | None = None) -> None:

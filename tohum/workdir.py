@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from tohum.dependencies import PROJECT, code_files
 from tohum.errors import UserError
 from tohum.files import file_sha256
-from tohum.process import LESS_MEMORY
+from tohum.shortages import LESS_MEMORY
 
 LOCK_SECONDS = 20.0  # an orphan of a killed run ends within about a second
 
