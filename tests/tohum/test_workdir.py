@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny import PROJECT
 from tohum import workdir
 from tohum.errors import UserError
 from tohum.files import atomic_write, file_sha256, fresh, publish, write_json
@@ -246,7 +247,7 @@ with open_workdir("train", "one") as work:
 def test_the_run_after_a_kill_says_that_the_memory_may_have_run_out(
     project: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(workdir.PROJECT)}
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     killed = subprocess.run([sys.executable, "-c", KILLED], env=environment, check=False)
     assert killed.returncode == -9
     with open_workdir("train", "one") as work:
