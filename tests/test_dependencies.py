@@ -13,12 +13,14 @@ from tohum.dependencies import PACKAGES, code_files
 
 # Code that every stage uses and that decides none of its bytes.
 DECIDES_NOTHING = (
-    "stages/__init__.py",  # a docstring
+    "stages/__init__.py",  # a docstring, and whether there are packages at all
     "tohum/__init__.py",
+    "tohum/virtual_environment.py",
     "tohum/errors.py",  # the exception for users
     "tohum/process.py",  # logs, exit codes, ending with the parent
     "tohum/streams.py",  # how standard output and input behave
     "tohum/progress.py",  # progress bars
+    "tohum/shortages.py",  # messages
     "tohum/project.py",  # which folder the project is
     "tohum/files.py",  # writes what it is given
     "tohum/marks.py",  # checks what was written

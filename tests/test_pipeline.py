@@ -261,6 +261,8 @@ def test_metrics_params_and_plots_show_sensible_names(trained: Clone) -> None:
     trained.run("dvc", "plots", "show")
     page = (trained.root / "dvc_plots/index.html").read_text()
     assert "Bits per byte by step" in page
+    both = page.partition("Bits per byte on training batches and validation documents")[2]
+    assert "train_bits_per_byte" in both and '"field": "bits_per_byte"' in both
     assert not re.search(r"(src|href)=.https?://", page), "the page must not need the internet"
 
 

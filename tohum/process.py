@@ -6,7 +6,6 @@ elsewhere.
 """
 
 import ctypes
-import errno
 import logging
 import os
 import signal
@@ -19,6 +18,7 @@ import psutil
 
 from tohum.errors import UserError
 from tohum.project import enter_project
+from tohum.shortages import told_shortage
 from tohum.streams import flush, set_up_streams, until_reader_leaves
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -44,7 +44,8 @@ def exit_code(name: str, work: Callable[[], int | None], resume: str) -> int:
     """Runs `work` and returns the exit code: its own, or 0 for None; 1 after a UserError, 130 if it
     was interrupted.
 
-    A full disk counts as a UserError. Anything else is a defect and keeps its traceback.
+    A full disk and too little memory count as a UserError. Anything else is a defect and keeps its
+    traceback.
 
     Args:
         name: the start of each line of the log.
@@ -61,20 +62,15 @@ def exit_code(name: str, work: Callable[[], int | None], resume: str) -> int:
     except UserError as error:
         log.error("error: %s", error)
         return 1
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        where = f" while writing {error.filename}" if error.filename else ""
-        log.error(
-            "error: the disk is full%s. Free some space (`dvc gc -w` drops old cached outputs, "
-            "deleting .work/ drops unfinished work) and run %s again; what is finished is kept.",
-            where,
-            resume,
-        )
-        return 1
     except KeyboardInterrupt:
         log.info("interrupted; run %s to resume", resume)
         return 130
+    except Exception as error:
+        told = told_shortage(error, resume)
+        if told is None:
+            raise
+        log.error("error: %s", told)
+        return 1
 
 
 def end_with_parent(started_by: int | None = None) -> None:

@@ -8,6 +8,7 @@ its own root but shares the `.work` of the parent project, whose root is in `DVC
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import sys
@@ -22,8 +23,11 @@ from filelock import FileLock, Timeout
 from tohum.dependencies import PROJECT, code_files
 from tohum.errors import UserError
 from tohum.files import file_sha256
+from tohum.shortages import LESS_MEMORY
 
 LOCK_SECONDS = 20.0  # an orphan of a killed run ends within about a second
+
+log = logging.getLogger(__name__)
 
 
 def project_root() -> Path:
@@ -88,13 +92,23 @@ def open_workdir(
             f"({lock.lock_file} is held). Wait until it ends, or end it, and run `dvc repro` "
             "again."
         ) from None
+    running = path.with_name(f"{path.name}.running")
+    if running.exists():
+        log.warning(
+            "the last run of the stage '%s' was killed. If you did not end it, the memory ran out: "
+            "the system ends a program then, and DVC says that it exited with -9. %s",
+            stage,
+            LESS_MEMORY,
+        )
     try:
         path.mkdir(exist_ok=True)
+        running.touch()
         _drop_others(path, inherit)
         yield path
         if not keep:
             shutil.rmtree(path)
     finally:
+        running.unlink(missing_ok=True)
         lock.release()
 
 
@@ -119,5 +133,6 @@ def _drop_others(kept: Path, inherit: str | None) -> None:
                     shutil.rmtree(target, ignore_errors=True)
                     folder.replace(target)
             shutil.rmtree(path, ignore_errors=True)
+            path.with_name(f"{path.name}.running").unlink(missing_ok=True)
             if sys.platform != "win32":  # where an open file can't be deleted
                 _lock_path(path).unlink(missing_ok=True)

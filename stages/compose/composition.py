@@ -52,6 +52,8 @@ def read_overrides(path: Path) -> list[str]:
     except UserError as error:
         raise UserError(f"{error}{_meant(path, text)}") from None
     overrides = values.get("overrides") if isinstance(values, dict) else None
+    if isinstance(values, dict) and "overrides" not in values:
+        refuse_other_keys(path, values, [])
     if not isinstance(overrides, list) or not all(isinstance(item, str) for item in overrides):
         raise UserError(
             f"{path}: overrides is {overrides!r}, expected a list of strings such as "

@@ -155,6 +155,8 @@ def _nearest(name: str, known: list[str]) -> str:
     """Returns the known name that is most similar, whatever its case; else the name itself."""
     lowered = {each.lower(): each for each in known}
     close = difflib.get_close_matches(name.lower(), lowered, n=1)
+    # in a short name, two letters in the wrong order are too far for difflib
+    close = close or [each for each in lowered if sorted(each) == sorted(name.lower())]
     return name if name in known or not close else lowered[close[0]]
 
 

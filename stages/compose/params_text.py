@@ -8,6 +8,8 @@ import yaml
 OVERRIDES_KEY = "overrides"
 # One item of a list as it is written: in quotes, or up to the next comma outside of brackets.
 ITEM = re.compile(r"""\s*("[^"]*"|'[^']*'|(?:\[[^]]*\]|\{[^}]*\}|[^],[{}])+)\s*(?:,|$)""")
+# Several items as on a command line.
+ONE_LINE = re.compile(r"[\w.]+=[^\s,\[\]]+(\s+[\w.]+=[^\s,\[\]]+)+")
 
 
 def meant_overrides(text: str) -> list[str] | None:
@@ -23,6 +25,8 @@ def meant_overrides(text: str) -> list[str] | None:
     if values in (None, {OVERRIDES_KEY: None}):
         return []
     given = values.get(OVERRIDES_KEY) if isinstance(values, dict) else values
+    if isinstance(given, str) and ONE_LINE.fullmatch(given.strip()):
+        return given.split()
     if isinstance(given, str):
         return _items(re.sub(rf"^{OVERRIDES_KEY}\s*=\s*\[(.*)\]$", r"\1", given.strip()))
     if isinstance(given, dict):

@@ -22,6 +22,7 @@ import numpy
 import orjson
 from tqdm import tqdm
 
+from stages.encode.balance import remarks
 from stages.encode.config import Encode
 from stages.encode.encoder import EncodeTexts, make_encoder
 from stages.encode.languages import language_of
@@ -102,6 +103,8 @@ def encode_corpus(
             writer.bytes / 1e6,
             writer.tokens,
         )
+    for remark in remarks(writers["val"].documents, config.validation_share, tallies):
+        log.warning("%s", remark)
 
 
 def _encode_shards(shard: ShardEncoder, paths: list[Path], workers: int) -> list[dict[str, Any]]:

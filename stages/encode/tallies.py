@@ -37,6 +37,14 @@ class Tallies:
         tally[0] += size
         tally[1] += tokens
 
+    def bytes_by(self, kind: str) -> dict[str, int]:
+        """Returns the bytes of text under each name of a kind, "language" or "source"."""
+        return {
+            name.partition("/")[2]: sum(size for size, _ in splits.values())
+            for name, splits in self.values.items()
+            if name.startswith(f"{kind}/")
+        }
+
     def metrics(self) -> dict[str, Any]:
         """Returns bytes per token for all text, and by language and source; `val` is for the
         documents held out.

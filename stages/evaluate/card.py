@@ -4,6 +4,7 @@ The Hugging Face Hub reads the front matter (https://huggingface.co/docs/hub/mod
 if all documents have the same one, and the datasets that are on the Hub.
 """
 
+from collections.abc import Set
 from typing import Any
 
 import yaml
@@ -17,18 +18,18 @@ HUB_LICENSES = frozenset(  # of https://huggingface.co/docs/hub/repositories-lic
     | {"wtfpl", "zlib"}
 )
 
-USE = """\
-## Use
+CONVERSATION = "conversation"
+# What the encode stage calls a language, and is none of programming.
+PROSE = {CONVERSATION, "HTML", "JSON", "Markdown", "TeX", "Text", "XML", "YAML", "other"}
 
-```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
+TEXT_PROMPT = 'ids = tokenizer("<|endoftext|>{}", return_tensors="pt")'
+CHAT_PROMPT = """\
+messages = [{"role": "user", "content": "Your question"}]
+ids = tokenizer.apply_chat_template(
+    messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+)"""
 
-tokenizer = AutoTokenizer.from_pretrained("models/lm")
-model = AutoModelForCausalLM.from_pretrained("models/lm")
-ids = tokenizer("<|endoftext|>def ", return_tensors="pt")
-print(tokenizer.decode(model.generate(**ids, max_new_tokens=50)[0]))
-```
-
+PROMPTS = """\
 Every training document began with `<|endoftext|>`, so a prompt should too.
 
 Prompts by purpose, with the token that ends the text or answer in brackets:
@@ -52,21 +53,30 @@ def model_card(figures: dict[str, Any], facts: dict[str, Any], meta: dict[str, A
             raw_manifest_sha256, and may be missing.
     """
     provenance = meta.get("provenance") or {}
-    front = yaml.safe_dump(front_matter(provenance), sort_keys=False, allow_unicode=True)
+    languages = set(figures.get("by_language") or ())
+    values = front_matter(provenance, languages)
+    front = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     return (
         f"---\n{front}---\n# A small language model, trained from scratch\n\n"
         + _measured(figures)
         + _breakdown("source", figures.get("by_source"))
         + _breakdown("language", figures.get("by_language"))
         + _data(provenance, meta)
-        + USE
-        + _limits(facts["model"]["context_length"])
+        + _use(languages)
+        + PROMPTS
+        + _limits(facts["model"]["context_length"], languages)
         + _configuration(facts)
     )
 
 
-def front_matter(provenance: dict[str, Any]) -> dict[str, Any]:
-    """Returns what the Hub reads."""
+def front_matter(provenance: dict[str, Any], languages: Set[str]) -> dict[str, Any]:
+    """Returns what the Hub reads.
+
+    Args:
+        provenance: of data/tokens/meta.json.
+        languages: of the validation documents, as the encode stage calls them. Which language
+            people speak in a text is not known, so only code is named.
+    """
     names = [*by_expression(provenance.get("licenses") or {})]
     datasets = [
         source["repo_id"]
@@ -74,11 +84,13 @@ def front_matter(provenance: dict[str, Any]) -> dict[str, Any]:
         if "repo_id" in source
     ]
     license = _hub_license(names[0]) if len(names) == 1 else None
+    code = ["code"] if languages - PROSE else []
+    talks = ["conversational"] if CONVERSATION in languages else []
     return {
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
-        "language": ["code"],
-        "tags": ["code", "trained-from-scratch"],
+        **({"language": code} if code else {}),
+        "tags": [*code, *talks, "trained-from-scratch"],
         **({"license": license} if license else {}),
         **({"datasets": list(dict.fromkeys(datasets))} if datasets else {}),
     }
@@ -135,11 +147,31 @@ def _data(provenance: dict[str, Any], meta: dict[str, Any]) -> str:
     return text + (_table("SHA-256 of", "value", rows) if rows else "")
 
 
-def _limits(context_length: int) -> str:
+def _use(languages: Set[str]) -> str:
+    """Returns lines of Python that load the model and prompt it with what it was trained on."""
+    prompt = TEXT_PROMPT.format("def " if languages - PROSE else "How a text begins")
+    if CONVERSATION in languages and not languages - PROSE:
+        prompt = CHAT_PROMPT
+    return f"""## Use
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("models/lm")
+model = AutoModelForCausalLM.from_pretrained("models/lm")
+{prompt}
+print(tokenizer.decode(model.generate(**ids, max_new_tokens=50)[0]))
+```
+
+"""
+
+
+def _limits(context_length: int, languages: Set[str]) -> str:
+    likeness = "code" if languages - PROSE else "its training texts"
     return f"""## Limits
 
 - It sees {context_length} tokens at once, and knows nothing beyond its training data.
-- It is small: what it writes looks like code but is often wrong. Nobody has checked its output.
+- It is small: what it writes looks like {likeness} but is often wrong. Nobody has checked it.
 - It was not trained to refuse instructions, nor to follow them unless its data has conversations.
 - It may repeat passages of its training data; their licenses then apply.
 - transformers reads the text of a special token in a prompt or message as that token.

@@ -15,12 +15,22 @@ from stages.train.compiled_blocks import compile_blocks
 from stages.train.config import Train
 from stages.train.display import Display, operations_per_token
 from stages.train.divergence import refuse_gradient, watch_loss
+from stages.train.glimpses import Glimpses
 from stages.train.gradients import Gradients
 from stages.train.interruption import Interruption
 from stages.train.loss_scale import current_scale, grow, shrink
 from stages.train.optimizers import build_optimizers
+from stages.train.overfitting import parting
 from stages.train.probe import DTYPES, allow_tf32, faster_precision, matrix_peak
-from stages.train.processes import Peers, put_back, spread, whole, whole_states, whole_weights
+from stages.train.processes import (
+    Peers,
+    is_sharded,
+    put_back,
+    spread,
+    whole,
+    whole_states,
+    whole_weights,
+)
 from stages.train.schedule import learning_rate_share, set_learning_rate
 from tohum.config.runtime import Runtime
 from tohum.formats.tokenizer import load_tokenizer
@@ -60,7 +70,8 @@ class Run:
         split = repeated(read_split(tokens, "train"), self.length)
         windows = Windows(split, self.length, config.seed, config.fim_share)
         self.train_bytes_per_token = split.bytes / len(split.ids)
-        self.validation = validation_windows(read_split(tokens, "val"), self.length)
+        validation = read_split(tokens, "val")
+        self.validation = validation_windows(validation, self.length)
         tokenizer = load_tokenizer(tokenizer_folder)
         self.sizes = token_sizes(tokenizer)
         self.network = Network(model_config, tokenizer.get_vocab_size())
@@ -68,6 +79,9 @@ class Run:
         self.optimizers = build_optimizers(self.network, config)
         self.gradients = Gradients(self.spread, windows, config, self.peers, config.precision)
         self.state = RunState()
+        self.samples: Glimpses | None = None
+        if runtime.samples and self.peers.is_first and not is_sharded(self.network):
+            self.samples = Glimpses(self.network, validation, tokenizer)
 
     def train(self, folder: Path, speeds: Path | None = None) -> None:
         """Runs from the last checkpoint in a folder, if there is one, to the end of the schedule.
@@ -225,6 +239,18 @@ class Run:
             if self.peers.is_first:
                 log.info("step %d: loss %.3f, %.4f bits per byte", state.step, mean, bpb)
         state.rows.append(row)
+        if evaluate and self.peers.is_first:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Shows, after a measurement, what the model writes, and once that the curves part."""
+        state = self.state
+        if self.samples is not None and self.samples.due(state.seconds):
+            with self.gradients.cast():
+                log.info("step %d writes: %s", state.step, self.samples.line())
+        found = parting(state.rows)
+        if found is not None and found.noticed_step == state.step:
+            log.warning("%s", found.told)
 
     def evaluate(self, windows: list[Window]) -> float:
         """Returns the bits per byte of validation windows."""

@@ -74,6 +74,14 @@ def test_a_full_disk_is_told_in_one_line_with_what_to_do() -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_too_little_memory_is_told_in_one_line_with_what_to_do() -> None:
+    done = run("bytearray(1 << 60)")
+    assert done.returncode == 1
+    assert done.stderr.startswith("jsonl: error: there is not enough memory (Python could not")
+    assert "`workers` in conf/runtime.yaml" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_log_lines_name_the_stage_on_standard_error() -> None:
     done = run("import logging", "logging.getLogger('any').info('%d documents', 3)")
     assert (done.stdout, done.stderr) == ("", "jsonl: 3 documents\n")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny import PROJECT
 from tohum import workdir
 from tohum.errors import UserError
 from tohum.files import atomic_write, file_sha256, fresh, publish, write_json
@@ -230,3 +231,37 @@ def test_the_hash_of_a_file_is_its_sha256(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert file_sha256(tmp_path / "abc") == expected
+
+
+KILLED = """
+import os, signal
+from tohum.workdir import open_workdir
+
+with open_workdir("train", "one") as work:
+    (work / "half").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_the_run_after_a_kill_says_that_the_memory_may_have_run_out(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    killed = subprocess.run([sys.executable, "-c", KILLED], env=environment, check=False)
+    assert killed.returncode == -9
+    with open_workdir("train", "one") as work:
+        assert (work / "half").exists()
+    assert "the last run of the stage 'train' was killed" in caplog.text
+    assert "`workers` in conf/runtime.yaml" in caplog.text
+
+
+def test_the_run_after_one_that_ended_says_nothing(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ValueError), open_workdir("train", "one"):
+        raise ValueError
+    with open_workdir("train", "two"):
+        pass
+    assert caplog.text == ""
+    assert files_below(project / ".work" / "train") in ([], ["two.lock"])

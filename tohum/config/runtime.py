@@ -14,6 +14,7 @@ class Runtime:
     """Values that can't change an output byte, so no stage lists them as params."""
 
     progress: bool
+    samples: bool
     content_url: str
     workers: int = limits(minimum=1, maximum=4096)
     connections: int = limits(minimum=1, maximum=4096)

@@ -66,9 +66,10 @@ def suffixes(name: str) -> tuple[str, str]:
 
 def is_data_file(name: str) -> bool:
     """Returns whether `detect` can read a file, by its suffix; one that only describes a dataset
-    is none.
+    is none, nor what Excel leaves beside a workbook that it has open.
     """
-    return suffixes(name)[0] in FORMATS and not describes_dataset(name)
+    open_in_excel = PurePath(name).name.startswith("~$")
+    return suffixes(name)[0] in FORMATS and not describes_dataset(name) and not open_in_excel
 
 
 def describes_dataset(name: str) -> bool:

@@ -236,9 +236,12 @@ def _copy(path: Path, copy: Path) -> str:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
+        remedy = "Give a file that this user can read, or leave it out of source.paths."
+        if isinstance(error, PermissionError):  # on Windows, also for a file that is open
+            remedy = f"If it is open in another program, such as Excel, close it there. {remedy}"
         raise UserError(
             f"source.paths: {str(path)!r} cannot be copied to {str(copy)!r} ({error.strerror}). "
-            "Give a file that this user can read, or leave it out of source.paths."
+            f"{remedy}"
         ) from None
     raise UserError(
         f"source.paths: {str(path)!r} changes while it is copied. Stop what writes it, or name a "

@@ -107,6 +107,6 @@ def write_offered(
         (folder / FACTS).unlink()  # a folder with source.json is a finished download
         raise UserError(
             f"the source has no files to train on{summary}. Check `{destination.section}` in "
-            "params.lock.yaml."
+            "params.lock.yaml, and change it in params.yaml."
         )
     log.info("%d files, %.1f MB, each verified%s", written.files, written.bytes / 1e6, summary)

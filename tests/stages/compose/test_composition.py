@@ -317,7 +317,6 @@ def test_overrides_are_read_in_order(tmp_path: Path) -> None:
     ("text", "found"),
     [
         ("", "None"),
-        ("override: []", "None"),
         ("overrides:", "None"),
         ("overrides: model=tiny", "'model=tiny'"),
         ("overrides: [1]", "[1]"),

@@ -92,6 +92,8 @@ PATH = "source.path=x"
     [
         "soruce=local",
         "Source=Local",
+        "source=loacl",
+        "source=lcoal",
         "source = local",
         "source =local",
         "source==local",
@@ -187,6 +189,7 @@ def test_any_path_is_corrected_to_one_that_composes(path: str) -> None:
         ("overrides: [source=local, source.path=/home/c #1]", "source.path='/home/c #1'"),
         ("overrides: [source=local, source.path='/home/c, d']", "source.path='/home/c, d'"),
         ("overrides: source=local, source.path=/x", "source.path=/x"),
+        ("overrides: source=local  source.path=/x", "source.path=/x"),
         ("overrides: {source: local, source.path: /x}", "source.path=/x"),
         ("overrides: [source: local, source.path: C:\\x]", "source.path=C:\\x"),
         ("overrides:\n- source: local\n- source.path: /ö\n", "source.path='/ö'"),

@@ -39,6 +39,7 @@ def refused(tmp_path: Path, text: str) -> str:
             ["model=tiny", "tokenizer.vocab_size=500"],
         ),
         ("overrides: []\nmodel: tiny\n", ["model=tiny"]),
+        ("model: tiny\n", ["model=tiny"]),
         (
             "# why\noverrides: []\ntrain: {steps: null, seed: 1}\n",
             ["train.steps=null", "train.seed=1"],

@@ -1,6 +1,8 @@
+import re
 from dataclasses import asdict
 from typing import Any
 
+import pytest
 import yaml
 
 from stages.evaluate.card import front_matter, model_card
@@ -74,11 +76,45 @@ def test_one_license_and_the_hubs_datasets_stand_in_the_front_matter() -> None:
     assert "code" in found["tags"]
 
 
+def of_languages(*names: str) -> str:
+    return card({**FIGURES, "by_language": dict.fromkeys(names, 1.5)})
+
+
+def test_a_model_of_code_says_so_and_is_prompted_with_code() -> None:
+    for text in (of_languages("Python"), of_languages("Go", "conversation", "other")):
+        assert front(text)["language"] == ["code"]
+        assert "code" in front(text)["tags"]
+        assert 'tokenizer("<|endoftext|>def ", return_tensors="pt")' in text
+        assert "looks like code" in text
+
+
+def test_a_model_of_conversations_is_no_model_of_code() -> None:
+    text = of_languages("conversation")
+    assert "language" not in front(text)
+    assert front(text)["tags"] == ["conversational", "trained-from-scratch"]
+    assert '{"role": "user", "content": "Your question"}' in text
+    assert "def " not in text
+    assert "looks like its training texts" in text
+
+
+def test_a_model_of_prose_is_prompted_with_a_text() -> None:
+    text = of_languages("other", "Markdown")
+    assert "language" not in front(text)
+    assert 'tokenizer("<|endoftext|>How a text begins", return_tensors="pt")' in text
+    assert "def " not in text
+
+
+@pytest.mark.parametrize("names", [("Python",), ("conversation",), ("other",)])
+def test_the_lines_to_use_the_model_are_python(names: tuple[str, ...]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", of_languages(*names), re.S)
+    compile(block, "card", "exec")
+
+
 def test_two_names_of_a_license_are_one_and_two_licenses_none() -> None:
     def license(*names: str) -> Any:
         count = {"documents": 1, "bytes": 1}
         licenses = {name: {"spdx": spdx(name), **count} for name in names}
-        return front_matter({"licenses": licenses}).get("license")
+        return front_matter({"licenses": licenses}, set()).get("license")
 
     assert license("Apache-2.0", "Apache Software License") == "apache-2.0"
     assert license("MIT", "Apache-2.0") is None

@@ -4,7 +4,7 @@ import random
 import shutil
 import signal
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -100,6 +100,39 @@ def test_training_twice_gives_the_same_files() -> None:
 
 def test_another_seed_gives_another_model() -> None:
     assert weights(trained(out="one")) != weights(trained("train.seed=1", out="two"))
+
+
+def test_samples_are_shown_and_change_no_byte_of_the_weights(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    without = trained(out="without")  # a run of so few seconds shows none
+    assert "writes:" not in caplog.text
+    monkeypatch.setattr("stages.train.glimpses.SHARE", 1e9)
+    shown = trained(out="shown")
+    assert caplog.text.count("writes: ") == 2
+    assert file_bytes(without) == file_bytes(shown)
+    assert Path("without.csv").read_bytes() == Path("shown.csv").read_bytes()
+
+
+def test_no_samples_are_shown_where_runtime_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr("stages.train.glimpses.SHARE", 1e9)
+    model, config = model_and_train()
+    run = Run(model, config, replace(runtime(), samples=False), TOKENS, TOKENIZER)
+    run.train(work("silent"))
+    assert "bits per byte" in caplog.text
+    assert "writes:" not in caplog.text
+
+
+def test_a_run_that_learns_by_heart_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    shutil.rmtree(TOKENS)
+    learned, held_out = "x = [1, 2, 3]\n" * 4, 'def g():\n    raise KeyError("q")\n'
+    write_tokens(TOKENS, TOKENIZER, [learned], [held_out])
+    trained("train.steps=60", "train.evaluate_every=2", "train.learning_rate=0.02")
+    assert caplog.text.count("learning them by heart") == 1
 
 
 def test_no_work_is_left_after_a_good_run() -> None:

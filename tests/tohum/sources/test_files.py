@@ -1,13 +1,18 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tohum.errors import UserError
 from tohum.files import file_sha256
 from tohum.sources.files import FilesSource, copy_files
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -39,6 +44,37 @@ def test_a_file_a_folder_and_a_pattern(root: Path) -> None:
     assert list(copied(root, "qa")) == ["deep/en.jsonl.gz", "tr.csv"]
     assert list(copied(root, str(root / "qa" / "**" / "*.gz"))) == ["deep/en.jsonl.gz"]
     assert list(copied(root, "q?/*.csv", "one.jsonl")) == ["one.jsonl", "qa/tr.csv"]
+
+
+def test_what_excel_leaves_beside_an_open_workbook_is_no_data(root: Path) -> None:
+    (root / "qa" / "~$sorular.xlsx").write_bytes(b"\x03ali" + 161 * b" ")
+    (root / "qa" / ".~lock.tr.csv#").write_text(",ali,laptop,27.11.2026 10:00,;")
+    assert list(copied(root, "qa")) == ["deep/en.jsonl.gz", "tr.csv"]
+    with pytest.raises(UserError, match="names no data file"):
+        copied(root, "qa/~*")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of POSIX")
+def test_a_file_that_may_not_be_read_may_be_open_in_another_program() -> None:
+    with unprivileged() as folder:
+        (folder / "a.csv").write_text("a,b\n")
+        (folder / "a.csv").chmod(0)
+        with pytest.raises(UserError, match=r"open in another program, such as Excel, close it"):
+            copied(folder, str(folder / "a.csv"))
+
+
+@contextmanager
+def unprivileged() -> Iterator[Path]:
+    """A folder of this process, which has no rights that another user would not have."""
+    with TemporaryDirectory() as name:
+        user = os.geteuid()
+        if user == 0:
+            os.chown(name, NOBODY, -1)
+            os.seteuid(NOBODY)
+        try:
+            yield Path(name).resolve()
+        finally:
+            os.seteuid(user)
 
 
 def test_the_copies_are_the_bytes_of_the_files(root: Path) -> None:

@@ -247,13 +247,20 @@ def test_a_download_holds_the_files_and_what_was_left_out(project: Path) -> None
     assert '"binary": 1' in (project / "data" / "raw" / "source.json").read_text()
 
 
+def test_what_office_leaves_beside_open_files_is_left_out_by_the_preset(project: Path) -> None:
+    preset = yaml.safe_load((PROJECT / "conf/source/local.yaml").read_text(encoding="utf-8"))
+    write(project, dict.fromkeys(["a.csv", "~$b.xlsx", "in/~$c.docx", ".~lock.a.csv#"], "x\n"))
+    paths, _ = listed(replace(EVERYTHING, exclude=preset["exclude"]), project)
+    assert paths == ["a.csv"]
+
+
 def test_a_source_without_files_is_refused_with_the_reasons(project: Path) -> None:
     write(project, {"code/c.py": b"\0"})
     with pytest.raises(UserError) as caught:
         download(replace(EVERYTHING, path="code"), project / "data" / "raw", runtime())
     assert str(caught.value) == (
         "the source has no files to train on; left out: 1 binary. "
-        "Check `source` in params.lock.yaml."
+        "Check `source` in params.lock.yaml, and change it in params.yaml."
     )
     assert not (project / "data").exists()
 
