@@ -20,7 +20,7 @@ from tohum.errors import UserError
 
 AUTO = "auto"
 CONNECT_SECONDS = 4.0
-JOIN_SECONDS = "8"  # that Ray looks for its own process on this machine; a minute by default
+JOIN_SECONDS = "5"  # that Ray looks for its own process on this machine; a minute by default
 ANSWER_SECONDS = 60.0  # a node starts a process to answer: 2 s, or 20 on a busy one
 HERE = (
     "Start Ray on this machine, `ray start --head` for a new cluster or `ray start "
@@ -67,8 +67,15 @@ def connected(address: str) -> Iterator[Any]:
             configure_logging=False,
             logging_level=logging.ERROR,
         )
-    except ConnectionError:
-        raise UserError(f"no Ray cluster was found on this machine. {HERE}") from None
+    except ConnectionError as error:
+        if "Token" in f"{error} {error.__cause__}":
+            raise UserError(
+                f"the Ray cluster at {address} asks for its token. Set RAY_AUTH_MODE=token and "
+                "have its token in ~/.ray/auth_token or RAY_AUTH_TOKEN, as on its head."
+            ) from None
+        if address == AUTO:
+            raise UserError(f"no Ray cluster was found on this machine. {HERE}") from None
+        raise _not_joined(address, error) from None
     except RuntimeError as error:
         if "Version mismatch" in str(error):
             raise UserError(
