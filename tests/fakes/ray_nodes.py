@@ -25,6 +25,7 @@ INSTALLED = importlib.util.find_spec("ray") is not None and sys.platform == "lin
 START_SECONDS = 240.0  # it takes five, and others may have the cores
 STORE_BYTES = 80_000_000
 MEMORY_BYTES = 8_000_000_000  # that a node says it has
+WORKERS = ("ray::do_task", "ray::problem_here", "ray::IDLE")  # their titles
 TRIES = 3  # Ray itself gives a raylet 30 s, whatever else the machine does
 
 
@@ -83,7 +84,7 @@ class RayNodes:
             with suppress(psutil.Error):
                 for process in psutil.Process(node.pid).children(recursive=True):
                     with suppress(psutil.Error):
-                        if "ray::" in " ".join(process.cmdline())[:80]:
+                        if process.cmdline()[0].startswith(WORKERS):
                             found.append(process)
         return found
 

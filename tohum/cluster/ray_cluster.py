@@ -20,7 +20,7 @@ from tohum.errors import UserError
 
 AUTO = "auto"
 CONNECT_SECONDS = 4.0
-JOIN_SECONDS = "5"  # that Ray looks for its own process on this machine; a minute by default
+JOIN_SECONDS = "7"  # that Ray looks for its own process on this machine; a minute by default
 ANSWER_SECONDS = 60.0  # a node starts a process to answer: 2 s, or 20 on a busy one
 HERE = (
     "Start Ray on this machine, `ray start --head` for a new cluster or `ray start "
@@ -146,7 +146,9 @@ def nodes_of(ray: Any) -> list[Node]:
 
 
 def problems_of_nodes(ray: Any, nodes: list[Node], site: Site) -> dict[str, str]:
-    """Asks each node whether it can do tasks of a site; returns the problems by the node's id."""
+    """Asks each node with a core whether it can do tasks of a site; returns the problems by the
+    node's id.
+    """
     from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -158,6 +160,7 @@ def problems_of_nodes(ray: Any, nodes: list[Node], site: Site) -> dict[str, str]
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
         ).remote(site): node.id
         for node in nodes
+        if node.cores >= 1
     }
     answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS)
     problems = {

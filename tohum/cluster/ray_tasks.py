@@ -98,7 +98,7 @@ class _Run:
         self.done: Counter[str] = Counter()
         self.advanced: Counter[str] = Counter()
         self.started = time.monotonic()
-        self.room, self.counted_at = 2 * AHEAD, 0.0
+        self.cores, self.room, self.counted_at = 0, 2 * AHEAD, 0.0
 
     def results(self, tasks: Iterator[Task]) -> Iterator[Any]:
         """Yields the results in order, and in the end logs what each node has done."""
@@ -122,6 +122,9 @@ class _Run:
         """Looks, once a second, how many tasks the nodes there are can take."""
         if time.monotonic() - self.counted_at > POLL_SECONDS:
             cores = int(self.ray.cluster_resources().get("CPU", 0))
+            if not cores and self.cores:
+                log.warning("the cluster has no node left; waiting for one, `ray start --address`")
+            self.cores = cores
             self.room, self.counted_at = AHEAD * max(2, cores), time.monotonic()
 
     def _spooled(self, place: int, value: Any) -> Any:

@@ -63,7 +63,7 @@ def _check_ray(address: str) -> int:
                 node.name,
                 f"{node.cores:.0f}",
                 f"{node.memory / 1e9:.1f} GB",
-                "no" if node.id in problems else "yes",
+                "no" if node.id in problems else "yes" if node.cores >= 1 else "for no task",
             )
             for node in nodes
         ]
