@@ -19,6 +19,12 @@ DECIDES_NOTHING = (
     "tohum/errors.py",  # the exception for users
     "tohum/process.py",  # logs, exit codes, ending with the parent
     "tohum/streams.py",  # how standard output and input behave
+    "tohum/cluster/__init__.py",  # where a stage's tasks run
+    "tohum/cluster/local_workers.py",
+    "tohum/cluster/node.py",
+    "tohum/cluster/ray_cluster.py",
+    "tohum/cluster/ray_tasks.py",
+    "tohum/cluster/slurm_jobs.py",
     "tohum/progress.py",  # progress bars
     "tohum/shortages.py",  # messages
     "tohum/project.py",  # which folder the project is

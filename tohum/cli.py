@@ -27,6 +27,7 @@ COMMANDS = (
     "export",
     "share",
     "sweep",
+    "cluster",
     "report",
     "completion",
 )

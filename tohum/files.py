@@ -1,5 +1,6 @@
 """Writes files and folders that appear complete or not at all."""
 
+import errno
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ from typing import IO, Any
 from tohum.errors import UserError
 
 MOST_NAME_BYTES = 255  # of a file, on every system
+WRITER = "TOHUM_WRITER"  # of the environment: a process beside which others may write the same file
 BLOCK_BYTES = 1 << 20
 
 
@@ -37,8 +39,10 @@ def fresh(path: Path) -> Path:
 
 
 def partial_path(path: Path) -> Path:
-    """Returns where a file is written before it is renamed to `path`."""
-    name = f"{path.name}.partial"
+    """Returns where a file is written before it is renamed to `path`: on a cluster, where a node
+    that was given up may still be at work, each process has a place of its own.
+    """
+    name = f"{path.name}{os.environ.get(WRITER, '')}.partial"
     if len(os.fsencode(name)) > MOST_NAME_BYTES:
         name = f"{hashlib.sha256(os.fsencode(name)).hexdigest()}.partial"
     return path.with_name(name)
@@ -58,6 +62,20 @@ def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yields an empty folder that appears at `path`, instead of what is there, or not at all."""
+    partial = fresh(partial_path(path))
+    try:
+        yield partial
+        publish(partial, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise  # else another process has put the same there in this moment
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:

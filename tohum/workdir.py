@@ -105,8 +105,8 @@ def open_workdir(
         running.touch()
         _drop_others(path, inherit)
         yield path
-        if not keep:
-            shutil.rmtree(path)
+        if not keep:  # a node that a cluster gave up may still write there: then some of it stays
+            shutil.rmtree(path, ignore_errors=True)
     finally:
         running.unlink(missing_ok=True)
         lock.release()

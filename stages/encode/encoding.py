@@ -1,7 +1,7 @@
 """Encodes the corpus in order, holds out validation documents by hash, and checks the round trip.
 
-The work directory holds `<shard>/` with the shard's token files, and the mark `facts.json` once
-they are complete. A stage that was killed resumes after the shards already encoded; finally all
+The work directory holds `<shard>/` with the shard's token files and their mark `facts.json`; it
+appears whole. A stage that was killed resumes after the shards already encoded; finally all
 shards are joined in order.
 """
 
@@ -11,16 +11,13 @@ import logging
 import math
 import shutil
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy
 import orjson
-from tqdm import tqdm
 
 from stages.encode.balance import remarks
 from stages.encode.config import Encode
@@ -28,9 +25,10 @@ from stages.encode.encoder import EncodeTexts, make_encoder
 from stages.encode.languages import language_of
 from stages.encode.round_trip import ByteTokenizer, RoundTrips
 from stages.encode.tallies import Tallies
+from tohum.cluster import Advance, Job, Task, Work, run
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
-from tohum.files import file_sha256, fresh, publish, write_json
+from tohum.files import atomic_folder, file_sha256, fresh, publish, write_json
 from tohum.formats.records import checked_shards, marked_texts, read_records
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import ORIGINS, SPLITS, VALIDATION_DOCUMENTS, TokenWriter, token_dtype
@@ -40,8 +38,19 @@ from tohum.workdir import open_workdir, work_key
 
 BATCH_DOCUMENTS = 256
 FACTS = "facts.json"
+WORKER_BYTES = 768_000_000  # of memory: the tables, and a batch of the longest documents
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ShardSetup:
+    """Where a process finds what encoding any shard needs, and in how many threads it encodes."""
+
+    tokenizer_folder: Path
+    validation_share: float
+    work: Path
+    threads: int
 
 
 @dataclass
@@ -53,7 +62,20 @@ class ShardEncoder:
     dtype: numpy.dtype[Any]
     validation_share: float
     work: Path
-    bar: "tqdm[Any]"
+
+    def encode_path(self, path: Path, advance: Advance) -> dict[str, Any]:
+        """Encodes a shard."""
+        return encode_shard(self, path, advance)
+
+
+def make_shard_encoder(setup: ShardSetup) -> Work:
+    """Returns what encodes a shard."""
+    tokenizer = load_tokenizer(setup.tokenizer_folder)
+    dtype = token_dtype(tokenizer.get_vocab_size())
+    encode = make_encoder(tokenizer, dtype, setup.threads)
+    byte_tokenizer = ByteTokenizer(tokenizer, encode)
+    share = setup.validation_share
+    return ShardEncoder(byte_tokenizer, encode, dtype, share, setup.work).encode_path
 
 
 def encode_corpus(
@@ -69,12 +91,12 @@ def encode_corpus(
     dtype = token_dtype(tokenizer.get_vocab_size())
     inputs = [jsonl / "manifest.json", tokenizer_folder / "tokenizer.json"]
     with open_workdir("encode", work_key("encode", [config], inputs)) as work:
+        share = fitting_share(_ids(paths), config.validation_share)
+        threads = 1 if runtime.cluster else runtime.workers
+        setup = ShardSetup(tokenizer_folder, share, work, threads)
+        job = Job("encode", work, make_shard_encoder, setup, WORKER_BYTES, threads=True)
         with progress_bar("encode", "B", runtime.progress, unit_scale=True) as bar:
-            encode = make_encoder(tokenizer, dtype, runtime.workers)
-            byte_tokenizer = ByteTokenizer(tokenizer, encode)
-            share = fitting_share(_ids(paths), config.validation_share)
-            shard = ShardEncoder(byte_tokenizer, encode, dtype, share, work, bar)
-            facts = _encode_shards(shard, paths, runtime.workers)
+            facts = list(run(job, (Task(path.name, path) for path in paths), runtime, bar))
         finished = fresh(work / "tokens")
         writers = {split: TokenWriter(finished, split, dtype) for split in SPLITS}
         for path, of_shard in zip(paths, facts, strict=True):
@@ -107,39 +129,29 @@ def encode_corpus(
         log.warning("%s", remark)
 
 
-def _encode_shards(shard: ShardEncoder, paths: list[Path], workers: int) -> list[dict[str, Any]]:
-    """Encodes the shards not encoded yet; returns the facts of all, in order."""
-    executor = ThreadPoolExecutor(min(workers, len(paths)))
-    try:
-        return list(executor.map(partial(encode_shard, shard), paths))
-    finally:
-        executor.shutdown(cancel_futures=True)  # after an error, don't encode the rest
-
-
-def encode_shard(shard: ShardEncoder, path: Path) -> dict[str, Any]:
+def encode_shard(shard: ShardEncoder, path: Path, advance: Advance) -> dict[str, Any]:
     """Writes the token files of one shard; returns its bytes of text by split and its tallies."""
-    folder = shard.work / path.name
-    done = read_mark(folder / FACTS)
+    done = read_mark(shard.work / path.name / FACTS)
     if done is not None:
-        shard.bar.update(sum(done["bytes"].values()))
+        advance(sum(done["bytes"].values()))
         return done
-    fresh(folder)
-    writers = {split: TokenWriter(folder, split, shard.dtype) for split in SPLITS}
-    tallies, trips = Tallies({}), RoundTrips()
-    records = (record for record in read_records(path) if not _is_held_out_copy(shard, record))
-    with (folder / VALIDATION_DOCUMENTS).open("wb") as held_out:
-        while batch := list(islice(records, BATCH_DOCUMENTS)):
-            _encode_batch(shard, batch, writers, tallies, trips)
-            held_out.writelines(
-                _described(record)
-                for record in batch
-                if is_validation(record["id"], shard.validation_share)
-            )
-    for writer in writers.values():
-        writer.close()
-    sizes = {split: writer.bytes for split, writer in writers.items()}
-    facts = {"bytes": sizes, "tallies": tallies.values, "round_trips": asdict(trips)}
-    write_mark(folder / FACTS, sorted(folder.iterdir()), facts)
+    with atomic_folder(shard.work / path.name) as folder:
+        writers = {split: TokenWriter(folder, split, shard.dtype) for split in SPLITS}
+        tallies, trips = Tallies({}), RoundTrips()
+        records = (record for record in read_records(path) if not _is_held_out_copy(shard, record))
+        with (folder / VALIDATION_DOCUMENTS).open("wb") as held_out:
+            while batch := list(islice(records, BATCH_DOCUMENTS)):
+                advance(_encode_batch(shard, batch, writers, tallies, trips))
+                held_out.writelines(
+                    _described(record)
+                    for record in batch
+                    if is_validation(record["id"], shard.validation_share)
+                )
+        for writer in writers.values():
+            writer.close()
+        sizes = {split: writer.bytes for split, writer in writers.items()}
+        facts = {"bytes": sizes, "tallies": tallies.values, "round_trips": asdict(trips)}
+        write_mark(folder / FACTS, sorted(folder.iterdir()), facts)
     return facts
 
 
@@ -166,7 +178,9 @@ def _encode_batch(
     writers: dict[str, TokenWriter],
     tallies: Tallies,
     trips: RoundTrips,
-) -> None:
+) -> int:
+    """Writes the token ids of some documents; returns the bytes of their texts."""
+    total = 0
     documents = [marked_texts(record) for record in records]
     encoded = iter(shard.encode([part.text for parts in documents for part in parts]))
     for record, parts in zip(records, documents, strict=True):
@@ -189,7 +203,8 @@ def _encode_batch(
             tokens += len(ids)
         writers[split].write(numpy.concatenate(pieces), size)
         tallies.add(record, split, size, tokens)
-        shard.bar.update(size)
+        total += size
+    return total
 
 
 def is_validation(id: str, share: float) -> bool:

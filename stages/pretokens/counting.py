@@ -1,18 +1,14 @@
 """Counts the pretokens of each shard into sorted runs on disk, and merges them into one table.
 
-The work directory holds `<shard>.<n>.run`, and the mark `<shard>.json` once all runs of the shard
-exist. A stage that was killed resumes after the shards already counted. The table is the same for
-any number of workers, order of shards and `max_memory`.
+The work directory holds `<shard>/` with the shard's runs `<n>.run` and their mark `facts.json`; it
+appears whole. A stage that was killed resumes after the shards already counted. The table is the
+same for any number of workers, order of shards and `max_memory`.
 """
 
 import logging
-import multiprocessing
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,19 +17,22 @@ import regex
 from tokenizers import Regex
 
 from stages.pretokens.config import Pretokenizer, bytes_of
+from tohum.cluster import Advance, Job, Task, Work, run
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
-from tohum.files import file_sha256, fresh, publish
+from tohum.files import atomic_folder, file_sha256, fresh, publish
 from tohum.formats.pretoken_table import PretokenRows, rows_of, write_table
 from tohum.formats.records import checked_shards, marked_texts, read_records
 from tohum.marks import read_mark, write_mark
 from tohum.pretokenization.classes import classes
 from tohum.pretokenization.patterns import KNOWN_PATTERNS
-from tohum.process import end_with_parent
+from tohum.progress import progress_bar
 from tohum.workdir import open_workdir, work_key
 
 WORD_BYTES = 256  # of memory for a word in a Counter, on average
 WORDS_PER_BATCH = 4096
+FACTS = "facts.json"
+WORKER_BYTES = 300_000_000  # of memory besides the table
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +49,16 @@ def count_corpus(config: Pretokenizer, runtime: Runtime, jsonl: Path, out: Path)
     manifest, paths = jsonl / "manifest.json", checked_shards(jsonl)
     what_counts = replace(config, max_memory="")
     with open_workdir("pretokens", work_key("pretokens", [what_counts], [manifest])) as work:
-        shards = _count_shards(paths, config, runtime.workers, work)
+        shards = _count_shards(paths, config, runtime, work)
         facts = {"pattern": config.pattern, "jsonl_manifest_sha256": file_sha256(manifest)}
         if config.sample_share < 1:
             facts |= _sample_facts(config, shards)
         finished = fresh(work / "pretokens")
-        runs = [work / name for shard in shards for name in shard["runs"]]
+        runs = [
+            work / path.name / name
+            for path, shard in zip(paths, shards, strict=True)
+            for name in shard["runs"]
+        ]
         meta = write_table(finished, merge_all(runs, work), facts)
         publish(finished, out)
     log.info("%d pretokens, %d of them different", meta["pretokens"], meta["different_pretokens"])
@@ -72,45 +75,70 @@ def _sample_facts(config: Pretokenizer, shards: list[dict[str, Any]]) -> dict[st
     }
 
 
+@dataclass(frozen=True)
+class ShardCounter:
+    """What counting any shard needs: the section, the work directory, and how many bytes of memory
+    a table may take.
+    """
+
+    config: Pretokenizer
+    work: Path
+    max_bytes: int
+
+    def count(self, path: Path, advance: Advance) -> dict[str, Any]:
+        """Counts the pretokens of a shard, unless that is done; returns the names of its runs, how
+        many documents it has, and how many were taken.
+        """
+        facts = count_shard(
+            path, config=self.config, folder=self.work / path.name, max_bytes=self.max_bytes
+        )
+        advance(path.stat().st_size)
+        return facts
+
+
+def make_counter(counter: ShardCounter) -> Work:
+    """Returns what counts a shard."""
+    if counter.config.pattern in KNOWN_PATTERNS:
+        classes()  # once, not in every thread at the same time
+    return counter.count
+
+
 def _count_shards(
-    paths: list[Path], config: Pretokenizer, workers: int, work: Path
+    paths: list[Path], config: Pretokenizer, runtime: Runtime, work: Path
 ) -> list[dict[str, Any]]:
     """Counts the shards not counted yet; returns the facts of all, in order."""
-    workers = min(workers, len(paths))
-    count = partial(
-        count_shard, config=config, work=work, max_bytes=bytes_of(config.max_memory) // workers
+    max_bytes = bytes_of(config.max_memory) // min(runtime.workers, len(paths))
+    job = Job(
+        "pretokens",
+        work,
+        make_counter,
+        ShardCounter(config, work, max_bytes),
+        max_bytes + WORKER_BYTES,
+        threads=config.pattern in KNOWN_PATTERNS,
     )
-    executor: Executor
-    if config.pattern in KNOWN_PATTERNS:
-        classes()  # once, not in every thread at the same time
-        executor = ThreadPoolExecutor(workers)
-    else:
-        context = multiprocessing.get_context("spawn")
-        executor = ProcessPoolExecutor(workers, context, end_with_parent, (os.getpid(),))
-    try:
-        return list(executor.map(count, paths))
-    finally:
-        executor.shutdown(cancel_futures=True)  # after an error, don't count the rest
+    total = sum(path.stat().st_size for path in paths)
+    with progress_bar("pretokens", "B", runtime.progress, unit_scale=True, total=total) as bar:
+        return list(run(job, (Task(path.name, path) for path in paths), runtime, bar))
 
 
-def count_shard(path: Path, config: Pretokenizer, work: Path, max_bytes: int) -> dict[str, Any]:
+def count_shard(path: Path, config: Pretokenizer, folder: Path, max_bytes: int) -> dict[str, Any]:
     """Counts the pretokens of a shard in about `max_bytes` bytes of memory; returns the names of
-    its runs in `work`, how many documents it has, and how many were taken.
+    its runs in `folder`, how many documents it has, and how many were taken.
     """
     from stages.pretokens.runs import write_run
 
-    mark = work / f"{path.name}.json"
-    done = read_mark(mark)
+    done = read_mark(folder / FACTS)
     if done is not None:
         return done
     sample = _Sample(path, config.sample_share)
     count = _count_by_kernel if config.pattern in KNOWN_PATTERNS else _count_by_regex
     names: list[str] = []
-    for table in count(sample, config, max_bytes):
-        names.append(f"{path.name}.{len(names)}.run")
-        write_run(work / names[-1], table)
-    facts = {"runs": names, "documents": sample.documents, "taken": sample.taken}
-    write_mark(mark, [work / name for name in names], facts)
+    with atomic_folder(folder) as made:
+        for table in count(sample, config, max_bytes):
+            names.append(f"{len(names)}.run")
+            write_run(made / names[-1], table)
+        facts = {"runs": names, "documents": sample.documents, "taken": sample.taken}
+        write_mark(made / FACTS, [made / name for name in names], facts)
     return facts
 
 

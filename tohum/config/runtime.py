@@ -16,6 +16,7 @@ class Runtime:
     progress: bool
     samples: bool
     content_url: str
+    cluster: str | None
     workers: int = limits(minimum=1, maximum=4096)
     connections: int = limits(minimum=1, maximum=4096)
     timeout_seconds: float = limits(minimum=1)

@@ -284,11 +284,11 @@ def test_a_killed_encoding_goes_on_after_the_shards_that_are_encoded(
     real = encoding.encode_shard
     done: list[str] = []
 
-    def dies_at_the_third(shard: Any, path: Path) -> dict[str, Any]:
+    def dies_at_the_third(shard: Any, path: Path, advance: Any) -> dict[str, Any]:
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(path.name)
-        return real(shard, path)
+        return real(shard, path, advance)
 
     monkeypatch.setattr(encoding, "encode_shard", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
@@ -302,8 +302,8 @@ def test_a_killed_encoding_goes_on_after_the_shards_that_are_encoded(
     (partial / "train.bin").write_bytes(b"half a shard")  # as a SIGKILL leaves it
     after = {}
 
-    def looks(shard: Any, path: Path) -> dict[str, Any]:
-        facts = real(shard, path)
+    def looks(shard: Any, path: Path, advance: Any) -> dict[str, Any]:
+        facts = real(shard, path, advance)
         if path.name in before:
             after[path.name] = (work / path.name / "facts.json").stat().st_mtime_ns
         return facts

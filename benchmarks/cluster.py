@@ -1,0 +1,285 @@
+"""What Ray costs and gains where jsonl, pretokens and encode run on a cluster, and that it is safe.
+
+    python -m benchmarks.cluster [--megabytes 1000] [--rounds 1] [--kills [20]]
+
+The corpus is real code, the sources of installed packages, as JSON lines (benchmarks/jsonl.py). The
+three stages run as `dvc repro` runs them, each in its own process, whose whole time counts. They
+run on this machine's processes, and on Ray with one node and with two, each a raylet with one core;
+the head has none. All of them do the same with each other's outputs: every file must have the same
+SHA-256. The contenders take turns, and Ray only runs during its own.
+
+`--kills 20` does not measure: it runs the stages on four nodes, kills at random at least 20 workers
+and raylets (a new node takes the place of each) and a fourth as many times the stage itself, which
+is started again, all by SIGKILL, and compares the outputs.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import yaml
+
+from benchmarks.jsonl import write_input
+from benchmarks.projects import run_stage, start_stage, write_values
+from benchmarks.targets import report
+from tests.fakes.ray_nodes import INSTALLED, RayNodes
+from tohum.files import file_sha256, write_json
+
+STAGES = {"jsonl": "data/jsonl", "pretokens": "data/pretokens", "encode": "data/tokens"}
+OVERRIDES = [
+    "source=files",
+    "source.paths=[x]",
+    "tokenizer.vocab_size=32000",
+    "tokenizer.min_frequency=3",
+]
+MOST_COST, LEAST_GAIN = 10.0, 1.8
+KILL_NODES = 4
+KILL_SECONDS = (0.5, 6.0)  # between two kills
+RAYLET_SHARE = 0.4  # of the kills; the others hit workers
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Where the stages run: so many workers of this machine, or so many nodes of Ray."""
+
+    name: str
+    workers: int = 1
+    nodes: int = 0
+
+
+CONTENDERS = (
+    Contender("2 processes", workers=2),
+    Contender("Ray, 2 nodes", nodes=2),
+    Contender("Ray, 1 node", nodes=1),
+)
+PROCESSES, TWO, ONE = (contender.name for contender in CONTENDERS)
+
+
+def make_project(root: Path, megabytes: float) -> dict[str, str]:
+    """Makes a project with a corpus and a tokenizer, by this machine's processes; returns the
+    hashes of what the stages wrote.
+    """
+    print(
+        f"making {megabytes:.0f} MB of JSON lines, and the outputs to compare with ...", flush=True
+    )
+    write_values(root, OVERRIDES)
+    raw = root / "data" / "raw"
+    raw.mkdir(parents=True)
+    write_input(raw / "in.jsonl", megabytes)
+    sha256 = file_sha256(raw / "in.jsonl")
+    (raw / "manifest.jsonl").write_text(f'{{"file": "in.jsonl", "sha256": "{sha256}"}}\n')
+    write_json(raw / "source.json", {"kind": "files", "license": None})
+    write_runtime(root, None, 2)
+    for stage in ("jsonl", "pretokens", "tokenizer", "encode"):
+        run_stage(root, stage)
+    return hashes(root)
+
+
+def write_runtime(root: Path, address: str | None, workers: int) -> None:
+    """Writes where the stages of a project run."""
+    path = root / "conf" / "runtime.yaml"
+    values = yaml.safe_load(path.read_text())
+    path.unlink()  # a copy of the project's own, with its comments
+    path.write_text(
+        yaml.safe_dump({**values, "cluster": address, "workers": workers, "progress": False})
+    )
+
+
+def hashes(root: Path, stages: tuple[str, ...] = tuple(STAGES)) -> dict[str, str]:
+    """Returns the SHA-256 of every file that some stages wrote."""
+    return {
+        path.relative_to(root).as_posix(): file_sha256(path)
+        for stage in stages
+        for path in sorted((root / STAGES[stage]).rglob("*"))
+        if path.is_file()
+    }
+
+
+@contextmanager
+def started(contender: Contender, root: Path) -> Iterator[RayNodes | None]:
+    """Starts a contender's cluster, if it has one, and sets the project up for it."""
+    if not contender.nodes:
+        write_runtime(root, None, contender.workers)
+        yield None
+        return
+    with RayNodes() as nodes:
+        for _ in range(contender.nodes):
+            nodes.add()
+        before = dict(os.environ)
+        os.environ.update(nodes.environment)
+        write_runtime(root, nodes.address, 1)
+        try:
+            yield nodes
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def measure(
+    root: Path, contender: Contender, expected: dict[str, str]
+) -> tuple[dict[str, float], int]:
+    """Runs the stages; returns the seconds of each, and how many files are not as expected."""
+    seconds = {}
+    with started(contender, root):
+        for stage, out in STAGES.items():
+            shutil.rmtree(root / out)
+            begun = time.monotonic()
+            run_stage(root, stage)
+            seconds[stage] = time.monotonic() - begun
+    found = hashes(root)
+    wrong = sum(found.get(path) != expected.get(path) for path in found.keys() | expected.keys())
+    return seconds, wrong
+
+
+def compare(megabytes: float, rounds: int) -> bool:
+    """Measures all contenders in turn, prints the table, and returns whether the targets hold."""
+    seconds: dict[str, dict[str, list[float]]] = {
+        contender.name: {stage: [] for stage in STAGES} for contender in CONTENDERS
+    }
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder, "project")
+        root.mkdir()
+        expected = make_project(root, megabytes)
+        for _ in range(rounds):
+            for contender in CONTENDERS:
+                taken, different = measure(root, contender, expected)
+                wrong += different
+                for stage, value in taken.items():
+                    seconds[contender.name][stage].append(value)
+    table = {
+        name: {stage: statistics.median(values) for stage, values in taken.items()}
+        for name, taken in seconds.items()
+    }
+    print(f"{'seconds':14}" + "".join(f"{stage:>12}" for stage in STAGES) + f"{'all':>12}")
+    for name, taken in table.items():
+        values = [*taken.values(), sum(taken.values())]
+        print(f"{name:14}" + "".join(f"{value:12.1f}" for value in values))
+    whole = {name: sum(taken.values()) for name, taken in table.items()}
+    holds = [
+        report("% that Ray costs", 100 * (whole[TWO] / whole[PROCESSES] - 1), "at most", MOST_COST)
+    ]
+    for stage in STAGES:
+        gain = table[ONE][stage] / table[TWO][stage]
+        holds.append(report(f"{stage}, times as fast on 2 nodes", gain, "at least", LEAST_GAIN))
+    holds.append(report("files with other bytes", wrong, "at most", 0))
+    return all(holds)
+
+
+class _Killer:
+    """Kills workers and nodes at random while a stage runs, and sometimes the stage."""
+
+    def __init__(self, nodes: RayNodes, wanted: int) -> None:
+        self.nodes, self.wanted = nodes, wanted
+        self.random = random.Random(1)
+        self.workers = self.raylets = self.stages = 0
+        self.added = [nodes.add() for _ in range(KILL_NODES)]
+
+    def enough(self) -> bool:
+        """Whether there were as many kills as wanted."""
+        return (
+            self.workers + self.raylets >= self.wanted
+            and self.stages >= self.wanted // 4
+            and min(self.workers, self.raylets) > 0
+        )
+
+    def run(self, root: Path, stage: str) -> None:
+        """Runs a stage to its end, however often it takes."""
+        process = start_stage(root, stage, subprocess.PIPE)
+        while True:
+            try:
+                _, errors = process.communicate(timeout=self.random.uniform(*KILL_SECONDS))
+            except subprocess.TimeoutExpired:
+                if self.stages < self.wanted // 4 and self.random.random() < 0.2:
+                    process.kill()
+                    process.communicate()
+                    self.stages += 1
+                    process = start_stage(root, stage, subprocess.PIPE)
+                else:
+                    self.kill_one()
+                continue
+            if process.returncode:
+                sys.exit(f"the stage {stage} failed:\n{errors.decode()}")
+            return
+
+    def kill_one(self) -> None:
+        """Kills a node, which another replaces, or the process of a task."""
+        if self.random.random() < RAYLET_SHARE:
+            place = self.random.randrange(len(self.added))
+            self.nodes.kill(self.added[place])
+            self.added[place] = self.nodes.add()
+            self.raylets += 1
+            return
+        workers = self.nodes.workers()
+        if workers:
+            with suppress(psutil.NoSuchProcess):
+                self.random.choice(workers).kill()
+                self.workers += 1
+
+
+def survive(megabytes: float, wanted: int) -> bool:
+    """Runs the stages under random kills; returns whether the outputs were the same each time."""
+    wrong = runs = 0
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder, "project")
+        root.mkdir()
+        expected = make_project(root, megabytes)
+        with RayNodes() as nodes:
+            os.environ.update(nodes.environment)
+            killer = _Killer(nodes, wanted)
+            write_runtime(root, nodes.address, 1)
+            while not killer.enough():
+                for stage, out in STAGES.items():
+                    shutil.rmtree(root / out)
+                    killer.run(root, stage)
+                runs += 1
+                found = hashes(root)
+                paths = found.keys() | expected.keys()
+                wrong += sum(found.get(path) != expected.get(path) for path in paths)
+                print(
+                    f"run {runs}: {killer.workers} workers, {killer.raylets} raylets and "
+                    f"{killer.stages} stages killed so far; "
+                    f"{hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]}",
+                    flush=True,
+                )
+    return all(
+        (
+            report(
+                "workers and raylets killed", killer.workers + killer.raylets, "at least", wanted
+            ),
+            report("stages killed", killer.stages, "at least", wanted // 4),
+            report("files with other bytes", wrong, "at most", 0),
+        )
+    )
+
+
+def main() -> None:
+    """Reads the command line and runs what it asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--megabytes", type=float, default=1000)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--kills", type=int, nargs="?", const=20, default=0)
+    arguments = parser.parse_args()
+    if not INSTALLED:
+        sys.exit('Ray is not installed: python -m pip install -c constraints.txt -e ".[cluster]"')
+    if arguments.kills:
+        sys.exit(0 if survive(arguments.megabytes, arguments.kills) else 1)
+    sys.exit(0 if compare(arguments.megabytes, arguments.rounds) else 1)
+
+
+if __name__ == "__main__":
+    main()

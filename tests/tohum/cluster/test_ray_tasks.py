@@ -1,0 +1,324 @@
+"""Real nodes of Ray on loopback, with one core each."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.fakes.ray_nodes import INSTALLED, RayNodes
+from tests.tiny import PATIENCE, PROJECT, documents, runtime, write_project
+from tests.tohum.cluster.shards import job, numbered
+from tohum.cluster import run
+from tohum.cluster.node import site_of
+from tohum.config.runtime import Runtime
+from tohum.errors import UserError
+from tohum.progress import progress_bar
+
+pytestmark = pytest.mark.slow
+WITH_RAY = pytest.mark.skipif(
+    not INSTALLED, reason="Ray is not installed: python -m pip install -c constraints.txt ray"
+)
+STAGES = ("jsonl", "pretokens", "encode")
+OUTS = ("data/jsonl", "data/pretokens", "data/tokens", "metrics")
+
+
+def unshares() -> bool:
+    command = ["unshare", "--mount", "--map-root-user", "true"]
+    try:
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[RayNodes]:
+    with RayNodes() as cluster:
+        cluster.add()
+        cluster.add()
+        before = dict(os.environ)
+        os.environ.update(cluster.environment)
+        yield cluster
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return tmp_path
+
+
+def on(address: str) -> Runtime:
+    values = runtime()
+    values.cluster = address
+    return values
+
+
+def results(folder: Path, address: str, values: list[Any]) -> list[Any]:
+    work = folder / "work"
+    work.mkdir(exist_ok=True)
+    with progress_bar("test", "B", False) as bar:
+        return list(run(job(work, str(folder)), iter(numbered(values)), on(address), bar))
+
+
+def write_raw(root: Path) -> None:
+    """Writes a data/raw of rows in many units, one of them too large to be passed as such."""
+    texts = [f"{text}# {number}\n" for number in range(60) for text in documents(150)]
+    raw = root / "data" / "raw"
+    raw.mkdir(parents=True)
+    lines = []
+    for part in range(12):
+        content = b"".join(
+            json.dumps({"content": text, "path": f"{part}/{place}.py"}).encode() + b"\n"
+            for place, text in enumerate(texts[part::12])
+        )
+        (raw / f"{part:02d}.jsonl").write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        lines.append(json.dumps({"file": f"{part:02d}.jsonl", "sha256": digest}) + "\n")
+    (raw / "manifest.jsonl").write_text("".join(lines))
+    (raw / "source.json").write_text(json.dumps({"kind": "files", "license": None}))
+
+
+def stage(root: Path, name: str, cluster: str | None) -> "subprocess.Popen[str]":
+    path = root / "conf" / "runtime.yaml"
+    values = {**json.loads(path.read_text()), "cluster": cluster}
+    path.write_text(json.dumps(values))
+    environment = {key: value for key, value in os.environ.items() if key != "DVC_ROOT"}
+    return subprocess.Popen(
+        [sys.executable, "-m", f"stages.{name}"],
+        cwd=root,
+        env={**environment, "PYTHONPATH": str(PROJECT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: "subprocess.Popen[str]") -> str:
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
+    return errors
+
+
+def hashes(root: Path) -> dict[str, str]:
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for out in OUTS
+        for path in sorted((root / out).rglob("*"))
+        if path.is_file()
+    }
+
+
+@WITH_RAY
+def test_the_outputs_are_those_of_one_machine_though_workers_are_killed(
+    nodes: RayNodes, tmp_path: Path
+) -> None:
+    alone, spread = tmp_path / "alone", tmp_path / "spread"
+    overrides = ("jsonl.shard_bytes=40000", "tokenizer.vocab_size=300", "jsonl.near_duplicates=0.9")
+    for root in (alone, spread):
+        root.mkdir()
+        write_project(root, *overrides)
+        write_raw(root)
+    for name in ("jsonl", "pretokens", "tokenizer", "encode"):
+        finish(stage(alone, name, None))
+    shutil.copytree(alone / "models", spread / "models")
+    killed, said = 0, ""
+    for name in STAGES:
+        process = stage(spread, name, nodes.address)
+        victim = first_busy_worker(nodes, process)
+        if victim is not None:
+            with suppress(psutil.NoSuchProcess):
+                victim.kill()
+                killed += 1
+        said += finish(process)
+    assert hashes(alone) == hashes(spread)
+    assert len(hashes(alone)) > 10
+    assert killed
+    assert "is done again" in said
+
+
+def first_busy_worker(nodes: RayNodes, process: "subprocess.Popen[str]") -> psutil.Process | None:
+    while process.poll() is None:
+        for worker in nodes.workers():
+            with suppress(psutil.Error):
+                if worker.cmdline()[0].startswith("ray::do_task"):
+                    return worker
+        time.sleep(0.005)
+    return None
+
+
+@WITH_RAY
+def test_a_stage_whose_process_was_killed_goes_on(nodes: RayNodes, tmp_path: Path) -> None:
+    write_project(tmp_path, "jsonl.shard_bytes=20000")
+    write_raw(tmp_path)
+    finish(stage(tmp_path, "jsonl", None))
+    process = stage(tmp_path, "pretokens", nodes.address)
+    work = tmp_path / ".work" / "pretokens"
+    while not (marks := list(work.glob("*/*/facts.json"))):
+        assert process.poll() is None, finish(process)
+        time.sleep(0.005)
+    times = {mark: mark.stat().st_mtime_ns for mark in marks}
+    process.kill()
+    process.communicate()
+    assert all(mark.stat().st_mtime_ns == times[mark] for mark in marks)
+    finish(stage(tmp_path, "pretokens", nodes.address))
+    found = hashes(tmp_path)
+    shutil.rmtree(tmp_path / "data" / "pretokens")
+    finish(stage(tmp_path, "pretokens", None))
+    assert hashes(tmp_path) == found
+
+
+@WITH_RAY
+def test_results_are_in_order_and_large_values_arrive(nodes: RayNodes, here: Path) -> None:
+    values: list[Any] = [*range(40), bytes(200_000), 3]
+    expected = [*(value * value for value in range(40)), 200_000, 9]
+    assert results(here, nodes.address, values) == expected
+    assert not list((here / "work" / "spool").iterdir())
+
+
+@WITH_RAY
+def test_a_task_that_killed_its_worker_is_done_again(nodes: RayNodes, here: Path) -> None:
+    values = [1, ("kills_its_process_once", "a"), ("kills_its_process_once", "b"), 2]
+    assert results(here, nodes.address, values) == [1, "a", "b", 4]
+
+
+@WITH_RAY
+def test_a_task_that_kills_its_worker_three_times_is_named(nodes: RayNodes, here: Path) -> None:
+    with pytest.raises(UserError, match=r"shard 1 killed its worker process 3 times, last on 127"):
+        results(here, nodes.address, [1, ("kills_its_process", "a"), 2])
+
+
+@WITH_RAY
+def test_an_error_of_a_task_and_a_full_disk_end_the_stage(nodes: RayNodes, here: Path) -> None:
+    with pytest.raises(UserError, match=r"^part-7 is not what it should be\.$"):
+        results(here, nodes.address, [1, ("fails", "part-7")])
+    with pytest.raises(UserError, match=r"a disk of the node 127\.0\.0\.\d.* is full"):
+        results(here, nodes.address, [1, ("fills_the_disk", "a")])
+
+
+@WITH_RAY
+def test_the_tasks_of_a_node_that_dies_are_done_on_another(nodes: RayNodes, here: Path) -> None:
+    lost = nodes.add()
+    found: list[Any] = []
+    thread = threading.Thread(
+        target=lambda: found.extend(
+            results(here, nodes.address, [("waits", f"{n}") for n in range(6)])
+        )
+    )
+    thread.start()
+    while lost not in {path.read_text() for path in here.glob("*.at")}:
+        assert thread.is_alive()
+        time.sleep(0.05)
+    nodes.kill(lost)
+    (here / "go").touch()
+    thread.join(PATIENCE)
+    assert len(found) == 6
+    assert lost not in found
+
+
+@WITH_RAY
+def test_a_task_that_fits_on_no_node_is_refused(nodes: RayNodes, here: Path) -> None:
+    from dataclasses import replace
+
+    huge = replace(job(here / "work"), memory=10**13)
+    (here / "work").mkdir()
+    with (
+        progress_bar("test", "B", False) as bar,
+        pytest.raises(UserError, match=r"needs a core and 10000000 MB, which no node"),
+    ):
+        list(run(huge, iter(numbered([1])), on(nodes.address), bar))
+
+
+@WITH_RAY
+def test_the_check_shows_the_nodes(nodes: RayNodes, tmp_path: Path) -> None:
+    write_project(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "tohum", "cluster", "check", nodes.address],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sum(line.rstrip().endswith("yes") for line in done.stdout.splitlines()) == 2
+    assert f"project {tmp_path}" in done.stdout
+
+
+@WITH_RAY
+@pytest.mark.skipif(not unshares(), reason="needs a mount namespace, which this system refuses")
+def test_nodes_that_are_not_the_same_are_named_with_the_fix(tmp_path: Path) -> None:
+    """One sees another file system, one has other code, one has no room."""
+    other = tmp_path / "other"
+    for name in ("stages", "tohum", "tests"):
+        shutil.copytree(PROJECT / name, other / name)
+    with (other / "tohum" / "errors.py").open("a") as file:
+        file.write("# another version\n")
+    project, full = tmp_path / "project", tmp_path / "full"
+    project.mkdir()
+    full.mkdir()
+    write_project(project)
+    mounts = {
+        "does not see": f"mount -t tmpfs none {project}",
+        "is another version there": f"mount --bind {other} {PROJECT}",
+        "is full there": f"mount -t tmpfs -o size=512k none {full}; export TMPDIR={full}",
+    }
+    with RayNodes() as cluster:
+        ips = {}
+        for problem, mount in mounts.items():
+            script = f'{mount}; exec "$@"'
+            wrapper = ["unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh"]
+            ips[problem] = cluster.add(wrapper=wrapper)
+        done = subprocess.run(
+            [sys.executable, "-m", "tohum", "cluster", "check", cluster.address],
+            cwd=project,
+            env={**cluster.environment, "PYTHONPATH": str(PROJECT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1, done.stderr
+    for problem, ip in ips.items():
+        lines = [line for line in done.stdout.splitlines() if f"({ip}): " in line]
+        assert len(lines) == 1, done.stdout
+        assert problem in lines[0]
+
+
+@pytest.mark.skipif(not INSTALLED, reason="Ray is not installed")
+def test_an_address_where_nothing_answers_is_named_at_once(here: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(UserError, match=rf"nothing answers at 127\.0\.0\.1:{port}.*ray start"):
+        results(here, f"127.0.0.1:{port}", [1])
+
+
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "127.0.0.1", "here", ":1"])
+@pytest.mark.skipif(not INSTALLED, reason="Ray is not installed")
+def test_what_is_no_address_is_refused(here: Path, address: str) -> None:
+    with pytest.raises(UserError, match=r"expected null, auto, slurm, or HOST:PORT"):
+        results(here, address, [1])
+
+
+def test_without_ray_the_message_says_how_to_install_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UserError, match=r"Ray is not installed\. Install it: .*\[cluster\]"):
+        results(here, "auto", [1])
+
+
+def test_a_site_is_written_where_the_nodes_look(tmp_path: Path) -> None:
+    assert site_of(tmp_path / "a" / "b").shared == str(tmp_path / "a" / "b")
