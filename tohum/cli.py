@@ -28,6 +28,7 @@ COMMANDS = (
     "share",
     "sweep",
     "report",
+    "estimate",
     "completion",
 )
 # the others run in the root of the project, from any of its folders; inspect reads what it is
