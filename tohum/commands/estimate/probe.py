@@ -228,7 +228,7 @@ def folder_bytes(folder: Path) -> int:
     for above, _, names in os.walk(folder):
         for name in names:
             try:
-                total += os.stat(os.path.join(above, name)).st_size
+                total += Path(above, name).stat().st_size
             except OSError:
                 continue
     return total
