@@ -2,7 +2,8 @@
 
 data/tokens/val.documents.jsonl describes the validation documents: one JSON object per line, in the
 order of the split, with id, source, path and language. Without it, there is only the figure for all
-of them.
+of them. models/lm/validation.jsonl has a line for each of them in the same order: what is known
+about it, its bytes of text, and its bits per byte, null for a document without text.
 """
 
 import math
@@ -14,6 +15,7 @@ import numpy
 import orjson
 
 from tohum.errors import UserError
+from tohum.files import atomic_write
 from tohum.formats.tokens import VALIDATION_DOCUMENTS, TokenSplit
 from tohum.model.network import Network
 from tohum.model.scoring import document_windows, window_nats
@@ -67,6 +69,27 @@ def document_bytes(split: TokenSplit, sizes: numpy.ndarray[Any, Any]) -> numpy.n
     """
     documents = range(len(split.offsets) - 1)
     return numpy.array([sizes[split.document(number)].sum() for number in documents], numpy.int64)
+
+
+def write_document_figures(
+    path: Path,
+    documents: list[dict[str, Any]] | None,
+    bits: numpy.ndarray[Any, Any],
+    size: numpy.ndarray[Any, Any],
+) -> None:
+    """Writes models/lm/validation.jsonl.
+
+    Args:
+        path: the file.
+        documents: what is known about each, of `read_documents`.
+        bits: of each document, (documents,).
+        size: bytes of each document, (documents,).
+    """
+    with atomic_write(path) as file:
+        for known, needed, length in zip(documents or [{}] * len(bits), bits, size, strict=True):
+            figure = round(float(needed / length), 6) if length else None
+            line = {**known, "bytes": int(length), "bits_per_byte": figure}
+            file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def by_name(

@@ -56,9 +56,10 @@ def evaluate(
         model = export(network.state_dict(), network.config)
         decoder = Decoder(model)
         middles = facts["train"]["fim_share"] > 0
-        measured = examine(network.to(device), decoder, config, tokens, tokenizer, middles)
-        figures = {**measured, **facts_of_training(facts, model, meta, device)}
         finished = fresh(work / "lm")
+        listing = finished / "validation.jsonl"
+        measured = examine(network.to(device), decoder, config, tokens, tokenizer, middles, listing)
+        figures = {**measured, **facts_of_training(facts, model, meta, device)}
         write_model(model, finished, tokenizer_folder)
         write_page(finished / "README.md", model_card(figures, facts, meta))
         page = completions_page(decoder.passage(), tokenizer, wanted, config.completion_tokens)

@@ -10,7 +10,13 @@ import numpy
 from tokenizers import Tokenizer
 
 from stages.evaluate.baselines import baselines
-from stages.evaluate.breakdown import by_name, document_bits, document_bytes, read_documents
+from stages.evaluate.breakdown import (
+    by_name,
+    document_bits,
+    document_bytes,
+    read_documents,
+    write_document_figures,
+)
 from stages.evaluate.code_completion import measured_completion
 from stages.evaluate.config import Evaluate
 from stages.evaluate.ngrams import Ngrams
@@ -34,6 +40,7 @@ def examine(
     tokens: Path,
     tokenizer: Tokenizer,
     middles: bool,
+    listing: Path,
 ) -> dict[str, Any]:
     """Returns the figures for the validation documents.
 
@@ -49,6 +56,7 @@ def examine(
         tokens: data/tokens.
         tokenizer: of the tokens.
         middles: whether the model was trained to fill in.
+        listing: the file that gets a line of figures for each document.
     """
     split = read_split(tokens, "val")
     count = len(split.offsets) - 1
@@ -57,6 +65,7 @@ def examine(
     bits = document_bits(network, split, config.batch_tokens)
     sizes = token_sizes(tokenizer)
     size = document_bytes(split, sizes)
+    write_document_figures(listing, documents, bits, size)
     figures: dict[str, Any] = {"bits_per_byte": round(float(bits.sum() / size.sum()), 6)}
     log.info("%.4f bits per byte", figures["bits_per_byte"])
     figures["baselines"] = baselines(split, tokenizer)

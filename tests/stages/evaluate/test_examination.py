@@ -33,6 +33,7 @@ from tohum.model.scoring import bits_per_byte, token_sizes, validation_windows
 
 TOKENIZER = Path("models/tokenizer")
 TOKENS = Path("data/tokens")
+LISTING = Path("validation.jsonl")
 TEXTS = [*module_sources(("bisect", "glob", "this")), "hello\n", "a, b\n"]
 LANGUAGES = ["Python", "Python", "Python", "Text", None]
 
@@ -77,7 +78,7 @@ def examined(network: Network, *overrides: str) -> dict[str, Any]:
     section = evaluate_section(*overrides)
     tokenizer = load_tokenizer(TOKENIZER)
     decoder = Decoder(model_of(network))
-    return examine(network, decoder, section, TOKENS, tokenizer, middles=True)
+    return examine(network, decoder, section, TOKENS, tokenizer, True, LISTING)
 
 
 @pytest.fixture

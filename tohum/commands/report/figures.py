@@ -55,11 +55,17 @@ def completion_lines(completion: dict[str, Any] | None) -> list[str]:
             values = (completion[name].get(key) for name in names)
             lines.append(f"  {label:<26}" + "".join(map(_percent, values)))
     lines += [f"  {name}: {SUGGESTERS[name]}" for name in names[1:]]
-    behind = [label for key, label in _whole_labels().items() if _is_behind(completion, key)]
+    labels = _whole_labels()
+    behind = [labels[key] for key in behind_measures(completion)]
     beaten = " and ".join(names[1:])
     if behind:
         return [*lines, f"  The model does not beat {beaten} in: {', '.join(behind)}."]
     return [*lines, f"  The model beats {beaten} in every measure."]
+
+
+def behind_measures(completion: dict[str, Any]) -> list[str]:
+    """Returns the measures, by key, in which the model does not beat both baselines."""
+    return [key for key in MEASURES if completion and _is_behind(completion, key)]
 
 
 def _whole_labels() -> dict[str, str]:
