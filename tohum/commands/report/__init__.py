@@ -17,14 +17,15 @@ def add_arguments(_: argparse.ArgumentParser) -> None:
 
 def run(_: argparse.Namespace) -> None:
     """Prints the figures, sample completions and the reproduction."""
+    from tohum.commands.printing import tell
     from tohum.commands.report.committing import proposal
     from tohum.commands.report.reproduction import reproduction
     from tohum.commands.report.samples import samples
     from tohum.commands.report.summary import summary
 
-    print(summary(Path()))
+    tell(summary(Path()))
     print(samples(Path()))
-    print(reproduction(Path()))
+    tell(reproduction(Path()))
     to_do = proposal(Path())
     if to_do:
-        print(to_do)
+        tell(to_do)
