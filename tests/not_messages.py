@@ -43,7 +43,7 @@ NOT_MESSAGES = re.compile(
     r"|(context bağlam|role from|path file_path|repo repo_name|license licence|language lang) "
     r"|(ve bir bu|the and of) "  # words by which a language is guessed
     r"|(import os|def __init__|class Error)"  # prompts
-    r"|(- source\.?\w*=|- source\.license)"
+    r"|- '?source(\.\w+)?=|-e '"
     r"|overrides: \{"
     r"|(parquet-cpp-arrow|page checksums|git blob SHA-1|SHA-1 \{|HTTP \{|\{bytes\} MB/s$)"
     r"|Accept-Encoding|Non interactive mode|Memory usage limit|can't allocate memory"

@@ -26,9 +26,10 @@ END = re.compile(r"(?<=[.:;,?!])[ \n]+|\n+")  # of a part of a text
 COUNT = re.compile(r"[\d.,]+ ")
 MOST_PARTS = 10  # that are looked up as one message
 # A message of a few letters says little: its values must be short, or any text would fit.
-FEW_LETTERS = 5
+FEW_LETTERS = 4
 ONE_WORD = r"\S+(?: [kMGT]?B| s)?"
 FEW_WORDS = r"\S+(?: \S+){0,3}"
+COUNTED = r"[\d.,]+ \w+(?: \w+)?"  # what tohum.commands.printing.counted returns
 
 
 def language() -> str:
@@ -137,7 +138,8 @@ class Template:
         for pattern in patterns:
             expression, seen = re.escape(self.literals[0]), set()
             for name, literal in zip(self.names, self.literals[1:], strict=True):
-                expression += f"(?P={name})" if name in seen else f"(?P<{name}>{pattern})"
+                value = COUNTED if name.startswith("counted") else pattern
+                expression += f"(?P={name})" if name in seen else f"(?P<{name}>{value})"
                 expression += re.escape(literal)
                 seen.add(name)
             match = re.fullmatch(expression, text, re.DOTALL)
@@ -165,17 +167,18 @@ class Catalogue:
 
     def __init__(self, messages: dict[Any, str]) -> None:
         self.whole: dict[str, str] = {}
-        self.templates: list[Template] = []
+        self.templates: dict[tuple[str, str], list[Template]] = {}  # by their outer letters
         for message, translation in messages.items():
             if not isinstance(message, str) or not message or not translation:
                 continue
             template = Template(message, translation) if "{" in message else None
             if template and template.names:
-                self.templates.append(template)
+                first, last = template.literals[0], template.literals[-1]
+                letters = (first[:1], "" if first else last[-1:])
+                self.templates.setdefault(letters, []).append(template)
             else:
                 plain = template.literals[0] if template else message
                 self.whole[plain] = translation.format() if "{" in translation else translation
-        self.sentences = [one for one in self.templates if one.literals[-1].endswith(".")]
 
     def text(self, text: str) -> str:
         """Returns a text with each message in it translated, the longest first; there may be other
@@ -219,16 +222,17 @@ class Catalogue:
         stopped = f"{text}."
         if stopped in self.whole:
             return Told(self.whole[stopped].removesuffix("."), len(text))
-        found = self._filled(self.templates, text, name is not None)
+        found = self._filled(text, name is not None)
         if found is None and not text.endswith("."):
-            found = self._filled(self.sentences, stopped, name is not None)
+            found = self._filled(stopped, name is not None)
             return found and Told(found.text.removesuffix("."), found.known)
         return found
 
-    def _filled(self, templates: list[Template], text: str, as_value: bool) -> Told | None:
+    def _filled(self, text: str, as_value: bool) -> Told | None:
         found = [
             self._with_values(template, values)
-            for template in templates
+            for letters in dict.fromkeys([(text[:1], ""), ("", text[-1:]), ("", "")])
+            for template in self.templates.get(letters, ())
             if template.fits(text)
             for values in template.readings(text, as_value)
         ]
