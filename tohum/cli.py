@@ -18,6 +18,8 @@ from typing import Any, NoReturn, Protocol, cast
 from tohum.process import exit_code
 from tohum.project import current_folder, enter_project, find_project, refuse_other_code
 from tohum.streams import refuse_undecodable, set_up_streams, until_reader_leaves
+from tohum.translated_help import TranslatedParser
+from tohum.translation import set_up_logging, translated
 
 COMMANDS = (
     "inspect",
@@ -68,7 +70,7 @@ def _run_arguments(arguments: Sequence[str]) -> int:
         argcomplete.autocomplete(parser, always_complete_options="long")
     unknown = next(iter(arguments), "-")
     if not unknown.startswith("-") and unknown not in COMMANDS:
-        logging.basicConfig(format="tohum: %(message)s")
+        set_up_logging(logging.WARNING, "tohum: %(message)s")
         logging.error("error: unknown command '%s'.%s", unknown, _nearest(unknown))
         return 1
     parsed = _parse(parser, arguments)
@@ -90,17 +92,16 @@ def build_parser() -> argparse.ArgumentParser:
         name: cast(Command, importlib.import_module(f"tohum.commands.{name}")) for name in COMMANDS
     }
     listed = [
-        f"  {name:<12}{(module.__doc__ or '').splitlines()[0].rstrip('.')}"
+        f"  {name:<12}{translated((module.__doc__ or '').splitlines()[0]).rstrip('.')}"
         for name, module in modules.items()
     ]
-    parser = argparse.ArgumentParser(
+    parser = TranslatedParser(
         "tohum",
         usage="tohum [-h] [--version] COMMAND ...",
         description="\n".join(
-            ["The commands around the pipeline, which `dvc repro` runs:", "", *listed]
+            [translated("The commands around the pipeline, which `dvc repro` runs:"), "", *listed]
         ),
-        epilog="`tohum COMMAND --help` lists a command's arguments, with examples.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=translated("`tohum COMMAND --help` lists a command's arguments, with examples."),
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.set_defaults(name=None)
@@ -108,8 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, module in modules.items():
         own = names.add_parser(
             name,
-            description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            description=translated(module.__doc__ or ""),
         )
         own.set_defaults(name=name, run=module.run, parser=own)
         module.add_arguments(own)

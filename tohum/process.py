@@ -20,6 +20,7 @@ from tohum.errors import UserError
 from tohum.project import enter_project
 from tohum.shortages import told_shortage
 from tohum.streams import flush, set_up_streams, until_reader_leaves
+from tohum.translation import set_up_logging
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PARENT_POLL_SECONDS = 1.0
@@ -52,7 +53,7 @@ def exit_code(name: str, work: Callable[[], int | None], resume: str) -> int:
         work: what to run.
         resume: the command that resumes the work, for messages.
     """
-    logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s", stream=sys.stderr)
+    set_up_logging(logging.INFO, f"{name}: %(message)s")
     for library in ("httpx", "httpx2", "filelock", "urllib3"):
         logging.getLogger(library).setLevel(logging.WARNING)
     try:

@@ -5,6 +5,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from tohum.translation import translated_label
+
 TERMINAL_SECONDS, LOG_SECONDS = 1.0, 30.0
 
 
@@ -12,8 +14,8 @@ def progress_bar(description: str, unit: str, shown: bool, **values: Any) -> "tq
     """Returns a tqdm bar on standard error; `values` are passed on to tqdm."""
     seconds = TERMINAL_SECONDS if sys.stderr.isatty() else LOG_SECONDS
     return tqdm(
-        desc=description,
-        unit=unit,
+        desc=translated_label(description),
+        unit=translated_label(unit),
         disable=not shown,
         mininterval=seconds,
         maxinterval=seconds,

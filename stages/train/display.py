@@ -13,6 +13,7 @@ from stages.train.config import Train
 from tohum.files import atomic_write
 from tohum.model.config import Model
 from tohum.progress import progress_bar
+from tohum.translation import translated, translated_label
 
 SHOWN_SECONDS = 10.0  # between two rows of plots/speed.csv
 SECONDS_BAR = "{l_bar}{bar}| {n_fmt} of {total_fmt} s{postfix}"  # a rate in seconds means nothing
@@ -59,6 +60,7 @@ class Display:
         self.by_steps = config.steps is not None
         self.rows: list[str] = []
         self._since, self._step, self._shown = time.monotonic(), step, ""
+        self._left = translated_label("left")
         self.total = config.steps or round(60 * (config.minutes or 0))
         self.bar = progress_bar(
             "train",
@@ -79,10 +81,10 @@ class Display:
             speed = (step - self._step) * self.tokens_per_step / max(now - self._since, 1e-9)
             share = speed * self.operations / self.peak
             self._since, self._step = now, step
-            self._shown = f"loss {loss:.3f}, {speed:,.0f} tokens/s, {share:.0%} of peak"
+            self._shown = translated(f"loss {loss:.3f}, {speed:,.0f} tokens/s, {share:.0%} of peak")
             self.rows.append(f"{step},{speed:.0f},{share:.4f}\n")
         place = self._place(step, seconds)
-        left = "" if self.by_steps else f"{tqdm.format_interval(self.total - place)} left, "
+        left = "" if self.by_steps else f"{tqdm.format_interval(self.total - place)} {self._left}, "
         self.bar.set_postfix_str(left + self._shown, refresh=False)
         self.bar.update(place - self.bar.n)
 

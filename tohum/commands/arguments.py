@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tohum.project import project_path
+from tohum.translation import translated
 
 OPTIONS_FILE = Path("conf/generate.yaml")  # for generate and serve
 
@@ -26,7 +27,7 @@ def add_keys(parser: argparse.ArgumentParser, path: Path, not_used: Collection[s
     """Adds the keys of a file of values of the project, with its comments as their help."""
     keys = commented_keys(project_path(path), not_used)
     if keys:
-        parser.epilog = "\n".join([f"keys, as in {path.as_posix()}:", *keys.values()])
+        parser.epilog = "\n".join([translated(f"keys, as in {path.as_posix()}:"), *keys.values()])
 
     def complete(prefix: str, **_: Any) -> list[str]:
         return [f"{key}=" for key in keys if key.startswith(prefix)]
@@ -41,8 +42,13 @@ def commented_keys(path: Path, not_used: Collection[str] = ()) -> dict[str, str]
     if not path.is_file():
         return {}
     lines = path.read_text(encoding="utf-8").splitlines()
-    named = {line.partition(":")[0]: f"  {line}" for line in lines if line[:1].isalpha()}
+    named = {line.partition(":")[0]: _with_comment(line) for line in lines if line[:1].isalpha()}
     return {key: line for key, line in named.items() if key not in not_used}
+
+
+def _with_comment(line: str) -> str:
+    value, mark, comment = line.partition(" # ")
+    return f"  {value}{mark}{translated(comment)}"
 
 
 def complete_for_hydra(prefix: str, **_: Any) -> list[str]:

@@ -3,6 +3,8 @@
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from tohum.translation import translated, translated_label
+
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -17,6 +19,16 @@ def size_of(count: float) -> str:
 def counted(count: int, noun: str) -> str:
     """Returns a number with its noun: 1 data file, 2 data files."""
     return f"{count:,} {noun}" + ("s" if count != 1 else "")
+
+
+def tell(text: str) -> None:
+    """Prints messages in the user's language."""
+    print(translated(text))
+
+
+def tell_visibly(text: str) -> None:
+    """Prints messages in the user's language, and what is unprintable in them as codes."""
+    print(visible(translated(text)))
 
 
 def visible(text: str) -> str:
@@ -59,4 +71,4 @@ def titled(title: str, lines: Iterable[str]) -> list[str]:
     lines.
     """
     lines = list(lines)
-    return ["", title, *lines] if lines else []
+    return ["", translated_label(title), *lines] if lines else []

@@ -27,6 +27,7 @@ from tohum.fetch.stored import KEPT_KIND, Stored
 from tohum.formats.outcomes import CORRUPT, LOST, UNREACHABLE
 from tohum.formats.raw import DROPPED, Written
 from tohum.progress import progress_bar
+from tohum.translation import translated_label
 
 # What a faulty network may have decided: the next run asks again. A proxy can spoil every body.
 OPEN_KINDS = frozenset(KINDS.index(outcome) for outcome in (UNREACHABLE, CORRUPT))
@@ -77,12 +78,13 @@ def _progress(
 ) -> Iterator[Callable[[], None]]:
     """Shows files and megabytes per second, lost files and the time left."""
     with progress_bar("fetch", "file", runtime.progress, total=selection.wanted) as bar:
+        lost = translated_label("lost")
 
         def show() -> None:
             counters = pool.counters
             seconds = max(0.001, bar.format_dict["elapsed"])
             speed = f"{counters.bytes / 1e6 / seconds:.1f} MB/s"
-            bar.set_postfix_str(f"{speed}, {assembler.lost} lost", refresh=False)
+            bar.set_postfix_str(f"{speed}, {assembler.lost} {lost}", refresh=False)
             bar.update(counters.rows + assembler.taken_from_store - bar.n)
 
         yield show

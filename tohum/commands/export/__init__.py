@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Writes the file and prints its size."""
     from tohum.commands.export.gguf_file import write_gguf
+    from tohum.commands.printing import tell
 
     for line in write_gguf(Path("models/lm"), OUT, arguments.dtype):
-        print(line)
+        tell(line)

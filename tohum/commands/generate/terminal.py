@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from tohum.commands.generate.config import Generate
+from tohum.commands.printing import tell
 from tohum.decoding import Sampling
 from tohum.inference import LanguageModel
 from tohum.streams import read_line
@@ -23,7 +24,7 @@ def converse(model: LanguageModel, sampling: Sampling, questions: TextIO) -> Non
     """
     messages: list[dict[str, str]] = []
     if questions.isatty():
-        print("An empty line or Ctrl-C ends the conversation.")
+        tell("An empty line or Ctrl-C ends the conversation.")
     while question := _next_line(questions):
         messages.append({"role": "user", "content": question})
         answer = print_answer(model, messages, sampling)

@@ -10,6 +10,7 @@ from tohum.commands.printing import aligned, size_of, titled
 from tohum.config.sections import read_section
 from tohum.errors import UserError
 from tohum.sources.local import LocalSource, local_files
+from tohum.translation import translated, translated_label
 from tohum.workdir import project_root
 
 PRESET = Path("conf/source/local.yaml")
@@ -41,7 +42,7 @@ def inspect_code(folder: Path, width: int) -> list[str]:
         suffix = Path(file.path).suffix.lower() or "(none)"
         files[suffix] += 1
         sizes[suffix] += file.size
-    table = [("suffix", "files", "size")]
+    table = [tuple(map(translated_label, ("suffix", "files", "size")))]
     table += [
         (name, f"{files[name]:,}", size_of(size)) for name, size in sizes.most_common(MOST_SUFFIXES)
     ]
@@ -49,13 +50,13 @@ def inspect_code(folder: Path, width: int) -> list[str]:
     texts = [file.location.read_text("utf-8", "replace") for file in found[::step]]
     path = str(folder.resolve()).replace("'", "''")
     return [
-        f"{folder}: a folder of code, {len(found):,} files, {size_of(sizes.total())}",
+        translated(f"{folder}: a folder of code, {len(found):,} files, {size_of(sizes.total())}"),
         *titled("files that source=local takes", aligned(table, width, numbers=(1, 2))),
         *titled("left out", _reasons(left_out, width)),
         "",
-        f"words in names and comments: {language_shares(texts)}",
+        translated(f"words in names and comments: {language_shares(texts)}"),
         "",
-        "to paste into params.yaml",
+        translated("to paste into params.yaml"),
         "  overrides:",
         "    - source=local",
         f"    - 'source.path=\"{path}\"'",
@@ -66,5 +67,5 @@ def inspect_code(folder: Path, width: int) -> list[str]:
 def _reasons(left_out: Counter[str], width: int) -> list[str]:
     if not left_out:
         return []
-    rows = [(reason, f"{count:,}") for reason, count in left_out.most_common()]
+    rows = [(translated_label(reason), f"{count:,}") for reason, count in left_out.most_common()]
     return aligned(rows, width, numbers=(1,))

@@ -8,6 +8,7 @@ import orjson
 
 from tohum.commands.inspect.sample import Sample
 from tohum.commands.printing import aligned, cut
+from tohum.translation import translated, translated_label
 
 SAMPLES = 3
 MOST_COLUMNS = 60
@@ -17,10 +18,13 @@ def describe_columns(sample: Sample, width: int) -> list[str]:
     """Returns a table of the columns."""
     names = sample.columns
     head = ("column", "null or empty", "length: median", "longest", "type")
-    table = [head, *(_column(sample, name) for name in names[:MOST_COLUMNS])]
+    table = [
+        tuple(map(translated_label, head)),
+        *(_column(sample, name) for name in names[:MOST_COLUMNS]),
+    ]
     lines = aligned(table, width, numbers=(1, 2, 3))
     if len(names) > MOST_COLUMNS:
-        lines.append(f"  and {len(names) - MOST_COLUMNS} more columns")
+        lines.append(translated(f"  and {len(names) - MOST_COLUMNS} more columns"))
     return lines
 
 
@@ -29,6 +33,7 @@ def _column(sample: Sample, name: str) -> tuple[str, str, str, str, str]:
     empty = sum(value is None or value in ("", []) for value in values)
     kinds = Counter(type_of(value) for value in values if value is not None)
     type = sample.types.get(name) or " or ".join(kind for kind, _ in kinds.most_common(3))
+    type = translated_label(type)
     lengths = [len(value) for value in values if isinstance(value, str | list) and value]
     share = f"{empty / len(values):.1%}" if values else "-"
     if not lengths:
@@ -53,7 +58,7 @@ def describe_rows(sample: Sample, width: int) -> list[str]:
     lines = []
     for place in sorted({0, count // 2, count - 1} if count else set())[:SAMPLES]:
         row = sample.rows[place]
-        lines.append(f"  row {row.number}")
+        lines.append(translated(f"  row {row.number}"))
         names = list(row.values)[:MOST_COLUMNS]
         indent = max(map(len, names), default=0)
         for name in names:

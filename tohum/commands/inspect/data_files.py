@@ -13,6 +13,7 @@ from tohum.commands.printing import aligned, counted, size_of, titled
 from tohum.errors import UserError
 from tohum.readers import is_data_file
 from tohum.readers.detection import suffixes
+from tohum.translation import translated
 from tohum.workdir import project_root
 
 MOST_FILES = 20
@@ -63,17 +64,22 @@ def is_data_folder(folder: Path) -> bool:
 
 def inspect_files(files: list[Path], source: Path, rows: int, width: int) -> list[str]:
     """Returns what is in the files: each in a line, and the rows of one for each set of columns."""
-    lines = [f"{source}: {counted(len(files), 'data file')}, {size_of(sum(map(_size, files)))}"]
+    size = size_of(sum(map(_size, files)))
+    lines = [translated(f"{source}: {counted(len(files), 'data file')}, {size}")]
     samples, refusals = _samples(files[:MOST_FILES], rows)
     if len(samples) > 1:
         lines += aligned(
-            [(Path(one.name).name, size_of(one.size), _format(one), one.total) for one in samples],
+            [
+                (Path(one.name).name, size_of(one.size), _format(one), translated(one.total))
+                for one in samples
+            ],
             width,
             numbers=(1,),
         )
-    lines += [f"  not read: {refusal}" for refusal in refusals]
+    lines += [translated(f"  not read: {refusal}") for refusal in refusals]
     if len(files) > MOST_FILES:
-        lines.append(f"  and {len(files) - MOST_FILES:,} more, which were not looked at")
+        left = f"  and {len(files) - MOST_FILES:,} more, which were not looked at"
+        lines.append(translated(left))
     shapes: dict[tuple[str, ...], list[Sample]] = {}
     for sample in samples:
         shapes.setdefault(tuple(sorted(sample.columns)), []).append(sample)
@@ -113,10 +119,10 @@ def describe_sample(alike: list[Sample], origin: Origin, width: int) -> list[str
     if len(alike) > 1:
         facts.append(f"  {len(alike) - 1:,} more files have these columns")
     return [
-        *titled(sample.name, facts),
+        *titled(sample.name, map(translated, facts)),
         *titled("columns", describe_columns(sample, width)),
         *titled("samples", describe_rows(sample, width)),
-        *describe_proposal(sample, origin),
+        *map(translated, describe_proposal(sample, origin)),
     ]
 
 

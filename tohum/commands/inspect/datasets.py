@@ -28,6 +28,7 @@ from tohum.sources.hub_api import list_tree, remote_file, resolve
 from tohum.sources.hub_token import load_token
 from tohum.sources.remote_file import RemoteFile
 from tohum.sources.remote_parquet import RemoteParquet, read_twice
+from tohum.translation import translated
 from tohum.workdir import project_root
 
 NAME = re.compile(r"[\w.-]+/[\w.-]+(/[^@]*)?(@[\w./-]+)?")  # else it may be a path
@@ -61,7 +62,7 @@ def inspect_dataset(name: str, rows: int, width: int) -> list[str]:
     sample = _sample(repo_id, commit, chosen, rows)
     size = sum(file.size for file in files)
     return [
-        f"{repo_id} at {commit}: {counted(len(files), 'data file')}, {size_of(size)}",
+        translated(f"{repo_id} at {commit}: {counted(len(files), 'data file')}, {size_of(size)}"),
         *titled("files by folder", _folders(files, width)),
         *describe_sample([sample], origin, width),
     ]
@@ -93,11 +94,13 @@ def _folders(files: list[RepoFile], width: int) -> list[str]:
         counts[group] += 1
         sizes[group] += file.size
     rows = [
-        (f"{folder}/*{suffix}", f"{counts[folder, suffix]:,} files", size_of(size))
+        (f"{folder}/*{suffix}", translated(f"{counts[folder, suffix]:,} files"), size_of(size))
         for (folder, suffix), size in sizes.most_common(MOST_FOLDERS)
     ]
     more = len(counts) - len(rows)
-    return aligned(rows, width, numbers=(1, 2)) + ([f"  and {more} more folders"] if more else [])
+    return aligned(rows, width, numbers=(1, 2)) + (
+        [translated(f"  and {more} more folders")] if more else []
+    )
 
 
 def _sample(repo_id: str, commit: str, file: RepoFile, rows: int) -> Sample:

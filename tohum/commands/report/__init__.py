@@ -43,14 +43,15 @@ def run(arguments: argparse.Namespace) -> None:
         write_html(Path(), *wanted)
         print(f"{wanted[0].resolve()}\nOpen it in a browser; it needs no network.")
         return
+    from tohum.commands.printing import tell
     from tohum.commands.report.committing import proposal
     from tohum.commands.report.reproduction import reproduction
     from tohum.commands.report.samples import samples
     from tohum.commands.report.summary import summary
 
-    print(summary(Path()))
+    tell(summary(Path()))
     print(samples(Path()))
-    print(reproduction(Path()))
+    tell(reproduction(Path()))
     to_do = proposal(Path())
     if to_do:
-        print(to_do)
+        tell(to_do)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tohum.translation import translated, translated_label
+
 NEED_NO_TEXT = ("gzip -9", "xz -9e")  # the other baselines have read the training text
 WIDTH = 14
 MEASURES = {
@@ -29,8 +31,11 @@ def bits_per_byte_lines(model: dict[str, Any]) -> list[str]:
         else f"after {read:.1f} MB of the training text"
         for name in others
     }
-    lines = [f"  {'this model':<{WIDTH}} {own:.3f}"]
-    lines += [f"  {name:<{WIDTH}} {value:.3f}   {said[name]}" for name, value in others.items()]
+    lines = [f"  {translated_label('this model'):<{WIDTH}} {own:.3f}"]
+    lines += [
+        f"  {name:<{WIDTH}} {value:.3f}   {translated(said[name])}"
+        for name, value in others.items()
+    ]
     better = [name for name, value in others.items() if value <= own]
     if better:
         lines.append(f"  The model does not beat {' and '.join(better)}.")
@@ -53,7 +58,7 @@ def completion_lines(completion: dict[str, Any] | None) -> list[str]:
     for key, label in MEASURES.items():
         if key in completion["model"]:
             values = (completion[name].get(key) for name in names)
-            lines.append(f"  {label:<26}" + "".join(map(_percent, values)))
+            lines.append(f"  {translated_label(label):<26}" + "".join(map(_percent, values)))
     lines += [f"  {name}: {SUGGESTERS[name]}" for name in names[1:]]
     labels = _whole_labels()
     behind = [labels[key] for key in behind_measures(completion)]

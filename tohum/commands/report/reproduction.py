@@ -13,6 +13,7 @@ from typing import Any
 from tohum.dvc_lock import parse_stages, read_stages
 from tohum.errors import UserError
 from tohum.project import NO_GIT, in_git
+from tohum.translation import translated
 
 FIGURES = "metrics/evaluate.json"
 # stages that compute in floating point, and the figure that names their kind of processor
@@ -30,7 +31,8 @@ def reproduction(root: Path) -> str:
     figures = _figures(root)
     lines = ["", "Reproduction, compared with the committed dvc.lock"]
     for stage, now in here.items():
-        lines.append(f"  {stage:<12} {_verdict(stage, before.get(stage), now, figures)}")
+        verdict = translated(_verdict(stage, before.get(stage), now, figures))
+        lines.append(f"  {stage:<12} {verdict}")
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tohum.commands.generate.options import read_options
 from tohum.inference import load_language_model
+from tohum.translation import translated
 
 PROMPTS = ("import os\nimport ", "def __init__(self, ", "class Error(Exception):\n")
 NEW_TOKENS = 48
@@ -17,7 +18,7 @@ def samples(root: Path) -> str:
     sampling = replace(read_options("generate", []).sampling, max_new_tokens=NEW_TOKENS)
     texts = [prompt + "".join(model.complete(prompt, sampling)) for prompt in PROMPTS]
     parts = [
-        f"Completion of {prompt!r}\n{textwrap.indent(text, '  | ')}"
+        translated(f"Completion of {prompt!r}") + "\n" + textwrap.indent(text, "  | ")
         for prompt, text in zip(PROMPTS, texts, strict=True)
     ]
     return "\n" + "\n\n".join(parts)

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from tohum.translation import translated, translated_label
+
 PASSED, WARNED, FAILED = "ok", "warn", "FAIL"
 SETUP = "Run `tohum share setup`."
 
 
 @dataclass(frozen=True)
 class Check:
-    """What one check found; `fix` if it failed."""
+    """What one check found; `fix` if it failed. As a string, it is in the user's language."""
 
     state: str
     name: str
@@ -16,5 +18,6 @@ class Check:
     fix: str = ""
 
     def __str__(self) -> str:
-        fix = f". {self.fix}" if self.fix else ""
-        return f"{self.state:4}  {self.name}: {self.found}{fix}"
+        name, found = translated_label(self.name), translated(self.found)
+        fix = f". {translated(self.fix)}" if self.fix else ""
+        return f"{self.state:4}  {name}: {found}{fix}"

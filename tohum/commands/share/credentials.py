@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tohum.cleaning.secret_formats import NEEDLES, find_secrets
+from tohum.commands.printing import tell
 from tohum.errors import UserError
+from tohum.translation import translated
 
 MOST_BYTES = 5_000_000
 SECRET_OPTIONS = (
@@ -82,7 +84,7 @@ def main() -> int:
     for finding in findings:
         print(f"{finding}")
     if findings:
-        print(
+        tell(
             "Credentials do not belong in git. Take them out (`git rm --cached` for a file), keep "
             "them in .dvc/config.local or the environment, and revoke any that was ever pushed."
         )
@@ -93,4 +95,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except UserError as error:
-        sys.exit(f"credentials: error: {error}")
+        sys.exit(translated(f"credentials: error: {error}"))

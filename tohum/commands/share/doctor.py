@@ -17,6 +17,7 @@ from tohum.commands.share.listing import list_remote
 from tohum.commands.share.outputs import open_repo
 from tohum.commands.share.remotes import Remote, read_remote
 from tohum.errors import UserError
+from tohum.translation import translated
 
 SILENCE_SECONDS = 20.0
 
@@ -30,7 +31,8 @@ def doctor(root: Path, remote_name: str | None, offline: bool) -> int:
         print(check, flush=True)
         failed += check.state == FAILED
     if failed:
-        print(f"{failed} {'check' if failed == 1 else 'checks'} failed.", file=sys.stderr)
+        said = f"{failed} {'check' if failed == 1 else 'checks'} failed."
+        print(translated(said), file=sys.stderr)
     return 1 if failed else 0
 
 

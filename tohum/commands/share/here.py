@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tohum.commands.printing import size_of, visible
+from tohum.commands.printing import size_of, tell, tell_visibly, visible
 from tohum.commands.share.object_hashes import md5_of, md5s, named_by
 from tohum.commands.share.outputs import open_repo, shared_outputs
 from tohum.errors import UserError
 from tohum.progress import progress_bar
+from tohum.translation import translated_label
 
 DAMAGED, MISSING, EXTRA = "damaged", "missing", "extra"
 
@@ -59,12 +60,12 @@ def verify_here(targets: Sequence[str], delete: bool) -> int:
         if found.get(place.path) != place.md5
     ]
     for name in absent:
-        print(visible(f"not here  {name}"))
+        tell_visibly(f"not here  {name}")
     for fault in faults:
-        print(visible(f"{fault.kind:9} {_relative(fault.place.path, root)}"))
+        print(visible(f"{translated_label(fault.kind):9} {_relative(fault.place.path, root)}"))
     if not faults:
         size = sum(path.stat().st_size for path in found)
-        print(f"All {len(found)} files here are right, {size_of(size)}, compared by MD5.")
+        tell(f"All {len(found)} files here are right, {size_of(size)}, compared by MD5.")
         return 0
     damaged = {fault.place.path for fault in faults if fault.kind == DAMAGED}
     if delete:

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tohum.commands.printing import aligned, size_of, visible
+from tohum.commands.printing import aligned, size_of, tell, tell_visibly, visible
 from tohum.commands.share.drive import with_fixes
 from tohum.commands.share.failures import recognise
 from tohum.commands.share.listing import Held, hashed, list_remote
 from tohum.commands.share.outputs import Output, cached_sizes, objects_of, open_repo, shared_outputs
 from tohum.errors import UserError
+from tohum.translation import translated_label
 
 TRIES = 5
 SILENCE_SECONDS = 60.0
@@ -121,13 +122,13 @@ def _status(compared: list[Comparison]) -> int:
         for oid in each.held
         if oid not in each.here and oid not in each.damaged
     }
-    print(
+    tell(
         f"push would upload {len(up)} objects ({size_of(sum(up.values()))}), "
         f"pull would download {len(down)} ({size_of(sum(down.values()))})."
     )
     nowhere = {oid for each in compared for oid in each.missing if oid not in each.here}
     if nowhere:
-        print(f"{len(nowhere)} objects are on neither side: make them again with `dvc repro`.")
+        tell(f"{len(nowhere)} objects are on neither side: make them again with `dvc repro`.")
     return 0
 
 
@@ -141,7 +142,7 @@ def _list(compared: list[Comparison], held: dict[str, Held]) -> int:
     sizes = {oid: each.size or 0 for oid, each in held.items()}
     ours = {oid for each in compared for oid in each.held}
     others = sum(size for oid, size in sizes.items() if oid not in ours)
-    print(
+    tell(
         f"The remote holds {len(sizes)} objects, {size_of(sum(sizes.values()))}; "
         f"{len(sizes) - len(ours)} of them, {size_of(others)}, are of other commits or outputs."
     )
@@ -158,9 +159,9 @@ def _verify(compared: list[Comparison], local: bool) -> int:
         faults += [f"missing  {path} ({oid})" for oid, path in each.missing.items()]
         faults += [f"damaged  {path} ({oid})" for oid, path in each.damaged.items()]
     for fault in faults[:MOST_PRINTED]:
-        print(visible(fault))
+        tell_visibly(fault)
     if len(faults) > MOST_PRINTED:
-        print(f"and {len(faults) - MOST_PRINTED} more")
+        tell(f"and {len(faults) - MOST_PRINTED} more")
     if faults:
         raise UserError(
             f"the remote lacks {len(faults)} objects, or has them damaged. `tohum share "
@@ -169,11 +170,11 @@ def _verify(compared: list[Comparison], local: bool) -> int:
         )
     held = {oid: (one, each.here.get(oid)) for each in compared for oid, one in each.held.items()}
     size = sum(one.size or 0 for one, _ in held.values())
-    print(f"The remote holds all {len(held)} objects, {size_of(size)}; nothing was downloaded.")
+    tell(f"The remote holds all {len(held)} objects, {size_of(size)}; nothing was downloaded.")
     by_hash = sum(one.md5 is not None for one, _ in held.values())
     by_size = sum(one.md5 is None and None not in (one.size, here) for one, here in held.values())
     by_name = len(held) - by_hash - by_size
-    print(f"Compared by MD5: {by_hash}, by size: {by_size}, by name alone: {by_name}.")
+    tell(f"Compared by MD5: {by_hash}, by size: {by_size}, by name alone: {by_name}.")
     return 0
 
 
@@ -182,9 +183,11 @@ def _named(output: Output) -> tuple[str, str]:
 
 
 def _share(part: int, total: int) -> str:
-    return "all" if part == total else f"{part} of {total} objects" if part else "no"
+    said = "all" if part == total else f"{part} of {total} objects" if part else "no"
+    return translated_label(said)
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    for line in aligned(rows, WIDTH, numbers=(1,)):
+    head = tuple(map(translated_label, rows[0]))
+    for line in aligned([head, *rows[1:]], WIDTH, numbers=(1,)):
         print(line)

@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tohum.commands.printing import tell
 from tohum.commands.share import drive
 from tohum.commands.share.remotes import SECRET_KEYS, folder_id, read_remote, write_drive
 from tohum.errors import UserError
+from tohum.translation import translated
 
 STEPS = """\
 Google blocks DVC's own OAuth client, so you need one of your own. Once, at
@@ -48,12 +50,12 @@ def setup(arguments: argparse.Namespace, root: Path) -> int:
     if identity != url.removeprefix("gdrive://").partition("/")[0]:
         url = f"gdrive://{identity}"
     write_drive(root, name, url, way_in)
-    print(sentence)
-    print(f"The remote '{name}' is set up: .dvc/config names the folder, for everybody,")
-    print("and .dvc/config.local, which git ignores, has this machine's login. Next:")
+    tell(sentence)
+    tell(f"The remote '{name}' is set up: .dvc/config names the folder, for everybody,")
+    tell("and .dvc/config.local, which git ignores, has this machine's login. Next:")
     print("  git add .dvc/config && git commit -m 'Share through Google Drive'")
     print("  tohum share push")
-    print("Share the folder with your friends on its page in Drive; each runs setup once.")
+    tell("Share the folder with your friends on its page in Drive; each runs setup once.")
     return 0
 
 
@@ -91,7 +93,7 @@ def _way_in(arguments: argparse.Namespace, known: dict[str, Any]) -> dict[str, A
     if not secret:
         if not sys.stdin.isatty():
             raise UserError("--client-secret is missing: the client's page and JSON have it.")
-        secret = getpass.getpass("The client's secret: ").strip()
+        secret = getpass.getpass(translated("The client's secret: ")).strip()
     return {"gdrive_client_id": client_id, "gdrive_client_secret": secret}
 
 
@@ -162,8 +164,9 @@ def _ask_for_client() -> tuple[str, str | None]:
             f"--service-account (a Shared Drive), or set {drive.ENVIRONMENT} (Colab, servers).\n"
             f"{STEPS}"
         )
-    print(STEPS)
-    given = input("Path of the client's JSON, or the client's id: ").strip().strip("\"'")
+    tell(STEPS)
+    asked = translated("Path of the client's JSON, or the client's id: ")
+    given = input(asked).strip().strip("\"'")
     if given.endswith(".json"):
         return _read_client(Path(given))
     if not given:
@@ -178,9 +181,9 @@ def _log_in(options: dict[str, Any]) -> Any:
     path = drive.login_file(options)
     is_new = is_new and not path.exists()
     if is_new:
-        print("Your browser opens Google's page. If it says that the app is not verified, that is")
-        print("your own client: choose 'Advanced', continue, and grant every permission.")
-        print("On a machine without a browser: ssh -L 8080:localhost:8080 from one that has one.")
+        tell("Your browser opens Google's page. If it says that the app is not verified, that is")
+        tell("your own client: choose 'Advanced', continue, and grant every permission.")
+        tell("On a machine without a browser: ssh -L 8080:localhost:8080 from one that has one.")
     service = drive.connect(options)
     if is_new:
         path.with_name(path.name + LOGIN_SUFFIX).write_text(str(int(time.time())))
@@ -197,7 +200,8 @@ def _folder(arguments: argparse.Namespace, service: Any, url: str) -> tuple[str,
         )
     given = arguments.folder or url
     if not given and sys.stdin.isatty():
-        given = input(f"The folder's link (empty: make a new one, '{NEW_FOLDER}'): ").strip()
+        asked = translated(f"The folder's link (empty: make a new one, '{NEW_FOLDER}'): ")
+        given = input(asked).strip()
         if not given:
             arguments.create = NEW_FOLDER
             return _folder(arguments, service, url)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from tohum.commands.printing import size_of
+from tohum.commands.printing import size_of, tell
 from tohum.commands.share.child import Watch, end, ended, events
 from tohum.commands.share.failures import Failure
 from tohum.commands.share.transfer_progress import TransferProgress
@@ -168,8 +168,8 @@ def _advise(objects: int, path: str, size: int) -> None:
 def _print_done(request: TransferRequest, objects: int, repaired: int, seconds: float) -> None:
     done, place = ("uploaded", "on the remote") if request.command == "push" else DOWNLOADED
     if not objects:
-        print(f"Everything is {place} already.")
+        tell(f"Everything is {place} already.")
         return
-    print(f"{objects} objects {done} in {seconds:.0f} s; everything is {place}.")
+    tell(f"{objects} objects {done} in {seconds:.0f} s; everything is {place}.")
     if repaired:
-        print(f"{repaired} of them were missing or damaged there, unnoticed by dvc.")
+        tell(f"{repaired} of them were missing or damaged there, unnoticed by dvc.")

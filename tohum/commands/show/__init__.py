@@ -21,6 +21,7 @@ from typing import Any
 
 from tohum.commands.arguments import add_overrides, commented_keys
 from tohum.project import project_path
+from tohum.translation import translated
 
 SHOW_FILE = Path("conf/show.yaml")
 PICTURES = {  # and its module, whose `show` returns the lines and the drawing
@@ -38,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "tohum show [-h] PICTURE [TEXT] [KEY=VALUE ...]"
     keys = commented_keys(project_path(SHOW_FILE))
     if keys:
-        parser.epilog = "\n".join([f"keys, as in {SHOW_FILE.as_posix()}:", *keys.values()])
+        head = translated(f"keys, as in {SHOW_FILE.as_posix()}:")
+        parser.epilog = "\n".join([head, *keys.values()])
 
     def complete(prefix: str, **_: Any) -> list[str]:
         offered = [*PICTURES, *(f"{key}=" for key in keys)]

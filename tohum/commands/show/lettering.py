@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from tohum.commands.printing import visible
 from tohum.formats.special_tokens import SPECIAL_TOKENS
+from tohum.translation import translated
 
 SEEN = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
 # where the terminal's code page lacks them
@@ -64,8 +65,10 @@ def bar(share: float, width: int) -> str:
 
 
 def say(lines: Iterable[str]) -> None:
-    """Prints lines, with substitutes for signs that the terminal's code page lacks."""
-    for line in lines:
+    """Prints lines in the user's language, with substitutes for signs that the terminal's code page
+    lacks.
+    """
+    for line in map(translated, lines):
         try:
             line.encode(sys.stdout.encoding or "utf-8")
         except UnicodeEncodeError:

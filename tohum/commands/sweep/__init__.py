@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the sweep and returns the exit code: 1 if a point failed."""
+    from tohum.commands.printing import tell
     from tohum.commands.share.remotes import settle_remotes
     from tohum.commands.sweep.application import configure_logging, run_points
     from tohum.commands.sweep.plan import make_plan
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     outcomes = read_outcomes(plan)
     folder = plan.root / "outputs" / "sweep" / time.strftime("%Y-%m-%d_%H-%M-%S")
     if outcomes:
-        print(report(plan, outcomes, folder))
+        tell(report(plan, outcomes, folder))
     failed = any(outcome.error for outcome in outcomes)
     if not failed and not ended:
         shutil.rmtree(plan.folder)

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from tohum.commands.sweep.plan import Plan
 from tohum.commands.sweep.points import Outcome, run_point
+from tohum.translation import set_up_logging
 
 NOISY = ("alembic", "hydra", "hydra_plugins", "joblib", "optuna")
 
@@ -72,7 +73,7 @@ def _no_application() -> Iterator[None]:
 
 def configure_logging() -> None:
     """Logs the sweep's own lines, and only serious messages of the libraries."""
-    logging.basicConfig(level=logging.INFO, format="sweep: %(message)s", stream=sys.stderr)
+    set_up_logging(logging.INFO, "sweep: %(message)s")
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 

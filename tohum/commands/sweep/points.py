@@ -20,6 +20,7 @@ from tohum.commands.sweep.plan import LENGTH, Plan, composed
 from tohum.commands.sweep.repository import find_experiment, has_ref, read_metrics
 from tohum.errors import UserError
 from tohum.files import write_json
+from tohum.translation import SOURCE_LANGUAGE
 
 SEED_KEY = "train.seed"
 NOT_FOR_DVC = ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE")  # it refuses to commit where one is set
@@ -240,7 +241,7 @@ def _start(plan: Plan, experiment: Experiment) -> str | None:
         process = subprocess.Popen(
             [sys.executable, "-m", "tohum.commands.sweep.experiment", experiment.to_json()],
             cwd=plan.root,
-            env={name: value for name, value in os.environ.items() if name not in NOT_FOR_DVC},
+            env={**_environment(), "TOHUM_LANG": SOURCE_LANGUAGE},  # its log is read below
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -256,6 +257,10 @@ def _start(plan: Plan, experiment: Experiment) -> str | None:
     if process.returncode == 0 and has_ref(plan.root, experiment.ref):
         return None
     return f"{_reason(path.read_text(errors='replace'))} ({path.relative_to(plan.root)})"
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in NOT_FOR_DVC}
 
 
 def _interrupt(process: "subprocess.Popen[bytes]") -> None:

@@ -7,6 +7,7 @@ from tohum.commands.sweep.picture import draw
 from tohum.commands.sweep.plan import COMPLETION, DIRECTIONS, Plan
 from tohum.commands.sweep.points import Outcome
 from tohum.files import atomic_write
+from tohum.translation import translated_label
 
 MODEL = Path("models/lm")
 NEARLY = 1.05  # a ratio that rounding to whole steps may leave
@@ -111,7 +112,7 @@ def _table(
     trained, several = "bits_per_byte" in measures, any(len(each.by_seed) > 1 for each in outcomes)
     head += [*(["± over", "seeds"] if several else []), *(["steps", "MB read"] if trained else [])]
     head += ["seconds", "experiment"]
-    rows = [head]
+    rows = [[translated_label(name) for name in head]]
     for outcome in outcomes:
         numbers = [outcome.value(measure) for measure in measures]
         rows.append(
@@ -121,8 +122,12 @@ def _table(
                 *(_shown(number, ".3f") for number in numbers),
                 *([_shown(outcome.deviation, ".3f"), str(len(outcome.by_seed))] if several else []),
                 *([_shown(outcome.steps, ","), _megabytes(outcome)] if trained else []),
-                "before" if outcome.state == "found" else f"{outcome.seconds:.1f}",
-                "FAILED" if outcome.error else outcome.name + (" *" if outcome is best else ""),
+                translated_label("before")
+                if outcome.state == "found"
+                else f"{outcome.seconds:.1f}",
+                translated_label("FAILED")
+                if outcome.error
+                else outcome.name + (" *" if outcome is best else ""),
             ]
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(head) - 1)]
