@@ -27,6 +27,7 @@ DECIDES_NOTHING = (
     "tohum/cluster/slurm_jobs.py",
     "tohum/progress.py",  # progress bars
     "tohum/shortages.py",  # messages
+    "tohum/translation.py",
     "tohum/project.py",  # which folder the project is
     "tohum/files.py",  # writes what it is given
     "tohum/marks.py",  # checks what was written

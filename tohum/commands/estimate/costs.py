@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from stages.train.config import Train
 from tohum.commands.estimate.material import Material
-from tohum.commands.estimate.probe import STAGES, Probe, Sample
+from tohum.commands.estimate.measurements import STAGES, Measurements, TrialRun
 
 FETCHED_PER_SECOND = 3_000  # files from a content store, at most: the work for each
 START_SECONDS = 2.0  # of a process that does little
@@ -56,17 +56,17 @@ class Training:
     tokens_per_parameter: float
 
 
-def heaps_exponent(small: Sample, large: Sample) -> float:
+def heaps_exponent(small: TrialRun, large: TrialRun) -> float:
     """Returns the power of the text with which different pretokens grow."""
     lowest, highest = HEAPS
     grown = math.log(large.different / small.different) / math.log(large.text / small.text)
     return min(highest, max(lowest, grown))
 
 
-def pretokens_in(text: int, probe: Probe) -> int:
+def pretokens_in(text: int, measures: Measurements) -> int:
     """Returns how many different pretokens so much text has."""
-    exponent = heaps_exponent(probe.small, probe.large)
-    return int(probe.large.different * (text / probe.large.text) ** exponent)
+    exponent = heaps_exponent(measures.small, measures.large)
+    return int(measures.large.different * (text / measures.large.text) ** exponent)
 
 
 def line(small: tuple[float, float], large: tuple[float, float], at: float) -> float:
@@ -78,7 +78,7 @@ def line(small: tuple[float, float], large: tuple[float, float], at: float) -> f
 
 
 def data_costs(
-    material: Material, probe: Probe, bandwidth: float, sample_share: float
+    material: Material, measures: Measurements, bandwidth: float, sample_share: float
 ) -> list[Cost]:
     """Returns the costs of the stages from download to encode.
 
@@ -87,8 +87,8 @@ def data_costs(
         sample_share: of the documents that pretokens counts.
     """
     text, counted = material.text_bytes, round(material.text_bytes * sample_share)
-    different = pretokens_in(counted, probe)
-    costs = {stage: _as_sampled(stage, text, probe) for stage in STAGES}
+    different = pretokens_in(counted, measures)
+    costs = {stage: _as_sampled(stage, text, measures) for stage in STAGES}
     fetching = material.network_bytes / bandwidth
     working = material.requests / FETCHED_PER_SECOND
     costs["download"] = replace(
@@ -99,27 +99,27 @@ def data_costs(
         requests=material.requests,
         why=_why_download(material, fetching, working),
     )
-    more = max(0, text - probe.large.text)
+    more = max(0, text - measures.large.text)
     costs["jsonl"] = replace(
         costs["jsonl"],
         memory=costs["jsonl"].memory
         + round(JSONL_MEMORY * min(1.0, more / JSONL_TEXT))
-        + DIGEST_BYTES * max(0, material.documents - probe.large.documents),
+        + DIGEST_BYTES * max(0, material.documents - measures.large.documents),
     )
-    costs["pretokens"] = _counted(costs["pretokens"], counted, different, probe)
-    costs["tokenizer"] = _merged(different, probe)
-    added = ENCODE_BYTES * max(0, pretokens_in(text, probe) - probe.large.different)
+    costs["pretokens"] = _counted(costs["pretokens"], counted, different, measures)
+    costs["tokenizer"] = _merged(different, measures)
+    added = ENCODE_BYTES * max(0, pretokens_in(text, measures) - measures.large.different)
     costs["encode"] = replace(costs["encode"], memory=costs["encode"].memory + added)
     return list(costs.values())
 
 
-def _as_sampled(stage: str, text: int, probe: Probe) -> Cost:
+def _as_sampled(stage: str, text: int, measures: Measurements) -> Cost:
     """Returns the cost of a stage that grows with the text alone."""
-    small, large = probe.small.stages[stage], probe.large.stages[stage]
-    grown = text / probe.large.text
+    small, large = measures.small.stages[stage], measures.large.stages[stage]
+    grown = text / measures.large.text
     return Cost(
         stage,
-        line((probe.small.text, small.seconds), (probe.large.text, large.seconds), text),
+        line((measures.small.text, small.seconds), (measures.large.text, large.seconds), text),
         large.memory,
         round(large.out * grown),
         round(large.work * grown),
@@ -133,8 +133,8 @@ def _why_download(material: Material, fetching: float, working: float) -> str:
     return "your network" if fetching > working else "the number of files to fetch"
 
 
-def _counted(cost: Cost, counted: int, different: int, probe: Probe) -> Cost:
-    large, small = probe.large, probe.small
+def _counted(cost: Cost, counted: int, different: int, measures: Measurements) -> Cost:
+    large, small = measures.large, measures.small
     before, after = small.stages["pretokens"], large.stages["pretokens"]
     grown = different / large.different
     runs = max(0, counted - large.text) // RUN_TEXT
@@ -148,8 +148,8 @@ def _counted(cost: Cost, counted: int, different: int, probe: Probe) -> Cost:
     )
 
 
-def _merged(different: int, probe: Probe) -> Cost:
-    small, large = probe.small, probe.large
+def _merged(different: int, measures: Measurements) -> Cost:
+    small, large = measures.small, measures.large
     before, after = small.stages["tokenizer"], large.stages["tokenizer"]
     return Cost(
         "tokenizer",
@@ -161,39 +161,41 @@ def _merged(different: int, probe: Probe) -> Cost:
     )
 
 
-def training_of(config: Train, probe: Probe, text: int, validation_share: float) -> Training:
+def training_of(
+    config: Train, measures: Measurements, text: int, validation_share: float
+) -> Training:
     """Returns how long the training is and what it sees."""
-    steps_probe = probe.steps
-    steps = replace(config, steps=config.steps_in(steps_probe.precision)).steps
+    per_step = measures.steps
+    steps = replace(config, steps=config.steps_in(per_step.precision)).steps
     if steps is None:
         assert config.minutes is not None
-        steps = max(1, round(60 * config.minutes / step_seconds(config, probe)))
+        steps = max(1, round(60 * config.minutes / step_seconds(config, measures)))
     tokens = steps * config.tokens_per_step
-    there = probe.large.tokens * text / probe.large.text * (1 - validation_share)
-    return Training(steps, tokens, tokens / max(1.0, there), tokens / steps_probe.parameters)
+    there = measures.large.tokens * text / measures.large.text * (1 - validation_share)
+    return Training(steps, tokens, tokens / max(1.0, there), tokens / per_step.parameters)
 
 
-def step_seconds(config: Train, probe: Probe) -> float:
+def step_seconds(config: Train, measures: Measurements) -> float:
     """Returns the seconds of a training step."""
-    steps = probe.steps
+    steps = measures.steps
     return config.tokens_per_step * steps.token_seconds + steps.step_seconds
 
 
 def model_costs(
     config: Train,
     training: Training,
-    probe: Probe,
+    measures: Measurements,
     text: int,
     validation_share: float,
     baseline_bytes: int,
 ) -> list[Cost]:
     """Returns the costs of train and evaluate."""
-    steps = probe.steps
+    steps = measures.steps
     weights = WEIGHT_BYTES * steps.parameters
-    held_out = probe.large.tokens * text / probe.large.text * validation_share
+    held_out = measures.large.tokens * text / measures.large.text * validation_share
     looks = training.steps // config.evaluate_every
     looking = 2 * min(config.evaluate_tokens, held_out) * steps.token_seconds / 3
-    seconds = START_SECONDS + training.steps * step_seconds(config, probe) + looks * looking
+    seconds = START_SECONDS + training.steps * step_seconds(config, measures) + looks * looking
     if config.minutes is not None and config.steps is None:
         seconds = START_SECONDS + 60 * config.minutes
     read = min(baseline_bytes, text)

@@ -6,7 +6,7 @@ from stages.train.config import Train
 from tohum.commands.estimate.costs import Cost, Training, data_costs, model_costs, training_of
 from tohum.commands.estimate.machine import Machine, this_machine
 from tohum.commands.estimate.material import Material, find_material, scaled
-from tohum.commands.estimate.probe import Probe, measured
+from tohum.commands.estimate.measurements import Measurements, measured
 from tohum.commands.estimate.request import Request
 from tohum.commands.printing import size_of
 from tohum.config.sections import read_section
@@ -50,23 +50,25 @@ def estimate(request: Request, again: bool = False) -> Estimate:
     Raises:
         UserError: the source can't be found, or a stage fails on the sample.
     """
-    probe = measured(request, again)
-    return estimated(request, _material(request, probe), probe, this_machine())
+    measures = measured(request, again)
+    return estimated(request, _material(request, measures), measures, this_machine())
 
 
-def estimated(request: Request, material: Material, probe: Probe, machine: Machine) -> Estimate:
+def estimated(
+    request: Request, material: Material, measures: Measurements, machine: Machine
+) -> Estimate:
     """Returns what it will take to make a model of the material, from what was measured."""
     values = request.values
     config = read_section("train", Train, values["train"])
     share = values["encode"]["validation_share"]
     counted = values["pretokenizer"]["sample_share"]
-    training = training_of(config, probe, material.text_bytes, share)
+    training = training_of(config, measures, material.text_bytes, share)
     costs = [
-        *data_costs(material, probe, request.bandwidth, counted),
+        *data_costs(material, measures, request.bandwidth, counted),
         *model_costs(
             config,
             training,
-            probe,
+            measures,
             material.text_bytes,
             share,
             values["evaluate"]["baseline_bytes"],
@@ -93,10 +95,10 @@ def peak_disk(costs: list[Cost]) -> int:
     return peak
 
 
-def _material(request: Request, probe: Probe) -> Material:
+def _material(request: Request, measures: Measurements) -> Material:
     if request.text is None:
         return find_material(request.values["source"])
-    large = probe.large
+    large = measures.large
     like = Material(large.stages["download"].out, large.text, large.documents, LIKE_SAMPLE)
     return scaled(like, request.text)
 

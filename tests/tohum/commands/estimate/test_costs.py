@@ -19,22 +19,22 @@ from tohum.commands.estimate.costs import (
 )
 from tohum.commands.estimate.machine import Machine
 from tohum.commands.estimate.material import Material
-from tohum.commands.estimate.probe import STAGES, Probe, Sample, StageRun, Steps
+from tohum.commands.estimate.measurements import STAGES, Measurements, StageRun, Steps, TrialRun
 from tohum.commands.estimate.request import Request
 from tohum.commands.estimate.table import as_json, as_lines, duration
 from tohum.commands.estimate.total import Estimate, estimated, peak_disk
 from tohum.config.sections import read_section
 
-SMALL = Sample(
+SMALL = TrialRun(
     10_000_000, 1000, 4_000_000, 2_000_000, 50_000,
     dict.fromkeys(STAGES, StageRun(2.0, 100_000_000, 10_000_000, 5_000_000)),
 )  # fmt: skip
-LARGE = Sample(
+LARGE = TrialRun(
     40_000_000, 4000, 16_000_000, 8_000_000, 125_000,
     dict.fromkeys(STAGES, StageRun(5.0, 200_000_000, 40_000_000, 20_000_000)),
 )  # fmt: skip
 STEPS = Steps(1e-4, 0.05, 2_000_000, 500_000_000, 300_000_000, 1.0, "float32")
-PROBE = Probe(SMALL, LARGE, STEPS)
+MEASURED = Measurements(SMALL, LARGE, STEPS)
 TEXT = Material(45_000_000, 40_000_000, 4000, "a test")
 ROOMY = Machine(10**12, 10**15, 2)
 
@@ -48,7 +48,7 @@ def training_section(*overrides: str) -> Train:
 
 
 def of(*overrides: str, material: Material = TEXT, machine: Machine = ROOMY) -> Estimate:
-    return estimated(Request(values(*overrides), (), None, 1e6), material, PROBE, machine)
+    return estimated(Request(values(*overrides), (), None, 1e6), material, MEASURED, machine)
 
 
 def test_a_line_goes_through_both_points_and_never_falls() -> None:
@@ -59,16 +59,16 @@ def test_a_line_goes_through_both_points_and_never_falls() -> None:
 
 
 def test_pretokens_grow_as_between_the_samples() -> None:
-    assert pretokens_in(SMALL.text, PROBE) == pytest.approx(SMALL.different, rel=0.01)
-    assert pretokens_in(LARGE.text, PROBE) == LARGE.different
+    assert pretokens_in(SMALL.text, MEASURED) == pytest.approx(SMALL.different, rel=0.01)
+    assert pretokens_in(LARGE.text, MEASURED) == LARGE.different
     steep = replace(LARGE, different=10**7)
     assert heaps_exponent(SMALL, steep) == 0.85
 
 
 def test_ten_times_the_text_takes_ten_times_the_disk_and_hardly_more_memory() -> None:
-    small = {cost.stage: cost for cost in data_costs(TEXT, PROBE, 1e6, 1.0)}
+    small = {cost.stage: cost for cost in data_costs(TEXT, MEASURED, 1e6, 1.0)}
     more = Material(450_000_000, 400_000_000, 40_000, "a test")
-    large = {cost.stage: cost for cost in data_costs(more, PROBE, 1e6, 1.0)}
+    large = {cost.stage: cost for cost in data_costs(more, MEASURED, 1e6, 1.0)}
     for stage in ("download", "jsonl", "encode"):
         assert large[stage].disk == pytest.approx(10 * small[stage].disk)
     assert large["jsonl"].memory < 1.3 * small["jsonl"].memory
@@ -78,32 +78,32 @@ def test_ten_times_the_text_takes_ten_times_the_disk_and_hardly_more_memory() ->
 
 def test_the_network_or_the_number_of_files_decides_a_download() -> None:
     slow = replace(TEXT, network_bytes=100_000_000, requests=1000)
-    assert data_costs(slow, PROBE, 1e6, 1.0)[0].seconds > 100
+    assert data_costs(slow, MEASURED, 1e6, 1.0)[0].seconds > 100
     many = replace(TEXT, network_bytes=1, requests=3_000_000)
-    cost = data_costs(many, PROBE, 1e6, 1.0)[0]
+    cost = data_costs(many, MEASURED, 1e6, 1.0)[0]
     assert cost.seconds > 1000
     assert cost.why == "the number of files to fetch"
-    assert data_costs(TEXT, PROBE, 1e6, 1.0)[0].why == "reading, hashing and copying"
+    assert data_costs(TEXT, MEASURED, 1e6, 1.0)[0].why == "reading, hashing and copying"
 
 
 def test_training_takes_its_steps_or_its_minutes() -> None:
     config = training_section("train.steps=100", "train.tokens_per_step=2048")
-    training = training_of(config, PROBE, TEXT.text_bytes, 0.0)
+    training = training_of(config, MEASURED, TEXT.text_bytes, 0.0)
     assert training.tokens == 204_800
     assert training.share == pytest.approx(204_800 / 16_000_000)
     assert training.tokens_per_parameter == pytest.approx(0.1024)
-    train, _ = model_costs(config, training, PROBE, TEXT.text_bytes, 0.02, 0)
+    train, _ = model_costs(config, training, MEASURED, TEXT.text_bytes, 0.02, 0)
     assert train.seconds == pytest.approx(2 + 100 * (2048 * 1e-4 + 0.05))
     timed = training_section("train.steps=null", "train.bfloat16_steps=null", "train.minutes=7")
-    training = training_of(timed, PROBE, TEXT.text_bytes, 0.0)
-    train, _ = model_costs(timed, training, PROBE, TEXT.text_bytes, 0.02, 0)
+    training = training_of(timed, MEASURED, TEXT.text_bytes, 0.0)
+    train, _ = model_costs(timed, training, MEASURED, TEXT.text_bytes, 0.02, 0)
     assert train.seconds == pytest.approx(2 + 7 * 60)
     assert training.steps == round(7 * 60 / (2048 * 1e-4 + 0.05))
 
 
 def test_a_part_of_the_micro_batch_tells_the_memory_of_the_whole() -> None:
     config = training_section()
-    half = replace(PROBE, steps=replace(STEPS, share=0.5))
+    half = replace(MEASURED, steps=replace(STEPS, share=0.5))
     training = training_of(config, half, TEXT.text_bytes, 0.02)
     train, _ = model_costs(config, training, half, TEXT.text_bytes, 0.02, 0)
     assert train.memory == 300_000_000 + 2 * 200_000_000

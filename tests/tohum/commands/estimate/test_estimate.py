@@ -8,10 +8,9 @@ import pytest
 
 from tests.conftest import TINY, Clone
 from tests.tiny import PROJECT
-from tohum.commands.estimate import probe as probes
 from tohum.commands.estimate.costs import data_costs
 from tohum.commands.estimate.material import Material
-from tohum.commands.estimate.probe import Probe, Steps
+from tohum.commands.estimate.measurements import Measurements, Steps, run_stages
 
 pytestmark = pytest.mark.slow
 COMMAND = (sys.executable, "-m", "tohum", "estimate")
@@ -21,11 +20,11 @@ UNUSED = Steps(0, 0, 1, 0, 0, 1.0, "float32")
 
 def test_memory_and_disk_are_near_what_the_stages_take(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
-    small, large = (probes.run_stages([], size) for size in (3_000_000, 9_000_000))
-    measured = probes.run_stages([], 24_000_000)
+    small, large = (run_stages([], size) for size in (3_000_000, 9_000_000))
+    measured = run_stages([], 24_000_000)
     raw = measured.stages["download"].out
     material = Material(raw, measured.text, measured.documents, "a test")
-    predicted = data_costs(material, Probe(small, large, UNUSED), 1e6, 1.0)
+    predicted = data_costs(material, Measurements(small, large, UNUSED), 1e6, 1.0)
     for cost in predicted:
         taken = measured.stages[cost.stage]
         assert cost.memory == pytest.approx(taken.memory, rel=WITHIN), cost.stage

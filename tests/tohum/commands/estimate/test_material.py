@@ -19,7 +19,7 @@ from tests.fakes.hub import FakeHub
 from tests.fakes.stack_rows import parquet_bytes
 from tests.tiny import PROJECT, module_sources
 from tohum.commands.estimate.material import Material, find_material, scaled, unpacked_share
-from tohum.commands.estimate.probe import folder_bytes
+from tohum.commands.estimate.measurements import folder_bytes
 from tohum.config.runtime import load_runtime
 from tohum.errors import UserError
 from tohum.sources.config import read_source

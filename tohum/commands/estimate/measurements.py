@@ -43,7 +43,7 @@ class StageRun:
 
 
 @dataclass(frozen=True)
-class Sample:
+class TrialRun:
     """A run of the data stages: `text` bytes of `documents`, and what came of them."""
 
     text: int
@@ -68,15 +68,15 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Probe:
+class Measurements:
     """What was measured on this machine."""
 
-    small: Sample
-    large: Sample
+    small: TrialRun
+    large: TrialRun
     steps: Steps
 
 
-def measured(request: Request, again: bool) -> Probe:
+def measured(request: Request, again: bool) -> Measurements:
     """Returns what this machine does, as kept or measured now.
 
     Raises:
@@ -88,7 +88,7 @@ def measured(request: Request, again: bool) -> Probe:
     entries = request.values["tokenizer"]["vocab_size"]
     steps = kept(folder, ["steps", model, entries], again, lambda: [_steps(request)])
     small, large = (_sample(each) for each in samples)
-    return Probe(small, large, Steps(**steps[0]))
+    return Measurements(small, large, Steps(**steps[0]))
 
 
 def kept(folder: Path, about: Any, again: bool, measure: Any) -> Any:
@@ -107,8 +107,8 @@ def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _sample(values: dict[str, Any]) -> Sample:
-    return Sample(
+def _sample(values: dict[str, Any]) -> TrialRun:
+    return TrialRun(
         **{**values, "stages": {name: StageRun(**run) for name, run in values["stages"].items()}}
     )
 
@@ -129,7 +129,7 @@ def _samples(request: Request) -> list[dict[str, Any]]:
     return [asdict(run_stages(deciding, size)) for size in SIZES]
 
 
-def run_stages(overrides: list[str], size: int) -> Sample:
+def run_stages(overrides: list[str], size: int) -> TrialRun:
     """Runs the data stages on the code of installed packages, in a project of their own."""
     root = project_root()
     with tempfile.TemporaryDirectory() as name:
@@ -142,7 +142,7 @@ def run_stages(overrides: list[str], size: int) -> Sample:
         jsonl = _read(folder / "metrics/jsonl.json")
         tokenizer = _read(folder / "metrics/tokenizer.json")
         encode = _read(folder / "metrics/encode.json")
-        return Sample(
+        return TrialRun(
             jsonl["bytes"],
             jsonl["documents"],
             encode["train"]["tokens"] + encode["val"]["tokens"],
