@@ -68,6 +68,17 @@ def metrics(root: Path) -> Any:
     return json.loads((root / "tokenizer.json").read_text(encoding="utf-8"))
 
 
+def test_how_many_entries_a_small_corpus_gives_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    folder = trained(tmp_path, Counter({b"selam": 5, b"merhaba": 1}), vocab_size=8192)
+    reached = HuggingFaceTokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size()
+    assert reached < 300
+    assert f"{reached} entries, fewer than vocab_size 8192: no more pairs are seen" in caplog.text
+    assert "min_frequency (2) times" in caplog.text
+
+
 def test_auto_tokenizer_gives_the_same_ids(tmp_path: Path) -> None:
     folder = trained(tmp_path, pretoken_counts(module_sources()))
     plain = HuggingFaceTokenizer.from_file(str(folder / "tokenizer.json"))
