@@ -15,8 +15,14 @@ OLDEST = (3, 11)
 def require_packages() -> None:
     """Ends the process, with a message, if its Python is too old or lacks the packages."""
     told = missing(Path(__file__).parents[1])
-    if told:
-        sys.exit("error: " + told)
+    if not told:
+        return
+    told = f"error: {told}"
+    if sys.version_info >= OLDEST:  # the translator's own code is not for an older one
+        from tohum.translation import translated
+
+        told = translated(told)
+    sys.exit(told)
 
 
 def missing(root: Path) -> str:
