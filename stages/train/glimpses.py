@@ -1,4 +1,4 @@
-"""What the model writes while it trains, so that a person sees it learn: the same opening of a
+"""What the model writes while it trains, so that a person sees it learn: the same piece of a
 validation document each time, and its likeliest continuation.
 
 Nothing random is drawn, so the weights are the same to the byte with and without samples.
@@ -17,15 +17,15 @@ from tohum.formats.tokenizer import token_bytes
 from tohum.formats.tokens import TokenSplit
 from tohum.model.network import Network
 
-OPENING = 12  # ids of a text that are given
+OPENING = 32  # ids of a text that are given, at most
 WRITTEN = 24  # ids at most
-SHOWN = 60  # characters of the opening
+SHOWN = 60  # last characters of the piece
 SHARE = 0.01  # of the run's time that samples may take
 FIRST_SECONDS = 0.05  # that the first is thought to take: two milliseconds an id on two cores
 
 
 class Glimpses:
-    """Continues the opening of a validation document.
+    """Continues a piece of a validation document.
 
     Args:
         network: not sharded, on any device.
@@ -73,11 +73,13 @@ class Glimpses:
 
 def opening(split: TokenSplit) -> list[int]:
     """Returns the ids to continue: the first question of a conversation up to where its answer
-    begins or, where no document is one, how the first text begins.
+    begins or, where no document is one, a few ids from the middle of the first text: texts begin
+    with the same licences and imports.
     """
     for number in range(len(split.offsets) - 1):
         ids: list[int] = split.document(number).tolist()
         if ASSISTANT_ID in ids:
             return ids[: ids.index(ASSISTANT_ID) + 1]
     first: list[int] = split.document(0).tolist()
-    return first[:OPENING]
+    start = len(first) // 2
+    return first[start : start + OPENING]

@@ -35,7 +35,7 @@ def samples(folder: Path) -> Glimpses:
 
 def test_a_line_has_the_opening_and_what_comes_after(folder: Path) -> None:
     given, written = map(json.loads, samples(folder).line().split(" -> "))
-    assert given.startswith("değer = 1\n")
+    assert "değer" in given
     assert written
 
 
@@ -94,7 +94,6 @@ def test_a_conversation_is_continued_where_the_answer_begins(folder: Path, tmp_p
     assert found[-2] == END_ID
 
 
-def test_a_text_is_continued_after_its_first_tokens(folder: Path) -> None:
-    ids = opening(validation(folder))
-    assert ids == validation(folder).document(0)[:OPENING].tolist()
-    assert ids[0] == END_OF_TEXT_ID
+def test_a_text_is_continued_from_its_middle(folder: Path) -> None:
+    whole = validation(folder).document(0).tolist()
+    assert opening(validation(folder)) == whole[len(whole) // 2 :][:OPENING]
