@@ -31,7 +31,6 @@ COMMANDS = (
     "sweep",
     "cluster",
     "report",
-    "estimate",
     "completion",
 )
 # the others run in the root of the project, from any of its folders; inspect reads what it is

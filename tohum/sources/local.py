@@ -6,7 +6,6 @@ the first of its kind named.
 """
 
 import codecs
-import contextlib
 import hashlib
 import logging
 import os
@@ -73,9 +72,14 @@ def local_files(source: LocalSource, left_out: Counter[str]) -> list[OfferedFile
     Raises:
         UserError: there is no such folder.
     """
-    root = _root(source)
+    root = user_path("source.path", source.path).resolve()
+    if not root.is_dir():
+        raise UserError(
+            f"source.path is {source.path!r}, but there is no folder {root}. Give the folder of "
+            "your files."
+        )
     offered = []
-    for path in walk_files(root, source.exclude, left_out):
+    for path in _walk(root, source.exclude, left_out):
         reason, content = _read(root / path, source)
         if reason:
             _leave_out(path, reason, left_out)
@@ -95,16 +99,6 @@ def local_files(source: LocalSource, left_out: Counter[str]) -> list[OfferedFile
     return offered
 
 
-def _root(source: LocalSource) -> Path:
-    root = user_path("source.path", source.path).resolve()
-    if not root.is_dir():
-        raise UserError(
-            f"source.path is {source.path!r}, but there is no folder {root}. Give the folder of "
-            "your files."
-        )
-    return root
-
-
 def _leave_out(path: str, reason: str, left_out: Counter[str]) -> None:
     """Counts a file or folder, and names the first that could not be read."""
     left_out[reason] += 1
@@ -112,7 +106,7 @@ def _leave_out(path: str, reason: str, left_out: Counter[str]) -> None:
         log.warning("left out: %s: %r", reason, path)
 
 
-def walk_files(root: Path, exclude: list[str], left_out: Counter[str]) -> Iterator[str]:
+def _walk(root: Path, exclude: list[str], left_out: Counter[str]) -> Iterator[str]:
     """Yields the paths of the files below `root`, relative to it with forward slashes."""
     folders: list[tuple[str, Ignores]] = [("", (("", IgnoreFile([".git/", *exclude])),))]
     while folders:
@@ -181,23 +175,6 @@ def _ignored(path: str, is_folder: bool, ignores: Ignores) -> bool:
         if ignored is not None:
             return ignored
     return False
-
-
-def listed_sizes(source: LocalSource) -> list[int]:
-    """Returns the sizes of the files that may be taken, in bytes, without reading them; what only
-    their contents tell, such as binary files, is not left out.
-
-    Raises:
-        UserError: there is no such folder.
-    """
-    root = _root(source)
-    sizes = []
-    for path in walk_files(root, source.exclude, Counter()):
-        location = root / path
-        if not source.suffixes or location.suffix.lower() in source.suffixes:
-            with contextlib.suppress(OSError):
-                sizes.append(location.stat().st_size)
-    return [size for size in sizes if size <= source.max_file_bytes]
 
 
 def _read(location: Path, source: LocalSource) -> tuple[str, bytes]:
