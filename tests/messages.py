@@ -76,13 +76,18 @@ def _of_module(tree: ast.Module) -> Iterator[str]:
     hidden = {id(inner) for node in nodes for part in _hidden(node) for inner in ast.walk(part)}
     shown = {id(text) for node in nodes if isinstance(node, ast.Call) for text in _shown(node)}
     for node in _texts(tree, hidden):
-        for text in map(str.strip, _forms(node)):
+        for text in map(_core, _forms(node)):
             literals = [literal for literal, *_ in string.Formatter().parse(text)]
             plain = " ".join(" ".join(literals).split(" "))
             several = " " in "".join(literals)
             said = (several or id(node) in shown) and WORD.search(plain)
             if said and not NOT_MESSAGES.match(text):
                 yield text
+
+
+def _core(text: str) -> str:
+    """A message without what joins it to the text before it."""
+    return text.strip().lstrip(",;: ")
 
 
 def _hidden(node: ast.AST) -> Iterable[ast.AST]:

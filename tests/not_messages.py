@@ -72,6 +72,7 @@ WORDS = {
         *("entries", "seconds", "experiment", "steps", "seeds", "before", "FAILED", "here"),
         *("tokens", "training", "validation", "answer", "packages", "left", "lost"),
         *("all", "no", "damaged", "extra", "missing", "bytes per token", *KINDS),
+        *("embedding", "attention", "feed-forward"),
     ),
     "kind_of": KINDS,
     "type_of": KINDS,
@@ -79,8 +80,6 @@ WORDS = {
     "another": KINDS,
     "get": ("unreachable", "corrupt", "undecodable", "broken", "missing"),
     "reason": ("binary", "unreadable", "empty"),
-    "named": ("comma", "semicolon", "tab"),
-    "rivals": ("comma", "semicolon", "tab"),
     "dropped": ("none",),
     "left": ("none",),
     "siblings": ("nothing",),
@@ -90,14 +89,16 @@ WORDS = {
     "direction": ("ahead", "behind"),
     "better": ("more", "less", "lower", "higher"),
     "here": ("unknown",),
-    "padded": ("embedding", "attention", "feed-forward", "all"),
-    "shares": ("neither",),
     "there": ("unknown",),
 }
 
 # Messages that the code puts together in another way than f-strings.
 COMPOSED = (
     "Raise decoder_bytes to {needed}, or compress it again without --long",
+    "next line (edit similarity)",  # of tohum.commands.report.figures
+    "line between others (edit similarity)",
+    *("{mark} (comma)", "{mark} (semicolon)", "{mark} (tab)", "{mark} (vertical bar)"),
+    *("Turkish {share}", "English {share}", "neither {share}"),  # of inspect's guess
     "step  training  validation",  # the head of a table, in its columns
 )
 

@@ -22,13 +22,15 @@ SOURCE_LANGUAGE = "en"
 LANGUAGES = (SOURCE_LANGUAGE, "tr")
 LOCALE = Path(__file__).parent / "locale"
 CONTEXT = "{}\4{}"  # gettext's key of a message that is one only in a context
-END = re.compile(r"(?<=[.:;,?!])[ \n]+|\n+")  # of a part of a text
+END = re.compile(r"(?<=[.:;,?!])\s+|\n\s*")  # of a part of a text
+LEAD = re.compile(r"[\s,;:]*")  # of a part that is joined to the text before it
 COUNT = re.compile(r"[\d.,]+ ")
 MOST_PARTS = 10  # that are looked up as one message
 # A message of a few letters says little: its values must be short, or any text would fit.
 FEW_LETTERS = 4
 ONE_WORD = r"\S+(?: [kMGT]?B| s)?"
 FEW_WORDS = r"\S+(?: \S+){0,3}"
+NUMBER = r"[\d.,]\S*"
 COUNTED = r"[\d.,]+ \w+(?: \w+)?"  # what tohum.commands.printing.counted returns
 
 
@@ -113,6 +115,7 @@ class Template:
         text = "".join(self.literals)
         self.weight = len(text)
         self.is_short = sum(map(str.isalpha, text)) <= FEW_LETTERS
+        self.is_count = len(self.names) == 1 and re.fullmatch("(?: [A-Za-z]+){1,3}", text)
 
     def fits(self, text: str) -> bool:
         """Whether the literal parts are in a text, in their order."""
@@ -132,7 +135,9 @@ class Template:
         each as long as possible.
         """
         patterns = (".*?", ".*")
-        if self.is_short:
+        if self.is_count and not self.literals[0]:
+            patterns = (NUMBER,) * 2
+        elif self.is_short:
             patterns = (FEW_WORDS if as_value else ONE_WORD,) * 2
         found: list[dict[str, str]] = []
         for pattern in patterns:
@@ -205,7 +210,7 @@ class Catalogue:
         return self._told(text, name)
 
     def _told(self, text: str, name: str | None) -> Told:
-        core = text.strip()
+        core = text[LEAD.match(text).end() :].rstrip()  # type: ignore[union-attr]
         found = self._message(core, name) or self._parts(core, name)
         if not found.known:
             return Told(text, 0)
@@ -223,6 +228,9 @@ class Catalogue:
         if stopped in self.whole:
             return Told(self.whole[stopped].removesuffix("."), len(text))
         found = self._filled(text, name is not None)
+        if found is None and text[-1:] in (",", ";"):
+            found = self._message(text[:-1], name)
+            return found and Told(found.text + text[-1], found.known)
         if found is None and not text.endswith("."):
             found = self._filled(stopped, name is not None)
             return found and Told(found.text.removesuffix("."), found.known)

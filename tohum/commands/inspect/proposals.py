@@ -16,6 +16,7 @@ from tohum.fields import Mapped, Proposal, as_override, compile_fields, describe
 from tohum.fields.conversation_shapes import find_conversation
 from tohum.fields.proposal import propose
 from tohum.readers import Row
+from tohum.translation import translated_label
 
 WHERE = "jsonl.fields"
 MOST_SHOWN = 5
@@ -49,12 +50,12 @@ class MappingTrial:
 def describe_proposal(sample: Sample, origin: Origin) -> list[str]:
     """Returns what the rows would become, and what to paste for that."""
     if _has_ids_only(sample):
-        return ["", "fields", *IDS]
+        return ["", translated_label("fields"), *IDS]
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in sample.rows:
         groups.setdefault(tuple(row.values), []).append(row)
     proposals = {columns: _propose(columns, rows) for columns, rows in groups.items()}
-    lines = ["", "fields"]
+    lines = ["", translated_label("fields")]
     for columns, rows in sorted(groups.items(), key=lambda group: -len(group[1]))[:MOST_SHOWN]:
         lines += _describe(proposals[columns], columns, len(rows))
     if len(groups) > MOST_SHOWN:

@@ -23,6 +23,7 @@ from tohum.commands.show.lettering import padded, seen_token, wrapped
 from tohum.commands.show.next_tokens import NextToken, add_bars, likeliest, percent, prompt_of
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 from tohum.inference import load_language_model
+from tohum.translation import translated_label
 
 NUMBERS = 12  # of each embedding that are shown
 MOST_CHIPS = 12  # the last tokens of a longer text
@@ -115,8 +116,10 @@ def _lines(flow: Flow, width: int) -> list[str]:
     lines += [f"3. embedding of the last token: {sizes.width} numbers", f"   {names}, ..."]
     lines.append(f"4. {sizes.blocks} blocks compute with them")
     for name, size, count in rows:
-        lines.append(f"   {padded(name, 12)}  {count:>11,} weights" + f"  ({size})")
-    lines.append(f"   {padded('all', 12)}  {sizes.total:>11,} weights")
+        lines.append(
+            f"   {padded(translated_label(name), 12)}  {count:>11,} weights" + f"  ({size})"
+        )
+    lines.append(f"   {padded(translated_label('all'), 12)}  {sizes.total:>11,} weights")
     lines.append("5. probabilities of the next token")
     lines += [f"   {percent(one.chance):>6}  {one.letters}" for one in flow.candidates]
     return [cut(line, width) for line in lines]

@@ -77,7 +77,8 @@ def _lines(tokens: list[SeenToken], text: str, width: int) -> list[str]:
     size = len(text.encode())
     own = sum(token.id >= len(SPECIAL_TOKENS) for token in tokens)
     average = f", {size / own:.1f} bytes per token" if own else ""
-    return [*lines, "", f"{counted(own, 'token')} for {counted(size, 'byte')}{average}"]
+    said = f"{counted(own, 'token')} for {counted(size, 'byte')}"
+    return [*lines, "", said + average]
 
 
 def _drawing(tokens: list[SeenToken], answer: str | None) -> Drawing:

@@ -1,0 +1,73 @@
+"""Every message has its Turkish translation, with the same values, and is told from every other."""
+
+import io
+from collections.abc import Iterator
+from gettext import GNUTranslations
+
+import pytest
+from babel.messages import Message
+
+from tests.catalogue import PO, current_catalogue, mo_of, po_of, untranslated
+from tests.messages import messages, values_of
+from tohum.translation import Catalogue
+
+UPDATE = "run `python -m tests.catalogue`, and translate in tohum.po what it lists"
+CATALOGUE = current_catalogue()
+
+
+@pytest.fixture(scope="module")
+def turkish() -> Catalogue:
+    compiled = GNUTranslations(io.BytesIO(PO.with_suffix(".mo").read_bytes()))
+    return Catalogue(vars(compiled)["_catalog"])
+
+
+def translations() -> Iterator[Message]:
+    return (message for message in CATALOGUE if message.id)
+
+
+def filled(message: str) -> dict[str, str]:
+    """Values that are no messages; what a noun is counted by is a number."""
+    return {
+        name: f"{number} things" if name.startswith("counted") else str(number)
+        for number, name in enumerate(sorted(values_of(message)), 71)
+    }
+
+
+def test_the_messages_of_errors_logs_help_and_keys_are_found() -> None:
+    found = {message.text for message in messages()}
+    assert "unknown key '{name}.{key}'.{nearest}" in found  # an f-string
+    assert "{documents} documents, {bytes} MB; left out: {dropped}" in found  # a log's format
+    assert "{failed} check failed." in found  # both sides of a condition
+    assert "{failed} checks failed." in found
+    assert "{one} and no {another}" in found  # what joins a list
+    assert "print the version" in found
+    assert "sample from this many of the likeliest tokens; 0: all" in found  # in conf/
+
+
+def test_every_message_has_a_translation() -> None:
+    assert untranslated(CATALOGUE) == [], UPDATE
+
+
+def test_the_files_of_the_catalogue_are_those_of_the_code() -> None:
+    assert PO.read_bytes() == po_of(CATALOGUE), UPDATE
+    assert PO.with_suffix(".mo").read_bytes() == mo_of(CATALOGUE), UPDATE
+
+
+def test_a_translation_has_the_values_of_its_message() -> None:
+    different = [
+        (message.id, message.string)
+        for message in translations()
+        if values_of(message.id) != values_of(message.string)
+    ]
+    assert different == []
+
+
+def test_each_message_is_told_from_every_other(turkish: Catalogue) -> None:
+    wrong = []
+    for message in translations():
+        values = filled(message.id)
+        text, expected = message.id.format(**values), message.string.format(**values)
+        told = turkish.value(text, message.context) if message.context else turkish.text(text)
+        if told != expected:
+            wrong.append((message.id, told))
+    assert wrong == []
