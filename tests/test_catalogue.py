@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from gettext import GNUTranslations
 
 import pytest
-from babel.messages import Message
 
 from tests.catalogue import PO, current_catalogue, mo_of, po_of, untranslated
 from tests.messages import messages, values_of
@@ -21,8 +20,11 @@ def turkish() -> Catalogue:
     return Catalogue(vars(compiled)["_catalog"])
 
 
-def translations() -> Iterator[Message]:
-    return (message for message in CATALOGUE if message.id)
+def translations() -> Iterator[tuple[str, str, str | None]]:
+    """Each message with its translation and its context."""
+    for message in CATALOGUE:
+        if message.id:
+            yield str(message.id), str(message.string), message.context
 
 
 def filled(message: str) -> dict[str, str]:
@@ -55,19 +57,19 @@ def test_the_files_of_the_catalogue_are_those_of_the_code() -> None:
 
 def test_a_translation_has_the_values_of_its_message() -> None:
     different = [
-        (message.id, message.string)
-        for message in translations()
-        if values_of(message.id) != values_of(message.string)
+        (message, translation)
+        for message, translation, _ in translations()
+        if values_of(message) != values_of(translation)
     ]
     assert different == []
 
 
 def test_each_message_is_told_from_every_other(turkish: Catalogue) -> None:
     wrong = []
-    for message in translations():
-        values = filled(message.id)
-        text, expected = message.id.format(**values), message.string.format(**values)
-        told = turkish.value(text, message.context) if message.context else turkish.text(text)
+    for message, translation, context in translations():
+        values = filled(message)
+        text, expected = message.format(**values), translation.format(**values)
+        told = turkish.value(text, context) if context else turkish.text(text)
         if told != expected:
-            wrong.append((message.id, told))
+            wrong.append((message, told))
     assert wrong == []

@@ -173,6 +173,7 @@ class Catalogue:
     def __init__(self, messages: dict[Any, str]) -> None:
         self.whole: dict[str, str] = {}
         self.templates: dict[tuple[str, str], list[Template]] = {}  # by their outer letters
+        self.told: dict[tuple[str, str | None], Told] = {}
         for message, translation in messages.items():
             if not isinstance(message, str) or not message or not translation:
                 continue
@@ -210,8 +211,16 @@ class Catalogue:
         return self._told(text, name)
 
     def _told(self, text: str, name: str | None) -> Told:
+        if (text, name) not in self.told:
+            self.told[text, name] = self._newly_told(text, name)
+        return self.told[text, name]
+
+    def _newly_told(self, text: str, name: str | None) -> Told:
         core = text[LEAD.match(text).end() :].rstrip()  # type: ignore[union-attr]
-        found = self._message(core, name) or self._parts(core, name)
+        found = self._message(core, name)
+        if found is None or "\n" in core:  # a message, or one after another in lines
+            parts = self._parts(core, name)
+            found = parts if found is None or parts.known > found.known else found
         if not found.known:
             return Told(text, 0)
         before, _, after = text.partition(core)
@@ -256,20 +265,24 @@ class Catalogue:
         return Told(template.translation.format(**texts), known)
 
     def _parts(self, text: str, name: str | None) -> Told:
-        """Returns a text of several parts, of which some are messages."""
-        ends = [*(end.span() for end in END.finditer(text)), (len(text), len(text))]
-        if len(ends) == 1:
+        """Returns a text of several parts, divided so that most of it are messages."""
+        starts = [0, *(end.end() for end in END.finditer(text))]
+        ends = [*(end.start() for end in END.finditer(text)), len(text)]
+        if len(starts) == 1:
             return Told(text, 0)
-        told, known, place, first = "", 0, 0, 0
-        while first < len(ends):
-            until = min(len(ends) - (first == 0), first + MOST_PARTS)
-            for last in reversed(range(first, until)):
-                found = self._message(text[place : ends[last][0]], name)
-                if found is not None:
-                    break
-            else:
-                last, found = first, Told(text[place : ends[first][0]], 0)
-            told += found.text + text[slice(*ends[last])]
-            known += found.known
-            place, first = ends[last][1], last + 1
-        return Told(told, known)
+        best = {len(starts): Told("", 0)}  # of the text from each part on
+        for first in reversed(range(len(starts))):
+            untold = Told(text[starts[first] : ends[first]], 0)
+            choices = []
+            for last in range(first, min(len(starts), first + MOST_PARTS)):
+                if (first, last) != (0, len(starts) - 1):
+                    found = self._message(text[starts[first] : ends[last]], name)
+                    choices.append((last, found or untold) if last == first else (last, found))
+            last, told = max(
+                ((last, told) for last, told in choices if told is not None),
+                key=lambda choice: choice[1].known + best[choice[0] + 1].known,
+            )
+            rest = best[last + 1]
+            between = text[ends[last] : starts[last + 1]] if last + 1 < len(starts) else ""
+            best[first] = Told(told.text + between + rest.text, told.known + rest.known)
+        return best[0]
