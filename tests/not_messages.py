@@ -31,7 +31,8 @@ OTHER_READERS = {
 # Texts in other modules, by how they begin or what they are.
 NOT_MESSAGES = re.compile(
     r"tohum( |$)"  # a command, and usage
-    r"|git (add|commit) "
+    r"|git (add|commit|checkout|clone) |make repro$"
+    r"|<|\{label\}replace"  # HTML, and a chart's expression
     r"|python -m pip install"
     r"|# (The whole effective|sha256 of|The likeliest)"  # in files
     r"|\{\{l_bar"  # tqdm's own format
