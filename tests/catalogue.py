@@ -31,8 +31,16 @@ def read_catalogue() -> Catalog:
 
 
 def current_catalogue() -> Catalog:
-    """The messages that the code has now, with the translations that the catalogue has of them."""
+    """The messages that the code has now, with the translations that the catalogue has of them.
+
+    A translation whose message is gone stays in the file as a comment, and is used if it comes back.
+    """
     known = read_catalogue()
+    kept = {
+        (message.id, message.context): message
+        for message in (*known, *known.obsolete.values())
+        if message.id and message.string
+    }
     current = Catalog(
         "tr",
         "tohum",
@@ -44,13 +52,16 @@ def current_catalogue() -> Catalog:
         revision_date=LONG_AGO,
     )
     for message in messages():
-        before = known.get(message.text, message.context)
+        before = kept.pop((message.text, message.context), None)
+        told = before or current.get(message.text, message.context)
         current.add(
             message.text,
-            before.string if before else "",
+            told.string if told else "",
             locations=[(message.file, 0)],
             context=message.context,
         )
+    for message in kept.values():
+        current.obsolete[message.id, message.context] = message
     return current
 
 

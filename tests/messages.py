@@ -18,7 +18,7 @@ from tests.not_messages import ARGPARSE, COMPOSED, NOT_MESSAGES, OTHER_READERS, 
 from tohum.cli import COMMANDS
 from tohum.dependencies import PACKAGES
 
-KEYS = ("conf/generate.yaml", "conf/show.yaml")  # whose comments the help shows
+KEYS = ("conf/generate.yaml", "conf/report.yaml", "conf/show.yaml")  # whose comments the help shows
 LOGGERS = ("log", "logging")
 SHOWN = {"UserError", "print", "tell", "say", "counted", "add_argument"}
 SHOWN |= {"debug", "info", "warning", "error", "critical"}

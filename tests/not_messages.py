@@ -74,6 +74,7 @@ WORDS = {
         *("tokens", "training", "validation", "answer", "packages", "left", "lost"),
         *("all", "no", "damaged", "extra", "missing", "bytes per token", *KINDS),
         *("embedding", "attention", "feed-forward"),
+        *("memory", "node", "cores", "ready", "yes"),
     ),
     "kind_of": KINDS,
     "type_of": KINDS,

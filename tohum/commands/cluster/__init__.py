@@ -8,7 +8,9 @@ fix. With `tohum cluster check HOST:PORT` it asks another cluster.
 import argparse
 from collections.abc import Iterable
 
+from tohum.commands.printing import tell
 from tohum.errors import UserError
+from tohum.translation import translated_label
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +43,8 @@ def _describe_machine() -> int:
     import psutil
 
     memory = psutil.virtual_memory().total / 1e9
-    print(f"this machine: {os.cpu_count()} cores, {memory:.1f} GB")
-    print("conf/runtime.yaml has `cluster: null`, so the stages run here.")
+    tell(f"this machine: {os.cpu_count()} cores, {memory:.1f} GB")
+    tell("conf/runtime.yaml has `cluster: null`, so the stages run here.")
     return 0
 
 
@@ -63,16 +65,18 @@ def _check_ray(address: str) -> int:
                 node.name,
                 f"{node.cores:.0f}",
                 f"{node.memory / 1e9:.1f} GB",
-                "no" if node.id in problems else "yes" if node.cores >= 1 else "for no task",
+                translated_label(
+                    "no" if node.id in problems else "yes" if node.cores >= 1 else "for no task"
+                ),
             )
             for node in nodes
         ]
     )
     python = ".".join(map(str, site.python))
-    print(f"\nproject {site.folder}, Python {python}, code {site.code_sha256[:12]}")
+    tell(f"\nproject {site.folder}, Python {python}, code {site.code_sha256[:12]}")
     for node in nodes:
         if node.id in problems:
-            print(f"\n{node.name}: {problems[node.id]}")
+            tell(f"\n{node.name}: {problems[node.id]}")
     return 1 if problems else 0
 
 
@@ -98,12 +102,12 @@ def _describe_slurm() -> int:
             for name, cores, size, state in rows
         ]
     )
-    print("\nEvery job checks its node for the project's folder, code and Python when it starts.")
+    tell("\nEvery job checks its node for the project's folder, code and Python when it starts.")
     return 0
 
 
 def _print_table(rows: Iterable[tuple[str, str, str, str]]) -> None:
     from tohum.commands.printing import aligned
 
-    head = ("node", "cores", "memory", "ready")
-    print("\n".join(aligned([head, *rows], 160, (1, 2))))
+    head = map(translated_label, ("node", "cores", "memory", "ready"))
+    print("\n".join(aligned([tuple(head), *rows], 160, (1, 2))))

@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints the figures, sample completions and the reproduction, or writes the page."""
+    from tohum.commands.printing import tell
     from tohum.commands.report.page_options import read_page_options
 
     wanted = read_page_options(arguments.html, arguments.overrides, OPTIONS, DEFAULT)
@@ -41,9 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
         from tohum.commands.report.html_report import write_html
 
         write_html(Path(), *wanted)
-        print(f"{wanted[0].resolve()}\nOpen it in a browser; it needs no network.")
+        tell(f"{wanted[0].resolve()}\nOpen it in a browser; it needs no network.")
         return
-    from tohum.commands.printing import tell
     from tohum.commands.report.committing import proposal
     from tohum.commands.report.reproduction import reproduction
     from tohum.commands.report.samples import samples
