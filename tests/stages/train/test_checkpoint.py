@@ -20,7 +20,7 @@ def state(step: int) -> Checkpoint:
 
 def load_newest(folder: Path) -> Checkpoint | None:
     newest = newest_checkpoint(folder)
-    return newest and load_checkpoint(newest)
+    return None if newest is None else load_checkpoint(newest)
 
 
 def test_the_last_two_are_kept(tmp_path: Path) -> None:

@@ -241,6 +241,8 @@ def start_node(
         "PET_RDZV_BACKEND": "c10d",
         "PET_RDZV_ENDPOINT": f"127.0.0.1:{port}",
         "PET_RDZV_ID": "test",
+        # on loopback, either would host the store of the two
+        "PET_RDZV_CONF": f"is_host={int(command == STAGE)},read_timeout={PATIENCE}",
         "PET_LOCAL_ADDR": address,
         "PET_MAX_RESTARTS": str(restarts),
         "GLOO_SOCKET_IFNAME": "lo",
