@@ -6,7 +6,7 @@ Run alone: `python -m stages.train`.
 from pathlib import Path
 
 from stages.train.config import Train
-from stages.train.launching import is_launched, train_in_processes
+from stages.train.launching import is_to_be_launched, train_in_processes
 from tohum.config.loading import load
 from tohum.config.runtime import load_runtime
 from tohum.model.config import Model
@@ -16,7 +16,7 @@ from tohum.process import run_stage, share_processor
 def main() -> None:
     model, config, runtime = load("model", Model), load("train", Train), load_runtime()
     share_processor()
-    if config.processes > 1 and not is_launched():
+    if is_to_be_launched(config.processes):
         train_in_processes(config.processes)
     from stages.train.pretraining import (
         train,

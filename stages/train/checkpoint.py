@@ -1,13 +1,15 @@
 """Checkpoints: everything a run needs to resume as if it had never stopped.
 
-The work directory holds the last two, as `checkpoint-<step>.pt`, each with a mark,
-`checkpoint-<step>.json`. A step's batch follows from its number, so the place in the data needs no
-state. Weights and optimiser states are saved whole, so a different number of processes can resume
-from them.
+The work directory holds the last two, as `checkpoint-<step>.pt`, or as a folder of shards
+(`stages.train.shards`), each with a mark, `checkpoint-<step>.json`, which has the state of the run.
+A step's batch follows from its number, so the place in the data needs no state. A different number
+of processes can resume from either.
 """
 
 import logging
 import re
+import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,11 @@ from typing import Any
 import torch
 
 from tohum.files import atomic_write
-from tohum.marks import read_mark, write_mark
+from tohum.marks import Hashed, read_mark, write_mark
 
 KEPT = 2
+WHOLE_FILE, SHARDS = ".pt", ".shards"
+KINDS = (WHOLE_FILE, SHARDS)
 MARK = re.compile(r"checkpoint-(\d+)\.json")
 
 log = logging.getLogger(__name__)
@@ -43,51 +47,88 @@ class RunState:
 
 @dataclass
 class Checkpoint:
-    """What a checkpoint holds: weights by name, and the states of each optimiser and of the run."""
+    """What a whole checkpoint holds: weights by name, and the states of each optimiser and of the
+    run.
+    """
 
     weights: dict[str, torch.Tensor]
     optimizers: list[dict[str, Any]]
     state: RunState
 
 
+def checkpoint_path(folder: Path, step: int, suffix: str = WHOLE_FILE) -> Path:
+    """Returns where the checkpoint of a step is, or will be."""
+    return folder / f"checkpoint-{step}{suffix}"
+
+
 def checkpoints(folder: Path) -> list[Path]:
     """Returns the complete checkpoints of a work directory, the newest first."""
     marks = [match for path in folder.iterdir() if (match := MARK.fullmatch(path.name))]
     steps = sorted((int(match[1]) for match in marks), reverse=True)
-    return [folder / f"checkpoint-{step}.pt" for step in steps]
+    return [_saved(folder, step) for step in steps]
+
+
+def _saved(folder: Path, step: int) -> Path:
+    """Returns the checkpoint of a step, whichever its kind; a whole one if it is missing."""
+    saved = (path for path in folder.glob(f"checkpoint-{step}.*") if path.suffix in KINDS)
+    return next(saved, checkpoint_path(folder, step))
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Returns the newest checkpoint that is as it was written, or None."""
+    for path in checkpoints(folder) if folder.is_dir() else []:
+        if read_mark(_mark_of(path)) is not None:
+            return path
+        log.warning("trying the checkpoint before it")
+    return None
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint; it is complete and on disk before an older one is deleted."""
+    """Writes a whole checkpoint; it is complete and on disk before an older one is deleted."""
     values = {
         "weights": checkpoint.weights,
         "optimizers": checkpoint.optimizers,
-        "state": asdict(checkpoint.state),
         "random": torch.get_rng_state(),
     }
-    saved = folder / f"checkpoint-{checkpoint.state.step}.pt"
+    saved = checkpoint_path(folder, checkpoint.state.step)
     _mark_of(saved).unlink(missing_ok=True)
     with atomic_write(saved) as file:
         torch.save(values, file)
-    write_mark(_mark_of(saved), [saved])
-    for path in checkpoints(folder)[KEPT:]:
+    mark_as_complete(saved, [saved], checkpoint.state)
+
+
+def mark_as_complete(saved: Path, files: Iterable[Path | Hashed], state: RunState) -> None:
+    """Marks a checkpoint, whose files are on disk, as complete, and deletes older ones."""
+    write_mark(_mark_of(saved), files, asdict(state))
+    for path in checkpoints(saved.parent)[KEPT:]:
         _mark_of(path).unlink()
+        _delete(path)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
         path.unlink(missing_ok=True)
 
 
-def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """Returns the newest checkpoint that is as it was written, or None, and restores torch's
-    generator.
+def read_state(saved: Path) -> RunState:
+    """Returns the state of the run at a checkpoint.
+
+    Raises:
+        FileNotFoundError: this process does not see it.
     """
-    for path in checkpoints(folder) if folder.is_dir() else []:
-        if read_mark(_mark_of(path)) is None:
-            log.warning("trying the checkpoint before it")
-            continue
-        values = torch.load(path, map_location="cpu", weights_only=True)
-        torch.set_rng_state(values["random"])
-        state = RunState(**values["state"])
-        return Checkpoint(values["weights"], values["optimizers"], state)
-    return None
+    facts = read_mark(_mark_of(saved), files=False)
+    if facts is None or not saved.exists():
+        raise FileNotFoundError(saved)
+    return RunState(**facts)
+
+
+def load_checkpoint(saved: Path) -> Checkpoint:
+    """Returns a whole checkpoint, and restores torch's generator."""
+    values = torch.load(saved, map_location="cpu", weights_only=True)
+    torch.set_rng_state(values["random"])
+    return Checkpoint(values["weights"], values["optimizers"], read_state(saved))
 
 
 def _mark_of(path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import csv
 import logging
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tohum.formats.tokens import check_tokens, read_meta
 from tohum.model.config import Model
 from tohum.model.determinism import processor, set_determinism
 from tohum.model.weights import write_weights
-from tohum.workdir import open_workdir, work_key, workdir_path
+from tohum.workdir import open_workdir, workdir_path
 
 COLUMNS = ("step", "tokens", "learning_rate", "loss", "train_bits_per_byte", "bits_per_byte")
 
@@ -45,13 +45,11 @@ def train(
     check_tokens(tokens)
     set_determinism(config.seed, config.threads)
     run = Run(model_config, config, runtime, tokens, tokenizer_folder)
-    # any number of processes computes the same steps, so a different number may resume
-    key = work_key("train", [model_config, replace(config, processes=1)], [tokens / "meta.json"])
     if not run.peers.is_first:
-        run.train(workdir_path("train", key))
+        run.train(workdir_path("train", run.key))
         run.weights()
         return
-    with open_workdir("train", key) as work:
+    with open_workdir("train", run.key) as work:
         run.train(work, speeds=plot.with_name("speed.csv"))
         finished = fresh(work / "weights")
         write_weights(finished, run.weights(), facts_of(run, tokens, meta))

@@ -4,9 +4,10 @@ The same windows make a step for any number of processes: each computes its shar
 are summed.
 """
 
+import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -28,12 +29,15 @@ from tohum.model.network import Network
 
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
+T = TypeVar("T")
+
 
 class Peers:
     """This process among those that train together; a single process sends nothing.
 
     Raises:
-        UserError: the device is missing, or the step can't be shared among the processes.
+        UserError: the device is missing, the number of processes is not the configured one, or the
+            step can't be shared among them.
     """
 
     def __init__(self, config: Train) -> None:
@@ -41,6 +45,11 @@ class Peers:
         self.device: torch.device = self.accelerator.device
         self.count = int(self.accelerator.num_processes)
         self.index = int(self.accelerator.process_index)
+        if config.processes not in (1, self.count):
+            raise UserError(
+                f"{self.count} processes were started, and train.processes is {config.processes}: "
+                "start as many on all nodes together, or change it."
+            )
         if config.tokens_per_step % (self.count * config.micro_batch_tokens):
             raise UserError(
                 f"train.tokens_per_step is {config.tokens_per_step}, expected a multiple of "
@@ -64,6 +73,40 @@ class Peers:
     def total(self, value: float) -> float:
         """Returns the sum over all processes."""
         return self._reduced([value], torch.distributed.ReduceOp.SUM)[0]
+
+    def from_first(self, value: T) -> T:
+        """Returns the value of the first process, in all of them."""
+        if self.count == 1:
+            return value
+        shared = [value]
+        torch.distributed.broadcast_object_list(shared, src=0)
+        return shared[0]
+
+    def gathered(self, value: T) -> list[T]:
+        """Returns the values of all processes by rank, in each of them."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] = [None] * self.count
+        torch.distributed.all_gather_object(values, value)
+        return values
+
+    def require_same(self, value: str, of: str) -> None:
+        """Checks that all processes have the same value.
+
+        Args:
+            of: what it is a hash of, for the message.
+
+        Raises:
+            UserError: they haven't; the message names the nodes.
+        """
+        everywhere = self.gathered((socket.gethostname(), value))
+        first, expected = everywhere[0]
+        others = sorted({node for node, found in everywhere if found != expected})
+        if others:
+            raise UserError(
+                f"{of} on {', '.join(others)} are not those on {first}. Every node must run in "
+                "the same project folder, on a file system that all of them share."
+            )
 
     def _reduced(self, values: Sequence[float], operation: Any) -> list[float]:
         if self.count == 1:

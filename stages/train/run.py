@@ -2,6 +2,7 @@
 
 import logging
 import math
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,17 @@ from typing import Any
 import torch
 
 from stages.train.batches import Windows, repeated
-from stages.train.checkpoint import Checkpoint, RunState, load_checkpoint, save_checkpoint
+from stages.train.checkpoint import (
+    SHARDS,
+    Checkpoint,
+    RunState,
+    checkpoint_path,
+    load_checkpoint,
+    mark_as_complete,
+    newest_checkpoint,
+    read_state,
+    save_checkpoint,
+)
 from stages.train.compiled_blocks import compile_blocks
 from stages.train.config import Train
 from stages.train.display import Display, operations_per_token
@@ -32,7 +43,9 @@ from stages.train.processes import (
     whole_weights,
 )
 from stages.train.schedule import learning_rate_share, set_learning_rate
+from stages.train.shards import read_shards, write_shards
 from tohum.config.runtime import Runtime
+from tohum.errors import UserError
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import read_split
 from tohum.model.config import Model
@@ -44,6 +57,7 @@ from tohum.model.scoring import (
     token_sizes,
     validation_windows,
 )
+from tohum.workdir import work_key
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +66,8 @@ class Run:
     """One training run: the network, its optimisers, its data, and where it is.
 
     Raises:
-        UserError: a missing device, a step that the processes can't share, or too little data.
+        UserError: a missing device, a step that the processes can't share, nodes that see different
+            data, or too little of it.
     """
 
     def __init__(
@@ -66,6 +81,10 @@ class Run:
         self.model_config, self.config, self.runtime = model_config, config, runtime
         self.peers = Peers(config)
         self.device = self.peers.device
+        # any number of processes computes the same steps, so a different number may resume
+        counted = [model_config, replace(config, processes=1)]
+        self.key = work_key("train", counted, [tokens / "meta.json"])
+        self.peers.require_same(self.key, "the code, configuration or tokens")
         self.length = model_config.context_length
         split = repeated(read_split(tokens, "train"), self.length)
         windows = Windows(split, self.length, config.seed, config.fim_share)
@@ -176,14 +195,32 @@ class Run:
 
     def _restore(self, folder: Path) -> None:
         self.peers.wait()  # until the first process has locked the folder
-        checkpoint = load_checkpoint(folder)
-        if checkpoint is None:
+        newest = newest_checkpoint(folder) if self.peers.is_first else None
+        name = self.peers.from_first(newest and newest.name)
+        if name is None:
             return
-        put_back(self.network, self.optimizers, checkpoint.weights, checkpoint.optimizers)
-        self.state = checkpoint.state
+        saved = folder / name
+        try:
+            self.state = read_state(saved)
+        except FileNotFoundError:
+            raise UserError(
+                f"{socket.gethostname()} does not see {saved}, from which the others resume. "
+                "Every node needs the project folder on a file system that all of them share."
+            ) from None
+        if saved.suffix == SHARDS:
+            read_shards(saved, self.network, self.optimizers)
+        else:
+            checkpoint = load_checkpoint(saved)
+            put_back(self.network, self.optimizers, checkpoint.weights, checkpoint.optimizers)
         log.info("resuming from step %d", self.state.step)
 
     def _save(self, folder: Path) -> None:
+        if is_sharded(self.spread):
+            saved = checkpoint_path(folder, self.state.step, SHARDS)
+            files = write_shards(saved, self.network, self.optimizers, self.peers)
+            if self.peers.is_first:
+                mark_as_complete(saved, files, self.state)
+            return
         weights = whole_weights(self.network)
         states = whole_states(self.network, self.optimizers)
         if self.peers.is_first:

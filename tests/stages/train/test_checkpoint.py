@@ -9,12 +9,18 @@ from stages.train.checkpoint import (
     RunState,
     checkpoints,
     load_checkpoint,
+    newest_checkpoint,
     save_checkpoint,
 )
 
 
 def state(step: int) -> Checkpoint:
     return Checkpoint({"weight": torch.full((3,), float(step))}, [{"state": {}}], RunState(step))
+
+
+def load_newest(folder: Path) -> Checkpoint | None:
+    newest = newest_checkpoint(folder)
+    return None if newest is None else load_checkpoint(newest)
 
 
 def test_the_last_two_are_kept(tmp_path: Path) -> None:
@@ -34,7 +40,7 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     )
     save_checkpoint(tmp_path, saved)
     drawn = torch.rand(4)
-    found = load_checkpoint(tmp_path)
+    found = load_newest(tmp_path)
     assert found is not None
     assert torch.equal(found.weights["weight"], saved.weights["weight"])
     assert found.optimizers == saved.optimizers
@@ -50,11 +56,11 @@ def test_a_damaged_one_is_told_and_the_one_before_it_is_taken(
     newest = checkpoints(tmp_path)[0]
     newest.write_bytes(newest.read_bytes()[:100])
     with caplog.at_level(logging.WARNING):
-        found = load_checkpoint(tmp_path)
+        found = load_newest(tmp_path)
     assert found is not None and found.state.step == 1
     assert "checkpoint-2.pt was damaged" in caplog.text
 
 
 def test_without_one_there_is_none(tmp_path: Path) -> None:
-    assert load_checkpoint(tmp_path) is None
-    assert load_checkpoint(tmp_path / "missing") is None
+    assert newest_checkpoint(tmp_path) is None
+    assert newest_checkpoint(tmp_path / "missing") is None

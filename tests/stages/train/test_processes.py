@@ -2,7 +2,9 @@
 
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import cache
@@ -18,6 +20,7 @@ from stages.train.pretraining import train
 from tests.tiny import (
     PATIENCE,
     SHORT_RUN,
+    file_bytes,
     model_and_train,
     run_stage,
     runtime,
@@ -131,6 +134,32 @@ def test_two_processes_end_with_their_stage_and_one_resumes_where_they_were(
     assert losses(root) == pytest.approx(losses(one(*long)), abs=5e-2)
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_sharded_network_is_saved_in_shards_from_which_any_number_resumes(
+    optimizer: str, inputs: Path, one: Reference, tmp_path: Path
+) -> None:
+    chosen = (f"train.optimizer={optimizer}", "train.sharding=full")
+    long = (*chosen, "train.steps=400", "train.evaluate_every=1000", "train.log_every=50")
+    stopped = shutil.copytree(inputs, tmp_path / "stopped")
+    write_project(stopped, *SMALL, *long, "train.processes=2")
+    process = start_stage(stopped, "train")
+    try:
+        saved = wait_for_a_checkpoint(stopped, process)
+    finally:
+        process.kill()
+        process.communicate()
+    names = {path.name for path in saved.iterdir()}
+    assert names == {".metadata", "__0_0.distcp", "__1_0.distcp"}
+    for count in (1, 2):
+        root = shutil.copytree(stopped, tmp_path / str(count))
+        write_project(root, *SMALL, *long, f"train.processes={count}")
+        resumed = start_stage(root, "train")
+        _, errors = resumed.communicate(timeout=PATIENCE)
+        assert resumed.returncode == 0, errors
+        assert f"resuming from step {saved.stem.split('-')[1]}" in errors
+        assert losses(root) == pytest.approx(losses(one(*long)), abs=5e-2)
+
+
 ONE_IS_SHORT_OF_MEMORY = """
 import os
 from tohum.process import run_stage
@@ -202,14 +231,101 @@ def test_the_exit_code_is_that_of_the_processes(inputs: Path, tmp_path: Path) ->
     assert "expected a multiple of 2 processes x train.micro_batch_tokens (64)" in errors
 
 
+def start_node(
+    root: Path, port: int, address: str, *command: str, restarts: int = 3
+) -> "subprocess.Popen[str]":
+    """Starts what a node runs, as docs/cluster.md says, on an address of its own."""
+    variables = {
+        "PET_NNODES": "2",
+        "PET_NPROC_PER_NODE": "1",
+        "PET_RDZV_BACKEND": "c10d",
+        "PET_RDZV_ENDPOINT": f"127.0.0.1:{port}",
+        "PET_RDZV_ID": "test",
+        # on loopback, either would host the store of the two
+        "PET_RDZV_CONF": f"is_host={int(command == STAGE)},read_timeout={PATIENCE}",
+        "PET_LOCAL_ADDR": address,
+        "PET_MAX_RESTARTS": str(restarts),
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",  # else a node that is replaced waits forever
+        "GLOO_SOCKET_IFNAME": "lo",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        return start_python(root, *command)
+
+
+STAGE = ("-m", "stages.train")  # what DVC runs, on the first node
+JOIN = ("-m", "torch.distributed.run", "-m", "stages.train")  # torchrun, on the others
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address here on Linux alone")
+def test_a_node_that_dies_is_replaced_and_the_run_ends_in_the_same_bytes(
+    inputs: Path, tmp_path: Path
+) -> None:
+    long = ("train.steps=150", "train.evaluate_every=1000", "train.log_every=50")
+    whole = run(inputs, tmp_path / "whole", *long, "train.processes=2")
+    root, port = shutil.copytree(inputs, tmp_path / "nodes"), free_port()
+    write_project(root, *SMALL, *long, "train.processes=2")
+    first = start_node(root, port, "127.0.0.1", *STAGE)
+    second = start_node(root, port, "127.0.0.2", *JOIN)
+    try:
+        wait_for_a_checkpoint(root, first)
+        second.kill()
+        second.communicate()
+        second = start_node(root, port, "127.0.0.2", *JOIN)
+        _, errors = first.communicate(timeout=PATIENCE)
+        assert first.returncode == 0, errors
+        second.communicate(timeout=PATIENCE)
+        assert second.returncode == 0
+    finally:
+        first.kill()
+        second.kill()
+    assert "resuming from step" in errors
+    for path in ("models/weights", "plots/train.csv"):
+        assert bytes_below(root / path) == bytes_below(whole / path)
+
+
+def bytes_below(path: Path) -> dict[str, bytes]:
+    """The bytes of a file, or of each file of a folder."""
+    return file_bytes(path) if path.is_dir() else {path.name: path.read_bytes()}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address here on Linux alone")
+def test_nodes_that_share_no_project_are_told(inputs: Path, tmp_path: Path) -> None:
+    port = free_port()
+    roots = [shutil.copytree(inputs, tmp_path / name) for name in ("here", "there")]
+    for root, seed in zip(roots, (1, 2), strict=True):
+        write_project(root, *SMALL, f"train.seed={seed}", "train.processes=2")
+    nodes = [
+        start_node(root, port, address, *command, restarts=0)
+        for root, address, command in zip(
+            roots, ("127.0.0.1", "127.0.0.2"), (STAGE, JOIN), strict=True
+        )
+    ]
+    try:
+        errors = "".join(node.communicate(timeout=PATIENCE)[1] for node in nodes)
+    finally:
+        for node in nodes:
+            node.kill()
+    assert all(node.returncode != 0 for node in nodes)
+    assert "error: the code, configuration or tokens on" in errors
+    assert "on a file system that all of them share" in errors
+
+
 def wait_for_a_checkpoint(root: Path, process: "subprocess.Popen[str]") -> Path:
-    """Returns the first checkpoint as soon as it is there."""
+    """Returns the first complete checkpoint as soon as it is there."""
     until = time.monotonic() + PATIENCE
-    while not (found := list(root.glob(".work/train/*/checkpoint-*.pt"))):
+    while not (found := list(root.glob(".work/train/*/checkpoint-*.json"))):
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < until
         time.sleep(0.05)
-    return found[0]
+    return checkpoints(found[0].parent)[-1]
 
 
 def descendants(parent: int) -> list[int]:

@@ -1,14 +1,16 @@
 """The Hydra application: Hydra chooses the points to run, and gets the objective of each.
 
-Hydra's own sweeper runs the whole grid, Optuna's decides by the objective, and the joblib launcher
-runs several points at once, in its own processes.
+Hydra's own sweeper runs the whole grid, Optuna's decides by the objective. The joblib launcher runs
+several points at once, in its own processes. Those of submitit and Ray do so on other machines,
+which get the job pickled and share the project's file system.
 """
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -17,11 +19,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from tohum.commands.sweep.launchers import launcher_errors, launcher_of
 from tohum.commands.sweep.plan import Plan
 from tohum.commands.sweep.points import Outcome, run_point
+from tohum.errors import UserError
 from tohum.translation import set_up_logging
 
-NOISY = ("alembic", "hydra", "hydra_plugins", "joblib", "optuna")
+NOISY = ("alembic", "hydra", "hydra_plugins", "joblib", "optuna", "submitit")
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +39,13 @@ def run_points(plan: Plan) -> int:
 
     def job(_: DictConfig) -> float | None:
         configure_logging()
+        if not plan.folder.is_dir():
+            raise UserError(
+                f"{socket.gethostname()} does not see {plan.folder}. Every machine needs the "
+                "project folder at the same path, on a file system that all of them share."
+            )
         overrides = list(HydraConfig.get().overrides.task)
-        with _no_application():
+        with _no_application(), chdir(plan.root):  # a worker of Ray starts elsewhere
             outcome = run_point(plan, overrides)
         log.info("%s", _line(plan, outcome))
         return outcome.value(plan.measure)
@@ -48,13 +57,23 @@ def run_points(plan: Plan) -> int:
     configure_logging()
     sys.argv = [sys.argv[0], *plan.hydra]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors, and prints no traceback
+    run = hydra.main(version_base="1.3", config_path=str(plan.conf), config_name="sweep")(job)
     try:
-        hydra.main(version_base="1.3", config_path=str(plan.conf), config_name="sweep")(job)()
+        with plan.lock:
+            run()
     except SystemExit as ended:  # Hydra has printed why
         return int(ended.code or 0)
     except (HydraException, OmegaConfBaseException, TypeError, ValueError) as error:
         cause = error.__cause__ or error
         log.error("error: Hydra ended the sweep: %s", str(cause).strip())
+        return 1
+    except launcher_errors(plan.hydra) as error:
+        log.error(
+            "error: a job of %s ended before its point did: %s\nThe same command goes on with the "
+            "points that are not done.",
+            launcher_of(plan.hydra),
+            str(error).strip(),
+        )
         return 1
     return 0
 

@@ -19,11 +19,11 @@ PACKAGES = {
     "ax": "hydra-ax-sweeper",
     "nevergrad": "hydra-nevergrad-sweeper",
     "joblib": "hydra-joblib-launcher",
-    "ray": "hydra-ray-launcher",
-    "ray_aws": "hydra-ray-launcher",
+    # without its dependencies: they are a cloudpickle of 2022, and boto3 for machines of AWS
+    "ray": "-e '.[cluster]' && python -m pip install --no-deps hydra-ray-launcher==1.2.2",
     "rq": "hydra-rq-launcher",
-    "submitit_local": "hydra-submitit-launcher",
-    "submitit_slurm": "hydra-submitit-launcher",
+    "submitit_local": "-e '.[sweep]'",
+    "submitit_slurm": "-e '.[sweep]'",
 }
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock
 from hydra.core.override_parser.types import Override
 
 from stages.compose.composition import compose, read_overrides
@@ -23,6 +24,7 @@ from stages.compose.corrections import TO_PASTE, corrected, to_paste
 from stages.compose.corrections import parsed as parsed_override
 from tohum.commands.report.figures import MEASURES
 from tohum.commands.sweep.axes import MOST_VALUES, axes, read_arguments
+from tohum.commands.sweep.launchers import launcher_arguments
 from tohum.commands.sweep.overrides import without
 from tohum.commands.sweep.repository import code_state
 from tohum.config.sections import limits, read_section
@@ -66,16 +68,16 @@ class Sweep:
                     raise UserError(f"{key} sets {own} for each point: leave one of the two out.")
 
     @property
-    def at_once(self) -> int:
-        """The number of points that run at once: most of a tokenizer point is DVC's own work on one
-        core.
+    def usually(self) -> int:
+        """The number of points that run at once unless `jobs` says otherwise: most of a tokenizer
+        point is DVC's own work on one core.
         """
-        return self.jobs or (2 if self.until == "tokenizer" else 1)
+        return 2 if self.until == "tokenizer" else 1
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What every point needs to know; it is sent to the joblib launcher's processes."""
+    """What every point needs to know; it is sent to the launcher's processes, on any machine."""
 
     root: Path
     folder: Path
@@ -100,6 +102,11 @@ class Plan:
     def conf(self) -> Path:
         """The copy of conf/ that the points are composed from."""
         return self.folder / "conf"
+
+    @property
+    def lock(self) -> FileLock:
+        """The lock that the sweep's own process holds until its last point is done."""
+        return FileLock(self.folder / "running.lock")
 
     @property
     def outcomes(self) -> Path:
@@ -158,7 +165,7 @@ def _planned(
         *(_mergeable(_text(item)) for item in shown),
         *(_text(item) for item in of_hydra),
         *_search(of_hydra, measure_of(sweep.until, sweep.objective)),
-        *(_launcher(of_hydra, sweep.at_once) if multirun else []),
+        *(launcher_arguments(of_hydra, sweep.jobs, sweep.usually) if multirun else []),
     ]
     return Plan(
         root,
@@ -215,13 +222,6 @@ def _sweep(path: Path, parsed: list[Override]) -> Sweep:
         if _section(override) == "sweep":
             values[override.key_or_group.partition(".")[2]] = override.value()
     return read_section("sweep", Sweep, values)
-
-
-def _launcher(of_hydra: list[Override], at_once: int) -> list[str]:
-    """Returns the arguments that make Hydra run several points at once unless a launcher is set."""
-    if at_once == 1 or any(item.key_or_group == "hydra/launcher" for item in of_hydra):
-        return []
-    return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={at_once}"]
 
 
 def _is_search(of_hydra: list[Override]) -> bool:

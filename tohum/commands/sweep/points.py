@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -70,6 +71,7 @@ def run_point(plan: Plan, overrides: list[str]) -> Outcome:
     swept = {keys[text]: text.partition("=")[2] for text in overrides if text not in plan.fixed}
     every = [*without(plan.fixed, swept), *(f"{key}={value}" for key, value in swept.items())]
     try:
+        _require_running(plan)
         composed(plan.conf, tuple(every))
         lead = _lead(plan, every, swept) if plan.multirun else None
         if lead is not None:
@@ -82,6 +84,25 @@ def run_point(plan: Plan, overrides: list[str]) -> Outcome:
     with _lock(plan, outcome.name):
         write_json(plan.outcomes / f"{outcome.name}.json", asdict(outcome))
     return outcome
+
+
+def _require_running(plan: Plan) -> None:
+    """Checks that this machine sees the lock that the sweep's own process holds: points on several
+    machines exclude one another by such locks, as DVC's do.
+
+    Raises:
+        UserError: it doesn't, or the sweep has ended and left this point in a queue.
+    """
+    try:
+        with plan.lock.acquire(timeout=0):
+            raise UserError(
+                f"{socket.gethostname()} could take the lock {plan.lock.lock_file}, which the "
+                "sweep holds as long as it runs. Either the sweep was ended, and the same command "
+                "goes on; or locks on this file system don't reach other machines, whose points "
+                "would overwrite one another: mount it so that flock does (docs/cluster.md)."
+            )
+    except Timeout:
+        return
 
 
 def _experiment(plan: Plan, overrides: list[str], swept: dict[str, str], until: str) -> Experiment:

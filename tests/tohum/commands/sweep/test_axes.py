@@ -1,3 +1,4 @@
+import importlib.util
 import re
 import subprocess
 from pathlib import Path
@@ -51,9 +52,7 @@ def test_every_swept_key_has_its_values(argument: str, values: list[str]) -> Non
         ("source.path=/a,ö", "Did you mean \"source.path='/a,ö'\"?"),
         ("tokenzier.vocab_size=300,400", "Did you mean 'tokenizer.vocab_size'?"),
         ("pretokeniser=gpt2,gpt4", "Did you mean 'pretokenizer'?"),
-        ("hydra/launcher=submitit_local", "pip install -c constraints.txt hydra-submitit-launcher"),
-        ("hydra/launcher=submitit_slurm", "pip install -c constraints.txt hydra-submitit-launcher"),
-        ("hydra/launcher=ray", "pip install -c constraints.txt hydra-ray-launcher"),
+        ("hydra/launcher=rq", "pip install -c constraints.txt hydra-rq-launcher"),
         ("hydra/sweeper=ax", "pip install -c constraints.txt hydra-ax-sweeper"),
         ("hydra/launcher=jobib", "hydra/launcher has no 'jobib'. Did you mean 'joblib'?"),
         ("hydra/sweeper=zzz", "hydra/sweeper has no 'zzz'. Known: basic"),
@@ -97,3 +96,13 @@ def test_without_an_identity_for_git_no_point_starts(
         for field in ("NAME", "EMAIL"):
             monkeypatch.setenv(f"GIT_{who}_{field}", "test@example.org")
     assert len(code_state(tmp_path)[0]) == 40
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("hydra_plugins.hydra_ray_launcher") is not None,
+    reason="the launcher of Ray is installed here",
+)
+def test_the_launcher_of_ray_is_to_be_installed_without_its_old_dependencies() -> None:
+    assert "-e '.[cluster]' && python -m pip install --no-deps hydra-ray-launcher" in refusal(
+        "hydra/launcher=ray"
+    )

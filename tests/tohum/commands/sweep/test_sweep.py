@@ -115,6 +115,7 @@ def test_optuna_looks_for_more_bytes_per_token(swept: tuple[Clone, str]) -> None
     [
         (("sweep.jobs=1",), ("311", "312")),
         (("hydra/launcher=joblib", "hydra.launcher.n_jobs=3"), ("321", "322", "323")),
+        (("hydra/launcher=submitit_local", "sweep.jobs=2"), ("331", "332")),
     ],
 )
 def test_points_run_one_by_one_or_as_many_at_once_as_asked(
