@@ -29,7 +29,6 @@ class WrittenText:
     answer: str | None = None
 
 
-
 def written_texts(
     model: LanguageModel, prompts: Path, held_out: TokenSplit, new_tokens: int
 ) -> list[WrittenText]:
@@ -45,9 +44,13 @@ def written_texts(
     asked = questions(held_out, model.vocabulary, QUESTIONS)
     if not asked:
         return [
-            WrittenText(printable(prompt), written_pieces(Continuation(
-                model, model.text(prompt), sampling, keep_steps=True
-            ), model.vocabulary))
+            WrittenText(
+                printable(prompt),
+                written_pieces(
+                    Continuation(model, model.text(prompt), sampling, keep_steps=True),
+                    model.vocabulary,
+                ),
+            )
             for prompt in read_prompts(prompts)
         ]
     texts = []
@@ -72,7 +75,9 @@ def questions(split: TokenSplit, vocabulary: list[bytes], count: int) -> list[tu
         for role in ("user", "assistant"):
             start = ids.index(ROLE_IDS[role]) + 1
             stop = ids.index(END_ID, start) if END_ID in ids[start:] else len(ids)
-            texts.append(b"".join(vocabulary[id] for id in ids[start:stop]).decode(errors="replace"))
+            texts.append(
+                b"".join(vocabulary[id] for id in ids[start:stop]).decode(errors="replace")
+            )
         found.append((texts[0], texts[1]))
     return found
 

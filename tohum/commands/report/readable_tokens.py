@@ -11,6 +11,7 @@ from tohum.formats.special_tokens import SPECIAL_TOKENS
 
 LEVELS = (1, 2, 4, 7)  # bits a token up to which each of the first levels reaches
 LONG_RUN = 6
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 @dataclass
@@ -90,5 +91,5 @@ def named(id: int, vocabulary: Sequence[bytes]) -> str:
     for sign, run in groupby(seen(vocabulary[id])):
         length = len(list(run))
         long = length >= LONG_RUN and columns(sign) == 1
-        parts.append(f"{sign}×{length}" if long else sign * length)
+        parts.append(f"{sign}{TIMES}{length}" if long else sign * length)
     return "".join(parts)

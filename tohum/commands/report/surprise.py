@@ -141,12 +141,12 @@ def token_bits(
 def _most_typical(
     bits: numpy.ndarray[Any, Any], sizes: numpy.ndarray[Any, Any], tokens: int, wanted: float
 ) -> int:
-    """Returns where the run of so many tokens begins whose bits per byte are closest to `wanted`."""
+    """Returns the start of so many tokens whose bits per byte are closest to `wanted`."""
     if len(bits) <= tokens:
         return 0
     ends = numpy.cumsum(numpy.stack([bits, sizes]), axis=1)
     starts = numpy.pad(ends, ((0, 0), (1, 0)))
-    needed, length = starts[:, tokens:] - starts[:, : -tokens]
+    needed, length = starts[:, tokens:] - starts[:, :-tokens]
     return int(numpy.abs(needed / numpy.maximum(length, 1) - wanted).argmin())
 
 

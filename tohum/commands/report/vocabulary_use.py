@@ -87,7 +87,7 @@ def _long_enough(split: TokenSplit, tokens: int) -> numpy.ndarray[Any, Any]:
 
 
 def vocabulary_curve(path: Path) -> list[tuple[float, float]]:
-    """Returns (vocabulary size, bytes per token) from plots/tokenizer.csv; none if it is missing."""
+    """Returns (vocabulary size, bytes per token) from plots/tokenizer.csv; none without it."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
