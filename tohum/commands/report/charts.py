@@ -89,8 +89,8 @@ def drawn(label: str, spec: Callable[[str, bool], Spec]) -> Markup:
 
 
 def _trimmed(svg: str) -> Markup:
-    """Returns an SVG for the inside of a page: it scales, its font is the page's, and its parts have
-    no roles of their own.
+    """Returns an SVG for the inside of a page: it scales, its font is the page's, and its parts
+    have no roles of their own.
     """
     svg = re.sub(r'(<svg[^>]*?) width="[\d.]+" height="[\d.]+"', r"\1", svg, count=1)
     return Markup(re.sub(r' (?:font-family|xmlns:xlink|role|aria-[a-z]+)="[^"]*"', "", svg))
@@ -258,7 +258,7 @@ def completion_chart(values: list[tuple[str, str, float]]) -> Markup:
                         "field": "value",
                         "type": "quantitative",
                         "axis": None,
-                        "scale": {"domain": [0, max(row["value"] for row in rows) or 1]},
+                        "scale": {"domain": [0, max(value for _, _, value in values) or 1]},
                     },
                 },
                 "layer": [

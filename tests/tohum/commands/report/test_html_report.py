@@ -106,7 +106,8 @@ def test_nothing_is_wider_than_the_window(opened: Opened, width: int, locale: st
     beyond = page.evaluate(OVERFLOWING)
     scrolling = page.evaluate("document.querySelectorAll('.scroll, pre').length")
     inside = page.evaluate(
-        "[...document.querySelectorAll('.scroll *, pre *')].map((one) => one.tagName + '.' + one.className)"
+        "[...document.querySelectorAll('.scroll *, pre *')]"
+        ".map((one) => one.tagName + '.' + one.className)"
     )
     assert scrolling > 5
     assert [one for one in beyond if one not in inside] == []
