@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from stages.evaluate.prompts import MOST_REPEATS, read_prompts
-from tohum.commands.report.readable_tokens import Piece, pieces_of, printable
+from tohum.commands.report.readable_tokens import ReadablePiece, pieces_of, printable
 from tohum.decoding import Sampling
 from tohum.formats.special_tokens import END_ID, ROLE_IDS
 from tohum.formats.tokens import TokenSplit
@@ -25,7 +25,7 @@ class WrittenText:
     """A prompt, what the model wrote after it, and for a question the answer in the data."""
 
     prompt: str
-    pieces: list[Piece]
+    pieces: list[ReadablePiece]
     answer: str | None = None
 
 
@@ -82,7 +82,7 @@ def questions(split: TokenSplit, vocabulary: list[bytes], count: int) -> list[tu
     return found
 
 
-def written_pieces(continuation: Continuation, vocabulary: list[bytes]) -> list[Piece]:
+def written_pieces(continuation: Continuation, vocabulary: list[bytes]) -> list[ReadablePiece]:
     """Returns what a model writes in pieces, each with its bits and the likeliest token.
 
     Args:

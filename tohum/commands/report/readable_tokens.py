@@ -15,7 +15,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 @dataclass
-class Piece:
+class ReadablePiece:
     """The text of a token, or of several that spell one character together.
 
     `bits` is what the model needed for them, and `guess` the likeliest token in place of the first,
@@ -39,7 +39,7 @@ def pieces_of(
     vocabulary: Sequence[bytes],
     bits: Iterable[float] | None = None,
     guesses: Iterable[tuple[int, float]] | None = None,
-) -> list[Piece]:
+) -> list[ReadablePiece]:
     """Returns the pieces of some ids, in order.
 
     Args:
@@ -52,12 +52,12 @@ def pieces_of(
     costs = list(bits) if bits is not None else [None] * len(listed)
     tops = list(guesses) if guesses is not None else [None] * len(listed)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    pieces: list[Piece] = []
-    begun: Piece | None = None
+    pieces: list[ReadablePiece] = []
+    begun: ReadablePiece | None = None
     for id, cost, top in zip(listed, costs, tops, strict=True):
         if begun is None:
             guess = None if top is None else (named(top[0], vocabulary), top[1])
-            begun = Piece("", False, cost, guess)
+            begun = ReadablePiece("", False, cost, guess)
         elif cost is not None and begun.bits is not None:
             begun.bits += cost
         if id < len(SPECIAL_TOKENS):

@@ -9,7 +9,7 @@ import numpy
 import orjson
 import torch
 
-from tohum.commands.report.readable_tokens import Piece, pieces_of
+from tohum.commands.report.readable_tokens import ReadablePiece, pieces_of
 from tohum.errors import UserError
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 from tohum.formats.tokens import TokenSplit
@@ -38,7 +38,7 @@ class ScoredPassage:
     """A part of a file in pieces, and the bits per byte of this part."""
 
     file: HeldOutFile
-    pieces: list[Piece]
+    pieces: list[ReadablePiece]
     bits_per_byte: float
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy
 
-from tohum.commands.report.readable_tokens import Piece, named, pieces_of
+from tohum.commands.report.readable_tokens import ReadablePiece, named, pieces_of
 from tohum.formats.special_tokens import END_OF_TEXT_ID, SPECIAL_TOKENS
 from tohum.formats.tokens import TokenSplit
 
@@ -27,7 +27,7 @@ class VocabularyUse:
     most_used: list[tuple[str, int]]
     unused: list[str]
     unused_count: int
-    text: list[Piece]
+    text: list[ReadablePiece]
 
 
 def vocabulary_use(
