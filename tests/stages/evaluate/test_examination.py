@@ -9,7 +9,13 @@ import torch
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
-from stages.evaluate.breakdown import by_name, document_bits, document_bytes, read_documents
+from stages.evaluate.breakdown import (
+    by_name,
+    document_bits,
+    document_bytes,
+    read_documents,
+    write_document_figures,
+)
 from stages.evaluate.examination import examine
 from stages.evaluate.export import export
 from stages.evaluate.parsing import parse_share, parses, python_prompts
@@ -122,6 +128,24 @@ def test_figures_are_by_source_and_language_and_agree(
     together = sum(figures["by_source"][name] * parts[name] for name in parts) / sum(size)
     assert figures["bits_per_byte"] == pytest.approx(together, abs=2e-6)
     assert examined(network) == figures
+
+
+def test_each_document_has_a_line_of_figures(network: Network) -> None:
+    known = describe_documents()
+    figures = examined(network)
+    lines = [json.loads(line) for line in LISTING.read_text(encoding="utf-8").splitlines()]
+    assert [{key: line[key] for key in known[0]} for line in lines] == known
+    assert [line["bytes"] for line in lines] == [len(text.encode()) for text in TEXTS]
+    bits = sum(line["bytes"] * line["bits_per_byte"] for line in lines)
+    whole = sum(line["bytes"] for line in lines)
+    assert bits / whole == pytest.approx(figures["bits_per_byte"], abs=2e-6)
+
+
+def test_a_document_without_text_has_no_figure(tmp_path: Path) -> None:
+    path = tmp_path / "listing.jsonl"
+    write_document_figures(path, None, numpy.array([8.0, 0.0]), numpy.array([4, 0]))
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert lines == [{"bytes": 4, "bits_per_byte": 2.0}, {"bytes": 0, "bits_per_byte": None}]
 
 
 def test_completion_is_measured_on_the_model_and_on_baselines(network: Network) -> None:

@@ -89,12 +89,16 @@ def drawn(label: str, spec: Callable[[str, bool], Spec]) -> Markup:
 
 
 def _trimmed(svg: str) -> Markup:
-    """Returns an SVG for the inside of a page: it scales, and each font is the page's."""
+    """Returns an SVG for the inside of a page: it scales, its font is the page's, and its parts
+    have no roles of their own.
+    """
     svg = re.sub(r'(<svg[^>]*?) width="[\d.]+" height="[\d.]+"', r"\1", svg, count=1)
-    return Markup(re.sub(r' (?:font-family|xmlns:xlink)="[^"]*"', "", svg))  # noqa: S704
+    return Markup(re.sub(r' (?:font-family|xmlns:xlink|role|aria-[a-z]+)="[^"]*"', "", svg))
 
 
-def curve_chart(training: Iterable[tuple[float, float]], validation: list[tuple[float, float]]) -> Markup:
+def curve_chart(
+    training: Iterable[tuple[float, float]], validation: list[tuple[float, float]]
+) -> Markup:
     """Returns the curves of (step, bits per byte) on the training batches and validation files."""
 
     def spec(language: str, narrow: bool) -> Spec:
@@ -102,6 +106,8 @@ def curve_chart(training: Iterable[tuple[float, float]], validation: list[tuple[
         rows = [{"step": x, "value": y, "of": names[0]} for x, y in training]
         rows += [{"step": x, "value": y, "of": names[1]} for x, y in validation]
         named = _coloured("of", names, ["var(--second)", "var(--accent)"])
+        if narrow:
+            named["legend"] = {"columns": 1, "direction": "vertical"}
         across = _axis("step", said("step", language), ",.0f", ticks=4 if narrow else 8, grid=False)
         up = _axis("value", said("bits_per_byte", language), ".2~f", ticks=5)
         up["scale"] = {"zero": False, "nice": True}
@@ -197,7 +203,9 @@ def compression_chart(values: list[tuple[str, float, str]]) -> Markup:
                 },
                 {
                     "mark": {"type": "text", **text},
-                    "encoding": {"text": {"field": "value", "type": "quantitative", "format": ".3f"}},
+                    "encoding": {
+                        "text": {"field": "value", "type": "quantitative", "format": ".3f"}
+                    },
                 },
             ],
         }
@@ -225,7 +233,7 @@ def completion_chart(values: list[tuple[str, str, float]]) -> Markup:
             "labelOrient": "top",
             "labelColor": "var(--text)",
             "labelFontSize": 13,
-            "labelPadding": 2,
+            "labelPadding": -2,
             "title": None,
         }
         measures = list(dict.fromkeys(row["measure"] for row in rows))
@@ -236,7 +244,8 @@ def completion_chart(values: list[tuple[str, str, float]]) -> Markup:
         return {
             "data": {"values": rows},
             "transform": [{"calculate": text, "as": "label"}],
-            "spacing": 10,
+            "spacing": 18,
+            "resolve": {"scale": {"y": "independent"}},
             "facet": {
                 "row": {"field": "measure", "sort": measures, "type": "nominal", "header": header}
             },
@@ -249,7 +258,7 @@ def completion_chart(values: list[tuple[str, str, float]]) -> Markup:
                         "field": "value",
                         "type": "quantitative",
                         "axis": None,
-                        "scale": {"domain": [0, max(row["value"] for row in rows) or 1]},
+                        "scale": {"domain": [0, max(value for _, _, value in values) or 1]},
                     },
                 },
                 "layer": [

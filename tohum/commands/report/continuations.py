@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from stages.evaluate.prompts import MOST_REPEATS, read_prompts
-from tohum.commands.report.readable_tokens import Piece, pieces_of, printable
+from tohum.commands.report.readable_tokens import ReadablePiece, pieces_of, printable
 from tohum.decoding import Sampling
 from tohum.formats.special_tokens import END_ID, ROLE_IDS
 from tohum.formats.tokens import TokenSplit
@@ -25,9 +25,8 @@ class WrittenText:
     """A prompt, what the model wrote after it, and for a question the answer in the data."""
 
     prompt: str
-    pieces: list[Piece]
+    pieces: list[ReadablePiece]
     answer: str | None = None
-
 
 
 def written_texts(
@@ -45,9 +44,13 @@ def written_texts(
     asked = questions(held_out, model.vocabulary, QUESTIONS)
     if not asked:
         return [
-            WrittenText(printable(prompt), written_pieces(Continuation(
-                model, model.text(prompt), sampling, keep_steps=True
-            ), model.vocabulary))
+            WrittenText(
+                printable(prompt),
+                written_pieces(
+                    Continuation(model, model.text(prompt), sampling, keep_steps=True),
+                    model.vocabulary,
+                ),
+            )
             for prompt in read_prompts(prompts)
         ]
     texts = []
@@ -72,12 +75,14 @@ def questions(split: TokenSplit, vocabulary: list[bytes], count: int) -> list[tu
         for role in ("user", "assistant"):
             start = ids.index(ROLE_IDS[role]) + 1
             stop = ids.index(END_ID, start) if END_ID in ids[start:] else len(ids)
-            texts.append(b"".join(vocabulary[id] for id in ids[start:stop]).decode(errors="replace"))
+            texts.append(
+                b"".join(vocabulary[id] for id in ids[start:stop]).decode(errors="replace")
+            )
         found.append((texts[0], texts[1]))
     return found
 
 
-def written_pieces(continuation: Continuation, vocabulary: list[bytes]) -> list[Piece]:
+def written_pieces(continuation: Continuation, vocabulary: list[bytes]) -> list[ReadablePiece]:
     """Returns what a model writes in pieces, each with its bits and the likeliest token.
 
     Args:

@@ -71,10 +71,14 @@ def read_ingredients(root: Path, examples: int) -> Ingredients:
     return Ingredients(
         metrics,
         [
-            {"name": name, "kind": facts.get(name, {}).get("kind", name), **counted,
-             "share": counted["bytes"] / total}
+            {
+                "name": name,
+                "kind": facts.get(name, {}).get("kind", name),
+                **counted,
+                "share": counted["bytes"] / total,
+            }
             for name, counted in metrics["sources"].items()
-        ],  # fmt: skip
+        ],
         licences[:MOST_LICENCES],
         len(licences[MOST_LICENCES:]),
         largest,
@@ -128,4 +132,3 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         with path.open("rb") as lines:
             for line in lines:
                 yield orjson.loads(line)
-

@@ -11,10 +11,11 @@ from tohum.formats.special_tokens import SPECIAL_TOKENS
 
 LEVELS = (1, 2, 4, 7)  # bits a token up to which each of the first levels reaches
 LONG_RUN = 6
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 @dataclass
-class Piece:
+class ReadablePiece:
     """The text of a token, or of several that spell one character together.
 
     `bits` is what the model needed for them, and `guess` the likeliest token in place of the first,
@@ -38,7 +39,7 @@ def pieces_of(
     vocabulary: Sequence[bytes],
     bits: Iterable[float] | None = None,
     guesses: Iterable[tuple[int, float]] | None = None,
-) -> list[Piece]:
+) -> list[ReadablePiece]:
     """Returns the pieces of some ids, in order.
 
     Args:
@@ -51,12 +52,12 @@ def pieces_of(
     costs = list(bits) if bits is not None else [None] * len(listed)
     tops = list(guesses) if guesses is not None else [None] * len(listed)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    pieces: list[Piece] = []
-    begun: Piece | None = None
+    pieces: list[ReadablePiece] = []
+    begun: ReadablePiece | None = None
     for id, cost, top in zip(listed, costs, tops, strict=True):
         if begun is None:
             guess = None if top is None else (named(top[0], vocabulary), top[1])
-            begun = Piece("", False, cost, guess)
+            begun = ReadablePiece("", False, cost, guess)
         elif cost is not None and begun.bits is not None:
             begun.bits += cost
         if id < len(SPECIAL_TOKENS):
@@ -90,5 +91,5 @@ def named(id: int, vocabulary: Sequence[bytes]) -> str:
     for sign, run in groupby(seen(vocabulary[id])):
         length = len(list(run))
         long = length >= LONG_RUN and columns(sign) == 1
-        parts.append(f"{sign}×{length}" if long else sign * length)
+        parts.append(f"{sign}{TIMES}{length}" if long else sign * length)
     return "".join(parts)

@@ -9,7 +9,7 @@ import numpy
 import orjson
 import torch
 
-from tohum.commands.report.readable_tokens import Piece, pieces_of
+from tohum.commands.report.readable_tokens import ReadablePiece, pieces_of
 from tohum.errors import UserError
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 from tohum.formats.tokens import TokenSplit
@@ -38,7 +38,7 @@ class ScoredPassage:
     """A part of a file in pieces, and the bits per byte of this part."""
 
     file: HeldOutFile
-    pieces: list[Piece]
+    pieces: list[ReadablePiece]
     bits_per_byte: float
 
 
@@ -141,12 +141,12 @@ def token_bits(
 def _most_typical(
     bits: numpy.ndarray[Any, Any], sizes: numpy.ndarray[Any, Any], tokens: int, wanted: float
 ) -> int:
-    """Returns where the run of so many tokens begins whose bits per byte are closest to `wanted`."""
+    """Returns the start of so many tokens whose bits per byte are closest to `wanted`."""
     if len(bits) <= tokens:
         return 0
     ends = numpy.cumsum(numpy.stack([bits, sizes]), axis=1)
     starts = numpy.pad(ends, ((0, 0), (1, 0)))
-    needed, length = starts[:, tokens:] - starts[:, : -tokens]
+    needed, length = starts[:, tokens:] - starts[:, :-tokens]
     return int(numpy.abs(needed / numpy.maximum(length, 1) - wanted).argmin())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy
 
-from tohum.commands.report.readable_tokens import Piece, named, pieces_of
+from tohum.commands.report.readable_tokens import ReadablePiece, named, pieces_of
 from tohum.formats.special_tokens import END_OF_TEXT_ID, SPECIAL_TOKENS
 from tohum.formats.tokens import TokenSplit
 
@@ -27,7 +27,7 @@ class VocabularyUse:
     most_used: list[tuple[str, int]]
     unused: list[str]
     unused_count: int
-    text: list[Piece]
+    text: list[ReadablePiece]
 
 
 def vocabulary_use(
@@ -87,7 +87,7 @@ def _long_enough(split: TokenSplit, tokens: int) -> numpy.ndarray[Any, Any]:
 
 
 def vocabulary_curve(path: Path) -> list[tuple[float, float]]:
-    """Returns (vocabulary size, bytes per token) from plots/tokenizer.csv; none if it is missing."""
+    """Returns (vocabulary size, bytes per token) from plots/tokenizer.csv; none without it."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:

@@ -5,6 +5,7 @@ be read, and a switch needs no network.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from markupsafe import Markup
 
 LANGUAGES = ("en", "tr")
 UNITS = {"en": ("bytes", "kB", "MB", "GB", "TB"), "tr": ("bayt", "kB", "MB", "GB", "TB")}
+CODE = re.compile("`([^`]+)`")
 POINTS = str.maketrans(",.", ".,")  # Turkish writes 1.234,5
 
 
@@ -71,13 +73,14 @@ def said(name: str, language: str, **values: Any) -> str:
 
 
 def say(name: str, **values: Any) -> Markup:
-    """Returns a text in all languages, of which the page shows one.
+    """Returns a text in all languages, of which the page shows one; `code` in it as such.
 
     Raises:
         KeyError: there is no such text.
     """
     page_texts()[name]
-    return both({language: said(name, language, **values) for language in LANGUAGES})
+    texts = both({language: said(name, language, **values) for language in LANGUAGES})
+    return Markup(CODE.sub(r"<code>\1</code>", texts))
 
 
 def word(name: str) -> Markup:
