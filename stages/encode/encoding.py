@@ -25,7 +25,7 @@ from stages.encode.encoder import EncodeTexts, make_encoder
 from stages.encode.languages import language_of
 from stages.encode.round_trip import ByteTokenizer, RoundTrips
 from stages.encode.tallies import Tallies
-from tohum.cluster import Advance, Job, Task, Work, run
+from tohum.cluster import Advance, StageTasks, Task, Work, run
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import atomic_folder, file_sha256, fresh, publish, write_json
@@ -94,7 +94,7 @@ def encode_corpus(
         share = fitting_share(_ids(paths), config.validation_share)
         threads = 1 if runtime.cluster else runtime.workers
         setup = ShardSetup(tokenizer_folder, share, work, threads)
-        job = Job("encode", work, make_shard_encoder, setup, WORKER_BYTES, threads=True)
+        job = StageTasks("encode", work, make_shard_encoder, setup, WORKER_BYTES, threads=True)
         with progress_bar("encode", "B", runtime.progress, unit_scale=True) as bar:
             facts = list(run(job, (Task(path.name, path) for path in paths), runtime, bar))
         finished = fresh(work / "tokens")

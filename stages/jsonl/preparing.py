@@ -9,7 +9,7 @@ from stages.jsonl.config import Jsonl
 from stages.jsonl.judging import Judge
 from stages.jsonl.opt_out import OptOut
 from stages.jsonl.prepared import is_prepared, write_prepared
-from tohum.cluster import Advance, Job, Task, Work, run
+from tohum.cluster import Advance, StageTasks, Task, Work, run
 from tohum.config.runtime import Runtime
 from tohum.progress import progress_bar
 
@@ -65,7 +65,7 @@ def prepare(
                 else:
                     yield Task(f"{name}, unit {number}", (paths[-1], unit))
 
-        job = Job("jsonl", folder, make_preparer, book, WORKER_BYTES, few=INLINE_UNITS)
+        job = StageTasks("jsonl", folder, make_preparer, book, WORKER_BYTES, few=INLINE_UNITS)
         for _ in run(job, unfinished(), runtime, bar):
             pass
     return paths

@@ -17,7 +17,7 @@ import regex
 from tokenizers import Regex
 
 from stages.pretokens.config import Pretokenizer, bytes_of
-from tohum.cluster import Advance, Job, Task, Work, run
+from tohum.cluster import Advance, StageTasks, Task, Work, run
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import atomic_folder, file_sha256, fresh, publish
@@ -108,7 +108,7 @@ def _count_shards(
 ) -> list[dict[str, Any]]:
     """Counts the shards not counted yet; returns the facts of all, in order."""
     max_bytes = bytes_of(config.max_memory) // min(runtime.workers, len(paths))
-    job = Job(
+    job = StageTasks(
         "pretokens",
         work,
         make_counter,

@@ -30,7 +30,7 @@ class Task(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Job:
+class StageTasks:
     """What all tasks of a stage have in common.
 
     Attributes:
@@ -53,7 +53,9 @@ class Job:
     few: int = 1
 
 
-def run(job: Job, tasks: Iterator[Task], runtime: Runtime, bar: "tqdm[Any]") -> Iterator[Any]:
+def run(
+    job: StageTasks, tasks: Iterator[Task], runtime: Runtime, bar: "tqdm[Any]"
+) -> Iterator[Any]:
     """Yields the result of every task, in order, as soon as those before it are there.
 
     Few tasks are asked for before they can run, so `tasks` may have any length.

@@ -18,12 +18,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tohum.cluster import Job, Task, Work
+from tohum.cluster import StageTasks, Task, Work
 from tohum.errors import UserError
 from tohum.process import end_with_parent
 
 
-def run_here(job: Job, tasks: Iterable[Task], workers: int, bar: "tqdm[Any]") -> Iterator[Any]:
+def run_here(
+    job: StageTasks, tasks: Iterable[Task], workers: int, bar: "tqdm[Any]"
+) -> Iterator[Any]:
     """Yields the results in order; two tasks per worker are waiting or running at any time."""
     tasks = iter(tasks)
     head = list(islice(tasks, job.few + 1))
@@ -80,7 +82,7 @@ def _in_order(
 _work: Work
 
 
-def _start(job: Job, stage: int) -> None:
+def _start(job: StageTasks, stage: int) -> None:
     global _work  # noqa: PLW0603  # a worker process has one, made once
     end_with_parent(stage)
     _work = job.start(job.setup)

@@ -17,7 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tohum.cluster import Job, Task, Work
+from tohum.cluster import StageTasks, Task, Work
 from tohum.cluster.local_workers import counted
 from tohum.cluster.node import Site, disk_full, enter, site_of
 from tohum.cluster.ray_cluster import Node, check_nodes, connected, failed_import, nodes_of
@@ -56,7 +56,9 @@ class Attempts:
     killed_on: list[str] = field(default_factory=list)
 
 
-def run_on_ray(job: Job, tasks: Iterator[Task], address: str, bar: "tqdm[Any]") -> Iterator[Any]:
+def run_on_ray(
+    job: StageTasks, tasks: Iterator[Task], address: str, bar: "tqdm[Any]"
+) -> Iterator[Any]:
     """Yields the results in order."""
     spool = job.folder / "spool"
     try:
@@ -72,7 +74,7 @@ def run_on_ray(job: Job, tasks: Iterator[Task], address: str, bar: "tqdm[Any]") 
             path.unlink(missing_ok=True)
 
 
-def _check_size(nodes: list[Node], job: Job) -> None:
+def _check_size(nodes: list[Node], job: StageTasks) -> None:
     """Raises a UserError if no node has room for a task."""
     if not any(node.cores >= 1 and node.memory >= job.memory for node in nodes):
         have = "; ".join(
@@ -88,7 +90,9 @@ def _check_size(nodes: list[Node], job: Job) -> None:
 class _Run:
     """The tasks that are on their way, and the results that wait for earlier ones."""
 
-    def __init__(self, ray: Any, job: Job, site: Site, spool: Path, bar: "tqdm[Any]") -> None:
+    def __init__(
+        self, ray: Any, job: StageTasks, site: Site, spool: Path, bar: "tqdm[Any]"
+    ) -> None:
         self.ray, self.job, self.site, self.spool, self.bar = ray, job, site, spool, bar
         self.job_file = spool / "job"
         self.job_file.write_bytes(pickle.dumps(job))
@@ -269,6 +273,6 @@ def _value(value: Any) -> Any:
 def _work_of(job_file: Path, token: str) -> Work:
     """Returns what does the tasks of a job, made once in each process."""
     if not _works or _works[0][0] != token:
-        job: Job = pickle.loads(job_file.read_bytes())
+        job: StageTasks = pickle.loads(job_file.read_bytes())
         _works.append((token, job.start(job.setup)))
     return _works[0][1]

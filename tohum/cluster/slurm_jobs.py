@@ -21,7 +21,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tohum.cluster import SLURM, Job, Task
+from tohum.cluster import SLURM, StageTasks, Task
 from tohum.cluster.local_workers import counted
 from tohum.cluster.node import CONSTRAINED, Site, disk_full, enter, site_of
 from tohum.errors import UserError
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Batch:
+class TaskBatch:
     """The tasks of a Slurm job: where the job and they are described, and where it notes which one
     it is doing.
     """
@@ -52,7 +52,7 @@ class Batch:
 
 
 def run_on_slurm(
-    job: Job, tasks: Iterator[Task], workers: int, bar: "tqdm[Any]", cluster: str = SLURM
+    job: StageTasks, tasks: Iterator[Task], workers: int, bar: "tqdm[Any]", cluster: str = SLURM
 ) -> Iterator[Any]:
     """Yields the results in order; `workers` jobs run at the same time.
 
@@ -99,7 +99,9 @@ def run_on_slurm(
         raise
 
 
-def _write_batches(job: Job, tasks: Iterator[Task], workers: int, folder: Path) -> list[Batch]:
+def _write_batches(
+    job: StageTasks, tasks: Iterator[Task], workers: int, folder: Path
+) -> list[TaskBatch]:
     """Writes the tasks to files, some for each job; memory holds one of them."""
     site = site_of(folder)
     job_file = folder / "job"
@@ -113,7 +115,7 @@ def _write_batches(job: Job, tasks: Iterator[Task], workers: int, folder: Path) 
     for number, first in enumerate(range(0, len(paths), size)):
         listed = folder / f"{number:06d}.batch"
         listed.write_bytes(pickle.dumps(paths[first : first + size]))
-        batches.append(Batch(site, job_file, listed, folder / f"{number:06d}.note"))
+        batches.append(TaskBatch(site, job_file, listed, folder / f"{number:06d}.note"))
     return batches
 
 
@@ -129,7 +131,7 @@ def _cancel_earlier(folder: Path, cluster: str) -> None:
         subprocess.run(["scancel", "--quiet", *ids], check=False)
 
 
-def _results(executor: Any, batch: Batch, running: Any, folder: Path) -> list[tuple[Any, int]]:
+def _results(executor: Any, batch: TaskBatch, running: Any, folder: Path) -> list[tuple[Any, int]]:
     """Waits for a job, which is submitted again where it has died, and returns what it did.
 
     Raises:
@@ -176,7 +178,7 @@ def _read(path: Path) -> str:
         return ""
 
 
-def do_batch(batch: Batch) -> tuple[list[tuple[Any, int]], str]:
+def do_batch(batch: TaskBatch) -> tuple[list[tuple[Any, int]], str]:
     """Does the tasks of a job on a node; returns their results, or the error that ends the stage.
 
     A task whose files are complete, since an earlier job has done it, takes no time.
@@ -188,7 +190,7 @@ def do_batch(batch: Batch) -> tuple[list[tuple[Any, int]], str]:
         return [], f"the node {node} can't go on: {problem}"
     done = []
     try:
-        job: Job = pickle.loads(batch.job_file.read_bytes())
+        job: StageTasks = pickle.loads(batch.job_file.read_bytes())
         work = job.start(job.setup)
         for path in pickle.loads(batch.tasks_file.read_bytes()):
             task: Task = pickle.loads(path.read_bytes())

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.tiny import PATIENCE
-from tohum.cluster import Advance, Job, Task, Work
+from tohum.cluster import Advance, StageTasks, Task, Work
 from tohum.errors import UserError
 
 
-def job(folder: Path, setup: Any = None, **values: Any) -> Job:
+def job(folder: Path, setup: Any = None, **values: Any) -> StageTasks:
     """A job whose tasks are numbers or what is written in them."""
-    return Job("pretokens", folder, start, setup, 100_000_000, **values)
+    return StageTasks("pretokens", folder, start, setup, 100_000_000, **values)
 
 
 def start(setup: Any) -> Work:
