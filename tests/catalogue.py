@@ -33,7 +33,7 @@ def read_catalogue() -> Catalog:
 def current_catalogue() -> Catalog:
     """The messages that the code has now, with the translations that the catalogue has of them.
 
-    A translation whose message is gone stays in the file as a comment, and is used if that returns.
+    A translation whose message is gone stays in the file as a comment, for when it comes back.
     """
     known = read_catalogue()
     kept = {
