@@ -64,7 +64,7 @@ def copy_files(source: FilesSource, folder: Path) -> None:
         UserError: a path or pattern names nothing, two files have one name, or one cannot be read.
     """
     left_out: dict[Path, str] = {}
-    named = _named(source, left_out)
+    named = named_files(source, left_out)
     for path, reason in sorted(left_out.items()):
         log.warning("left out: %s: %r", reason, str(path))
     _delete_others(folder, {name for name, _ in named})
@@ -87,7 +87,7 @@ def copy_files(source: FilesSource, folder: Path) -> None:
     log.info("%d data files, %.1f MB", len(lines), total / 1e6)
 
 
-def _named(source: FilesSource, left_out: dict[Path, str]) -> list[tuple[str, Path]]:
+def named_files(source: FilesSource, left_out: dict[Path, str]) -> list[tuple[str, Path]]:
     """Returns every file with its new name, sorted by name."""
     named: dict[str, Path] = {}
     for pattern in source.paths:
