@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tohum.errors import UserError
 from tohum.files import atomic_write, file_sha256, write_json
+from tohum.foresight import require_disk
 from tohum.formats.raw import DROPPED, FACTS, MANIFEST
 from tohum.readers import describes_dataset, is_data_file
 from tohum.sources.destination import Destination
@@ -68,6 +69,8 @@ def copy_files(source: FilesSource, folder: Path) -> None:
     for path, reason in sorted(left_out.items()):
         log.warning("left out: %s: %r", reason, str(path))
     _delete_others(folder, {name for name, _ in named})
+    missing = sum(path.stat().st_size for name, path in named if not (folder / name).is_file())
+    require_disk("download", missing, folder, "the copies of the data files")
     lines = []
     for name, path in named:
         sha256 = _copy(path, folder / name)

@@ -1,6 +1,7 @@
 """The estimate as a table for a terminal."""
 
 from tohum.commands.estimate.prediction import Prediction
+from tohum.commands.estimate.sample_runs import BUSY
 from tohum.commands.printing import aligned, size_of
 
 HEAD = ("stage", "time", "memory", "disk", "in .work", "requests", "decided by")
@@ -67,6 +68,11 @@ def table(prediction: Prediction, width: int) -> list[str]:
         lines += [f"{cost.stage}: {note}" for note in cost.notes]
     for cost in prediction.costs:
         lines += [f"{cost.stage}: NOT HERE: {problem}" for problem in cost.problems]
+    if prediction.load >= BUSY:
+        lines.append(
+            f"other programs had the processor ({prediction.load:.1f} for each core) when the speeds "
+            "were measured: it will be faster alone. They are measured again once it is idle."
+        )
     if prediction.fits:
         lines.append("this machine has what it takes.")
     return lines

@@ -115,7 +115,7 @@ def slope(samples: Samples, stage: str, at_small: float, at_large: float, less: 
 
 
 def wide_slope(samples: Samples, stage: str, less: float = 0) -> float:
-    """Returns the processor's seconds per byte of data/raw, from the wide sample if there is one."""
+    """Returns the processor's seconds per byte of data/raw, from the wide sample if any."""
     if samples.wide is None:
         return slope(samples, stage, samples.small.raw, samples.large.raw, less)
     more = samples.wide.stages[stage].processor - samples.large.stages[stage].processor

@@ -2,7 +2,7 @@
 
 from huggingface_hub import HfApi
 
-from tohum.commands.estimate.source_samples import HUB_QUESTIONS, SourceSize
+from tohum.commands.estimate.source_facts import SourceSize
 from tohum.sources.first_rows import count_rows
 from tohum.sources.hub import HubSource
 from tohum.sources.hub_api import matching, resolve
@@ -10,6 +10,7 @@ from tohum.sources.hub_files import each_once
 from tohum.sources.hub_token import load_token
 from tohum.workdir import project_root
 
+HUB_QUESTIONS = 2  # the revision's commit, and whether its files may be read
 ROW_GROUP_REQUESTS = 3  # of a file of which only the first rows are taken: footer, and groups
 
 

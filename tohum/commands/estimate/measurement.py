@@ -44,7 +44,7 @@ def measure_stage(
     """Runs a stage of the project at `root` to its end.
 
     Args:
-        turn: asked again and again until it is true, for the time when a stage's second part begins.
+        turn: asked until it is true, for the time when a stage's second part begins.
         limit: seconds after which the stage is ended.
 
     Raises:

@@ -21,7 +21,8 @@ from tohum.commands.estimate.sample_runs import (
     run_samples,
     run_training,
 )
-from tohum.commands.estimate.source_samples import SourceSize, size_of_source
+from tohum.commands.estimate.source_facts import SourceSize
+from tohum.commands.estimate.source_samples import size_of_source
 from tohum.commands.estimate.training_costs import (
     Training,
     evaluate_cost,
@@ -32,6 +33,7 @@ from tohum.commands.estimate.training_costs import (
 from tohum.commands.printing import size_of
 from tohum.config.runtime import Runtime, load_runtime
 from tohum.errors import UserError
+from tohum.foresight import keep_speeds
 from tohum.workdir import project_root
 
 DATA_SECTIONS = ("source", "jsonl", "pretokenizer", "tokenizer", "encode")
@@ -42,7 +44,8 @@ COMPOSE_SECONDS, COMPOSE_MEMORY = 2.0, 60_000_000
 @dataclass
 class Prediction:
     """The whole estimate. `free` and `memory` are what this machine has, in bytes; `linked` is
-    whether DVC's cache takes no disk of its own.
+    whether DVC's cache takes no disk of its own. `load` is how many programs wanted each core when
+    the speeds were measured.
     """
 
     overrides: list[str]
@@ -55,6 +58,7 @@ class Prediction:
     memory: int
     cores: int
     linked: bool
+    load: float = 0.0
 
     @property
     def outputs(self) -> int:
@@ -103,7 +107,7 @@ def predict(overrides: list[str]) -> Prediction:
     size = size_of_source(config.source)
     device = device_problem(config.train.device)
     with tempfile.TemporaryDirectory(prefix="tohum-estimate-") as name:
-        samples, rates = _measured(values, config, size, runtime, Path(name), not device)
+        samples, rates, load = _measured(values, config, size, runtime, Path(name), not device)
     cores = os.cpu_count() or 1
     corpus = corpus_of(samples, config)
     costs = [
@@ -125,8 +129,10 @@ def predict(overrides: list[str]) -> Prediction:
         memory=psutil.virtual_memory().total,
         cores=cores,
         linked=cache_is_linked(),
+        load=load,
     )
     judge(prediction, config, runtime, device)
+    _keep_speeds(prediction)
     return prediction
 
 
@@ -137,13 +143,16 @@ def _measured(
     runtime: Runtime,
     folder: Path,
     device: bool,
-) -> tuple[Samples, dict[str, Any] | None]:
-    """Returns what the samples and the training steps took, now or earlier."""
+) -> tuple[Samples, dict[str, Any] | None, float]:
+    """Returns what the samples and the training steps took, now or earlier, and the machine's load
+    then.
+    """
     data = [values[name] for name in DATA_SECTIONS]
     facts = [data, asdict(size), runtime.workers]
-    samples = Samples.read(kept("data", facts, lambda: asdict(run_samples(values, config, folder))))
+    ran = kept("data", facts, lambda: asdict(run_samples(values, config, folder)))
+    samples = Samples.read(ran.found)
     if not device:
-        return samples, None
+        return samples, None, ran.load
     measured = ("optimizer", "device", "precision", "compile", "threads", "micro_batch_tokens")
     train = {key: values["train"][key] for key in measured}
 
@@ -155,13 +164,26 @@ def _measured(
         return run_training(root)
 
     rates = kept("train", [values["model"], train, samples.large.reached], steps)
-    return samples, rates
+    return samples, rates.found, max(ran.load, rates.load)
 
 
 def _with_tokens(values: dict[str, Any], root: Path) -> None:
     """Makes sure that a project has its token files and these values."""
     if not (root / "data" / "tokens").is_dir():
         make_project(root, values)
+
+
+def _keep_speeds(prediction: Prediction) -> None:
+    """Keeps for the stages how fast they read."""
+    corpus = prediction.corpus
+    read = {"jsonl": corpus.raw, "pretokens": corpus.jsonl, "encode": corpus.jsonl}
+    keep_speeds(
+        {
+            cost.stage: read[cost.stage] / cost.seconds
+            for cost in prediction.costs
+            if cost.stage in read and cost.seconds
+        }
+    )
 
 
 def device_problem(device: str) -> str:

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +33,7 @@ LARGE_BYTES = 40_000_000  # of the source: five units, so that the stage jsonl s
 WIDE_BYTES = 160_000_000  # for the stage jsonl alone, whose workers take long to start
 SMALL_SHARE = 0.2  # of that, for what a stage takes however little it reads
 VERSION = 1  # of what is kept
+BUSY = 1.0  # programs per core: more, and what is measured takes longer than it would alone
 
 
 @dataclass
@@ -98,6 +99,14 @@ class Samples:
         return cls(SampleRun.read(kept["small"]), SampleRun.read(kept["large"]), wide)
 
 
+@dataclass
+class Kept:
+    """What was measured, and the load of the machine before."""
+
+    load: float
+    found: dict[str, Any]
+
+
 def machine_key() -> str:
     """Returns what tells this machine from another, as far as speed goes."""
     return " ".join(
@@ -119,21 +128,29 @@ def processor_name() -> str:
     return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
 
 
-def kept(name: str, facts: Any, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Returns what was measured before for these facts on this machine, or measures and keeps it."""
+def kept(name: str, facts: Any, measure: Callable[[], dict[str, Any]]) -> Kept:
+    """Returns what was measured for these facts on this machine before, or measures it now; once
+    more if other programs had the processor then and no longer have it.
+    """
     text = json.dumps([VERSION, machine_key(), facts], sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = project_root() / ".work" / "estimate" / f"{name}-{digest}.json"
+    load = other_load()
     if path.is_file():
         try:
-            found = json.loads(path.read_bytes())
-            if isinstance(found, dict):
-                return found
-        except ValueError:
-            pass
-    found = measure()
-    write_json(path, found)
+            earlier = Kept(**json.loads(path.read_bytes()))
+        except (ValueError, TypeError):  # cut off, or of another version
+            earlier = None
+        if earlier is not None and (earlier.load < BUSY or load >= earlier.load / 2):
+            return earlier
+    found = Kept(load, measure())
+    write_json(path, asdict(found))
     return found
+
+
+def other_load() -> float:
+    """Returns how many programs want each core, over the last minute."""
+    return round(psutil.getloadavg()[0] / (os.cpu_count() or 1), 2)
 
 
 def run_samples(

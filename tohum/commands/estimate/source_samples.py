@@ -18,6 +18,7 @@ from typing import Any
 
 import zstandard
 
+from tohum.commands.estimate.source_facts import SourceSize
 from tohum.readers.compression import compression_of, read_chunks
 from tohum.sources.config import MixSource, Source
 from tohum.sources.files import FilesSource, named_files
@@ -31,32 +32,12 @@ PIECES = 64  # of a file, evenly spaced, that a sample of its lines is made of
 BY_LINES = (".jsonl", ".ndjson", ".csv", ".tsv", ".txt")
 MAGIC_BYTES = 6
 PROBE_ROWS = 200  # of a dataset of the Hub
-HUB_QUESTIONS = 2  # the revision's commit, and whether its files may be read
 PACKED: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "zstd": zstandard.ZstdCompressor().compress,
     "bz2": bz2.compress,
     "xz": lzma.compress,
 }
-
-
-@dataclass
-class SourceSize:
-    """How large a source is.
-
-    Attributes:
-        bytes: of its files as they are downloaded; of a dataset of the Hub, as its list has them.
-        files: how many.
-        requests: to servers; 0 for data on this machine.
-        rows: that are taken; None: all, or the files are the documents.
-        note: what these figures don't cover.
-    """
-
-    bytes: int
-    files: int
-    requests: int = 0
-    rows: int | None = None
-    note: str = ""
 
 
 @dataclass
@@ -198,7 +179,7 @@ def write_sample(path: Path, target: Path, share: float) -> None:
 
 
 def _write_lines(path: Path, target: Path, share: float) -> None:
-    """Writes whole lines from evenly spaced places, the first line, perhaps a header, among them."""
+    """Writes whole lines from evenly spaced places; the first, perhaps a header, is among them."""
     size = path.stat().st_size
     wanted = max(1, int(size * share / PIECES))
     with path.open("rb") as file, target.open("wb") as out:

@@ -47,7 +47,8 @@ def parameters_of(config: SimpleNamespace) -> int:
 
 def step_seconds(config: SimpleNamespace, rates: dict[str, float]) -> float:
     """Returns the seconds of one optimiser step."""
-    return rates["token_seconds"] * config.train.tokens_per_step + rates["update_seconds"]
+    tokens = int(config.train.tokens_per_step)
+    return rates["token_seconds"] * tokens + rates["update_seconds"]
 
 
 def training_of(
@@ -128,7 +129,7 @@ def train_memory(
     file = corpus.tokens * token_dtype(config.tokenizer.vocab_size).itemsize
     windows = training.tokens / length if training else math.inf
     held_out = corpus.tokens * config.encode.validation_share
-    return (
+    return float(
         rates["memory"]
         + max(0, more) * rates["token_memory"]
         + min(file, windows * MAPPED_BYTES)
@@ -138,8 +139,8 @@ def train_memory(
 
 
 def _validation_seconds(config: SimpleNamespace, steps: int, rates: dict[str, float]) -> float:
-    times = steps // config.train.evaluate_every
-    return times * config.train.evaluate_tokens * 2 * rates["forward_seconds"]
+    times = steps // int(config.train.evaluate_every)
+    return times * int(config.train.evaluate_tokens) * 2 * rates["forward_seconds"]
 
 
 def written_tokens(config: SimpleNamespace) -> int:
