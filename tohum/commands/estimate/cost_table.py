@@ -70,7 +70,7 @@ def table(prediction: Prediction, width: int) -> list[str]:
         lines += [f"{cost.stage}: NOT HERE: {problem}" for problem in cost.problems]
     if prediction.load >= BUSY:
         lines.append(
-            f"other programs had the processor ({prediction.load:.1f} for each core) when the speeds "
+            f"other programs had the processor ({prediction.load:.1f} for each core) when speeds "
             "were measured: it will be faster alone. They are measured again once it is idle."
         )
     if prediction.fits:

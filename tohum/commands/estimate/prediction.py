@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,6 @@ from tohum.commands.estimate.data_costs import Corpus, StageCost, corpus_of, dat
 from tohum.commands.estimate.sample_runs import (
     Samples,
     kept,
-    make_project,
     run_samples,
     run_training,
 )
@@ -95,8 +94,11 @@ class Prediction:
         return {**asdict(self), "totals": totals, "fits": self.fits}
 
 
-def predict(overrides: list[str]) -> Prediction:
+def predict(overrides: list[str], as_if: int | None = None) -> Prediction:
     """Returns the estimate for conf/ with the overrides of params.yaml and these on top.
+
+    Args:
+        as_if: bytes that the source is taken to have; None: as many as it has.
 
     Raises:
         UserError: the configuration is wrong, or the source can't be read.
@@ -108,6 +110,8 @@ def predict(overrides: list[str]) -> Prediction:
     device = device_problem(config.train.device)
     with tempfile.TemporaryDirectory(prefix="tohum-estimate-") as name:
         samples, rates, load = _measured(values, config, size, runtime, Path(name), not device)
+    if as_if is not None:
+        samples, size = stretched(samples, size, as_if)
     cores = os.cpu_count() or 1
     corpus = corpus_of(samples, config)
     costs = [
@@ -160,17 +164,10 @@ def _measured(
         root = folder / "large"
         if not root.is_dir():  # the samples are of an earlier time
             run_samples(values, config, folder)
-        _with_tokens(values, root)
         return run_training(root)
 
     rates = kept("train", [values["model"], train, samples.large.reached], steps)
     return samples, rates.found, max(ran.load, rates.load)
-
-
-def _with_tokens(values: dict[str, Any], root: Path) -> None:
-    """Makes sure that a project has its token files and these values."""
-    if not (root / "data" / "tokens").is_dir():
-        make_project(root, values)
 
 
 def _keep_speeds(prediction: Prediction) -> None:
@@ -184,6 +181,25 @@ def _keep_speeds(prediction: Prediction) -> None:
             if cost.stage in read and cost.seconds
         }
     )
+
+
+def stretched(samples: Samples, size: SourceSize, as_if: int) -> tuple[Samples, SourceSize]:
+    """Returns samples and size as those of a source of `as_if` bytes.
+
+    Raises:
+        UserError: the source itself has more.
+    """
+    if as_if < size.bytes:
+        raise UserError(
+            f"--bytes is {size_of(as_if)}, but the source has {size_of(size.bytes)}: it is for a "
+            "source that will have more. Take less with source.max_bytes or source.max_rows."
+        )
+    times = size.bytes / as_if
+    small, large = (replace(run, share=run.share * times) for run in (samples.small, samples.large))
+    files, requests = round(size.files / times), round(size.requests / times)
+    rows = None if size.rows is None else round(size.rows / times)
+    grown = SourceSize(as_if, files, requests, rows, size.note)
+    return replace(samples, small=small, large=large), grown
 
 
 def device_problem(device: str) -> str:
