@@ -29,7 +29,7 @@ def table(prediction: Prediction, width: int) -> list[str]:
         + (f" ({size.note})" if size.note else ""),
         f"corpus: {prediction.corpus.documents:,} documents, {size_of(prediction.corpus.text)} of "
         f"text, {prediction.corpus.tokens:,} tokens; measured on "
-        f"{prediction.corpus.share:.0%} of it",
+        f"{size_of(prediction.corpus.text * prediction.corpus.share)} of it",
         "",
     ]
     rows = [HEAD]
