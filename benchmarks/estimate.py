@@ -121,7 +121,8 @@ def show(name: str, rows: list[Compared]) -> bool:
         cost, measured = row.cost, row.measured
         print(
             f"{cost.stage:12} {cost.seconds or 0:8.1f} {measured.seconds:8.1f} "
-            f"{cost.processor:8.1f} {measured.processor:8.1f} {cost.memory / 1e6:8.0f} {measured.memory / 1e6:8.0f} "
+            f"{cost.processor:8.1f} {measured.processor:8.1f} "
+            f"{cost.memory / 1e6:8.0f} {measured.memory / 1e6:8.0f} "
             f"{cost.output / 1e6:8.1f} {row.output / 1e6:8.1f}"
         )
     quiet = other_load() < BUSY
