@@ -32,6 +32,7 @@ DECIDES_NOTHING = (
     "tohum/files.py",  # writes what it is given
     "tohum/marks.py",  # checks what was written
     "tohum/workdir.py",  # where unfinished work lies
+    "tohum/foresight.py",  # refuses, or says how long it takes
     "tohum/dvc_lock.py",  # reads what DVC recorded, for messages
     "tohum/dependencies.py",  # the reader of dvc.yaml itself
     "tohum/config/__init__.py",  # reads and checks the values; the values are params

@@ -23,6 +23,7 @@ from tohum.translation import set_up_logging, translated
 
 COMMANDS = (
     "inspect",
+    "estimate",
     "generate",
     "show",
     "serve",

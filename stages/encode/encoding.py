@@ -29,6 +29,7 @@ from tohum.cluster import Advance, StageTasks, Task, Work, run
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import atomic_folder, file_sha256, fresh, publish, write_json
+from tohum.foresight import folder_bytes, foretell, require_disk
 from tohum.formats.records import checked_shards, marked_texts, read_records
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import ORIGINS, SPLITS, VALIDATION_DOCUMENTS, TokenWriter, token_dtype
@@ -37,6 +38,7 @@ from tohum.progress import progress_bar
 from tohum.workdir import open_workdir, work_key
 
 BATCH_DOCUMENTS = 256
+MOST_BYTES_PER_TOKEN = 8  # more than any tokenizer reaches on text, compressed shards apart
 FACTS = "facts.json"
 WORKER_BYTES = 768_000_000  # of memory: the tables, and a batch of the longest documents
 
@@ -90,7 +92,11 @@ def encode_corpus(
     paths, tokenizer = checked_shards(jsonl), load_tokenizer(tokenizer_folder)
     dtype = token_dtype(tokenizer.get_vocab_size())
     inputs = [jsonl / "manifest.json", tokenizer_folder / "tokenizer.json"]
+    size = sum(path.stat().st_size for path in paths)
+    foretell("encode", size)
     with open_workdir("encode", work_key("encode", [config], inputs)) as work:
+        least = 2 * dtype.itemsize * size // MOST_BYTES_PER_TOKEN  # twice when shards are joined
+        require_disk("encode", least - folder_bytes(work), work, "the tokens")
         share = fitting_share(_ids(paths), config.validation_share)
         threads = 1 if runtime.cluster else runtime.workers
         setup = ShardSetup(tokenizer_folder, share, work, threads)

@@ -23,6 +23,7 @@ from stages.jsonl.preparing import Rulebook, prepare
 from stages.jsonl.writing import Origins, write_corpus
 from tohum.config.runtime import Runtime
 from tohum.files import atomic_write, file_sha256, fresh, publish, write_json
+from tohum.foresight import folder_bytes, foretell, require_disk
 from tohum.formats.outcomes import Totals
 from tohum.formats.raw import DROPPED, FACTS, MANIFEST, RawMember, raw_members
 from tohum.formats.tokens import ORIGINS
@@ -52,7 +53,10 @@ def convert(
     inputs += filter(Path.is_file, (raw / DROPPED, opt_out))
     with open_workdir("jsonl", work_key("jsonl", [tolerant], inputs)) as work:
         finished = fresh(work / "jsonl")
-        raws = raw_members(raw)
+        raws, size = raw_members(raw), folder_bytes(raw)
+        foretell("jsonl", size)
+        # each document is kept once when it is judged, before a corpus is written
+        require_disk("jsonl", size - folder_bytes(work), work, "the documents")
         conversion = Conversion(config, runtime, raws, read_opt_out(opt_out), work, fewest)
         totals, origins = conversion.run(finished)
         origins.write(finished / ORIGINS)

@@ -22,8 +22,11 @@ class Pretokenizer:
         bytes_of(self.max_memory)
 
 
-def bytes_of(size: str) -> int:
+def bytes_of(size: str, key: str = "pretokenizer.max_memory") -> int:
     """Returns a size such as 2GB, 500MB or 1.5 GB (powers of 1,000) in bytes.
+
+    Args:
+        key: that it is the value of, for the message.
 
     Raises:
         UserError: it is not a size, or is below a megabyte.
@@ -34,7 +37,6 @@ def bytes_of(size: str) -> int:
     )
     if found < 10**6:
         raise UserError(
-            f"pretokenizer.max_memory is {size!r}, expected a size of at least 1MB, such as 500MB "
-            "or 2GB."
+            f"{key} is {size!r}, expected a size of at least 1MB, such as 500MB or 2GB."
         )
     return found

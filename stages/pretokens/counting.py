@@ -21,6 +21,7 @@ from tohum.cluster import Advance, StageTasks, Task, Work, run
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import atomic_folder, file_sha256, fresh, publish
+from tohum.foresight import foretell
 from tohum.formats.pretoken_table import PretokenRows, rows_of, write_table
 from tohum.formats.records import checked_shards, marked_texts, read_records
 from tohum.marks import read_mark, write_mark
@@ -49,6 +50,7 @@ def count_corpus(config: Pretokenizer, runtime: Runtime, jsonl: Path, out: Path)
     manifest, paths = jsonl / "manifest.json", checked_shards(jsonl)
     what_counts = replace(config, max_memory="")
     with open_workdir("pretokens", work_key("pretokens", [what_counts], [manifest])) as work:
+        foretell("pretokens", sum(path.stat().st_size for path in paths))
         shards = _count_shards(paths, config, runtime, work)
         facts = {"pattern": config.pattern, "jsonl_manifest_sha256": file_sha256(manifest)}
         if config.sample_share < 1:

@@ -6,11 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from stages.train.checkpoint import KEPT
 from stages.train.config import Train
 from stages.train.run import Run
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import atomic_write, file_sha256, fresh, publish
+from tohum.foresight import folder_bytes, foretell_training, require_disk
 from tohum.formats.tokens import check_tokens, read_meta
 from tohum.model.config import Model
 from tohum.model.determinism import processor, set_determinism
@@ -49,7 +51,12 @@ def train(
         run.train(workdir_path("train", run.key))
         run.weights()
         return
+    foretell_training(config.minutes)
     with open_workdir("train", run.key) as work:
+        weights = sum(weight.nbytes for weight in run.network.parameters())
+        # two checkpoints and the one being written, each of weights and at least one state of them
+        least = 2 * (KEPT + 1) * weights + weights
+        require_disk("train", least - folder_bytes(work), work, "weights and checkpoints")
         run.train(work, speeds=plot.with_name("speed.csv"))
         finished = fresh(work / "weights")
         write_weights(finished, run.weights(), facts_of(run, tokens, meta))

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tohum.errors import UserError
 from tohum.files import atomic_write, file_sha256, write_json
+from tohum.foresight import require_disk
 from tohum.formats.raw import DROPPED, FACTS, MANIFEST
 from tohum.readers import describes_dataset, is_data_file
 from tohum.sources.destination import Destination
@@ -64,10 +65,12 @@ def copy_files(source: FilesSource, folder: Path) -> None:
         UserError: a path or pattern names nothing, two files have one name, or one cannot be read.
     """
     left_out: dict[Path, str] = {}
-    named = _named(source, left_out)
+    named = named_files(source, left_out)
     for path, reason in sorted(left_out.items()):
         log.warning("left out: %s: %r", reason, str(path))
     _delete_others(folder, {name for name, _ in named})
+    missing = sum(path.stat().st_size for name, path in named if not (folder / name).is_file())
+    require_disk("download", missing, folder, "the copies of the data files")
     lines = []
     for name, path in named:
         sha256 = _copy(path, folder / name)
@@ -87,7 +90,7 @@ def copy_files(source: FilesSource, folder: Path) -> None:
     log.info("%d data files, %.1f MB", len(lines), total / 1e6)
 
 
-def _named(source: FilesSource, left_out: dict[Path, str]) -> list[tuple[str, Path]]:
+def named_files(source: FilesSource, left_out: dict[Path, str]) -> list[tuple[str, Path]]:
     """Returns every file with its new name, sorted by name."""
     named: dict[str, Path] = {}
     for pattern in source.paths:

@@ -12,6 +12,7 @@ from tohum.fetch.contents import check_lost, fell_short, fetch_contents
 from tohum.fetch.selection import FileRows
 from tohum.fetch.stored import Stored
 from tohum.files import write_json
+from tohum.foresight import folder_bytes, require_disk
 from tohum.formats.raw import FACTS, MANIFEST, Written
 from tohum.marks import read_mark, write_mark
 from tohum.sources.destination import Destination
@@ -51,6 +52,10 @@ class HubDownload:
         files = HubFiles(source, commit, destination.earlier_folders())
         files.check_size(groups)
         self._announce(commit, groups)
+        if source.max_rows is None:
+            size = sum(file.remote.size for group in groups for file in group)
+            there = folder_bytes(destination.folder) + folder_bytes(destination.published)
+            require_disk("download", size - there, destination.work, "the dataset's files")
         if source.content == "rows":
             files.take(groups, destination.folder)
             return

@@ -79,7 +79,7 @@ def local_files(source: LocalSource, left_out: Counter[str]) -> list[OfferedFile
             "your files."
         )
     offered = []
-    for path in _walk(root, source.exclude, left_out):
+    for path in unignored_files(root, source.exclude, left_out):
         reason, content = _read(root / path, source)
         if reason:
             _leave_out(path, reason, left_out)
@@ -106,7 +106,7 @@ def _leave_out(path: str, reason: str, left_out: Counter[str]) -> None:
         log.warning("left out: %s: %r", reason, path)
 
 
-def _walk(root: Path, exclude: list[str], left_out: Counter[str]) -> Iterator[str]:
+def unignored_files(root: Path, exclude: list[str], left_out: Counter[str]) -> Iterator[str]:
     """Yields the paths of the files below `root`, relative to it with forward slashes."""
     folders: list[tuple[str, Ignores]] = [("", (("", IgnoreFile([".git/", *exclude])),))]
     while folders:

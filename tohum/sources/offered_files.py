@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tohum.errors import UserError
 from tohum.files import fresh
+from tohum.foresight import require_disk
 from tohum.formats.raw import FACTS, RawFile, write_raw
 from tohum.sources.destination import Destination
 
@@ -100,6 +101,8 @@ def write_offered(
     """
     chosen = sample(offered, max_bytes, left_out)
     folder = fresh(destination.folder)
+    needed = sum(file.size for file in chosen)
+    require_disk("download", needed, folder, "the copies of the files")
     written = write_raw(folder, kind, filter(None, map(read, chosen)), left_out)
     counts = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
     summary = f"; left out: {counts}" if counts else ""

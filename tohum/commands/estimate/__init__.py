@@ -1,0 +1,43 @@
+"""Say what a run will take, before it: time, memory, disk and requests of every stage.
+
+    tohum estimate                                       the configuration as it is
+    tohum estimate source=local source.path=/home/me/code tokenizer.vocab_size=32000
+    tohum estimate model=one_hour train=one_hour --json
+    tohum estimate --bytes 25GB tokenizer.vocab_size=32000   for more data of the same kind
+
+It reads conf/ and params.yaml, and the overrides given here on top. Sizes are those of the files or
+of the Hub's list. Speeds are measured on a sample of the data and a few training steps, which takes
+about half a minute the first time and is kept in .work/estimate. Times are those of this machine
+when nothing else is running. It changes nothing else, and exits with 1 if this machine lacks the
+disk, the memory or the device.
+"""
+
+import argparse
+import json
+
+from tohum.commands.arguments import add_overrides, complete_for_hydra
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the overrides and the form of the answer."""
+    parser.add_argument("--json", action="store_true", help="print JSON: bytes and seconds")
+    parser.add_argument(
+        "--bytes", metavar="SIZE", help="as if the source had so much, such as 25GB"
+    )
+    add_overrides(parser, "an override as in params.yaml", complete_for_hydra)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the estimate and returns the exit code: 1 if the run does not fit on this machine."""
+    from stages.pretokens.config import bytes_of
+    from tohum.commands.estimate.cost_table import table
+    from tohum.commands.estimate.prediction import predict
+    from tohum.commands.inspect import terminal_width
+
+    as_if = None if arguments.bytes is None else bytes_of(arguments.bytes, "--bytes")
+    prediction = predict(list(arguments.overrides), as_if)
+    if arguments.json:
+        print(json.dumps(prediction.as_json(), indent=2, default=str))
+    else:
+        print("\n".join(table(prediction, max(120, terminal_width()))))
+    return 0 if prediction.fits else 1

@@ -1,0 +1,261 @@
+"""What the data stages will take, from what they took on two samples.
+
+Where a stage reads everything once, seconds and bytes grow with the text; where it works on the
+different pretokens, with their number, which grows with a power of the text (Heaps 1978). Memory
+grows with few things, which the functions name.
+"""
+
+import math
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+from stages.pretokens.config import bytes_of
+from tohum.commands.estimate.sample_runs import SampleRun, Samples
+from tohum.config.runtime import Runtime
+
+GROUP_ROWS = 1 << 20  # rows of the pretokens' table that are written at once
+GROUP_ROW_MEMORY = 116  # bytes that each takes meanwhile; measured on 0.2 and 1.2 million
+WORD_MEMORY = 42  # bytes of a different pretoken while the tokenizer trains; likewise
+RUN_ROW_BYTES = 12  # of a pretoken in a sorted run, beside its text
+DOCUMENT_MEMORY = 64  # bytes of a document while duplicates are looked for
+UNIT_BYTES = 8 << 20  # that a worker of jsonl reads at once
+INLINE_UNITS = 4  # so few need no workers
+WORKER_SECONDS = 0.6  # of the processor, to start one
+# Seconds of the processor for a byte at the least, where starting the stage hides what it reads:
+# measured on 600 MB of JSONL on an AMD EPYC.
+LEAST = {"download": 3e-9, "jsonl": 8e-9}
+EFFICIENCY = 0.9  # of the second core and each further one: Python's lock, and the memory
+HEAPS = (0.4, 1.0)  # the exponents that texts have
+
+
+@dataclass
+class StageCost:
+    """What a stage will take.
+
+    Attributes:
+        seconds: None if it can't be told here.
+        memory: bytes, at most, of all its processes.
+        output: bytes that stay.
+        work: bytes in .work meanwhile, beside the outputs.
+        requests: to servers.
+        decided_by: what decides the figures, in words.
+        notes: what to know, or to do.
+        problems: why it won't run here.
+        processor: seconds of all cores together, of the stages that read the data.
+    """
+
+    stage: str
+    seconds: float | None
+    memory: int
+    output: int
+    work: int = 0
+    requests: int = 0
+    decided_by: str = ""
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    processor: float = 0.0
+
+
+@dataclass
+class Corpus:
+    """What the data of a source will come to: bytes of text, documents, shards, different
+    pretokens, tokens; `share` is that of the large sample.
+    """
+
+    share: float
+    raw: int
+    jsonl: int
+    text: int
+    documents: int
+    shards: int
+    different: int
+    tokens: int
+
+
+def parallel(workers: int, cores: int) -> float:
+    """Returns by how much several workers divide the processor's seconds of their work."""
+    return 1 + EFFICIENCY * (max(1, min(workers, cores)) - 1)
+
+
+def heaps_exponent(small: SampleRun, large: SampleRun) -> float:
+    """Returns the exponent with which the different pretokens of the samples grow."""
+    if large.text <= small.text or large.different <= small.different:
+        return HEAPS[0]
+    grown = math.log(large.different / small.different) / math.log(large.text / small.text)
+    return min(max(grown, HEAPS[0]), HEAPS[1])
+
+
+def corpus_of(samples: Samples, config: SimpleNamespace) -> Corpus:
+    """Returns what the whole source comes to."""
+    large = samples.large
+    times = 1 / large.share
+    different = large.different
+    if times > 1:
+        counted = max(1.0, times * config.pretokenizer.sample_share)
+        different = round(different * counted ** heaps_exponent(samples.small, large))
+    shard_bytes = config.jsonl.shard_bytes or large.jsonl * times
+    return Corpus(
+        share=large.share,
+        raw=round(large.raw * times),
+        jsonl=round(large.jsonl * times),
+        text=round(large.text * times),
+        documents=round(large.documents * times),
+        shards=max(1, math.ceil(large.jsonl * times / shard_bytes)),
+        different=different,
+        tokens=round(large.encoded * times),
+    )
+
+
+def slope(samples: Samples, stage: str, at_small: float, at_large: float, less: float = 0) -> float:
+    """Returns the processor's seconds per unit of what a stage reads, from the difference of the
+    samples; 0 if they are one.
+
+    Args:
+        less: seconds that only the large sample took.
+    """
+    small, large = (run.stages[stage].processor for run in (samples.small, samples.large))
+    if at_large <= at_small:
+        return 0.0
+    return max(0.0, large - less - small) / (at_large - at_small)
+
+
+def wide_slope(samples: Samples, stage: str, less: float = 0) -> float:
+    """Returns the processor's seconds per byte of data/raw, from the wide sample if any."""
+    if samples.wide is None:
+        found = slope(samples, stage, samples.small.raw, samples.large.raw, less)
+        return found if samples.small is samples.large else max(found, LEAST[stage])
+    more = samples.wide.stages[stage].processor - samples.large.stages[stage].processor
+    return max(0.0, more) / max(1, samples.wide.raw - samples.large.raw)
+
+
+def data_costs(
+    samples: Samples, config: SimpleNamespace, runtime: Runtime, cores: int, requests: int
+) -> list[StageCost]:
+    """Returns what the stages from download to encode will take."""
+    corpus = corpus_of(samples, config)
+    return [
+        _download(samples, corpus, requests),
+        _jsonl(samples, corpus, config, runtime, cores),
+        _pretokens(samples, corpus, config, runtime, cores),
+        _tokenizer(samples, corpus, config),
+        _encode(samples, corpus, runtime, cores),
+    ]
+
+
+def _download(samples: Samples, corpus: Corpus, requests: int) -> StageCost:
+    small, large = samples.small, samples.large
+    measured = large.stages["download"]
+    if requests:  # the network decides
+        per_byte = max(0.0, measured.seconds - small.stages["download"].seconds) / max(
+            1, large.raw - small.raw
+        )
+        seconds = measured.seconds + per_byte * (corpus.raw - large.raw)
+    else:
+        per_byte = wide_slope(samples, "download")
+        seconds = measured.processor + per_byte * (corpus.raw - large.raw)
+    return StageCost(
+        "download",
+        seconds,
+        measured.memory,
+        corpus.raw,
+        requests=requests,
+        decided_by="the network" if requests else "the bytes of the source",
+        processor=seconds,
+    )
+
+
+def _jsonl(
+    samples: Samples, corpus: Corpus, config: SimpleNamespace, runtime: Runtime, cores: int
+) -> StageCost:
+    small, large = samples.small, samples.large
+    measured = large.stages["jsonl"]
+    pooled = runtime.workers > 1 and corpus.raw >= INLINE_UNITS * UNIT_BYTES
+    started = runtime.workers * WORKER_SECONDS if pooled else 0.0
+    spent = wide_slope(samples, "jsonl", started)
+    first = (measured.turned or measured.processor) / measured.processor
+    divided = parallel(runtime.workers, cores) if pooled else 1.0
+    fixed = max(0.0, small.stages["jsonl"].processor - spent * small.raw)
+    seconds = fixed + started / divided + spent * corpus.raw * (first / divided + 1 - first)
+    prepared = corpus.text + 64 * corpus.documents
+    memory = measured.memory + DOCUMENT_MEMORY * (corpus.documents - large.documents)
+    return StageCost(
+        "jsonl",
+        seconds,
+        round(memory),
+        corpus.jsonl,
+        prepared,
+        decided_by="bytes of the source, rules; memory: workers",
+        processor=fixed + started + spent * corpus.raw,
+    )
+
+
+def _pretokens(
+    samples: Samples, corpus: Corpus, config: SimpleNamespace, runtime: Runtime, cores: int
+) -> StageCost:
+    small, large = samples.small, samples.large
+    measured = large.stages["pretokens"]
+    per_byte = slope(samples, "pretokens", small.text, large.text)
+    workers = min(runtime.workers, corpus.shards)
+    fixed = max(0.0, small.stages["pretokens"].processor - per_byte * small.text)
+    counted = corpus.text * config.pretokenizer.sample_share
+    seconds = fixed + per_byte * counted / parallel(workers, cores)
+    rows = min(corpus.different, GROUP_ROWS) - min(large.different, GROUP_ROWS)
+    table = large.pretokens / max(1, large.different)
+    in_shard = large.different * min(1.0, corpus.text / corpus.shards / large.text) ** (
+        heaps_exponent(small, large)
+    )
+    runs = corpus.shards * in_shard * (table + RUN_ROW_BYTES / 2)
+    memory = min(
+        measured.memory + GROUP_ROW_MEMORY * rows,
+        measured.memory + bytes_of(config.pretokenizer.max_memory),
+    )
+    return StageCost(
+        "pretokens",
+        seconds,
+        round(memory),
+        round(table * corpus.different),
+        round(runs),
+        decided_by="bytes of text; memory: different pretokens",
+        processor=fixed + per_byte * counted,
+    )
+
+
+def _tokenizer(samples: Samples, corpus: Corpus, config: SimpleNamespace) -> StageCost:
+    small, large = samples.small, samples.large
+    measured = large.stages["tokenizer"]
+    per_word = slope(samples, "tokenizer", small.different, large.different)
+    more = corpus.different - large.different
+    memory = measured.memory + WORD_MEMORY * more
+    notes = []
+    if large.reached < config.tokenizer.vocab_size and corpus.share < 1:
+        notes.append(
+            f"the sample gave only {large.reached:,} of {config.tokenizer.vocab_size:,} entries"
+        )
+    return StageCost(
+        "tokenizer",
+        measured.processor + per_word * more,
+        round(memory),
+        large.tokenizer,
+        large.tokenizer,
+        decided_by=f"{corpus.different:,} different pretokens, vocab_size",
+        processor=measured.processor + per_word * more,
+        notes=notes,
+    )
+
+
+def _encode(samples: Samples, corpus: Corpus, runtime: Runtime, cores: int) -> StageCost:
+    small, large = samples.small, samples.large
+    measured = large.stages["encode"]
+    per_byte = slope(samples, "encode", small.text, large.text)
+    fixed = max(0.0, small.stages["encode"].processor - per_byte * small.text)
+    workers = min(runtime.workers, corpus.shards)
+    output = round(large.tokens / large.share)
+    return StageCost(
+        "encode",
+        fixed + per_byte * corpus.text / parallel(workers, cores),
+        measured.memory,
+        output,
+        output,
+        decided_by="bytes of text; .work: the tokens once more",
+        processor=fixed + per_byte * corpus.text,
+    )

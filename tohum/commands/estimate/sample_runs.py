@@ -1,0 +1,254 @@
+"""Runs the data stages on two samples of the source, and training steps on what they made.
+
+What is found is kept in `.work/estimate/`, by the machine and by the values that it depends on, so
+that the second `tohum estimate` answers at once.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+
+from stages.compose.composition import write_lock_file
+from tohum.commands.estimate.measurement import Measured, measure_stage
+from tohum.commands.estimate.source_samples import SourceSample, disk_bytes, sample_of
+from tohum.dependencies import PROJECT
+from tohum.errors import UserError
+from tohum.files import write_json
+from tohum.process import SPINS
+from tohum.workdir import project_root
+
+DATA_STAGES = ("download", "jsonl", "pretokens", "tokenizer", "encode")
+LARGE_BYTES = 40_000_000  # of the source: five units, so that the stage jsonl starts its workers
+WIDE_BYTES = 160_000_000  # for the stage jsonl alone, whose workers take long to start
+SMALL_SHARE = 0.2  # of that, for what a stage takes however little it reads
+VERSION = 1  # of what is kept
+BUSY = 1.0  # programs per core: more, and what is measured takes longer than it would alone
+
+
+@dataclass
+class SampleRun:
+    """The data stages on one sample.
+
+    Attributes:
+        share: of the source.
+        stages: what each took.
+        raw: bytes of data/raw on disk; jsonl, tokens, pretokens, tokenizer likewise.
+        text: bytes of the documents that are left.
+        documents: how many.
+        different: pretokens.
+        encoded: tokens, of all documents.
+        reached: entries of the vocabulary.
+    """
+
+    share: float
+    stages: dict[str, Measured]
+    raw: int
+    jsonl: int
+    pretokens: int
+    tokenizer: int
+    tokens: int
+    text: int
+    documents: int
+    different: int
+    encoded: int
+    reached: int
+
+    @classmethod
+    def read(cls, kept: dict[str, Any]) -> "SampleRun":
+        """Returns what `asdict` made of one."""
+        stages = {name: Measured(**values) for name, values in kept["stages"].items()}
+        return cls(**{**kept, "stages": stages})
+
+
+@dataclass
+class WideRun:
+    """The stage jsonl, and download before it, on a sample with many units for each worker."""
+
+    raw: int
+    stages: dict[str, Measured]
+
+
+@dataclass
+class Samples:
+    """What was measured on the data of a source: on a small sample, on a large one, and by jsonl
+    on a wide one, if there is so much.
+    """
+
+    small: SampleRun
+    large: SampleRun
+    wide: WideRun | None = None
+
+    @classmethod
+    def read(cls, kept: dict[str, Any]) -> "Samples":
+        """Returns what `asdict` made of one."""
+        wide = kept["wide"]
+        if wide is not None:
+            stages = {name: Measured(**values) for name, values in wide["stages"].items()}
+            wide = WideRun(wide["raw"], stages)
+        return cls(SampleRun.read(kept["small"]), SampleRun.read(kept["large"]), wide)
+
+
+@dataclass
+class Kept:
+    """What was measured, and the load of the machine before."""
+
+    load: float
+    found: dict[str, Any]
+
+
+def machine_key() -> str:
+    """Returns what tells this machine from another, as far as speed goes."""
+    return " ".join(
+        (
+            platform.system(),
+            platform.machine(),
+            platform.processor(),
+            processor_name(),
+            str(os.cpu_count()),
+            str(psutil.virtual_memory().total >> 30),
+        )
+    )
+
+
+def processor_name() -> str:
+    """Returns the processor's name, where the system says it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
+
+
+def kept(name: str, facts: Any, measure: Callable[[], dict[str, Any]]) -> Kept:
+    """Returns what was measured for these facts on this machine before, or measures it now; once
+    more if other programs had the processor then and no longer have it.
+    """
+    text = json.dumps([VERSION, machine_key(), facts], sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = project_root() / ".work" / "estimate" / f"{name}-{digest}.json"
+    load = other_load()
+    if path.is_file():
+        try:
+            earlier = Kept(**json.loads(path.read_bytes()))
+        except (ValueError, TypeError):  # cut off, or of another version
+            earlier = None
+        if earlier is not None and (earlier.load < BUSY or load >= earlier.load / 2):
+            return earlier
+    found = Kept(load, measure())
+    write_json(path, asdict(found))
+    return found
+
+
+def other_load() -> float:
+    """Returns how many programs want each core, over the last minute."""
+    return round(psutil.getloadavg()[0] / (os.cpu_count() or 1), 2)
+
+
+def run_samples(
+    values: dict[str, Any], config: SimpleNamespace, folder: Path, large_bytes: int = LARGE_BYTES
+) -> Samples:
+    """Runs the data stages on a large and a small sample below `folder`.
+
+    Raises:
+        UserError: the source is not there, or a stage fails on the sample.
+    """
+    runs = {}
+    for name, wanted in (("small", int(large_bytes * SMALL_SHARE)), ("large", large_bytes)):
+        root = folder / name
+        sample = sample_of(config.source, wanted, folder / f"{name}-source")
+        make_project(root, {**values, "source": sample.values})
+        runs[name] = _run(root, sample)
+        if sample.share >= 1:  # all of it
+            break
+    large = runs.get("large", runs["small"])
+    if "large" not in runs:
+        (folder / "small").rename(folder / "large")
+    wide = None
+    if large.share <= large_bytes / WIDE_BYTES:
+        wide = _run_wide({**values}, config, folder)
+    return Samples(runs["small"], large, wide)
+
+
+def _run_wide(values: dict[str, Any], config: SimpleNamespace, folder: Path) -> WideRun:
+    root = folder / "wide"
+    sample = sample_of(config.source, WIDE_BYTES, folder / "wide-source")
+    make_project(root, {**values, "source": sample.values})
+    stages = {stage: measure_stage(root, stage) for stage in ("download", "jsonl")}
+    raw = disk_bytes(root / "data/raw")
+    shutil.rmtree(root)
+    return WideRun(raw, stages)
+
+
+def make_project(root: Path, values: dict[str, Any]) -> None:
+    """Makes a project for a sample: conf/, dvc.yaml and values that lose no document to a limit
+    that holds for all of them.
+    """
+    root.mkdir(parents=True)
+    shutil.copytree(Path("conf"), root / "conf")
+    shutil.copy("dvc.yaml", root / "dvc.yaml")
+    runtime = (root / "conf" / "runtime.yaml").read_text(encoding="utf-8")
+    text = runtime.replace("progress: true", "progress: false")
+    (root / "conf" / "runtime.yaml").write_text(text, encoding="utf-8")
+    jsonl = {**values["jsonl"], "max_lost_share": 1.0}
+    write_lock_file(root / "params.lock.yaml", {**values, "jsonl": jsonl})
+
+
+def _run(root: Path, sample: SourceSample) -> SampleRun:
+    def written() -> bool:
+        return any((root / ".work" / "jsonl").glob("*/jsonl/*.jsonl*"))
+
+    stages = {
+        stage: measure_stage(root, stage, written if stage == "jsonl" else lambda: False)
+        for stage in DATA_STAGES
+    }
+    table = _json(root / "data/pretokens/meta.json")
+    corpus, encoded = _json(root / "metrics/jsonl.json"), _json(root / "metrics/encode.json")
+    return SampleRun(
+        share=sample.share,
+        stages=stages,
+        raw=disk_bytes(root / "data/raw"),
+        jsonl=disk_bytes(root / "data/jsonl"),
+        pretokens=disk_bytes(root / "data/pretokens"),
+        tokenizer=disk_bytes(root / "models/tokenizer"),
+        tokens=disk_bytes(root / "data/tokens"),
+        text=corpus["bytes"],
+        documents=corpus["documents"],
+        different=table["different_pretokens"],
+        encoded=encoded["train"]["tokens"] + encoded["val"]["tokens"],
+        reached=_json(root / "metrics/tokenizer.json")["vocab_size"],
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def run_training(root: Path) -> dict[str, Any]:
+    """Takes training steps in the project at `root`, which has token files; returns the fields of
+    TrainingRates.
+
+    Raises:
+        UserError: the steps fail.
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "DVC_ROOT"}
+    paths = [str(PROJECT), *filter(None, [environment.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    environment.setdefault("GOMP_SPINCOUNT", SPINS)  # as the stage train sets it
+    command = [sys.executable, "-m", "tohum.commands.estimate.training_probe"]
+    done = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise UserError(f"the probe's training steps failed: {done.stderr.strip()}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
