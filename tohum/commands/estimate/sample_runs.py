@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +22,7 @@ import psutil
 from stages.compose.composition import write_lock_file
 from tohum.commands.estimate.measurement import Measured, measure_stage
 from tohum.commands.estimate.source_samples import SourceSample, disk_bytes, sample_of
+from tohum.config.runtime import RUNTIME_FILE, load_runtime
 from tohum.dependencies import PROJECT
 from tohum.errors import UserError
 from tohum.files import write_json
@@ -195,9 +196,8 @@ def make_project(root: Path, values: dict[str, Any]) -> None:
     root.mkdir(parents=True)
     shutil.copytree(Path("conf"), root / "conf")
     shutil.copy("dvc.yaml", root / "dvc.yaml")
-    runtime = (root / "conf" / "runtime.yaml").read_text(encoding="utf-8")
-    text = runtime.replace("progress: true", "progress: false")
-    (root / "conf" / "runtime.yaml").write_text(text, encoding="utf-8")
+    runtime = replace(load_runtime(), progress=False, samples=False, cluster=None)
+    write_json(root / RUNTIME_FILE, asdict(runtime))
     jsonl = {**values["jsonl"], "max_lost_share": 1.0}
     write_lock_file(root / "params.lock.yaml", {**values, "jsonl": jsonl})
 

@@ -16,6 +16,7 @@ from tohum.commands.estimate.cost_table import duration
 from tohum.commands.estimate.data_costs import data_costs
 from tohum.commands.estimate.measurement import measure_stage
 from tohum.commands.estimate.sample_runs import DATA_STAGES, make_project, run_samples
+from tohum.config.runtime import RUNTIME_FILE, load_runtime
 from tohum.foresight import folder_bytes
 
 pytestmark = pytest.mark.slow
@@ -54,6 +55,15 @@ def test_bytes_and_memory_of_the_data_stages_are_within_a_quarter(
         assert cost.stage == stage
         assert cost.memory == pytest.approx(measured.memory, rel=NEAR), stage
         assert cost.output == pytest.approx(folder_bytes(whole / out), rel=NEAR), stage
+
+
+def test_a_sample_never_runs_on_a_cluster(project: Path, tmp_path: Path) -> None:
+    path = project / RUNTIME_FILE
+    text = path.read_text()
+    assert "cluster: null" in text
+    path.write_text(text.replace("cluster: null", "cluster: slurm"))
+    make_project(tmp_path / "sample", compose(project / "conf", ["source=tiny", *SMALL]))
+    assert load_runtime(tmp_path / "sample" / RUNTIME_FILE).cluster is None
 
 
 def test_the_command_prints_every_stage_and_measures_once(
