@@ -22,6 +22,10 @@ AUTO = "auto"
 CONNECT_SECONDS = 4.0
 JOIN_SECONDS = "7"  # that Ray looks for its own process on this machine; a minute by default
 ANSWER_SECONDS = 60.0  # a node starts a process to answer: 2 s, or 20 on a busy one
+SILENT = (
+    f"it did not answer within {ANSWER_SECONDS:.0f} s: it is busy, or hangs. End Ray there, "
+    "`ray stop`, and start it again."
+)
 HERE = (
     "Start Ray on this machine, `ray start --head` for a new cluster or `ray start "
     "--address=HOST:PORT` to join one, or set `cluster: null` in conf/runtime.yaml."
@@ -163,11 +167,7 @@ def problems_of_nodes(ray: Any, nodes: list[Node], site: Site) -> dict[str, str]
         if node.cores >= 1
     }
     answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS)
-    problems = {
-        asked[answer]: f"it did not answer within {ANSWER_SECONDS:.0f} s. End Ray there, `ray stop`"
-        ", and start it again."
-        for answer in silent
-    }
+    problems = {asked[answer]: SILENT for answer in silent}
     for answer in answered:
         try:
             problem = ray.get(answer)
@@ -201,6 +201,9 @@ def check_nodes(ray: Any, site: Site) -> list[Node]:
     """
     nodes = nodes_of(ray)
     problems = problems_of_nodes(ray, nodes, site)
+    for node in nodes:
+        if problems.get(node.id) == SILENT:  # its workers check it before their first task
+            log.warning("%s: %s", node.name, problems.pop(node.id))
     if problems:
         listed = "; ".join(
             f"{node.name}: {problems[node.id]}" for node in nodes if node.id in problems
