@@ -1,8 +1,10 @@
 """See the nodes of a cluster, and whether all of them can run the stages.
 
-`tohum cluster check` asks every node of the cluster in conf/runtime.yaml whether it sees the
-project's folder, and has the same code, Python and packages; for what is different, it prints the
-fix. With `tohum cluster check HOST:PORT` it asks another cluster.
+    tohum cluster check                the cluster in conf/runtime.yaml
+    tohum cluster check HOST:PORT      another one
+
+It asks every node whether it sees the project's folder, and has the same code, Python and packages;
+for what is different, it prints the fix.
 """
 
 import argparse

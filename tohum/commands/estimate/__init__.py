@@ -33,11 +33,13 @@ def run(arguments: argparse.Namespace) -> int:
     from tohum.commands.estimate.cost_table import table
     from tohum.commands.estimate.prediction import predict
     from tohum.commands.inspect import terminal_width
+    from tohum.commands.printing import tell
 
     as_if = None if arguments.bytes is None else bytes_of(arguments.bytes, "--bytes")
     prediction = predict(list(arguments.overrides), as_if)
     if arguments.json:
         print(json.dumps(prediction.as_json(), indent=2, default=str))
     else:
-        print("\n".join(table(prediction, max(120, terminal_width()))))
+        for line in table(prediction, max(120, terminal_width())):
+            tell(line)
     return 0 if prediction.fits else 1

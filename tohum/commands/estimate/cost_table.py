@@ -3,6 +3,7 @@
 from tohum.commands.estimate.prediction import Prediction
 from tohum.commands.estimate.sample_runs import BUSY
 from tohum.commands.printing import aligned, size_of
+from tohum.translation import translated, translated_label
 
 HEAD = ("stage", "time", "memory", "disk", "in .work", "requests", "decided by")
 NUMBERS = (1, 2, 3, 4, 5)
@@ -32,7 +33,7 @@ def table(prediction: Prediction, width: int) -> list[str]:
         f"{size_of(prediction.corpus.text * prediction.corpus.share)} of it",
         "",
     ]
-    rows = [HEAD]
+    rows = [tuple(map(translated_label, HEAD))]
     for cost in prediction.costs:
         rows.append(
             (
@@ -42,19 +43,19 @@ def table(prediction: Prediction, width: int) -> list[str]:
                 size_of(cost.output),
                 size_of(cost.work) if cost.work else "",
                 f"{cost.requests:,}" if cost.requests else "",
-                cost.decided_by,
+                translated(cost.decided_by),
             )
         )
     most = max(cost.memory for cost in prediction.costs)
     rows.append(
         (
-            "all",
+            translated_label("all"),
             duration(prediction.seconds),
             size_of(most),
             size_of(prediction.outputs),
             "",
             f"{size.requests:,}" if size.requests else "",
-            f"disk at most {size_of(prediction.disk)}",
+            translated(f"disk at most {size_of(prediction.disk)}"),
         )
     )
     lines += aligned(rows, width, NUMBERS)
