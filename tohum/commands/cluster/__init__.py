@@ -1,4 +1,4 @@
-"""See the nodes of a cluster, and whether all of them can run the stages.
+"""See a cluster's nodes, and whether they can run the stages.
 
     tohum cluster check                the cluster in conf/runtime.yaml
     tohum cluster check HOST:PORT      another one

@@ -1,4 +1,4 @@
-"""Say what a run will take, before it: time, memory, disk and requests of every stage.
+"""Say what a run takes, before it: time, memory, disk, requests.
 
     tohum estimate                                       the configuration as it is
     tohum estimate source=local source.path=/home/me/code tokenizer.vocab_size=32000
