@@ -1,4 +1,4 @@
-"""Show how good the model is, what it was made of, and what was reproduced.
+"""Show how good the model is, what made it, what was reproduced.
 
     tohum report                          figures, completions and the reproduction, as text
     tohum report --html                   a page to look at: outputs/report.html
