@@ -258,7 +258,7 @@ def test_the_text_goes_on_with_another_token(visit: Visit) -> None:
         with page.expect_request(f"**{TEXTS}") as asked:
             page.click(".chances button:has-text('<b>')")
         assert json.loads(asked.value.post_data or "")["prompt"] == "xa<b>"
-    expect(page.locator(".paper")).to_have_text("xa<b>ab")
+        expect(page.locator(".paper")).to_have_text("xa<b>ab")  # before the real server is asked
 
 
 def test_the_output_is_text_whatever_it_holds(visit: Visit) -> None:
