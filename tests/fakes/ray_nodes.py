@@ -84,7 +84,7 @@ class RayNodes:
             with suppress(psutil.Error):
                 for process in psutil.Process(node.pid).children(recursive=True):
                     with suppress(psutil.Error):
-                        if process.cmdline()[0].startswith(WORKERS):
+                        if "".join(process.cmdline()).startswith(WORKERS):
                             found.append(process)
         return found
 

@@ -26,6 +26,7 @@ SILENT = (
     f"it did not answer within {ANSWER_SECONDS:.0f} s: it is busy, or hangs. End Ray there, "
     "`ray stop`, and start it again."
 )
+GONE = "it left the cluster while it was asked. Start Ray there again."
 HERE = (
     "Start Ray on this machine, `ray start --head` for a new cluster or `ray start "
     "--address=HOST:PORT` to join one, or set `cluster: null` in conf/runtime.yaml."
@@ -153,7 +154,7 @@ def problems_of_nodes(ray: Any, nodes: list[Node], site: Site) -> dict[str, str]
     """Asks each node with a core whether it can do tasks of a site; returns the problems by the
     node's id.
     """
-    from ray.exceptions import RayError
+    from ray.exceptions import RayError, TaskUnschedulableError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     ask = ray.remote(problem_here)
@@ -171,6 +172,8 @@ def problems_of_nodes(ray: Any, nodes: list[Node], site: Site) -> dict[str, str]
     for answer in answered:
         try:
             problem = ray.get(answer)
+        except TaskUnschedulableError:
+            problem = GONE
         except RayError as error:
             problem = failed_import(error, site) or f"its worker failed: {_one_line(error)[:500]}"
         if problem:
@@ -202,7 +205,8 @@ def check_nodes(ray: Any, site: Site) -> list[Node]:
     nodes = nodes_of(ray)
     problems = problems_of_nodes(ray, nodes, site)
     for node in nodes:
-        if problems.get(node.id) == SILENT:  # its workers check it before their first task
+        # the workers of a silent one check it before their first task
+        if problems.get(node.id) in (SILENT, GONE):
             log.warning("%s: %s", node.name, problems.pop(node.id))
     if problems:
         listed = "; ".join(

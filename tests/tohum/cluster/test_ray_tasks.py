@@ -133,7 +133,11 @@ def test_the_outputs_are_those_of_one_machine_though_workers_are_killed(
         write_raw(root)
     for name in ("jsonl", "pretokens", "tokenizer", "encode"):
         finish(stage(alone, name, None))
-    shutil.copytree(alone / "models", spread / "models")
+    shutil.copytree(
+        alone / "models", spread / "models"
+    )
+    (spread / "metrics").mkdir()
+    shutil.copy(alone / "metrics" / "tokenizer.json", spread / "metrics")
     killed, said = 0, ""
     for name in STAGES:
         process = stage(spread, name, nodes.address)
@@ -153,7 +157,7 @@ def first_busy_worker(nodes: RayNodes, process: "subprocess.Popen[str]") -> psut
     while process.poll() is None:
         for worker in nodes.workers():
             with suppress(psutil.Error):
-                if worker.cmdline()[0].startswith("ray::do_task"):
+                if "".join(worker.cmdline()).startswith("ray::do_task"):
                     return worker
         time.sleep(0.005)
     return None
@@ -272,7 +276,9 @@ def test_nodes_that_are_not_the_same_are_named_with_the_fix(tmp_path: Path) -> N
     write_project(project)
     mounts = {
         "does not see": f"mount -t tmpfs none {project}",
-        "is another version there": f"mount --bind {other} {PROJECT}",
+        "is another version there": " && ".join(
+            f"mount --bind {other / name} {PROJECT / name}" for name in ("stages", "tohum")
+        ),
         "is full there": f"mount -t tmpfs -o size=512k none {full}; export TMPDIR={full}",
     }
     with RayNodes() as cluster:
