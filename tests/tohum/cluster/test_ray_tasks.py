@@ -133,9 +133,7 @@ def test_the_outputs_are_those_of_one_machine_though_workers_are_killed(
         write_raw(root)
     for name in ("jsonl", "pretokens", "tokenizer", "encode"):
         finish(stage(alone, name, None))
-    shutil.copytree(
-        alone / "models", spread / "models"
-    )
+    shutil.copytree(alone / "models", spread / "models")
     (spread / "metrics").mkdir()
     shutil.copy(alone / "metrics" / "tokenizer.json", spread / "metrics")
     killed, said = 0, ""
