@@ -31,6 +31,7 @@ OTHER_READERS = {
 # Texts in other modules, by how they begin or what they are.
 NOT_MESSAGES = re.compile(
     r"tohum( |$)"  # a command, and usage
+    r"|temperature=0 max_new_tokens=100$"  # what is typed after one
     r"|git (add|commit|checkout|clone) |make repro$"
     r"|<|\{label\}replace"  # HTML, and a chart's expression
     r"|python -m pip install"

@@ -27,7 +27,7 @@ def told_shortage(error: BaseException, resume: str) -> str | None:
         resume: the command that resumes the work.
     """
     for cause in _chain(error):
-        if _is_full(cause):
+        if is_full(cause):
             name = getattr(cause, "filename", None)
             where = f" while writing {name}" if name else ""
             return (
@@ -50,7 +50,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _is_full(error: BaseException) -> bool:
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk, or what its owner may have of it, is full."""
     if isinstance(error, OSError):
         return error.errno in FULL or getattr(error, "winerror", None) in WINDOWS_FULL
     return bool(FULL_TEXT.search(str(error)))

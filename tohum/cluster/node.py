@@ -4,7 +4,6 @@ Every process that is to do tasks checks this before its first one, in about 0.1
 joins later is checked too. A problem is a sentence that says what is different and how to mend it.
 """
 
-import errno
 import hashlib
 import os
 import re
@@ -19,6 +18,7 @@ from pathlib import Path
 from tohum.dependencies import PACKAGES, PROJECT, is_code
 from tohum.errors import UserError
 from tohum.files import WRITER
+from tohum.shortages import is_full
 
 TOKEN = "token"
 TRIAL_BYTES = 1 << 20
@@ -169,7 +169,7 @@ def _problem_of_room(folder: Path) -> str | None:
             os.fsync(file.fileno())
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_full(error):
             free = 0
         else:
             return f"it can't write to {folder} ({error.strerror}). Give its user the right to."

@@ -5,7 +5,6 @@ file system. Ray retries nothing: only here is it known whether a task lost its 
 to any, or killed its worker, which it may do again.
 """
 
-import errno
 import logging
 import pickle
 import time
@@ -23,6 +22,7 @@ from tohum.cluster.node import Site, disk_full, enter, site_of
 from tohum.cluster.ray_cluster import Node, check_nodes, connected, failed_import, nodes_of
 from tohum.errors import UserError
 from tohum.files import fresh
+from tohum.shortages import is_full
 
 MOST_KILLS = 3  # of workers by one task
 MOST_LOSSES = 30  # of nodes under one task
@@ -260,7 +260,7 @@ def do_task(site: Site, job_file: Path, value: Any, note: Path) -> Done:
     except UserError as error:
         return Done(node, 0, error=str(error))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full(error):
             raise
         return Done(node, 0, error=disk_full(node, error))
     return Done(node, time.monotonic() - started, advanced, result)

@@ -5,7 +5,6 @@ to know, a partition, an account, a time limit, it takes from variables of the e
 SBATCH_PARTITION, SBATCH_ACCOUNT, SBATCH_TIMELIMIT.
 """
 
-import errno
 import importlib.util
 import logging
 import math
@@ -26,6 +25,7 @@ from tohum.cluster.local_workers import counted
 from tohum.cluster.node import CONSTRAINED, Site, disk_full, enter, site_of
 from tohum.errors import UserError
 from tohum.files import fresh
+from tohum.shortages import is_full
 
 MOST_TASKS = 64  # of a job: half a gigabyte to a gigabyte of text, some minutes
 JOBS_PER_WORKER = 4  # so that they end at about the same time
@@ -199,7 +199,7 @@ def do_batch(batch: TaskBatch) -> tuple[list[tuple[Any, int]], str]:
     except UserError as error:
         return [], str(error)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full(error):
             raise
         return [], disk_full(node, error)
     return done, ""

@@ -5,10 +5,11 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tohum.errors import UserError
 from tohum.project import project_path
 from tohum.translation import translated
 
@@ -49,6 +50,23 @@ def commented_keys(path: Path, not_used: Collection[str] = ()) -> dict[str, str]
 def _with_comment(line: str) -> str:
     value, mark, comment = line.partition(" # ")
     return f"  {value}{mark}{translated(comment)}"
+
+
+def key_values(overrides: Iterable[str], example: str) -> Iterator[tuple[str, str]]:
+    """Yields the key and the value of each override, as text.
+
+    Args:
+        overrides: each key=value.
+        example: how one is written, for the message.
+
+    Raises:
+        UserError: one is not key=value.
+    """
+    for override in overrides:
+        key, equal, value = override.partition("=")
+        if not equal:
+            raise UserError(f"'{override}' is not key=value. Write, for example: {example}")
+        yield key, value
 
 
 def complete_for_hydra(prefix: str, **_: Any) -> list[str]:

@@ -243,17 +243,22 @@ def test_a_task_that_fits_on_no_node_is_refused(nodes: RayNodes, here: Path) -> 
         list(run(huge, iter(numbered([1])), on(nodes.address), bar))
 
 
-@WITH_RAY
-def test_the_check_shows_the_nodes(nodes: RayNodes, tmp_path: Path) -> None:
-    write_project(tmp_path)
-    done = subprocess.run(
+def check(root: Path, nodes: RayNodes) -> "subprocess.CompletedProcess[str]":
+    """Runs `tohum cluster check` in a project."""
+    return subprocess.run(
         [sys.executable, "-m", "tohum", "cluster", "check", nodes.address],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        cwd=root,
+        env={**nodes.environment, "PYTHONPATH": str(PROJECT)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@WITH_RAY
+def test_the_check_shows_the_nodes(nodes: RayNodes, tmp_path: Path) -> None:
+    write_project(tmp_path)
+    done = check(tmp_path, nodes)
     assert done.returncode == 0, done.stderr
     assert sum(line.rstrip().endswith("yes") for line in done.stdout.splitlines()) == 2
     assert f"project {tmp_path}" in done.stdout
@@ -285,14 +290,7 @@ def test_nodes_that_are_not_the_same_are_named_with_the_fix(tmp_path: Path) -> N
             script = f'{mount}; exec "$@"'
             wrapper = ["unshare", "--mount", "--map-root-user", "sh", "-c", script, "sh"]
             ips[problem] = cluster.add(wrapper=wrapper)
-        done = subprocess.run(
-            [sys.executable, "-m", "tohum", "cluster", "check", cluster.address],
-            cwd=project,
-            env={**cluster.environment, "PYTHONPATH": str(PROJECT)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = check(project, cluster)
     assert done.returncode == 1, done.stderr
     for problem, ip in ips.items():
         lines = [line for line in done.stdout.splitlines() if f"({ip}): " in line]

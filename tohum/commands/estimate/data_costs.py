@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+from stages.jsonl.candidates import UNIT_BYTES
+from stages.jsonl.preparing import INLINE_UNITS
 from stages.pretokens.config import bytes_of
 from tohum.commands.estimate.sample_runs import SampleRun, Samples
 from tohum.config.runtime import Runtime
@@ -18,8 +20,6 @@ GROUP_ROW_MEMORY = 116  # bytes that each takes meanwhile; measured on 0.2 and 1
 WORD_MEMORY = 42  # bytes of a different pretoken while the tokenizer trains; likewise
 RUN_ROW_BYTES = 12  # of a pretoken in a sorted run, beside its text
 DOCUMENT_MEMORY = 64  # bytes of a document while duplicates are looked for
-UNIT_BYTES = 8 << 20  # that a worker of jsonl reads at once
-INLINE_UNITS = 4  # so few need no workers
 WORKER_SECONDS = 0.6  # of the processor, to start one
 # Seconds of the processor for a byte at the least, where starting the stage hides what it reads:
 # measured on 600 MB of JSONL on an AMD EPYC.
@@ -169,7 +169,7 @@ def _jsonl(
 ) -> StageCost:
     small, large = samples.small, samples.large
     measured = large.stages["jsonl"]
-    pooled = runtime.workers > 1 and corpus.raw >= INLINE_UNITS * UNIT_BYTES
+    pooled = runtime.workers > 1 and corpus.raw >= (INLINE_UNITS + 1) * UNIT_BYTES
     started = runtime.workers * WORKER_SECONDS if pooled else 0.0
     spent = wide_slope(samples, "jsonl", started)
     first = (measured.turned or measured.processor) / measured.processor

@@ -38,6 +38,16 @@ class Measured:
     turned: float | None = None
 
 
+def sample_environment() -> dict[str, str]:
+    """Returns the environment of a process in a project of its own: this project's code, whatever
+    the current folder, and no parent project.
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "DVC_ROOT"}
+    paths = [str(PROJECT), *filter(None, [environment.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    return environment
+
+
 def measure_stage(
     root: Path, stage: str, turn: Callable[[], bool] = lambda: False, limit: float = 600.0
 ) -> Measured:
@@ -50,9 +60,6 @@ def measure_stage(
     Raises:
         UserError: the stage fails, with what it printed, or takes longer than the limit.
     """
-    environment = {key: value for key, value in os.environ.items() if key != "DVC_ROOT"}
-    paths = [str(PROJECT), *filter(None, [environment.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
     log = root / f"{stage}.log"
     started = time.monotonic()
     measured, spent = Measured(0.0, 0.0, 0, 0), dict[int, float]()
@@ -60,7 +67,7 @@ def measure_stage(
         process = subprocess.Popen(
             [sys.executable, "-m", f"stages.{stage}"],
             cwd=root,
-            env=environment,
+            env=sample_environment(),
             stdout=errors,
             stderr=errors,
         )

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -72,11 +73,16 @@ class Prediction:
     @property
     def disk(self) -> int:
         """The most bytes at any time: the outputs so far, and what the stage at work holds."""
-        most = so_far = 0
+        return max((held for _, held in self.held()), default=0)
+
+    def held(self) -> Iterator[tuple[StageCost, int]]:
+        """Yields each stage with the bytes on the disk at its peak: the outputs so far, cached ones
+        twice where links don't work, and its unfinished work.
+        """
+        so_far = 0
         for cost in self.costs:
             so_far += cost.output * (1 if self.linked else 2)
-            most = max(most, so_far + cost.work)
-        return most
+            yield cost, so_far + cost.work
 
     @property
     def seconds(self) -> float:
@@ -146,16 +152,16 @@ def _measured(
     size: SourceSize,
     runtime: Runtime,
     folder: Path,
-    device: bool,
+    trains: bool,
 ) -> tuple[Samples, dict[str, Any] | None, float]:
     """Returns what the samples and the training steps took, now or earlier, and the machine's load
-    then.
+    then; nothing of training where this machine can't.
     """
     data = [values[name] for name in DATA_SECTIONS]
     facts = [data, asdict(size), runtime.workers]
     ran = kept("data", facts, lambda: asdict(run_samples(values, config, folder)))
     samples = Samples.read(ran.found)
-    if not device:
+    if not trains:
         return samples, None, ran.load
     measured = ("optimizer", "device", "precision", "compile", "threads", "micro_batch_tokens")
     train = {key: values["train"][key] for key in measured}
@@ -225,12 +231,10 @@ def cache_is_linked() -> bool:
 def judge(prediction: Prediction, config: SimpleNamespace, runtime: Runtime, device: str) -> None:
     """Adds to the costs what this machine lacks, with the setting to change."""
     usable = prediction.free * (1 - SPARE)
-    so_far = 0
-    for cost in prediction.costs:
-        so_far += cost.output * (1 if prediction.linked else 2)
-        if so_far + cost.work > usable:
+    for cost, held in prediction.held():
+        if held > usable:
             cost.problems.append(
-                f"disk: {size_of(so_far + cost.work)} by then, {size_of(prediction.free)} free. "
+                f"disk: {size_of(held)} by then, {size_of(prediction.free)} free. "
                 f"{_less_disk(cost.stage, config)}"
             )
         if cost.memory > prediction.memory:

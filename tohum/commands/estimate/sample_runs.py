@@ -20,12 +20,12 @@ from typing import Any
 import psutil
 
 from stages.compose.composition import write_lock_file
-from tohum.commands.estimate.measurement import Measured, measure_stage
-from tohum.commands.estimate.source_samples import SourceSample, disk_bytes, sample_of
+from tohum.commands.estimate.measurement import Measured, measure_stage, sample_environment
+from tohum.commands.estimate.source_samples import SourceSample, sample_of
 from tohum.config.runtime import RUNTIME_FILE, load_runtime
-from tohum.dependencies import PROJECT
 from tohum.errors import UserError
 from tohum.files import write_json
+from tohum.foresight import folder_bytes
 from tohum.process import SPINS
 from tohum.workdir import project_root
 
@@ -35,6 +35,10 @@ WIDE_BYTES = 160_000_000  # for the stage jsonl alone, whose workers take long t
 SMALL_SHARE = 0.2  # of that, for what a stage takes however little it reads
 VERSION = 1  # of what is kept
 BUSY = 1.0  # programs per core: more, and what is measured takes longer than it would alone
+
+
+def _stages(kept: dict[str, Any]) -> dict[str, Measured]:
+    return {name: Measured(**values) for name, values in kept["stages"].items()}
 
 
 @dataclass
@@ -68,8 +72,7 @@ class SampleRun:
     @classmethod
     def read(cls, kept: dict[str, Any]) -> "SampleRun":
         """Returns what `asdict` made of one."""
-        stages = {name: Measured(**values) for name, values in kept["stages"].items()}
-        return cls(**{**kept, "stages": stages})
+        return cls(**{**kept, "stages": _stages(kept)})
 
 
 @dataclass
@@ -95,8 +98,7 @@ class Samples:
         """Returns what `asdict` made of one."""
         wide = kept["wide"]
         if wide is not None:
-            stages = {name: Measured(**values) for name, values in wide["stages"].items()}
-            wide = WideRun(wide["raw"], stages)
+            wide = WideRun(wide["raw"], _stages(wide))
         return cls(SampleRun.read(kept["small"]), SampleRun.read(kept["large"]), wide)
 
 
@@ -175,7 +177,7 @@ def run_samples(
         (folder / "small").rename(folder / "large")
     wide = None
     if large.share <= large_bytes / WIDE_BYTES:
-        wide = _run_wide({**values}, config, folder)
+        wide = _run_wide(values, config, folder)
     return Samples(runs["small"], large, wide)
 
 
@@ -184,7 +186,7 @@ def _run_wide(values: dict[str, Any], config: SimpleNamespace, folder: Path) -> 
     sample = sample_of(config.source, WIDE_BYTES, folder / "wide-source")
     make_project(root, {**values, "source": sample.values})
     stages = {stage: measure_stage(root, stage) for stage in ("download", "jsonl")}
-    raw = disk_bytes(root / "data/raw")
+    raw = folder_bytes(root / "data/raw")
     shutil.rmtree(root)
     return WideRun(raw, stages)
 
@@ -215,11 +217,11 @@ def _run(root: Path, sample: SourceSample) -> SampleRun:
     return SampleRun(
         share=sample.share,
         stages=stages,
-        raw=disk_bytes(root / "data/raw"),
-        jsonl=disk_bytes(root / "data/jsonl"),
-        pretokens=disk_bytes(root / "data/pretokens"),
-        tokenizer=disk_bytes(root / "models/tokenizer"),
-        tokens=disk_bytes(root / "data/tokens"),
+        raw=folder_bytes(root / "data/raw"),
+        jsonl=folder_bytes(root / "data/jsonl"),
+        pretokens=folder_bytes(root / "data/pretokens"),
+        tokenizer=folder_bytes(root / "models/tokenizer"),
+        tokens=folder_bytes(root / "data/tokens"),
         text=corpus["bytes"],
         documents=corpus["documents"],
         different=table["different_pretokens"],
@@ -240,9 +242,7 @@ def run_training(root: Path) -> dict[str, Any]:
     Raises:
         UserError: the steps fail.
     """
-    environment = {key: value for key, value in os.environ.items() if key != "DVC_ROOT"}
-    paths = [str(PROJECT), *filter(None, [environment.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    environment = sample_environment()
     environment.setdefault("GOMP_SPINCOUNT", SPINS)  # as the stage train sets it
     command = [sys.executable, "-m", "tohum.commands.estimate.training_probe"]
     done = subprocess.run(

@@ -8,7 +8,6 @@ import bz2
 import gzip
 import lzma
 import math
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -227,10 +226,3 @@ def _write_rows(path: Path, target: Path, share: float) -> None:
                 left -= min(left, len(batch))
                 if not left:
                     break
-
-
-def disk_bytes(folder: Path) -> int:
-    """Returns the bytes of all files in a folder."""
-    return sum(
-        (Path(place) / name).stat().st_size for place, _, names in os.walk(folder) for name in names
-    )

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import yaml
 
-from tohum.commands.arguments import OPTIONS_FILE
+from tohum.commands.arguments import OPTIONS_FILE, key_values
 from tohum.commands.generate.config import Generate
 from tohum.config.sections import read_section
 from tohum.errors import UserError
@@ -23,13 +23,7 @@ def read_options(command: str, overrides: list[str], not_used: Collection[str] =
             contradict each other.
     """
     values = yaml.safe_load(OPTIONS_FILE.read_text(encoding="utf-8"))
-    for override in overrides:
-        key, equal, value = override.partition("=")
-        if not equal:
-            raise UserError(
-                f"'{override}' is not key=value. Write, for example: temperature=0 "
-                "max_new_tokens=100"
-            )
+    for key, value in key_values(overrides, "temperature=0 max_new_tokens=100"):
         if key in not_used:
             raise UserError(f"'{key}' has no meaning for `tohum {command}`: leave it out.")
         values[key] = value

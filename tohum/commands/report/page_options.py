@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from tohum.commands.arguments import key_values
 from tohum.commands.report.config import ReportPage
 from tohum.config.sections import read_section
 from tohum.errors import UserError
@@ -39,11 +40,5 @@ def read_page_options(
     if target.is_dir():
         raise UserError(f"{target} is a folder, expected a file, such as {target / default.name}.")
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for override in overrides:
-        key, equal, value = override.partition("=")
-        if not equal:
-            raise UserError(
-                f"'{override}' is not key=value. Write, for example: tohum report --html files=5"
-            )
-        values[key] = value
+    values.update(key_values(overrides, "tohum report --html files=5"))
     return target, read_section("report", ReportPage, values)
