@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from stages.jsonl.candidates import UNIT_BYTES
 from stages.jsonl.preparing import INLINE_UNITS
 from stages.pretokens.config import bytes_of
-from tohum.commands.estimate.sample_runs import SampleRun, Samples
+from tohum.commands.estimate.sample_runs import SampleRun, Samples, WideRun
 from tohum.config.runtime import Runtime
 
 GROUP_ROWS = 1 << 20  # rows of the pretokens' table that are written at once
@@ -77,8 +77,8 @@ def parallel(workers: int, cores: int) -> float:
     return 1 + EFFICIENCY * (max(1, min(workers, cores)) - 1)
 
 
-def heaps_exponent(small: SampleRun, large: SampleRun) -> float:
-    """Returns the exponent with which the different pretokens of the samples grow."""
+def heaps_exponent(small: SampleRun, large: SampleRun | WideRun) -> float:
+    """Returns the exponent with which the different pretokens grow from one sample to the other."""
     if large.text <= small.text or large.different <= small.different:
         return HEAPS[0]
     grown = math.log(large.different / small.different) / math.log(large.text / small.text)
@@ -91,8 +91,10 @@ def corpus_of(samples: Samples, config: SimpleNamespace) -> Corpus:
     times = 1 / large.share
     different = large.different
     if times > 1:
-        counted = max(1.0, times * config.pretokenizer.sample_share)
-        different = round(different * counted ** heaps_exponent(samples.small, large))
+        largest = samples.wide or large
+        before = large if samples.wide else samples.small
+        more = max(1.0, large.text * times / largest.text)
+        different = round(largest.different * more ** heaps_exponent(before, largest))
     shard_bytes = config.jsonl.shard_bytes or large.jsonl * times
     return Corpus(
         share=large.share,
@@ -126,6 +128,19 @@ def wide_slope(samples: Samples, stage: str, less: float = 0) -> float:
         return found if samples.small is samples.large else max(found, LEAST[stage])
     more = samples.wide.stages[stage].processor - samples.large.stages[stage].processor
     return max(0.0, more) / max(1, samples.wide.raw - samples.large.raw)
+
+
+def shared_part(samples: Samples) -> float:
+    """Returns the part, in [0, 1], of the seconds that a byte takes in jsonl, that its workers
+    share; the rest is one process's.
+    """
+    large = samples.large.stages["jsonl"]
+    turned, spent = large.turned or large.processor, large.processor
+    if samples.wide is not None:
+        wide = samples.wide.stages["jsonl"]
+        if wide.turned is not None and wide.processor > spent:
+            return min(1.0, max(0.0, (wide.turned - turned) / (wide.processor - spent)))
+    return turned / spent
 
 
 def data_costs(
@@ -172,7 +187,7 @@ def _jsonl(
     pooled = runtime.workers > 1 and corpus.raw >= (INLINE_UNITS + 1) * UNIT_BYTES
     started = runtime.workers * WORKER_SECONDS if pooled else 0.0
     spent = wide_slope(samples, "jsonl", started)
-    first = (measured.turned or measured.processor) / measured.processor
+    first = shared_part(samples)
     divided = parallel(runtime.workers, cores) if pooled else 1.0
     fixed = max(0.0, small.stages["jsonl"].processor - spent * small.raw)
     seconds = fixed + started / divided + spent * corpus.raw * (first / divided + 1 - first)
@@ -197,8 +212,7 @@ def _pretokens(
     per_byte = slope(samples, "pretokens", small.text, large.text)
     workers = min(runtime.workers, corpus.shards)
     fixed = max(0.0, small.stages["pretokens"].processor - per_byte * small.text)
-    counted = corpus.text * config.pretokenizer.sample_share
-    seconds = fixed + per_byte * counted / parallel(workers, cores)
+    seconds = fixed + per_byte * corpus.text / parallel(workers, cores)
     rows = min(corpus.different, GROUP_ROWS) - min(large.different, GROUP_ROWS)
     table = large.pretokens / max(1, large.different)
     in_shard = large.different * min(1.0, corpus.text / corpus.shards / large.text) ** (
@@ -216,7 +230,7 @@ def _pretokens(
         round(table * corpus.different),
         round(runs),
         decided_by="bytes of text; memory: different pretokens",
-        processor=fixed + per_byte * counted,
+        processor=fixed + per_byte * corpus.text,
     )
 
 

@@ -31,9 +31,9 @@ from tohum.workdir import project_root
 
 DATA_STAGES = ("download", "jsonl", "pretokens", "tokenizer", "encode")
 LARGE_BYTES = 40_000_000  # of the source: five units, so that the stage jsonl starts its workers
-WIDE_BYTES = 160_000_000  # for the stage jsonl alone, whose workers take long to start
+WIDE_BYTES = 160_000_000  # for what only shows on many bytes: see WideRun
 SMALL_SHARE = 0.2  # of that, for what a stage takes however little it reads
-VERSION = 1  # of what is kept
+VERSION = 2  # of what is kept
 BUSY = 1.0  # programs per core: more, and what is measured takes longer than it would alone
 
 
@@ -77,16 +77,26 @@ class SampleRun:
 
 @dataclass
 class WideRun:
-    """The stage jsonl, and download before it, on a sample with many units for each worker."""
+    """The stages up to pretokens on a sample that is so wide that jsonl has many units for each
+    worker, and that its different pretokens tell how those of the source grow.
+
+    Attributes:
+        raw: bytes of data/raw on disk.
+        text: bytes of the documents that are left.
+        different: pretokens.
+        stages: what each took.
+    """
 
     raw: int
+    text: int
+    different: int
     stages: dict[str, Measured]
 
 
 @dataclass
 class Samples:
-    """What was measured on the data of a source: on a small sample, on a large one, and by jsonl
-    on a wide one, if there is so much.
+    """What was measured on the data of a source: on a small sample, on a large one, and by the
+    first stages on a wide one, if there is so much.
     """
 
     small: SampleRun
@@ -98,7 +108,7 @@ class Samples:
         """Returns what `asdict` made of one."""
         wide = kept["wide"]
         if wide is not None:
-            wide = WideRun(wide["raw"], _stages(wide))
+            wide = WideRun(**{**wide, "stages": _stages(wide)})
         return cls(SampleRun.read(kept["small"]), SampleRun.read(kept["large"]), wide)
 
 
@@ -185,10 +195,15 @@ def _run_wide(values: dict[str, Any], config: SimpleNamespace, folder: Path) -> 
     root = folder / "wide"
     sample = sample_of(config.source, WIDE_BYTES, folder / "wide-source")
     make_project(root, {**values, "source": sample.values})
-    stages = {stage: measure_stage(root, stage) for stage in ("download", "jsonl")}
-    raw = folder_bytes(root / "data/raw")
+    stages = _measured(root, ("download", "jsonl", "pretokens"))
+    wide = WideRun(
+        raw=folder_bytes(root / "data/raw"),
+        text=_json(root / "metrics/jsonl.json")["bytes"],
+        different=_json(root / "data/pretokens/meta.json")["different_pretokens"],
+        stages=stages,
+    )
     shutil.rmtree(root)
-    return WideRun(raw, stages)
+    return wide
 
 
 def make_project(root: Path, values: dict[str, Any]) -> None:
@@ -204,14 +219,20 @@ def make_project(root: Path, values: dict[str, Any]) -> None:
     write_lock_file(root / "params.lock.yaml", {**values, "jsonl": jsonl})
 
 
-def _run(root: Path, sample: SourceSample) -> SampleRun:
+def _measured(root: Path, stages: tuple[str, ...]) -> dict[str, Measured]:
+    """Runs stages of a project in turn; the second part of jsonl begins with what it writes."""
+
     def written() -> bool:
         return any((root / ".work" / "jsonl").glob("*/jsonl/*.jsonl*"))
 
-    stages = {
+    return {
         stage: measure_stage(root, stage, written if stage == "jsonl" else lambda: False)
-        for stage in DATA_STAGES
+        for stage in stages
     }
+
+
+def _run(root: Path, sample: SourceSample) -> SampleRun:
+    stages = _measured(root, DATA_STAGES)
     table = _json(root / "data/pretokens/meta.json")
     corpus, encoded = _json(root / "metrics/jsonl.json"), _json(root / "metrics/encode.json")
     return SampleRun(

@@ -186,7 +186,7 @@ def evaluate_cost(
         "evaluate",
         seconds,
         round(memory),
-        2 * WEIGHT_BYTES * parameters,
+        WEIGHT_BYTES * parameters,
         decided_by="held-out documents and baseline_bytes",
         notes=notes,
     )

@@ -11,6 +11,7 @@ from tohum.commands.estimate.data_costs import (
     data_costs,
     heaps_exponent,
     parallel,
+    shared_part,
 )
 from tohum.commands.estimate.measurement import Measured
 from tohum.commands.estimate.sample_runs import DATA_STAGES, SampleRun, Samples, WideRun
@@ -91,9 +92,20 @@ def test_the_wide_sample_decides_the_seconds_of_jsonl() -> None:
     found = samples(jsonl=0.5)
     taken = found.large.stages["jsonl"].processor
     stages = {name: Measured(9.0, taken + 160 * 0.01, 1, 1) for name in ("download", "jsonl")}
-    found.wide = WideRun(200 * MEGABYTE, stages)
+    found.wide = WideRun(200 * MEGABYTE, 200 * MEGABYTE, 200_000, stages)
     seconds = costs_of(found)["jsonl"].seconds
     assert seconds == pytest.approx(6 - 10 * 0.01 + 4000 * 0.01)
+
+
+def test_the_wide_sample_decides_what_the_workers_of_jsonl_share() -> None:
+    found = samples(jsonl=0.5)
+    taken = found.large.stages["jsonl"]
+    taken.turned = taken.processor
+    assert shared_part(found) == 1, "the start of the workers hides the rest"
+    stages = {"download": taken, "jsonl": Measured(9.0, taken.processor + 10, 1, 3)}
+    found.wide = WideRun(200 * MEGABYTE, 200 * MEGABYTE, 200_000, stages)
+    stages["jsonl"].turned = taken.processor + 6
+    assert shared_part(found) == pytest.approx(0.6)
 
 
 def test_memory_of_counting_stops_at_its_limit() -> None:
@@ -104,6 +116,8 @@ def test_memory_of_counting_stops_at_its_limit() -> None:
     assert costs_of(found)["pretokens"].memory == pytest.approx(200 * MEGABYTE + 116 * rows)
 
 
-def test_a_sample_of_the_documents_gives_fewer_different_pretokens() -> None:
-    whole = costs_of(samples())["tokenizer"].memory
-    assert costs_of(samples(), "pretokenizer.sample_share=0.1")["tokenizer"].memory < whole
+def test_the_wide_sample_decides_how_the_different_pretokens_grow() -> None:
+    found = samples()  # 40 MB have 100,000
+    found.wide = WideRun(160 * MEGABYTE, 160 * MEGABYTE, 400_000, {})
+    corpus = corpus_of(found, check(configuration()))
+    assert corpus.different == pytest.approx(400_000 * 4000 / 160, rel=0.001)
