@@ -23,7 +23,7 @@ START_SECONDS = 120
 # A model of a million parameters is fastest on one; two wait for each other in each operation, and
 # for seconds if anything else is running.
 THREADS = "1"
-MARKS = "<|fim_prefix|>{}<|fim_suffix|>{}<|fim_middle|>"
+MARKS = "<|fim_prefix|><|fim_suffix|>{suffix}<|fim_middle|>{prefix}"  # the order of the training
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Contender:
             line = prefix.rfind("\n") + 1
             parts = {"input_prefix": prefix[:line], "prompt": prefix[line:], "input_suffix": suffix}
             return "/infill", {**parts, "n_predict": tokens, **shared}
-        prompt = MARKS.format(prefix, suffix)
+        prompt = MARKS.format(prefix=prefix, suffix=suffix)
         return "/v1/completions", {
             "prompt": prompt,
             "max_tokens": tokens,

@@ -6,6 +6,7 @@ one: <|endoftext|> a document or a filled middle, <|end|> an answer.
 """
 
 import codecs
+import zlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
@@ -31,7 +32,9 @@ LONGEST_START = 64  # bytes at the end of a prompt that may be spelled in anothe
 LONGEST_LOOP = 32  # ids of a piece whose repetition most_repeats limits
 CHARACTERS = 8  # of an id at most, on average; code has three or four
 COLDEST = 1e-6  # below this temperature, logits divided by it may be infinite
-LONGEST_LINE = 32  # ids that a cut text may lose so that it begins with a line
+MOST_LOST = 128  # ids that a cut text may lose so that it begins with a line
+SHARE_AFTER = 0.25  # of a prompt's room, at most, is for the text after the cursor
+LINE_START = 12  # ids that tell one line from another
 REPEAT_WINDOW = 64  # ids that repeat_penalty looks back on, as in llama.cpp
 
 
@@ -153,29 +156,38 @@ def middle_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, room: int) -> 
     """Returns a prefix and a suffix in the order in which stages.train.middles trains them.
 
     What does not fit into `room` ids is cut where it is farthest from the middle; a long suffix
-    gets at most half the room. The four special tokens are always present.
+    gets at most SHARE_AFTER of the room. The four special tokens are always present.
 
-    A cut prefix begins with a line: while the user types, the cut stays where it is, and what
-    the model has read up to the new word need not be read again.
+    A prefix that was cut mostly begins where it did at the letter before, so that only what is new
+    must be read.
     """
     room = max(0, room - 4)
     before, after = _ids(tokenizer, prefix), _ids(tokenizer, suffix)
-    after = after[: max(room - len(before), room // 2)]
-    before = before[_first_line(tokenizer, before, len(before) - (room - len(after))) :]
-    ids = [END_OF_TEXT_ID, PREFIX_ID, *before, SUFFIX_ID, *after, MIDDLE_ID]
+    after = after[: max(room - len(before), int(room * SHARE_AFTER))]
+    before = before[_lasting_start(tokenizer, before, len(before) - (room - len(after))) :]
+    ids = [END_OF_TEXT_ID, PREFIX_ID, SUFFIX_ID, *after, MIDDLE_ID, *before]
     return Prompt(ids, may_outgrow=False)
 
 
-def _first_line(tokenizer: Tokenizer, ids: list[int], least: int) -> int:
-    """Returns the first place from `least` on where a line begins, or `least` if the text would
-    lose LONGEST_LINE ids, or a quarter of what is left.
+def _lasting_start(tokenizer: Tokenizer, ids: list[int], least: int) -> int:
+    """Returns the place, from `least` on, where a text begins that is too long.
+
+    It is the start of a line: of those for which the text loses at most MOST_LOST ids, or a quarter
+    of what is left, the one whose hash is smallest. As the text grows, lines enter this window and
+    leave it, and the smallest hash is mostly still the same; the first line would be another after
+    each line. Without a line it is `least`.
     """
     if least <= 0:
         return 0
-    for place in range(least, least + min(LONGEST_LINE, (len(ids) - least) // 4)):
-        if str(tokenizer.id_to_token(ids[place - 1])).endswith(NEWLINE):
-            return place
-    return least
+    window = range(least, least + min(MOST_LOST, (len(ids) - least) // 4))
+    starts = [
+        place for place in window if str(tokenizer.id_to_token(ids[place - 1])).endswith(NEWLINE)
+    ]
+    return min(starts, key=lambda place: _line_hash(ids, place), default=least)
+
+
+def _line_hash(ids: list[int], place: int) -> int:
+    return zlib.crc32(repr(ids[place : place + LINE_START]).encode())
 
 
 def chat_prompt(tokenizer: Tokenizer, messages: list[dict[str, str]], room: int) -> Prompt:

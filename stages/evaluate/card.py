@@ -35,8 +35,8 @@ Every training document began with `<|endoftext|>`, so a prompt should too.
 Prompts by purpose, with the token that ends the text or answer in brackets:
 
 - to continue a text (`<|endoftext|>`): `<|endoftext|>` and the text.
-- to fill in (`<|endoftext|>`): `<|endoftext|><|fim_prefix|>`, the text before, `<|fim_suffix|>`,
-  the text after, `<|fim_middle|>`. Only a model trained with a share of such text can do this.
+- to fill in (`<|endoftext|>`): `<|endoftext|><|fim_prefix|><|fim_suffix|>`, the text after,
+  `<|fim_middle|>`, the text before. Only a model trained with a share of such text can do this.
 - to chat (`<|end|>`): `tokenizer.apply_chat_template(messages, add_generation_prompt=True)`. Only a
   model trained on conversations can do this.
 

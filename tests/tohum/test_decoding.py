@@ -76,7 +76,7 @@ def test_no_text_of_a_prompt_becomes_a_special_token(tokenizer: Tokenizer, token
 def test_a_middle_is_asked_for_in_the_order_of_the_training(tokenizer: Tokenizer) -> None:
     before, after = tokenizer.encode("def f(").ids, tokenizer.encode("):\n").ids
     document = numpy.array([END_OF_TEXT_ID, *before, *after])
-    trained = middle_order(document, len(before), len(before))
+    trained = middle_order(document, len(before))
     assert middle_prompt(tokenizer, "def f(", "):\n", 100).ids == trained.tolist()
 
 
@@ -86,7 +86,7 @@ def test_of_long_texts_the_parts_next_to_the_middle_stay(
 ) -> None:
     ids = middle_prompt(tokenizer, prefix, suffix, room).ids
     assert len(ids) <= room
-    before, after = ids[2 : ids.index(SUFFIX_ID)], ids[ids.index(SUFFIX_ID) + 1 : -1]
+    before, after = ids[ids.index(MIDDLE_ID) + 1 :], ids[3 : ids.index(MIDDLE_ID)]
     all_before, all_after = tokenizer.encode(prefix).ids, tokenizer.encode(suffix).ids
     assert before == all_before[len(all_before) - len(before) :]
     assert after == all_after[: len(after)]
@@ -94,12 +94,25 @@ def test_of_long_texts_the_parts_next_to_the_middle_stay(
         assert (before, after) == (all_before, all_after)
 
 
-def test_while_a_line_is_typed_the_prompt_begins_at_the_same_place(tokenizer: Tokenizer) -> None:
-    text = "".join(f"name_{number} = {number}\n" for number in range(40))
-    typed = [text + "value = one"[:size] for size in range(12)]
-    heads = {tuple(middle_prompt(tokenizer, each, "x\n" * 99, 200).ids[:90]) for each in typed}
-    assert len(heads) <= 2, "a line is left out at a time, if at all"
-    assert all(tokenizer.decode([*head[2:]]).startswith("name_") for head in heads)
+def test_while_lines_are_typed_a_cut_prompt_mostly_begins_as_before(tokenizer: Tokenizer) -> None:
+    text = "".join(f"name_{number} = {number * 7919 % 1000}\n" for number in range(200))
+    typed = [text[:size] for size in range(len(text) - 600, len(text))]
+    prompts = [middle_prompt(tokenizer, each, "x\n" * 99, 400).ids for each in typed]
+    starts = [
+        tokenizer.decode(ids[ids.index(MIDDLE_ID) + 1 :][:24]).partition("\n")[0] for ids in prompts
+    ]
+    assert all(line.startswith("name_") for line in starts), "a cut prompt begins with a line"
+    moves = sum(one != two for one, two in pairwise(starts))
+    assert 1 <= moves <= text[-600:].count("\n") / 3
+    assert all(len(ids) > 400 * 3 / 4 - 4 for ids in prompts), "at most a quarter is given up"
+
+
+def test_a_long_suffix_leaves_most_of_the_room_to_the_prefix(tokenizer: Tokenizer) -> None:
+    long = "".join(documents(9))
+    ids = middle_prompt(tokenizer, long, long, 104).ids
+    assert ids.index(MIDDLE_ID) - ids.index(SUFFIX_ID) - 1 == 25
+    short = middle_prompt(tokenizer, "x", long, 104).ids
+    assert len(short) == 104, "room that the prefix does not need is the suffix's"
 
 
 def test_of_a_long_conversation_the_system_and_the_newest_messages_stay(

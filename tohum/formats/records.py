@@ -9,7 +9,8 @@ manifest.json      hash, size and documents of every shard, and the hash of the 
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -39,32 +40,28 @@ class Shard:
 class ShardWriter:
     """Writes records to shards of about `shard_bytes` bytes of JSON; None writes a single file.
 
-    A context manager; `shards` is complete when its block has ended. It continues after the given
-    `shards`, and calls `completed` whenever another one is complete.
+    A context manager; `shards` is complete when its block has ended without an error. A thread
+    waits for the disk and hashes each shard while the next is written.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        shard_bytes: int | None,
-        compression: str,
-        shards: Iterable[Shard] = (),
-        completed: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, folder: Path, shard_bytes: int | None, compression: str) -> None:
         self.folder = folder
         self.shard_bytes = shard_bytes
         self.suffix = SUFFIXES[compression]
-        self.shards = list(shards)
-        self.completed = completed
+        self.shards: list[Shard] = []
         self._file: IO[bytes] | None = None
         self._path = folder
-        self._written = self._documents = 0
+        self._begun = self._written = self._documents = 0
+        self._thread = ThreadPoolExecutor(1, "shards")
+        self._last: Future[Shard] | None = None
 
     def __enter__(self) -> "ShardWriter":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        with self._thread:
+            self._close()
+            self._finish()
 
     def write(self, record: dict[str, Any]) -> None:
         """Appends one record."""
@@ -77,7 +74,7 @@ class ShardWriter:
             and self._written
             and self._written + len(line) > self.shard_bytes
         ):
-            self.close()
+            self._close()
         if self._file is None:
             self._open()
         assert self._file is not None
@@ -86,25 +83,33 @@ class ShardWriter:
         self._documents += 1
 
     def _open(self) -> None:
-        stem = "corpus" if self.shard_bytes is None else f"part-{len(self.shards):05d}"
+        stem = "corpus" if self.shard_bytes is None else f"part-{self._begun:05d}"
+        self._begun += 1
         self._path = self.folder / f"{stem}{self.suffix}"
         self._file = self._path.open("wb", buffering=BUFFER_BYTES)
         if self.suffix.endswith(".zst"):
             self._file = zstandard.ZstdCompressor(ZSTD_LEVEL).stream_writer(self._file)
 
-    def close(self) -> None:
-        """Completes the current shard, if there is one."""
+    def _close(self) -> None:
+        """Ends the current shard, if there is one, and has it completed."""
         if self._file is None:
             return
         self._file.close()
-        path = self._path
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-        self.shards.append(
-            Shard(path.name, file_sha256(path), path.stat().st_size, self._documents)
-        )
+        self._finish()
+        self._last = self._thread.submit(_complete, self._path, self._documents)
         self._file, self._written, self._documents = None, 0, 0
-        self.completed()
+
+    def _finish(self) -> None:
+        """Waits for the shard before the current one, so that no more than one is on its way."""
+        if self._last is not None:
+            self.shards.append(self._last.result())
+            self._last = None
+
+
+def _complete(path: Path, documents: int) -> Shard:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+    return Shard(path.name, file_sha256(path), path.stat().st_size, documents)
 
 
 def shard_paths(folder: Path) -> list[Path]:

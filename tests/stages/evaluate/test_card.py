@@ -55,7 +55,7 @@ def test_the_card_has_figures_data_and_configuration() -> None:
         f"| raw manifest | `{'f' * 64}` |",
         f"| tokenizer | `{'e' * 64}` |",
         "| train.steps | 6 |",
-        "<|fim_prefix|>",
+        "<|fim_prefix|><|fim_suffix|>`, the text after",
         "apply_chat_template",
     ):
         assert expected in text
