@@ -11,11 +11,9 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tohum.cluster.node import CONSTRAINED, Site, problem_here
-from tohum.dependencies import PROJECT
 from tohum.errors import UserError
 
 AUTO = "auto"
@@ -62,16 +60,9 @@ def connected(address: str) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
-    environment = {}
-    if Path.cwd() != PROJECT:  # Ray itself gives its workers only the current folder
-        environment["env_vars"] = {"PYTHONPATH": str(PROJECT)}
     try:
-        ray.init(
-            address=address,
-            runtime_env=environment or None,
-            configure_logging=False,
-            logging_level=logging.ERROR,
-        )
+        # Without an environment of its own, so that the workers that wait on the nodes are used.
+        ray.init(address=address, configure_logging=False, logging_level=logging.ERROR)
     except ConnectionError as error:
         if "Token" in f"{error} {error.__cause__}":
             raise UserError(
