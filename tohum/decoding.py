@@ -127,9 +127,14 @@ def cut_start(tokenizer: Tokenizer, text: str) -> tuple[str, str]:
     return (text, "") if size > LONGEST_START else (text[:-size], text[-size:])
 
 
-def text_prompt(tokenizer: Tokenizer, text: str) -> Prompt:
-    """Returns the start of a document: <|endoftext|> and the text, however long."""
-    return Prompt([END_OF_TEXT_ID, *_ids(tokenizer, text)], may_outgrow=True)
+def text_prompt(tokenizer: Tokenizer, text: str, room: int | None = None) -> Prompt:
+    """Returns the start of a document: <|endoftext|> and the text, or its end if it does not fit
+    into `room` ids.
+    """
+    ids = _ids(tokenizer, text)
+    if room is not None:
+        ids = ids[_lasting_start(tokenizer, ids, len(ids) - (room - 1)) :]
+    return Prompt([END_OF_TEXT_ID, *ids], may_outgrow=True)
 
 
 def near_end(text: str, room: int) -> str:
@@ -153,7 +158,7 @@ def near_start(text: str, room: int) -> str:
 
 
 def middle_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, room: int) -> Prompt:
-    """Returns a prefix and a suffix in the order in which stages.train.middles trains them.
+    """Returns a prefix and a suffix in one of the orders of stages.train.middles: suffix first.
 
     What does not fit into `room` ids is cut where it is farthest from the middle; a long suffix
     gets at most SHARE_AFTER of the room. The four special tokens are always present.

@@ -142,17 +142,18 @@ class LanguageModel:
     def complete(self, prompt: str, sampling: Sampling, suffix: str | None = None) -> Continuation:
         """Returns what comes after the prompt or, with a suffix, between the two."""
         if suffix is None:
-            return self._write(self.text(prompt), sampling)
+            return self._write(self.text(prompt, sampling), sampling)
         return self._write(self.middle(prompt, suffix, sampling), sampling)
 
     def answer(self, messages: list[dict[str, str]], sampling: Sampling) -> Continuation:
         """Returns the assistant's next words in a conversation of {role, content}."""
         return self._write(self.chat(messages, sampling), sampling)
 
-    def text(self, text: str) -> Prompt:
+    def text(self, text: str, sampling: Sampling) -> Prompt:
         """Returns the prompt for what comes after a text, of which it has the end if it is long."""
-        head, start = cut_start(self.tokenizer, near_end(text, self.context))
-        return replace(text_prompt(self.tokenizer, head), start=start.encode())
+        room = self.room(sampling)
+        head, start = cut_start(self.tokenizer, near_end(text, room))
+        return replace(text_prompt(self.tokenizer, head, room), start=start.encode())
 
     def middle(self, prefix: str, suffix: str, sampling: Sampling) -> Prompt:
         """Returns the prompt for what goes between two texts."""
@@ -166,8 +167,13 @@ class LanguageModel:
         return chat_prompt(self.tokenizer, messages, self.room(sampling))
 
     def room(self, sampling: Sampling) -> int:
-        """Returns the number of ids a prompt may have so that there is room for a continuation."""
-        return self.context - min(sampling.max_new_tokens, self.context // 2)
+        """Returns the number of ids a prompt may have so that there is room for a continuation.
+
+        An eighth of the context is always left: a request for few tokens, or for none, which only
+        has the prompt read, and one for more then have the same prompt.
+        """
+        new = max(sampling.max_new_tokens, self.context // 8)
+        return self.context - min(new, self.context // 2)
 
     def _write(self, prompt: Prompt, sampling: Sampling) -> Continuation:
         room = self.context + 1 - len(prompt.ids)  # the last id takes no place in the context

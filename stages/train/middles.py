@@ -1,18 +1,18 @@
-"""Fill-in-the-middle: some of the text is put into the order suffix, prefix, middle.
+"""Fill-in-the-middle: some of the text is put into the order prefix, suffix, middle.
 
-Bavarian et al. 2022 (https://arxiv.org/abs/2207.14255): a model that sees a share of its text in
-another order learns to fill in, at little or no cost to writing from left to right. Of the paper's
-two orders this is SPM, as Code Llama has it: <|fim_prefix|> <|fim_suffix|> suffix <|fim_middle|>
-prefix middle <|endoftext|>. The middle follows its prefix without a mark, so filling in is writing
-on with a look at what comes after, which a small model learns in minutes; of the other order, in
-which the suffix stands between, the default model learns nothing. And an editor's server has read
-the suffix already when the next letter of the prefix comes.
+Bavarian et al. 2022 (https://arxiv.org/abs/2207.14255): a model that sees a share of its text as
+<|fim_prefix|> prefix <|fim_suffix|> suffix <|fim_middle|> middle <|endoftext|> learns to fill in,
+at little or no cost to writing from left to right. As there, half of these texts leave the first
+place empty, and the prefix stands before its middle, without a mark (SPM):
+<|fim_prefix|> <|fim_suffix|> suffix <|fim_middle|> prefix middle <|endoftext|>. To fill in that
+order is to write on, with a look at what comes after, which small models learn first; and an
+editor's server has read the suffix already when the next letter of the prefix comes. The other
+order (PSM) is what other programs ask for, and makes a model learn to copy earlier.
 
-Two of the paper's choices are kept: all parts come from one window ("context-level": if a document
-of thousands of tokens were reordered whole, a short context would hardly ever hold all of it), and
-the cuts are uniform: the suffix begins at the later of two. Where the middle begins, at the
-earlier, leaves no trace. One choice is not: the cuts fall between tokens, not characters, because
-the stream holds tokens.
+Two more of the paper's choices are kept: all three parts come from one window ("context-level": if
+a document of thousands of tokens were reordered whole, a context of 256 would hardly ever hold all
+three), and the two cuts are uniform. One is not: the cuts fall between tokens, not characters,
+because the stream holds tokens.
 
 The loader stays stateless: a hash of the seed, the epoch and the piece's place in the stream, which
 also identifies the document, decides what happens to a piece of text.
@@ -36,7 +36,7 @@ from tohum.formats.special_tokens import END_OF_TEXT_ID, MIDDLE_ID, PREFIX_ID, S
 
 Ids = numpy.ndarray[Any, Any]
 
-MARKS = 4  # three tokens, and the <|endoftext|> that may have to end the middle
+MARKS = 4  # the three parts' tokens, and the <|endoftext|> that may have to end the middle
 SHORTEST = 8  # ids in a piece of text; a shorter one has nothing to fill in
 
 
@@ -61,11 +61,11 @@ def middle_window(
     room = size
     for document, first, last in _pieces(offsets, start, start + size):
         piece = ids[first:last]
-        drawn, one, two = _draws(seed, epoch, first)
+        drawn, one, two, order = _draws(seed, epoch, first)
         chosen = drawn < share * 2.0**64 and not is_conversation(ids, offsets, document)
         if chosen and min(len(piece), room - MARKS) >= SHORTEST:
             kept = piece[: room - MARKS]
-            parts.append(_reordered(kept, one, two))
+            parts.append(_cut_in_three(kept, one, two, order))
             if len(kept) < len(piece):  # else the next document's <|endoftext|> ends the middle
                 parts.append(numpy.array([END_OF_TEXT_ID], ids.dtype))
         else:
@@ -76,19 +76,21 @@ def middle_window(
     return numpy.concatenate(parts)
 
 
-def middle_order(ids: Ids, cut: int) -> Ids:
-    """Returns a text's ids as suffix, prefix and middle, with the tokens that mark them.
+def middle_order(ids: Ids, first: int, second: int) -> Ids:
+    """Returns a text's ids as prefix, suffix and middle, each part after its token.
 
     <|endoftext|> at the text's start stays there.
 
     Args:
         ids: the whole text or a piece of it, (n,).
-        cut: where the middle ends and the suffix begins, counted without <|endoftext|>.
+        first: where the middle begins, counted without <|endoftext|>; 0: the prefix is part of it.
+        second: where it ends; the suffix begins there.
     """
     head = int(len(ids) > 0 and ids[0] == END_OF_TEXT_ID)
     text = ids[head:]
+    prefix, middle, suffix = text[:first], text[first:second], text[second:]
     marks = numpy.array([PREFIX_ID, SUFFIX_ID, MIDDLE_ID], ids.dtype)
-    return numpy.concatenate([ids[:head], marks[:2], text[cut:], marks[2:], text[:cut]])
+    return numpy.concatenate([ids[:head], marks[:1], prefix, marks[1:2], suffix, marks[2:], middle])
 
 
 def reading_order(ids: Ids) -> Ids:
@@ -103,11 +105,13 @@ def reading_order(ids: Ids) -> Ids:
         piece = ids[start:end]
         if filled and end == len(ids) and len(piece) == 1:
             break
-        prefix, middle = (numpy.flatnonzero(piece == id) for id in (PREFIX_ID, MIDDLE_ID))
+        prefix, suffix, middle = (
+            numpy.flatnonzero(piece == id) for id in (PREFIX_ID, SUFFIX_ID, MIDDLE_ID)
+        )
         filled = len(middle) > 0
         if filled:
-            head, cut = int(prefix[0]), int(middle[0])
-            parts += [piece[:head], piece[cut + 1 :], piece[head + 2 : cut]]
+            a, b, c = int(prefix[0]), int(suffix[0]), int(middle[0])
+            parts += [piece[:a], piece[a + 1 : b], piece[c + 1 :], piece[b + 1 : c]]
         else:
             parts.append(piece)
     return numpy.concatenate(parts) if parts else ids[:0]
@@ -122,13 +126,14 @@ def _pieces(offsets: Ids, start: int, stop: int) -> list[tuple[int, int, int]]:
     ]
 
 
-def _reordered(piece: Ids, one: int, two: int) -> Ids:
+def _cut_in_three(piece: Ids, one: int, two: int, order: int) -> Ids:
     places = len(piece) - int(piece[0] == END_OF_TEXT_ID) + 1
-    return middle_order(piece, max(one, two) * places >> 64)
+    first, second = sorted(draw * places >> 64 for draw in (one, two))
+    return middle_order(piece, 0 if order % 2 else first, second)
 
 
-def _draws(seed: int, epoch: int, place: int) -> tuple[int, int, int]:
-    """Returns three numbers below 2**64 that depend only on the arguments."""
-    digest = hashlib.blake2b(struct.pack("<3Q", seed, epoch, place), digest_size=24).digest()
-    one, two, three = struct.unpack("<3Q", digest)
-    return one, two, three
+def _draws(seed: int, epoch: int, place: int) -> tuple[int, int, int, int]:
+    """Returns four numbers below 2**64 that depend only on the arguments."""
+    digest = hashlib.blake2b(struct.pack("<3Q", seed, epoch, place), digest_size=32).digest()
+    one, two, three, four = struct.unpack("<4Q", digest)
+    return one, two, three, four

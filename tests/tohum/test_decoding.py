@@ -76,7 +76,7 @@ def test_no_text_of_a_prompt_becomes_a_special_token(tokenizer: Tokenizer, token
 def test_a_middle_is_asked_for_in_the_order_of_the_training(tokenizer: Tokenizer) -> None:
     before, after = tokenizer.encode("def f(").ids, tokenizer.encode("):\n").ids
     document = numpy.array([END_OF_TEXT_ID, *before, *after])
-    trained = middle_order(document, len(before))
+    trained = middle_order(document, 0, len(before))
     assert middle_prompt(tokenizer, "def f(", "):\n", 100).ids == trained.tolist()
 
 
@@ -94,7 +94,10 @@ def test_of_long_texts_the_parts_next_to_the_middle_stay(
         assert (before, after) == (all_before, all_after)
 
 
-def test_while_lines_are_typed_a_cut_prompt_mostly_begins_as_before(tokenizer: Tokenizer) -> None:
+@pytest.mark.parametrize("filled", [True, False])
+def test_while_lines_are_typed_a_cut_prompt_mostly_begins_as_before(
+    tokenizer: Tokenizer, filled: bool
+) -> None:
     text = "".join(f"name_{number} = {number * 7919 % 1000}\n" for number in range(200))
     typed = [text[:size] for size in range(len(text) - 600, len(text))]
     prompts = [middle_prompt(tokenizer, each, "x\n" * 99, 400).ids for each in typed]

@@ -26,17 +26,20 @@ def texts(count: int, words: int) -> tuple[Any, Any]:
 def test_any_cut_of_a_text_is_undone(size: int, whole: bool, data: st.DataObject) -> None:
     ids, _ = stream_of([size])
     ids = ids if whole else ids[1:]
-    reordered = middle_order(ids, data.draw(st.integers(0, size)))
+    first = data.draw(st.integers(0, size))
+    second = data.draw(st.integers(first, size))
+    reordered = middle_order(ids, first, second)
     assert len(reordered) == len(ids) + 3
     assert reading_order(reordered).tolist() == ids.tolist()
 
 
-def test_the_suffix_stands_before_what_it_follows() -> None:
+def test_the_parts_stand_behind_their_tokens() -> None:
     ids, _ = stream_of([5])
-    assert middle_order(ids, 3).tolist() == [
+    assert middle_order(ids, 1, 3).tolist() == [
         END_OF_TEXT_ID,
-        *[PREFIX_ID, SUFFIX_ID, word(3), word(4)],
-        *[MIDDLE_ID, word(0), word(1), word(2)],
+        *[PREFIX_ID, word(0)],
+        *[SUFFIX_ID, word(3), word(4)],
+        *[MIDDLE_ID, word(1), word(2)],
     ]
 
 
@@ -95,12 +98,17 @@ def test_about_the_share_of_the_windows_is_reordered(share: float) -> None:
     assert reordered / len(starts) == pytest.approx(share, abs=0.05)
 
 
-def test_the_cuts_are_spread_over_the_text() -> None:
+def test_half_of_the_texts_have_no_prefix_and_the_cuts_are_spread_over_them() -> None:
     ids, offsets = texts(1, 40_000)
     windows = (middle_window(ids, offsets, start, 43, 0, 0, 1.0) for start in range(1, 39_000, 43))
-    suffixes = numpy.array([(window == MIDDLE_ID).argmax() - 2 for window in windows])
-    assert suffixes.mean() == pytest.approx(39 / 3, abs=1)  # the later of two cuts
-    assert (suffixes.min(), suffixes.max() > 35) == (0, True)
+    lengths = numpy.array(
+        [[(w == SUFFIX_ID).argmax() - 1, 42 - (w == MIDDLE_ID).argmax() - 1] for w in windows]
+    )
+    empty = lengths[:, 0] == 0
+    assert empty.mean() == pytest.approx(0.5, abs=0.06)
+    assert lengths[~empty].mean(0) == pytest.approx([39 / 3, 39 / 3], abs=1.5)  # a third each
+    assert lengths[empty].mean(0) == pytest.approx([0, 39 * 2 / 3], abs=1.5)
+    assert lengths[:, 1].min() == 0
 
 
 def test_another_epoch_and_another_seed_cut_elsewhere() -> None:

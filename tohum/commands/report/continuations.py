@@ -47,7 +47,7 @@ def written_texts(
             WrittenText(
                 printable(prompt),
                 written_pieces(
-                    Continuation(model, model.text(prompt), sampling, keep_steps=True),
+                    Continuation(model, model.text(prompt, sampling), sampling, keep_steps=True),
                     model.vocabulary,
                 ),
             )

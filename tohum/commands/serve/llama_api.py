@@ -24,6 +24,7 @@ from tohum.formats.chat_template import CHAT_TEMPLATE
 from tohum.inference import Ending
 
 LIMITS = ("n_predict", "max_tokens")
+USUAL_TOKENS = 128  # that an editor asks for after it has only had the prompt read
 MOST_EXTRA = 1000
 MOST_MILLISECONDS = 600_000
 MOST_FIELDS = 100
@@ -91,8 +92,11 @@ def _request(
     endings += stop_endings(fields)
     model = writer.model
     # A text without a suffix is a document that goes on: the model has seen far more of those.
-    planned = replace(sampling, max_new_tokens=sampling.max_new_tokens or model.context)
-    prompt = model.middle(prefix, suffix, planned) if suffix.strip() else model.text(prefix)
+    planned = replace(sampling, max_new_tokens=sampling.max_new_tokens or USUAL_TOKENS)
+    if suffix.strip():
+        prompt = model.middle(prefix, suffix, planned)
+    else:
+        prompt = model.text(prefix, planned)
     order = Order(prompt, sampling, endings, warm=sampling.max_new_tokens == 0)
     return LlamaRequest(order, fields.flag("stream"), fields.texts("response_fields", MOST_FIELDS))
 

@@ -137,9 +137,8 @@ def _prompts(
         text = _prompt_text(each, fields, writer)
         texts.append(text)
         middle = marked_middle(text) if suffix is None else (text, suffix)
-        prompts.append(
-            writer.model.middle(*middle, sampling) if middle else writer.model.text(text)
-        )
+        model = writer.model
+        prompts.append(model.middle(*middle, sampling) if middle else model.text(text, sampling))
     return texts, prompts
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.tohum.commands.serve.test_server import GREEDY, TEXTS, ask, choice, model, port
 from tohum.commands.serve.endings import BlockEnd, StopStrings
 from tohum.commands.serve.orders import marked_middle
+from tohum.decoding import Sampling
 from tohum.inference import LanguageModel
 
 __all__ = ["model", "port"]  # fixtures
@@ -138,10 +139,10 @@ def test_a_block_ends_where_the_users_does(
 
 def test_a_half_typed_word_is_completed(model: LanguageModel) -> None:
     """The last pretoken is spelled anew, so any way of writing it is open to the model."""
-    prompt = model.text("import os\nimpor")
+    prompt = model.text("import os\nimpor", Sampling(1))
     assert prompt.start == b"impor"
-    assert model.text("x = 1\n").start == b""
-    assert model.text("    ").start == b"    "
+    assert model.text("x = 1\n", Sampling(1)).start == b""
+    assert model.text("    ", Sampling(1)).start == b"    "
     for text in ("impor", "    ", "a b", "çö"):
         ids = model.spelling.beginning(text.encode())
         words = [model.vocabulary[id] for id in ids]
