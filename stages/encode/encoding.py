@@ -12,6 +12,7 @@ import math
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,6 @@ class ShardEncoder:
     validation_share: float
     work: Path
 
-    def encode_path(self, path: Path, advance: Advance) -> dict[str, Any]:
-        """Encodes a shard."""
-        return encode_shard(self, path, advance)
-
 
 def make_shard_encoder(setup: ShardSetup) -> Work:
     """Returns what encodes a shard."""
@@ -77,7 +74,7 @@ def make_shard_encoder(setup: ShardSetup) -> Work:
     encode = make_encoder(tokenizer, dtype, setup.threads)
     byte_tokenizer = ByteTokenizer(tokenizer, encode)
     share = setup.validation_share
-    return ShardEncoder(byte_tokenizer, encode, dtype, share, setup.work).encode_path
+    return partial(encode_shard, ShardEncoder(byte_tokenizer, encode, dtype, share, setup.work))
 
 
 def encode_corpus(

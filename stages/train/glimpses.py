@@ -7,6 +7,7 @@ Nothing random is drawn, so the weights are the same to the byte with and withou
 import json
 import time
 
+import numpy
 import torch
 from tokenizers import Tokenizer
 from torch.nn import functional
@@ -17,6 +18,7 @@ from tohum.formats.tokenizer import token_bytes
 from tohum.formats.tokens import TokenSplit
 from tohum.model.network import Network
 
+SEARCHED = 1 << 20  # ids at a time
 OPENING = 32  # ids of a text that are given, at most
 WRITTEN = 24  # ids at most
 SHOWN = 60  # last characters of the piece
@@ -76,10 +78,13 @@ def opening(split: TokenSplit) -> list[int]:
     begins or, where no document is one, a few ids from the middle of the first text: texts begin
     with the same licences and imports.
     """
-    for number in range(len(split.offsets) - 1):
-        ids: list[int] = split.document(number).tolist()
-        if ASSISTANT_ID in ids:
-            return ids[: ids.index(ASSISTANT_ID) + 1]
+    for start in range(0, len(split.ids), SEARCHED):
+        found = numpy.flatnonzero(split.ids[start : start + SEARCHED] == ASSISTANT_ID)
+        if len(found):
+            end = start + int(found[0]) + 1
+            number = int(numpy.searchsorted(split.offsets, end)) - 1
+            question: list[int] = split.ids[int(split.offsets[number]) : end].tolist()
+            return question
     first: list[int] = split.document(0).tolist()
     start = len(first) // 2
     return first[start : start + OPENING]

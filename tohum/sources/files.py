@@ -4,7 +4,6 @@ Complete copies are kept when a run is killed. Links are followed, but a folder 
 wherever they lead.
 """
 
-import errno
 import fnmatch
 import glob
 import hashlib
@@ -21,6 +20,7 @@ from tohum.files import atomic_write, file_sha256, write_json
 from tohum.foresight import require_disk
 from tohum.formats.raw import DROPPED, FACTS, MANIFEST
 from tohum.readers import describes_dataset, is_data_file
+from tohum.shortages import is_full
 from tohum.sources.destination import Destination
 from tohum.sources.user_paths import check_path, unicode_name, user_path
 
@@ -237,7 +237,7 @@ def _copy(path: Path, copy: Path) -> str:
             if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
                 return sha256
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_full(error):
             raise
         remedy = "Give a file that this user can read, or leave it out of source.paths."
         if isinstance(error, PermissionError):  # on Windows, also for a file that is open

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tohum.shortages import is_full
+
 RATE_REASONS = ("rateLimitExceeded", "userRateLimitExceeded", "sharingRateLimitExceeded")
 QUOTA_REASONS = ("storageQuotaExceeded", "quotaExceeded", "teamDriveFileLimitExceeded")
 DAILY_REASONS = ("dailyLimitExceeded", "uploadLimitExceeded", "downloadQuotaExceeded")
@@ -177,7 +179,7 @@ def _google_kind(status: int, reason: str) -> str:
 
 
 def _system_kind(cause: OSError) -> str | None:
-    if cause.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(cause):
         return "disk full"
     import socket
     import ssl
