@@ -86,6 +86,11 @@ class Passage:
         """Returns how many of the first ids it has read already."""
         return common_start(self.ids, ids)
 
+    def adopt(self, other: Any, count: int) -> None:
+        """Copies what another passage of the decoder has read: the first `count` ids of it."""
+        self._kept[..., :count, :] = other._kept[..., :count, :]
+        self.ids = other.ids[:count]
+
     @torch.inference_mode()
     def logits(self, ids: Sequence[int]) -> Tensor:
         """As `Reader.logits`."""

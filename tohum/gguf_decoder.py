@@ -70,6 +70,9 @@ class GgufPassage:
         """Returns how many of the first ids it has read already."""
         return common_start(self.ids, ids)
 
+    def adopt(self, other: Any, count: int) -> None:
+        """Does nothing: llama.cpp's contexts share no keys and values, and it reads again."""
+
     def logits(self, ids: Sequence[int]) -> Tensor:
         """As `Reader.logits`."""
         start = min(self.common(ids), len(ids) - 1)

@@ -42,6 +42,11 @@ class RememberingReader(Reader, Protocol):
     def common(self, ids: Sequence[int]) -> int:
         """Returns how many of the first ids it has read already."""
 
+    def adopt(self, other: Any, count: int) -> None:
+        """Has read the first `count` ids that another reader of the same model has read, if that
+        can be had for less than reading them.
+        """
+
 
 class Ending(Protocol):
     """A rule by which a text ends before the model ends it."""

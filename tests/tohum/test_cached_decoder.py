@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, Qwen3Con
 
 from tohum import cached_decoder
 from tohum.cached_decoder import Decoder
+from tohum.compiled_decoder.passage import CompiledDecoder
 
 SHAPE: dict[str, Any] = {
     "hidden_size": 32,
@@ -55,6 +56,19 @@ def test_what_was_read_of_another_text_does_not_count() -> None:
         fresh = Decoder(model).passage()
         torch.testing.assert_close(passage.logits(ids), fresh.logits(ids), rtol=0, atol=1e-4)
         assert passage.common(ids) == len(ids)
+
+
+@pytest.mark.parametrize("kind", [Decoder, CompiledDecoder])
+def test_what_another_passage_has_read_is_not_read_again(kind: type[Decoder]) -> None:
+    decoder = kind(model_of(Qwen3Config(**SHAPE, num_key_value_heads=2)))
+    ids = random.Random(2).choices(range(300), k=40)
+    one, two = decoder.passage(), decoder.passage()
+    expected = one.logits(ids)
+    two.logits(ids[5:9])
+    two.adopt(one, 38)
+    assert two.common(ids) == 38
+    one.logits(ids[20:])  # what it reads later is its own
+    torch.testing.assert_close(two.logits(ids), expected, rtol=0, atol=1e-4)
 
 
 def test_another_kind_of_model_is_refused() -> None:

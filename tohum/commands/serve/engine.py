@@ -17,6 +17,7 @@ from tohum.inference import Continuation, LanguageModel, RememberingReader
 
 TURN = 8  # pieces of text that one client gets before the next one's turn
 PLACES = 8  # texts that are written at the same time; each keeps what it has read
+LEAST_ADOPTED = 32  # ids more in another place that are worth a copy: it takes about a millisecond
 
 Begin = Callable[[RememberingReader], Continuation]
 
@@ -77,7 +78,8 @@ class Engine:
 
     def __init__(self, model: LanguageModel) -> None:
         self.model = model
-        self._free = [model.passage() for _ in range(PLACES)]
+        self._places = [model.passage() for _ in range(PLACES)]
+        self._free = list(self._places)
         self._waiting: deque[Job] = deque()
         self._change = threading.Condition()
         self._ended = False
@@ -139,6 +141,7 @@ class Engine:
             job, passage, pieces = active.popleft()
             try:
                 if job.continuation is None:
+                    adopt_longest(self._places, passage, job.prompt_ids)
                     job.cached = passage.common(job.prompt_ids)
                     job.continuation = job.begin(passage)
                     pieces = iter(job.continuation)
@@ -178,3 +181,15 @@ class Engine:
                 job.writing_seconds += ended - first
             else:
                 job.writing_seconds += ended - started
+
+
+def adopt_longest(
+    places: list[RememberingReader], place: RememberingReader, ids: list[int]
+) -> None:
+    """Gives a place what another one, at work or not, has read of a prompt, if that is much more:
+    clients who ask about one file, or for several texts on one prompt, have it read once.
+    """
+    other = max(places, key=lambda other: other.common(ids))
+    count = other.common(ids)
+    if count - place.common(ids) >= LEAST_ADOPTED:
+        place.adopt(other, count)
