@@ -16,7 +16,8 @@ from tohum.formats.special_tokens import END_OF_TEXT_ID
 from tohum.inference import Continuation, LanguageModel, RememberingReader
 
 TURN = 8  # pieces of text that one client gets before the next one's turn
-PLACES = 8  # texts that are written at the same time; each keeps what it has read
+AT_ONCE = 8  # texts that are written at the same time
+PLACES = 16  # each keeps what it has read, so that a client who comes back finds it
 LEAST_ADOPTED = 32  # ids more in another place that are worth a copy: it takes about a millisecond
 
 Begin = Callable[[RememberingReader], Continuation]
@@ -132,7 +133,7 @@ class Engine:
                     self._change.wait()
                 if self._ended:
                     break
-                while self._free and self._waiting:
+                while len(active) < AT_ONCE and self._waiting:
                     job = self._waiting.popleft()
                     if not job.cancelled:
                         active.append((job, self._place(job), iter(())))
