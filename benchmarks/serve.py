@@ -50,7 +50,7 @@ from stages.compose.checking import check
 from stages.compose.composition import compose
 from stages.evaluate.export import transformers_model, write_model
 from tohum.commands.export.gguf_file import write_gguf
-from tohum.decoding import middle_prompt, near_end, near_start
+from tohum.decoding import middle_prompt
 from tohum.formats.special_tokens import MIDDLE_ID
 from tohum.formats.tokenizer import load_tokenizer, token_bytes
 
@@ -164,8 +164,7 @@ def type_burst(contender: Contender, letters: list[Keystroke]) -> Timed:
 
 def fitting(letter: Keystroke, tokenizer: Tokenizer, room: int) -> Keystroke:
     """Returns the text around the cursor that fits into a context, as our server cuts it."""
-    before, after = near_end(letter.prefix, room), near_start(letter.suffix, room)
-    ids = middle_prompt(tokenizer, before, after, room).ids
+    ids = middle_prompt(tokenizer, letter.prefix, letter.suffix, room).ids
     middle = ids.index(MIDDLE_ID)
     return Keystroke(tokenizer.decode(ids[middle + 1 :]), tokenizer.decode(ids[3:middle]))
 

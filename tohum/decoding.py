@@ -30,7 +30,7 @@ from tohum.formats.special_tokens import (
 NEWLINE = byte_characters()[ord("\n")]  # as it is in a token's name
 LONGEST_START = 64  # bytes at the end of a prompt that may be spelled in another way
 LONGEST_LOOP = 32  # ids of a piece whose repetition most_repeats limits
-CHARACTERS = 8  # of an id at most, on average; code has three or four
+CHARACTERS = 5  # more than an id has on average; code has three or four
 COLDEST = 1e-6  # below this temperature, logits divided by it may be infinite
 MOST_LOST = 128  # ids that a cut text may lose so that it begins with a line
 SHARE_AFTER = 0.25  # of a prompt's room, at most, is for the text after the cursor
@@ -131,30 +131,11 @@ def text_prompt(tokenizer: Tokenizer, text: str, room: int | None = None) -> Pro
     """Returns the start of a document: <|endoftext|> and the text, or its end if it does not fit
     into `room` ids.
     """
-    ids = _ids(tokenizer, text)
-    if room is not None:
-        ids = ids[_lasting_start(tokenizer, ids, len(ids) - (room - 1)) :]
+    if room is None:
+        return Prompt([END_OF_TEXT_ID, *_ids(tokenizer, text)], may_outgrow=True)
+    ids = _last_ids(tokenizer, text, room - 1)
+    ids = ids[_lasting_start(tokenizer, ids, len(ids) - (room - 1)) :]
     return Prompt([END_OF_TEXT_ID, *ids], may_outgrow=True)
-
-
-def near_end(text: str, room: int) -> str:
-    """Returns the end of a text, enough to fill `room` ids; it begins with a line if one is near.
-
-    Editors send 50 kB around the cursor with each keystroke, and encoding takes a millisecond for 6
-    kB. Only the ids at the cut can differ from those of the whole text, and they don't fit anyway.
-    """
-    size = room * CHARACTERS
-    latest = len(text) - size
-    if latest <= 0:
-        return text
-    earliest = max(0, latest - size)
-    return text[max(earliest, text.rfind("\n", earliest, latest) + 1) :]
-
-
-def near_start(text: str, room: int) -> str:
-    """Returns the start of a text, as `near_end` its end."""
-    size = room * CHARACTERS
-    return text[: text.find("\n", size, 2 * size) + 1 or 2 * size]
 
 
 def middle_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, room: int) -> Prompt:
@@ -167,11 +148,40 @@ def middle_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, room: int) -> 
     must be read.
     """
     room = max(0, room - 4)
-    before, after = _ids(tokenizer, prefix), _ids(tokenizer, suffix)
-    after = after[: max(room - len(before), int(room * SHARE_AFTER))]
+    before = _last_ids(tokenizer, prefix, room)
+    after = _first_ids(tokenizer, suffix, max(room - len(before), int(room * SHARE_AFTER)))
     before = before[_lasting_start(tokenizer, before, len(before) - (room - len(after))) :]
     ids = [END_OF_TEXT_ID, PREFIX_ID, SUFFIX_ID, *after, MIDDLE_ID, *before]
     return Prompt(ids, may_outgrow=False)
+
+
+def _last_ids(tokenizer: Tokenizer, text: str, room: int) -> list[int]:
+    """Returns the last ids of a text, at least `room`, or all; those at its cut start may differ
+    from the text's own.
+
+    Editors send 50 kB around the cursor with each keystroke, and encoding takes a millisecond for 6
+    kB.
+    """
+    size = max(1, room * CHARACTERS)
+    while True:
+        start = len(text) - size
+        if start > 0:  # with a line, if one begins there
+            start = max(start - size, text.rfind("\n", max(0, start - size), start) + 1, 0)
+        ids = _ids(tokenizer, text[max(0, start) :])
+        if start <= 0 or len(ids) >= room:
+            return ids
+        size *= 2
+
+
+def _first_ids(tokenizer: Tokenizer, text: str, room: int) -> list[int]:
+    """Returns the first ids of a text, at most `room`."""
+    size = max(1, room * CHARACTERS)
+    while True:
+        end = text.find("\n", size, 2 * size) + 1 or 2 * size
+        ids = _ids(tokenizer, text[:end])
+        if end >= len(text) or len(ids) > room:
+            return ids[:room]
+        size *= 2
 
 
 def _lasting_start(tokenizer: Tokenizer, ids: list[int], least: int) -> int:

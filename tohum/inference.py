@@ -23,8 +23,6 @@ from tohum.decoding import (
     chat_prompt,
     cut_start,
     middle_prompt,
-    near_end,
-    near_start,
     text_prompt,
     write,
 )
@@ -156,15 +154,14 @@ class LanguageModel:
 
     def text(self, text: str, sampling: Sampling) -> Prompt:
         """Returns the prompt for what comes after a text, of which it has the end if it is long."""
-        room = self.room(sampling)
-        head, start = cut_start(self.tokenizer, near_end(text, room))
-        return replace(text_prompt(self.tokenizer, head, room), start=start.encode())
+        head, start = cut_start(self.tokenizer, text)
+        prompt = text_prompt(self.tokenizer, head, self.room(sampling))
+        return replace(prompt, start=start.encode())
 
     def middle(self, prefix: str, suffix: str, sampling: Sampling) -> Prompt:
         """Returns the prompt for what goes between two texts."""
-        room = self.room(sampling)
-        head, start = cut_start(self.tokenizer, near_end(prefix, room))
-        prompt = middle_prompt(self.tokenizer, head, near_start(suffix, room), room)
+        head, start = cut_start(self.tokenizer, prefix)
+        prompt = middle_prompt(self.tokenizer, head, suffix, self.room(sampling))
         return replace(prompt, start=start.encode())
 
     def chat(self, messages: list[dict[str, str]], sampling: Sampling) -> Prompt:

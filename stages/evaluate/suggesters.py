@@ -18,8 +18,6 @@ from tohum.decoding import (
     as_text,
     cut_start,
     middle_prompt,
-    near_end,
-    near_start,
     text_prompt,
     write,
 )
@@ -70,15 +68,12 @@ class ModelWriter:
     def middle(self, place: LinePlace) -> Iterator[str]:
         """As `Suggester.middle`."""
         room = self._reader.context - self._room
-        before, after = near_end(place.before, room), near_start(place.after, room)
-        return self._written(middle_prompt(self._tokenizer, before, after, room))
+        return self._written(middle_prompt(self._tokenizer, place.before, place.after, room))
 
     def _ids_before(self, before: str) -> list[int]:
         if self._before[0] != before:
-            text = near_end(before, self._reader.context)
-            first, *ids = text_prompt(self._tokenizer, text).ids
-            room = max(1, self._reader.context - self._room - 1)
-            self._before = (before, [first, *ids[-room:]])
+            room = max(2, self._reader.context - self._room)
+            self._before = (before, text_prompt(self._tokenizer, before, room).ids)
         return self._before[1]
 
     def _written(self, prompt: Prompt) -> Iterator[str]:

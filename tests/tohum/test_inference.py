@@ -10,9 +10,9 @@ from transformers import AutoModelForCausalLM
 
 from tests.tiny import documents
 from tests.tohum.trained import write_language_model
-from tohum.decoding import CHARACTERS, Sampling, middle_prompt, near_end, near_start
+from tohum.decoding import Sampling, middle_prompt, text_prompt
 from tohum.errors import UserError
-from tohum.formats.special_tokens import ROLE_IDS
+from tohum.formats.special_tokens import MIDDLE_ID, ROLE_IDS
 from tohum.inference import LanguageModel, load_language_model
 
 pytestmark = pytest.mark.slow
@@ -177,20 +177,28 @@ def test_a_missing_model_names_the_command_to_run(tmp_path: Path) -> None:
         load_language_model(tmp_path)
 
 
-@given(st.text("ab \n\t", max_size=80), st.integers(1, 3))
-def test_what_is_near_the_cursor_is_enough_and_whole_lines(text: str, room: int) -> None:
-    end, start, size = near_end(text, room), near_start(text, room), room * CHARACTERS
-    assert text.endswith(end)
-    assert text.startswith(start)
-    for near in (end, start):
-        assert min(len(text), size) <= len(near) <= 2 * size
-    assert end == text or len(end) == 2 * size or text[-len(end) - 1] == "\n"
-    assert start == text or len(start) == 2 * size or start[-1] == "\n"
+@given(st.text("ab \n\t", max_size=900), st.integers(12, 40))
+def test_a_long_text_fills_its_room_with_its_end(
+    model: LanguageModel, text: str, room: int
+) -> None:
+    _, *ids = text_prompt(model.tokenizer, text, room).ids
+    assert text.endswith(model.tokenizer.decode(ids))
+    assert len(ids) < room
+    whole = len(model.tokenizer.encode(text).ids)
+    assert len(ids) >= min(whole, int((room - 1) * 3 / 4)), "at most a quarter is given up"
+
+
+@given(st.text("ab \n\t", max_size=900), st.integers(12, 40))
+def test_a_long_suffix_fills_its_room_with_its_start(
+    model: LanguageModel, text: str, room: int
+) -> None:
+    ids = middle_prompt(model.tokenizer, "", text, room).ids
+    assert ids[3 : ids.index(MIDDLE_ID)] == model.tokenizer.encode(text).ids[: room - 4]
 
 
 @pytest.mark.parametrize("room", [30, 50])
-def test_of_a_long_file_the_prompt_is_that_of_the_whole(model: LanguageModel, room: int) -> None:
+def test_what_is_far_from_the_cursor_does_not_count(model: LanguageModel, room: int) -> None:
     text = "class A:\n    def f(x):\n        return x  # 1\n\n\n" * 40
-    whole = middle_prompt(model.tokenizer, text, text, room)
-    near = middle_prompt(model.tokenizer, near_end(text, room), near_start(text, room), room)
-    assert near == whole
+    near = middle_prompt(model.tokenizer, text, text, room)
+    far = middle_prompt(model.tokenizer, "y = 2\n" * 999 + text, text + "z = 3\n" * 999, room)
+    assert near == far
