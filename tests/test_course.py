@@ -138,7 +138,7 @@ def test_the_notebook_runs_the_commands_of_the_chapters_in_order() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # five runs of the pipeline
+@pytest.mark.timeout(1800)  # five runs of the pipeline, and a sweep of three points
 def test_every_command_of_the_course_runs(tmp_path: Path) -> None:
     clone = make_clone(tmp_path / "clone")
     every = [action for chapter in TURKISH for action in actions(chapter)]
