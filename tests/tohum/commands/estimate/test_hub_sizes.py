@@ -137,7 +137,7 @@ def test_disk_and_requests_are_within_a_quarter(
     monkeypatch: pytest.MonkeyPatch,
     overrides: tuple[str, ...],
 ) -> None:
-    large = LARGE_BYTES if overrides == IDS else 150_000
+    large = {IDS: LARGE_BYTES, LINES: 700_000}.get(overrides, 150_000)
     monkeypatch.setattr(prediction, "run_samples", partial(run_samples, large_bytes=large))
     assert cli.main(["estimate", "--json", *SMALL, *overrides]) == 0
     told = json.loads(capsys.readouterr().out)
