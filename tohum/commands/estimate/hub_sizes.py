@@ -41,7 +41,7 @@ def size_of_dataset(source: HubSource) -> SourceSize:
     asked = HUB_QUESTIONS + len(source.paths)
     if not _is_parquet(files):
         asked += sum(REDIRECTED if _is_large(file) else 1 for file in files)
-        return SourceSize(size, len(files), asked, kept=size)
+        return SourceSize(size, len(files), asked)  # the sample takes them as they are
     there = max(1, round(count_rows(files[0].remote) * size / max(1, files[0].remote.size)))
     rows = there if source.max_rows is None else min(there, source.max_rows)
     share = rows / there

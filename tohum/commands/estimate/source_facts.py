@@ -15,7 +15,7 @@ class SourceSize:
         files: how many.
         requests: to servers; 0 for data on this machine.
         rows: that are taken; None: all, or the files are the documents.
-        kept: bytes of a dataset's files that stay on the disk as they are.
+        kept: bytes of parquet of a dataset that stay on the disk as they are.
         contents: how many of the requests are for what the rows name, if that is a file each.
     """
 
