@@ -9,13 +9,15 @@ import io
 import re
 import sys
 from datetime import UTC, datetime
+from functools import cache
+from gettext import GNUTranslations
 
 from babel.messages import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from tests.messages import messages
-from tohum.translation import LOCALE
+from tohum.translation import LOCALE, Catalogue
 
 PO = LOCALE / "tr" / "LC_MESSAGES" / "tohum.po"
 HEADER = "# The messages of tohum in Turkish. `python -m tests.catalogue` keeps it up to date."
@@ -28,6 +30,13 @@ NOT_SAID = re.compile(
 def read_catalogue() -> Catalog:
     """The catalogue as it is committed."""
     return read_po(io.BytesIO(PO.read_bytes()), locale="tr", domain="tohum")
+
+
+@cache
+def turkish() -> Catalogue:
+    """The compiled catalogue, as the program has it in Turkish."""
+    compiled = GNUTranslations(io.BytesIO(PO.with_suffix(".mo").read_bytes()))
+    return Catalogue(vars(compiled)["_catalog"])
 
 
 def current_catalogue() -> Catalog:

@@ -76,6 +76,11 @@ WORDS = {
         *("all", "no", "damaged", "extra", "missing", "bytes per token", *KINDS),
         *("embedding", "attention", "feed-forward"),
         *("memory", "node", "cores", "ready", "yes"),
+        *("stage", "time", "disk", "requests", "s", "min", "h", "bytes"),
+        *("ids", "embeddings", "Attention"),  # in a picture
+        *("CLUSTER", "COMMAND", "FILE", "KEY", "NAME", "NUMBER", "PATH", "PICTURE", "SECONDS"),
+        *("SIZE", "TARGET", "TEXT", "VALUE", "FOLDER", "HOST", "JOBS", "PARENT", "REMOTE"),
+        *("ROWS", "TRIES"),  # in usage
     ),
     "kind_of": KINDS,
     "type_of": KINDS,
@@ -136,4 +141,8 @@ STRERRORS = (
     "Address already in use",
     "Cannot assign requested address",
     "Input/output error",
+    "Name or service not known",
+    "Temporary failure in name resolution",
+    "Connection refused",
+    "Network is unreachable",
 )

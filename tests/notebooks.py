@@ -1,8 +1,8 @@
 """The course as two notebooks, docs/kurs.ipynb and docs/course.ipynb, made from its chapters.
 
 Run `python -m tests.notebooks` to write them anew; tests/test_course.py checks that they are
-current. A notebook opens in Colab: its first cells clone the project, install it, and keep
-unfinished work and DVC's cache on the reader's Drive, from where a lost session goes on.
+current. A notebook opens in Colab: its first cells clone the project to the reader's Drive, where
+a session that is lost leaves it, with unfinished work and DVC's cache, and install it.
 https://nbformat.readthedocs.io/en/latest/format_description.html
 """
 
@@ -24,36 +24,44 @@ INTRODUCTION = {
     "tr": """\
 # Tohum kursu
 
-Bu defter, kursun dokuz bölümüdür; hücreleri sırayla çalıştır. İlk iki hücre projeyi kurar.
-Yarım kalan iş ve DVC'nin önbelleği Drive'ında durur: oturum kapanırsa defteri baştan çalıştır,
-bitmiş olan yeniden hesaplanmaz. Defteri Colab yerine kendi bilgisayarında, kurulu bir klonda
+Bu defter, kursun dokuz bölümüdür; hücreleri sırayla çalıştır. İlk iki hücre projeyi Drive'ına
+kurar. Oturum kapanırsa defteri baştan çalıştır: proje, yarım kalan iş ve biten sonuçlar orada
+durur, eğitim kaldığı yerden sürer. Defteri Colab yerine kendi bilgisayarında, kurulu bir klonda
 açtıysan ilk iki hücreyi atla.
 """,
     "en": """\
 # The Tohum course
 
 This notebook is the nine chapters of the course; run its cells in order. The first two install
-the project. Unfinished work and DVC's cache are kept on your Drive: if the session is lost, run
-the notebook from the start, and nothing that was finished is computed again. If you opened it in
-an installed clone on your own machine and not in Colab, skip the first two cells.
+the project on your Drive. If the session is lost, run the notebook from the start: the project,
+unfinished work and finished results are on your Drive, and training goes on where it was. If you
+opened it in an installed clone on your own machine and not in Colab, skip the first two cells.
 """,
 }
 CLONE = """\
+from pathlib import Path
+
 from google.colab import drive
 
 # {comment}
 REPOSITORY = ""  # @param {{type: "string"}}
-assert REPOSITORY, "{comment}"
 drive.mount("/content/drive")
-!git clone $REPOSITORY /content/tohum
-%cd /content/tohum
+PROJECT = Path("/content/drive/MyDrive/tohum")
+if not PROJECT.is_dir():
+    assert REPOSITORY, "{comment}"
+    !git clone "$REPOSITORY" "$PROJECT"
+%cd $PROJECT
 !python -m pip install --quiet --constraint constraints.txt --editable .
 """
 COMMENT = {"tr": "Projenin git adresini yaz", "en": "Write the git address of the project"}
-KEEP = """\
-!mkdir -p /content/drive/MyDrive/tohum/work /content/drive/MyDrive/tohum/cache
-!ln -sfn /content/drive/MyDrive/tohum/work .work
-!dvc config --local cache.dir /content/drive/MyDrive/tohum/cache
+# Drive knows no links, so DVC copies; a sweep commits, so git needs a name. A lost session may
+# leave a dvc.lock that is cut off, and a lock of a process that was on another machine.
+SETTINGS = """\
+%env TOHUM_LANG={language}
+!dvc config --local cache.type copy
+!git config user.name || git config user.name tohum
+!git config user.email || git config user.email tohum@localhost
+!rm -f .dvc/tmp/rwlock && python -m tohum.dvc_lock
 """
 
 
@@ -62,7 +70,7 @@ def notebook(language: str) -> dict[str, Any]:
     cells = [
         text_cell(INTRODUCTION[language]),
         code_cell(CLONE.format(comment=COMMENT[language])),
-        code_cell(KEEP),
+        code_cell(SETTINGS.format(language=language)),
     ]
     for path in chapters(language):
         cells += chapter_cells(path.read_text(encoding="utf-8"))

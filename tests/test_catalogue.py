@@ -1,23 +1,12 @@
 """Every message has its Turkish translation, with the same values, and is told from every other."""
 
-import io
 from collections.abc import Iterator
-from gettext import GNUTranslations
 
-import pytest
-
-from tests.catalogue import PO, current_catalogue, mo_of, po_of, untranslated
+from tests.catalogue import PO, current_catalogue, mo_of, po_of, turkish, untranslated
 from tests.messages import messages, values_of
-from tohum.translation import Catalogue
 
 UPDATE = "run `python -m tests.catalogue`, and translate in tohum.po what it lists"
 CATALOGUE = current_catalogue()
-
-
-@pytest.fixture(scope="module")
-def turkish() -> Catalogue:
-    compiled = GNUTranslations(io.BytesIO(PO.with_suffix(".mo").read_bytes()))
-    return Catalogue(vars(compiled)["_catalog"])
 
 
 def translations() -> Iterator[tuple[str, str, str | None]]:
@@ -64,12 +53,12 @@ def test_a_translation_has_the_values_of_its_message() -> None:
     assert different == []
 
 
-def test_each_message_is_told_from_every_other(turkish: Catalogue) -> None:
-    wrong = []
+def test_each_message_is_told_from_every_other() -> None:
+    wrong, catalogue = [], turkish()
     for message, translation, context in translations():
         values = filled(message)
         text, expected = message.format(**values), translation.format(**values)
-        told = turkish.value(text, context) if context else turkish.text(text)
+        told = catalogue.value(text, context) if context else catalogue.text(text)
         if told != expected:
             wrong.append((message, told))
     assert wrong == []

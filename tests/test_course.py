@@ -16,11 +16,13 @@ from tests.course import (
     COURSES,
     FENCE,
     PICTURES,
+    TURKISH_PICTURES,
     Action,
     Command,
     actions,
     chapters,
     pictures,
+    turkish_picture,
 )
 from tests.notebooks import NOTEBOOKS, written_notebook
 
@@ -29,6 +31,7 @@ TURKISH, ENGLISH = (
 )
 PAGES = [page for folder in COURSES.values() for page in sorted(folder.glob("*.md"))]
 CHAPTERS = [page for page in PAGES if page.name != "README.md"]
+CORRECTION = re.compile(r"^> \*\*(?:Sık söylenen bir yanlış|Often said, and wrong):\*\* ", re.M)
 LARGEST_PICTURE = 40_000  # bytes
 # on top of what a chapter asks for: a run of seconds
 SECONDS = (
@@ -60,17 +63,25 @@ def test_both_languages_have_the_same_chapters_commands_and_pictures() -> None:
     assert len(TURKISH) == len(ENGLISH) == 9
     for turkish, english in zip(TURKISH, ENGLISH, strict=True):
         assert actions(turkish) == actions(english)
-        assert pictures(turkish) == pictures(english)
+        assert pictures(turkish) == [
+            path.replace("pictures/", "pictures/tr/") for path in pictures(english)
+        ]
         assert turkish.count("\n## ") == english.count("\n## ")
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=name_of)
-def test_a_chapter_has_a_picture_a_command_and_a_folded_answer(path: Path) -> None:
+def test_a_chapter_has_a_picture_a_command_a_correction_and_a_folded_answer(path: Path) -> None:
     text = path.read_text("utf-8")
     assert pictures(text)
     assert any(isinstance(action, Command) for action in actions(text))
     assert text.count("<details>\n<summary>") == text.count("</summary>\n\n") == 1
     assert text.count("\n\n</details>\n") == 1
+    assert (
+        len(
+            re.findall(r"^> \*\*(?:Sık söylenen bir yanlış|Often said, and wrong):\*\*", text, re.M)
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
@@ -87,11 +98,17 @@ def test_the_first_page_lists_every_chapter_in_order(language: str) -> None:
 
 def test_every_picture_is_shown_small_and_drawn_by_a_command() -> None:
     drawn = re.findall(r"^\$ .*svg=(\S+)$", "\n".join(TURKISH), re.M)
-    shown = {Path(path).name for text in TURKISH for path in pictures(text)}
-    assert sorted(drawn) == sorted(shown) == sorted(path.name for path in PICTURES.iterdir())
-    for path in PICTURES.iterdir():
+    shown = {Path(path).name for text in ENGLISH for path in pictures(text)}
+    there = [*PICTURES.glob("*.svg")]
+    assert sorted(drawn) == sorted(shown) == sorted(path.name for path in there)
+    assert {path.name for path in TURKISH_PICTURES.iterdir()} == shown
+    for path in there:
+        svg = path.read_text("utf-8")
         assert path.stat().st_size < LARGEST_PICTURE
-        assert ET.fromstring(path.read_text("utf-8")).tag.endswith("svg")
+        assert ET.fromstring(svg).tag.endswith("svg")
+        in_turkish = (TURKISH_PICTURES / path.name).read_text("utf-8")
+        assert in_turkish == turkish_picture(svg), "run `python -m tests.course`"
+        assert in_turkish != svg
 
 
 def test_the_two_sentences_are_those_of_the_file() -> None:
@@ -121,7 +138,7 @@ def test_the_notebook_runs_the_commands_of_the_chapters_in_order() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # five runs of the pipeline
+@pytest.mark.timeout(1800)  # five runs of the pipeline, and a sweep of three points
 def test_every_command_of_the_course_runs(tmp_path: Path) -> None:
     clone = make_clone(tmp_path / "clone")
     every = [action for chapter in TURKISH for action in actions(chapter)]

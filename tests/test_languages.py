@@ -1,12 +1,13 @@
 """What a beginner does wrong, told in Turkish by the real stages and commands."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Clone, make_clone
+from tests.conftest import TINY, Clone, make_clone
 
 pytestmark = pytest.mark.slow
 
@@ -67,8 +68,10 @@ def test_a_command_that_is_not_there_and_help(turkish: Clone) -> None:
     told = said(turkish, "tohum", "inspekt")[1]
     assert told == "tohum: hata: 'inspekt' diye bir komut yok. Bunu mu demek istedin: 'inspect'?\n"
     told = said(turkish, "tohum", "generate", "--help")[1]
-    assert told.startswith("kullanım: tohum generate [-h] [KEY=VALUE ...]\n\nBir istemi sürdürür")
-    assert "seçenekler:\n  -h, --help  bu yardımı gösterir ve çıkar" in told
+    assert told.startswith(
+        "kullanım: tohum generate [-h] [ANAHTAR=DEĞER ...]\n\nBir istemi sürdürür"
+    )
+    assert re.search(r"seçenekler:\n  -h, --help +bu yardımı gösterir ve çıkar", told)
     assert '  prompt: "def " # sürdürülecek metin; sohbette soru\n' in told
     code, told = said(turkish, "tohum", "inspect", "--rows", "many", "x.csv")
     assert (code, told.splitlines()[-1]) == (
@@ -87,3 +90,30 @@ def test_a_table_is_described_and_its_rows_stay_as_they_are(turkish: Clone) -> N
     assert "    soru   The file is missing.\n    cevap  no text\n" in told
     assert "    soru   No such file or directory\n    cevap  unused: x\n" in told
     assert "    - source=files\n" in told
+
+
+ENGLISH = re.compile(r"\b(?:and|are|at|bytes of|for|is|most|of|requests|stage|the|time|with)\b")
+
+
+def test_an_estimate_has_no_english_word_left(turkish: Clone) -> None:
+    turkish.override(*TINY)
+    code, told = said(turkish, "tohum", "estimate")
+    assert code == 0, told
+    head = next(line for line in told.splitlines() if line.startswith("  aşama"))
+    assert head.split() == ["aşama", "süre", "bellek", "disk", ".work'te", "istek", "belirleyen"]
+    assert re.search(r"^  download +\d+ sn ", told, re.M)
+    assert ENGLISH.findall(told) == []
+
+
+def test_a_pictures_words_are_turkish(turkish: Clone) -> None:
+    code, told = said(turkish, "tohum", "show", "curves", "svg=curves.svg")
+    assert code == 0, told
+    svg = (turkish.root / "curves.svg").read_text("utf-8")
+    words = re.findall(r">([^<>\n]*[a-z][^<>\n]*)</t", svg)
+    assert set(words) == {
+        "Adım adım bayt başına bit",
+        "bayt başına bit",
+        "adım",
+        "eğitim",
+        "doğrulama",
+    }

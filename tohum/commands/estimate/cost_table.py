@@ -15,10 +15,10 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "?"
     if seconds < 2 * MINUTE:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.0f} {translated_label('s')}"
     if seconds < 2 * HOUR:
-        return f"{seconds / MINUTE:.0f} min"
-    return f"{seconds / HOUR:.1f} h"
+        return f"{seconds / MINUTE:.0f} {translated_label('min')}"
+    return f"{seconds / HOUR:.1f} {translated_label('h')}"
 
 
 def table(prediction: Prediction, width: int) -> list[str]:
@@ -26,8 +26,7 @@ def table(prediction: Prediction, width: int) -> list[str]:
     size = prediction.size
     lines = [
         f"source: {size.files:,} files, {size_of(size.bytes)}"
-        + (f", {size.rows:,} rows" if size.rows is not None else "")
-        + (f" ({size.note})" if size.note else ""),
+        + (f", {size.rows:,} rows" if size.rows is not None else ""),
         f"corpus: {prediction.corpus.documents:,} documents, {size_of(prediction.corpus.text)} of "
         f"text, {prediction.corpus.tokens:,} tokens; measured on "
         f"{size_of(prediction.corpus.text * prediction.corpus.share)} of it",
@@ -39,9 +38,9 @@ def table(prediction: Prediction, width: int) -> list[str]:
             (
                 cost.stage,
                 duration(cost.seconds),
-                size_of(cost.memory) if cost.memory else "?",
-                size_of(cost.output),
-                size_of(cost.work) if cost.work else "",
+                translated(size_of(cost.memory)) if cost.memory else "?",
+                translated(size_of(cost.output)),
+                translated(size_of(cost.work)) if cost.work else "",
                 f"{cost.requests:,}" if cost.requests else "",
                 translated(cost.decided_by),
             )

@@ -34,10 +34,12 @@ from tohum.commands.printing import size_of
 from tohum.config.runtime import Runtime, load_runtime
 from tohum.errors import UserError
 from tohum.foresight import keep_speeds
+from tohum.sources.hub import HubSource
 from tohum.workdir import project_root
 
 DATA_SECTIONS = ("source", "jsonl", "pretokenizer", "tokenizer", "encode")
 SPARE = 0.1  # of the disk's free space, that is left for other things
+TRAINED_BYTES = 3 * 4  # of a parameter: itself, its gradient, and a moment, in float32
 COMPOSE_SECONDS, COMPOSE_MEMORY = 2.0, 60_000_000
 
 
@@ -113,17 +115,27 @@ def predict(overrides: list[str], as_if: int | None = None) -> Prediction:
     values = compose(Path("conf"), every)
     config, runtime = check(values), load_runtime()
     size = size_of_source(config.source)
-    device = device_problem(config.train.device)
+    device, large = device_problem(config.train.device), size_problem(config)
+    trains = not (device or large)
     with tempfile.TemporaryDirectory(prefix="tohum-estimate-") as name:
-        samples, rates, load = _measured(values, config, size, runtime, Path(name), not device)
+        samples, rates, load = _measured(values, config, size, runtime, Path(name), trains)
     if as_if is not None:
         samples, size = stretched(samples, size, as_if)
     cores = os.cpu_count() or 1
     corpus = corpus_of(samples, config)
+    if size.contents:
+        fetched = round(samples.large.fetched / corpus.share)
+        size = replace(size, requests=size.requests - size.contents + fetched, contents=fetched)
     costs = [
         StageCost("compose", COMPOSE_SECONDS, COMPOSE_MEMORY, 4096),
         *data_costs(samples, config, runtime, cores, size.requests),
     ]
+    if size.kept and isinstance(config.source, HubSource):
+        costs[1].output = downloaded(size, samples, corpus)
+    entries = config.tokenizer.vocab_size
+    if corpus.share >= 1 and samples.large.reached < entries:
+        said = f"the data gives only {samples.large.reached:,} of {entries:,} entries"
+        next(cost for cost in costs if cost.stage == "tokenizer").notes.append(said)
     precision = str(rates["precision"]) if rates else "float32"
     training = training_of(config, corpus, rates, precision)
     costs.append(train_cost(config, corpus, training, rates))
@@ -142,6 +154,8 @@ def predict(overrides: list[str], as_if: int | None = None) -> Prediction:
         load=load,
     )
     judge(prediction, config, runtime, device)
+    if large:
+        next(cost for cost in costs if cost.stage == "train").problems.append(large)
     _keep_speeds(prediction)
     return prediction
 
@@ -204,8 +218,16 @@ def stretched(samples: Samples, size: SourceSize, as_if: int) -> tuple[Samples, 
     small, large = (replace(run, share=run.share * times) for run in (samples.small, samples.large))
     files, requests = round(size.files / times), round(size.requests / times)
     rows = None if size.rows is None else round(size.rows / times)
-    grown = SourceSize(as_if, files, requests, rows, size.note)
+    kept, contents = round(size.kept / times), round(size.contents / times)
+    grown = SourceSize(as_if, files, requests, rows, kept, contents)
     return replace(samples, small=small, large=large), grown
+
+
+def downloaded(size: SourceSize, samples: Samples, corpus: Corpus) -> int:
+    """Returns the bytes of data/raw for whole files of the Hub: they stay as they are listed, while
+    the sample took its rows unpacked.
+    """
+    return max(size.kept, size.kept + corpus.raw - round(samples.large.tables / corpus.share))
 
 
 def device_problem(device: str) -> str:
@@ -219,6 +241,20 @@ def device_problem(device: str) -> str:
     except UserError as error:
         return str(error)
     return ""
+
+
+def size_problem(config: SimpleNamespace) -> str:
+    """Returns why this machine's memory can't hold the model in training; empty if it can. On
+    another device, that device's memory decides.
+    """
+    count, there = parameters_of(config), psutil.virtual_memory().total
+    needed = count * TRAINED_BYTES
+    if config.train.device != "cpu" or needed <= there:
+        return ""
+    return (
+        f"memory: {count:,} parameters take at least {size_of(needed)} in training, this machine "
+        f"has {size_of(there)}. Lower model.hidden_size, model.num_layers or tokenizer.vocab_size."
+    )
 
 
 def cache_is_linked() -> bool:

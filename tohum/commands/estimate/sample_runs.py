@@ -21,11 +21,13 @@ import psutil
 
 from stages.compose.composition import write_lock_file
 from tohum.commands.estimate.measurement import Measured, measure_stage, sample_environment
-from tohum.commands.estimate.source_samples import SourceSample, sample_of
+from tohum.commands.estimate.source_facts import SourceSample
+from tohum.commands.estimate.source_samples import sample_of
 from tohum.config.runtime import RUNTIME_FILE, load_runtime
 from tohum.errors import UserError
 from tohum.files import write_json
 from tohum.foresight import folder_bytes
+from tohum.formats.outcomes import LOST
 from tohum.process import SPINS
 from tohum.workdir import project_root
 
@@ -54,6 +56,8 @@ class SampleRun:
         different: pretokens.
         encoded: tokens, of all documents.
         reached: entries of the vocabulary.
+        tables: bytes of the parquet in data/raw.
+        fetched: files that the rows of datasets named and the rules let through.
     """
 
     share: float
@@ -68,6 +72,8 @@ class SampleRun:
     different: int
     encoded: int
     reached: int
+    tables: int = 0
+    fetched: int = 0
 
     @classmethod
     def read(cls, kept: dict[str, Any]) -> "SampleRun":
@@ -248,7 +254,17 @@ def _run(root: Path, sample: SourceSample) -> SampleRun:
         different=table["different_pretokens"],
         encoded=encoded["train"]["tokens"] + encoded["val"]["tokens"],
         reached=_json(root / "metrics/tokenizer.json")["vocab_size"],
+        tables=sum(path.stat().st_size for path in (root / "data/raw").rglob("*.parquet")),
+        fetched=sum(map(_fetched, (root / "data/raw").rglob("source.json"))),
     )
+
+
+def _fetched(path: Path) -> int:
+    """Returns how many files a source.json counts that were fetched one by one."""
+    facts = _json(path)
+    if "dropped" not in facts:
+        return 0
+    return int(facts["files"] + sum(facts["dropped"].get(reason, 0) for reason in LOST))
 
 
 def _json(path: Path) -> dict[str, Any]:

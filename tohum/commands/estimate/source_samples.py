@@ -11,13 +11,13 @@ import math
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import zstandard
 
-from tohum.commands.estimate.source_facts import SourceSize
+from tohum.commands.estimate.source_facts import BY_LINES, SourceSample, SourceSize
 from tohum.readers.compression import compression_of, read_chunks
 from tohum.sources.config import MixSource, Source
 from tohum.sources.files import FilesSource, named_files
@@ -28,24 +28,13 @@ from tohum.sources.packages import PackagesSource, package_files
 from tohum.sources.user_paths import user_path
 
 PIECES = 64  # of a file, evenly spaced, that a sample of its lines is made of
-BY_LINES = (".jsonl", ".ndjson", ".csv", ".tsv", ".txt")
 MAGIC_BYTES = 6
-PROBE_ROWS = 200  # of a dataset of the Hub
 PACKED: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "zstd": zstandard.ZstdCompressor().compress,
     "bz2": bz2.compress,
     "xz": lzma.compress,
 }
-
-
-@dataclass
-class SourceSample:
-    """Plain values of the section `source` that read a sample, and which share of all it is."""
-
-    values: dict[str, Any]
-    share: float
-    size: SourceSize = field(default_factory=lambda: SourceSize(0, 0))
 
 
 def size_of_source(source: Source | MixSource) -> SourceSize:
@@ -63,7 +52,7 @@ def size_of_source(source: Source | MixSource) -> SourceSize:
                 sum(size.files for size in sizes),
                 sum(size.requests for size in sizes),
                 sum(rows) if rows else None,
-                "; ".join(filter(None, (size.note for size in sizes))),
+                contents=sum(size.contents for size in sizes),
             )
         case PackagesSource():
             chosen = files_below(package_files(source, Counter()), source.max_bytes, Counter())
@@ -85,10 +74,11 @@ def sample_of(source: Source | MixSource, wanted: int, folder: Path) -> SourceSa
     """Returns values that read about `wanted` bytes of a source, written to `folder` if need be."""
     if isinstance(source, MixSource):
         return _sample_of_mix(source, wanted, folder)
-    size, values = size_of_source(source), asdict(source)  # type: ignore[call-overload]
     if isinstance(source, HubSource):
-        rows = min(size.rows or PROBE_ROWS, max(1, PROBE_ROWS * wanted // (40 << 20)))
-        return SourceSample({**values, "max_rows": rows}, rows / max(rows, size.rows or 1), size)
+        from tohum.commands.estimate.hub_sizes import sample_of_dataset
+
+        return sample_of_dataset(source, wanted, folder)
+    size, values = size_of_source(source), _absolute(source)
     if size.bytes <= wanted:
         return SourceSample(values, 1.0, size)
     if isinstance(source, PackagesSource):
@@ -99,6 +89,16 @@ def sample_of(source: Source | MixSource, wanted: int, folder: Path) -> SourceSa
     assert isinstance(source, FilesSource)
     taken = _sample_files(source, wanted / size.bytes, folder)
     return SourceSample({**values, "paths": [str(folder.resolve())]}, taken / size.bytes, size)
+
+
+def _absolute(source: Source) -> dict[str, Any]:
+    """Returns the values of a source; its paths are read in a project of the sample's own."""
+    values: dict[str, Any] = asdict(source)  # type: ignore[call-overload]
+    if isinstance(source, LocalSource):
+        values["path"] = str(user_path("source.path", source.path))
+    if isinstance(source, FilesSource):
+        values["paths"] = [str(user_path("source.paths", path)) for path in source.paths]
+    return values
 
 
 def _sample_of_mix(mix: MixSource, wanted: int, folder: Path) -> SourceSample:

@@ -60,7 +60,7 @@ def inspect_code(folder: Path, width: int) -> list[str]:
         "  overrides:",
         "    - source=local",
         f"    - 'source.path=\"{path}\"'",
-        "    - source.license=null  # the licence of the files, such as MIT",
+        f"    - source.license=null  # {translated('the licence of the files, such as MIT')}",
     ]
 
 

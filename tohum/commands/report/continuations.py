@@ -1,13 +1,15 @@
 """What a model writes: prompts with their likeliest continuations, token by token.
 
 The prompts are those of conf/prompts.txt. A model that has read conversations gets the first
-questions of the held-out ones instead, and its answer stands beside theirs.
+questions of the held-out ones too, or nothing else if it has read no other text; its answer stands
+beside theirs.
 """
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy
 import torch
 
 from stages.evaluate.prompts import MOST_REPEATS, read_prompts
@@ -41,25 +43,26 @@ def written_texts(
         new_tokens: the longest continuation.
     """
     sampling = Sampling(new_tokens, most_repeats=MOST_REPEATS)
-    asked = questions(held_out, model.vocabulary, QUESTIONS)
-    if not asked:
-        return [
-            WrittenText(
-                printable(prompt),
-                written_pieces(
-                    Continuation(model, model.text(prompt, sampling), sampling, keep_steps=True),
-                    model.vocabulary,
-                ),
-            )
-            for prompt in read_prompts(prompts)
-        ]
     texts = []
-    for question, answer in asked:
+    for question, answer in questions(held_out, model.vocabulary, QUESTIONS):
         prompt = model.chat([{"role": "user", "content": question}], sampling)
         answered = Continuation(model, prompt, sampling, keep_steps=True)
         pieces = written_pieces(answered, model.vocabulary)
         texts.append(WrittenText(printable(question), pieces, printable(answer)))
+    if only_conversations(held_out):
+        return texts
+    for start in read_prompts(prompts):
+        continued = Continuation(model, model.text(start, sampling), sampling, keep_steps=True)
+        texts.append(WrittenText(printable(start), written_pieces(continued, model.vocabulary)))
     return texts
+
+
+def only_conversations(split: TokenSplit) -> bool:
+    """Whether every document is a conversation: the token after its first is a role's."""
+    starts = split.offsets[:-1].astype(numpy.int64)
+    longer = starts[numpy.diff(split.offsets.astype(numpy.int64)) > 1]
+    roles = list(ROLE_IDS.values())
+    return len(starts) > 0 and bool(numpy.isin(split.ids[longer + 1], roles).all())
 
 
 def questions(split: TokenSplit, vocabulary: list[bytes], count: int) -> list[tuple[str, str]]:

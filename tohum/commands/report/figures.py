@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tohum.commands.printing import size_of
 from tohum.translation import translated, translated_label
 
 NEED_NO_TEXT = ("gzip -9", "xz -9e")  # the other baselines have read the training text
@@ -24,11 +25,11 @@ SUGGESTERS = {
 def bits_per_byte_lines(model: dict[str, Any]) -> list[str]:
     """Returns the model and the baselines as lines, and those that the model does not beat."""
     own, others = model["bits_per_byte"], model["baselines"]
-    read = model.get("baseline_bytes", 0) / 1e6
+    read = size_of(model.get("baseline_bytes", 0))
     said = {
         name: "each document compressed alone"
         if name in NEED_NO_TEXT
-        else f"after {read:.1f} MB of the training text"
+        else f"after {read} of the training text"
         for name in others
     }
     lines = [f"  {translated_label('this model'):<{WIDTH}} {own:.3f}"]

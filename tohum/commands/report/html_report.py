@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from tohum.commands.report import charts, wording
 from tohum.commands.report.config import ReportPage
-from tohum.commands.report.continuations import written_texts
+from tohum.commands.report.continuations import only_conversations, written_texts
 from tohum.commands.report.figures import MEASURES, NEED_NO_TEXT, SUGGESTERS, behind_measures
 from tohum.commands.report.ingredients import read_ingredients
 from tohum.commands.report.readable_tokens import LEVELS
@@ -33,6 +33,7 @@ from tohum.errors import UserError
 from tohum.files import atomic_write
 from tohum.formats.tokens import read_split
 from tohum.inference import load_language_model
+from tohum.translation import language
 
 PAGE = Path(__file__).parent / "page"
 
@@ -62,7 +63,9 @@ def html_page(root: Path, options: ReportPage) -> str:
         "script": Markup(script),
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "style": Markup((PAGE / "report.css").read_text(encoding="utf-8")),
+        "language": language(),
         "levels": LEVELS,
+        "talks": only_conversations(held_out),
         "evaluated": evaluated,
         "ingredients": read_ingredients(root, options.examples),
         "tokenizer": read_metrics(root, "tokenizer"),

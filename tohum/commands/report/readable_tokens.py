@@ -7,10 +7,11 @@ from itertools import groupby
 
 from tohum.commands.printing import visible
 from tohum.commands.show.lettering import columns, seen
-from tohum.formats.special_tokens import SPECIAL_TOKENS
+from tohum.formats.special_tokens import ROLE_IDS, SPECIAL_TOKENS
 
 LEVELS = (1, 2, 4, 7)  # bits a token up to which each of the first levels reaches
 LONG_RUN = 6
+ROLES = tuple(SPECIAL_TOKENS[id] for id in ROLE_IDS.values())
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -26,6 +27,11 @@ class ReadablePiece:
     special: bool = False
     bits: float | None = None
     guess: tuple[str, float] | None = None
+
+    @property
+    def begins_turn(self) -> bool:
+        """Whether somebody begins to talk in a conversation."""
+        return self.special and self.text.endswith(ROLES)
 
     @property
     def level(self) -> int:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tohum.commands.printing import size_of
 from tohum.commands.report.figures import bits_per_byte_lines, completion_lines
 from tohum.errors import UserError
 
@@ -17,8 +18,8 @@ def summary(root: Path) -> str:
     jsonl, tokenizer, encode, model = (
         read_metrics(root, name) for name in ("jsonl", "tokenizer", "encode", "evaluate")
     )
-    corpus = f"{jsonl['documents']:,} documents, {jsonl['bytes'] / 1e6:.1f} MB"
-    held_out = f"{model['val_documents']:,} held-out documents ({model['val_bytes'] / 1e6:.2f} MB)"
+    corpus = f"{jsonl['documents']:,} documents, {size_of(jsonl['bytes'])}"
+    held_out = f"{model['val_documents']:,} held-out documents ({size_of(model['val_bytes'])})"
     lines = (
         "",
         "What was made",

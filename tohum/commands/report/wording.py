@@ -80,7 +80,7 @@ def say(name: str, **values: Any) -> Markup:
     """
     page_texts()[name]
     texts = both({language: said(name, language, **values) for language in LANGUAGES})
-    return Markup(CODE.sub(r"<code>\1</code>", texts))
+    return Markup(CODE.sub(r"<code>\1</code>", str(texts)))
 
 
 def word(name: str) -> Markup:

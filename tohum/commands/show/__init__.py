@@ -8,10 +8,11 @@
     tohum show attention "a = 1; b = a"    which tokens each token looks at
     tohum show next "import "              the probabilities of the next token
     tohum show curves                      the loss on training and validation texts
+    tohum show scaling                     what more of something brought in the last sweep
 
 Each prints to the terminal and writes a picture to the file in svg=..., for any browser. It reads
-models/tokenizer, models/lm and plots/train.csv. A text is taken as is; one with a key's name and =
-at its start is written as text="svg=...".
+models/tokenizer, models/lm, plots/train.csv and outputs/sweep. A text is taken as is; one with a
+key's name and = at its start is written as text="svg=...".
 """
 
 import argparse
@@ -31,6 +32,7 @@ PICTURES = {  # and its module, whose `show` returns the lines and the drawing
     "attention": "attention_map",
     "next": "next_tokens",
     "curves": "training_curves",
+    "scaling": "scaling_curve",
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
 
 from tohum.commands.show.config import Show
 from tohum.commands.show.drawing import MARGIN, WIDTH, Drawing, letters_width
@@ -53,6 +54,7 @@ def read_attention(folder: Path, options: Show) -> Attention:
             f"the text has {len(ids)} tokens, expected at most {MOST_TOKENS}: give a shorter one."
         )
     # the kernels that are used elsewhere never hold the shares
+    transformers_logging.disable_progress_bar()
     model: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").eval()
     config = model.config
     layer = _chosen("layer", options.layer, config.num_hidden_layers) or config.num_hidden_layers

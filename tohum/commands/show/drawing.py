@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from tohum.commands.show.lettering import columns
+from tohum.translation import translated_label
 
 WIDTH = 720  # the column of text on a page of documents is about as wide
 MARGIN = 20
@@ -47,9 +48,9 @@ class Drawing:
         size: float = 13,
         bold: bool = False,
     ) -> None:
-        """Adds words; y is their base line."""
+        """Adds words, in the user's language; y is their base line."""
         weight = ' font-weight="600"' if bold else ""
-        self._add_text(x, y, text, colour, anchor, size, weight)
+        self._add_text(x, y, translated_label(text), colour, anchor, size, weight)
 
     def letters(
         self,
@@ -128,7 +129,7 @@ class Drawing:
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
             f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" font-family="{SANS}">\n'
-            f"<title>{escape(self.title)}</title>\n"
+            f"<title>{escape(translated_label(self.title))}</title>\n"
             f"<style>\n.mono{{font-family:{MONO};white-space:pre}}\n{_rules(LIGHT)}"
             f"@media (prefers-color-scheme: dark){{\n{_rules(DARK)}}}\n</style>\n"
             '<rect class="paper" width="100%" height="100%" rx="8"/>\n'

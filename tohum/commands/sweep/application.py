@@ -23,7 +23,7 @@ from tohum.commands.sweep.launchers import launcher_errors, launcher_of
 from tohum.commands.sweep.plan import Plan
 from tohum.commands.sweep.points import Outcome, run_point
 from tohum.errors import UserError
-from tohum.translation import set_up_logging
+from tohum.translation import set_up_logging, translated
 
 NOISY = ("alembic", "hydra", "hydra_plugins", "joblib", "optuna", "submitit")
 
@@ -100,11 +100,11 @@ def configure_logging() -> None:
 def _line(plan: Plan, outcome: Outcome) -> str:
     if outcome.error:
         return f"{outcome}: failed: {outcome.error}"
-    measures = [f"{outcome.bytes_per_token:.3f} bytes per token"]
+    measures = [translated(f"{outcome.bytes_per_token:.3f} bytes per token")]
     if outcome.bits_per_byte is not None:
-        measures.append(f"{outcome.bits_per_byte:.3f} bits per byte")
+        measures.append(translated(f"{outcome.bits_per_byte:.3f} bits per byte"))
     if plan.measure in outcome.completion:
         value = outcome.completion[plan.measure]
         measures.append(f"{value:.3f} {plan.measure.replace('_', ' ')}")
-    done = "done before" if outcome.state == "found" else f"{outcome.seconds:.1f} s"
-    return f"{outcome}: {', '.join(measures)} ({done})"
+    done = translated("done before") if outcome.state == "found" else f"{outcome.seconds:.1f} s"
+    return f"{translated(str(outcome))}: {', '.join(measures)} ({done})"

@@ -95,6 +95,26 @@ def test_less_than_the_source_has_is_refused(
     assert "--bytes is 'many'" in caplog.text
 
 
+def test_a_model_that_no_memory_holds_is_not_tried(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    huge = ["model.hidden_size=65536", "model.num_layers=100", "model.num_heads=64"]
+    assert cli.main(["estimate", "--json", *huge]) == 1
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    (train,) = [cost for cost in found["costs"] if cost["stage"] == "train"]
+    assert any("parameters take at least" in problem for problem in train["problems"])
+    assert (train["seconds"], found["training"]["steps"] > 0) == (None, True)
+
+
+def test_entries_that_the_data_does_not_give_are_told(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["estimate", "--json", "tokenizer.vocab_size=60000"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    (cost,) = [cost for cost in found["costs"] if cost["stage"] == "tokenizer"]
+    assert "of 60,000 entries" in cost["notes"][0]
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(None, "?"), (12.3, "12 s"), (600, "10 min"), (9000, "2.5 h")]
 )

@@ -75,6 +75,22 @@ def test_a_folder_is_sized_without_what_is_left_out(tmp_path: Path) -> None:
     assert len(list((tmp_path / "sample").rglob("*.py"))) == 5
 
 
+def test_paths_of_the_project_are_read_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "all.jsonl").write_text(LINES)
+    (tmp_path / "own" / "a.py").write_text("x = 1\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    files = read_source({"kind": "files", "paths": ["own/*.jsonl"], "license": None})
+    code = read_source(configuration("source=local", "source.path=own")["source"])
+    samples = [sample_of(source, 10**9, tmp_path / "sample") for source in (files, code)]
+    assert [sample.share for sample in samples] == [1.0, 1.0]
+    assert samples[0].values["paths"] == [str(tmp_path / "own" / "*.jsonl")]
+    assert samples[1].values["path"] == str(tmp_path / "own")
+
+
 def test_a_mix_is_sampled_in_proportion(tmp_path: Path) -> None:
     (tmp_path / "one.jsonl").write_text(LINES * 9)
     (tmp_path / "two.jsonl").write_text(LINES)

@@ -19,14 +19,15 @@ from tests.tohum.commands.report.pages import HOSTILE, conversations, write_page
 from tests.tohum.commands.serve.test_page import OVERFLOWING
 from tohum.commands.report.charts import check_charts
 from tohum.commands.report.config import ReportPage
-from tohum.commands.report.continuations import questions, written_texts
+from tohum.commands.report.continuations import only_conversations, questions, written_texts
 from tohum.commands.report.html_report import html_page, write_html
 from tohum.commands.report.ingredients import read_ingredients
 from tohum.commands.report.page_options import read_page_options
 from tohum.commands.report.readable_tokens import named, pieces_of
+from tohum.commands.report.samples import samples
 from tohum.commands.report.surprise import HeldOutFile, best_and_worst, load_network, token_bits
 from tohum.commands.report.vocabulary_use import PART, count_entries
-from tohum.commands.report.wording import Number, page_texts, said, say, share, size
+from tohum.commands.report.wording import LANGUAGES, Number, page_texts, said, say, share, size
 from tohum.errors import UserError
 from tohum.formats.special_tokens import END_ID, SPECIAL_TOKENS
 from tohum.formats.tokens import read_split
@@ -52,10 +53,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def written_page(root: Path) -> Path:
-    path = root / "outputs" / "report.html"
-    write_html(root, path, OPTIONS)
-    return path
+def pages(root: Path) -> dict[str, Path]:
+    """The page of the project as programs in each language write it."""
+    written = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for language in LANGUAGES:
+            patch.setenv("TOHUM_LANG", language)
+            written[language] = root / "outputs" / f"{language}.html"
+            write_html(root, written[language], OPTIONS)
+    return written
 
 
 @pytest.fixture(scope="module")
@@ -65,17 +71,18 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def opened(browser: Browser, written_page: Path) -> Iterator[Opened]:
+def opened(browser: Browser, pages: dict[str, Path]) -> Iterator[Opened]:
     """Opens the page. At the end nothing but the page was asked for, and no script has failed."""
     contexts, problems, asked = [], [], []
 
     def open_page(
-        width: int = 1400, scheme: Scheme = "light", locale: str = "en-US", script: bool = True
+        language: str = "en", width: int = 1400, scheme: Scheme = "light", script: bool = True
     ) -> Page:
+        others = {"en": "tr-TR", "tr": "en-US"}  # the browser's language decides nothing
         context = browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme=scheme,
-            locale=locale,
+            locale=others[language],
             java_script_enabled=script,
         )
         contexts.append(context)
@@ -83,14 +90,14 @@ def opened(browser: Browser, written_page: Path) -> Iterator[Opened]:
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: problems.append(message.text))
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(written_page.as_uri())
+        page.goto(pages[language].as_uri())
         return page
 
     yield open_page
     for context in contexts:
         context.close()
     assert problems == []
-    assert set(asked) == {written_page.as_uri()}
+    assert set(asked) <= {path.as_uri() for path in pages.values()}
 
 
 def open_details(page: Page) -> None:
@@ -99,9 +106,9 @@ def open_details(page: Page) -> None:
 
 @in_chromium
 @pytest.mark.parametrize("width", [360, 700, 1400])
-@pytest.mark.parametrize("locale", ["en-US", "tr-TR"])
-def test_nothing_is_wider_than_the_window(opened: Opened, width: int, locale: str) -> None:
-    page = opened(width, locale=locale)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_wider_than_the_window(opened: Opened, width: int, language: str) -> None:
+    page = opened(language, width)
     open_details(page)
     beyond = page.evaluate(OVERFLOWING)
     scrolling = page.evaluate("document.querySelectorAll('.scroll, pre').length")
@@ -120,7 +127,7 @@ def test_nothing_is_wider_than_the_window(opened: Opened, width: int, locale: st
 def test_axe_finds_nothing_that_people_cannot_read(
     opened: Opened, scheme: Scheme, width: int
 ) -> None:
-    page = opened(width, scheme, "tr-TR" if width == 360 else "en-US")
+    page = opened("tr" if width == 360 else "en", width, scheme)
     open_details(page)
     page.locator("[data-bits]").first.hover()
     found = Axe().run(page)
@@ -132,7 +139,7 @@ def test_axe_finds_nothing_that_people_cannot_read(
 
 
 @in_chromium
-def test_texts_are_text_whatever_they_hold(opened: Opened, written_page: Path) -> None:
+def test_texts_are_text_whatever_they_hold(opened: Opened) -> None:
     page = opened()
     assert page.title() == "Tohum"
     assert page.locator("script").count() == 1
@@ -148,8 +155,8 @@ def test_texts_are_text_whatever_they_hold(opened: Opened, written_page: Path) -
 
 
 @in_chromium
-def test_the_language_is_the_browsers_and_can_be_changed(opened: Opened) -> None:
-    page = opened(locale="tr-TR")
+def test_the_language_is_the_programs_and_can_be_changed(opened: Opened) -> None:
+    page = opened("tr")
     expect(page.locator("#data h2")).to_have_text("İçine ne girdi", use_inner_text=True)
     assert page.evaluate("document.documentElement.lang") == "tr"
     page.check("[value=en]", force=True)
@@ -158,10 +165,27 @@ def test_the_language_is_the_browsers_and_can_be_changed(opened: Opened) -> None
     assert page.locator(".chart:visible").count() == 5, "each in one language and width"
 
 
+def test_the_systems_language_is_the_pages_where_nothing_else_is_chosen(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TOHUM_LANG")
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.delenv("LC_MESSAGES", raising=False)
+    monkeypatch.delenv("LANGUAGE", raising=False)
+    monkeypatch.setenv("LANG", "tr_TR.UTF-8")
+    page = html_page(root, OPTIONS)
+    assert '<html lang="tr">' in page
+    assert [value in page for value in ('value="tr" checked', 'value="en" checked')] == [
+        True,
+        False,
+    ]
+
+
 @in_chromium
 def test_the_page_is_whole_without_a_script(opened: Opened) -> None:
     page = opened(script=False)
     expect(page.locator("#data h2")).to_have_text("What went in", use_inner_text=True)
+    assert page.locator("html").get_attribute("lang") == "en"
     page.locator("text=Türkçe").click()
     expect(page.locator("#data h2")).to_have_text("İçine ne girdi", use_inner_text=True)
 
@@ -214,6 +238,37 @@ def test_a_conversation_is_asked_its_own_question(root: Path) -> None:
     assert questions(split, model.vocabulary, 1) == [pairs[0]]
     texts = written_texts(model, root / "conf/prompts.txt", split, 4)
     assert [(text.prompt, text.answer) for text in texts] == list(pairs)
+
+
+def test_a_model_that_only_talks_has_no_lines_to_complete(root: Path, tmp_path: Path) -> None:
+    talk = tmp_path / "talk"
+    shutil.copytree(root, talk, ignore=shutil.ignore_patterns(".git", "weights"))
+    split = conversations(root, *((f"Question {number}?", "Yes.") for number in range(9)))
+    tokens = talk / "data/tokens"
+    written = read_split(tokens, "val")
+    (tokens / "val.bin").write_bytes(split.ids.astype(written.ids.dtype).tobytes())
+    (tokens / "val.offsets.bin").write_bytes(split.offsets.astype(written.offsets.dtype).tobytes())
+    assert only_conversations(read_split(tokens, "val"))
+    assert not only_conversations(written)
+    page = html_page(talk, OPTIONS)
+    for name, there in (("writes_talks", True), ("writes_lead", False), ("completion_none", False)):
+        assert (str(say(name)) in page) is there, name
+    assert 'id="completion"' not in page and 'href="#completion"' not in page
+    tokens_shown = page.partition('class="paper tokens"')[2].partition("</div>")[0]
+    assert tokens_shown.count("<br>") == 1, "a turn, a line"
+    assert page.count('class="question"') == 6
+    shutil.copytree(PROJECT / "conf", talk / "conf", dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(talk)
+        said = samples(talk)
+    assert said.count("Answer to 'Question ") == 3
+    assert "Completion of" not in said
+
+
+def test_a_command_in_a_text_looks_like_one() -> None:
+    shown = str(say("footer"))
+    assert shown.count("<code>tohum report --html</code>") == 2
+    assert "&lt;code" not in shown
 
 
 def test_each_token_has_the_bits_that_the_score_gives_it(root: Path) -> None:

@@ -1,13 +1,13 @@
-// The page's only script: the browser's language first, and what a token under the mouse cost.
+// The page's only script: the language that is chosen, and what a token under the mouse cost.
 const switches = document.querySelectorAll("[name=language]");
 
-function speak(language) {
-  document.documentElement.lang = language;
-  for (const one of switches) one.checked = one.value === language;
+function follow() {
+  // a browser that goes back to the page may have kept another choice than the file's
+  document.documentElement.lang = [...switches].find((one) => one.checked).value;
 }
 
-for (const one of switches) one.addEventListener("change", () => speak(one.value));
-speak(navigator.language.toLowerCase().startsWith("tr") ? "tr" : "en");
+for (const one of switches) one.addEventListener("change", follow);
+window.addEventListener("pageshow", follow);
 
 function shown(number, options) {
   return new Intl.NumberFormat(document.documentElement.lang, options).format(number);
