@@ -21,6 +21,8 @@ from pathlib import Path
 
 import psutil
 
+from tohum.dependencies import PROJECT
+
 INSTALLED = importlib.util.find_spec("ray") is not None and sys.platform == "linux"
 START_SECONDS = 240.0  # it takes five, and others may have the cores
 STORE_BYTES = 80_000_000
@@ -41,6 +43,7 @@ class RayNodes:
             "RAY_AUTH_TOKEN": secrets.token_hex(16),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_raylet_start_wait_time_s": "120",
+            "PYTHONPATH": str(PROJECT),  # the tests' own tasks are not installed
         }
         self.environment.pop("RAY_ADDRESS", None)
         self.started: list[subprocess.Popen[bytes]] = []
