@@ -127,7 +127,7 @@ def wide_slope(samples: Samples, stage: str, less: float = 0) -> float:
         found = slope(samples, stage, samples.small.raw, samples.large.raw, less)
         return found if samples.small is samples.large else max(found, LEAST[stage])
     more = samples.wide.stages[stage].processor - samples.large.stages[stage].processor
-    return max(0.0, more) / max(1, samples.wide.raw - samples.large.raw)
+    return max(LEAST[stage], more / max(1, samples.wide.raw - samples.large.raw))
 
 
 def shared_part(samples: Samples) -> float:

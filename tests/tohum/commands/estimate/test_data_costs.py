@@ -7,6 +7,7 @@ from stages.compose.checking import check
 from tests.tiny import configuration, runtime
 from tohum.commands.estimate.data_costs import (
     GROUP_ROWS,
+    LEAST,
     corpus_of,
     data_costs,
     heaps_exponent,
@@ -95,6 +96,15 @@ def test_the_wide_sample_decides_the_seconds_of_jsonl() -> None:
     found.wide = WideRun(200 * MEGABYTE, 200 * MEGABYTE, 200_000, stages)
     seconds = costs_of(found)["jsonl"].seconds
     assert seconds == pytest.approx(6 - 10 * 0.01 + 4000 * 0.01)
+
+
+def test_a_wide_sample_that_took_no_longer_is_not_believed() -> None:
+    found = samples(jsonl=0.5)
+    stages = {name: found.large.stages[name] for name in ("download", "jsonl")}
+    found.wide = WideRun(200 * MEGABYTE, 200 * MEGABYTE, 200_000, stages)
+    costs = costs_of(found)
+    assert costs["jsonl"].seconds > 4000 * MEGABYTE * LEAST["jsonl"]
+    assert costs["download"].seconds > 4000 * MEGABYTE * LEAST["download"]
 
 
 def test_the_wide_sample_decides_what_the_workers_of_jsonl_share() -> None:
