@@ -210,6 +210,9 @@ def _pretokens(
     small, large = samples.small, samples.large
     measured = large.stages["pretokens"]
     per_byte = slope(samples, "pretokens", small.text, large.text)
+    if samples.wide is not None:
+        more = samples.wide.stages["pretokens"].processor - small.stages["pretokens"].processor
+        per_byte = max(0.0, more) / (samples.wide.text - small.text)
     workers = min(runtime.workers, corpus.shards)
     fixed = max(0.0, small.stages["pretokens"].processor - per_byte * small.text)
     seconds = fixed + per_byte * corpus.text / parallel(workers, cores)

@@ -18,6 +18,7 @@ from tohum.commands.estimate.measurement import Measured
 from tohum.commands.estimate.sample_runs import DATA_STAGES, SampleRun, Samples, WideRun
 
 MEGABYTE = 1_000_000
+WIDE_STAGES = ("download", "jsonl", "pretokens")
 
 
 def sample_run(share: float, megabytes: int, different: int, **seconds: float) -> SampleRun:
@@ -92,7 +93,7 @@ def test_workers_divide_the_seconds_of_what_they_share() -> None:
 def test_the_wide_sample_decides_the_seconds_of_jsonl() -> None:
     found = samples(jsonl=0.5)
     taken = found.large.stages["jsonl"].processor
-    stages = {name: Measured(9.0, taken + 160 * 0.01, 1, 1) for name in ("download", "jsonl")}
+    stages = {name: Measured(9.0, taken + 160 * 0.01, 1, 1) for name in WIDE_STAGES}
     found.wide = WideRun(200 * MEGABYTE, 200 * MEGABYTE, 200_000, stages)
     seconds = costs_of(found)["jsonl"].seconds
     assert seconds == pytest.approx(6 - 10 * 0.01 + 4000 * 0.01)
@@ -100,7 +101,7 @@ def test_the_wide_sample_decides_the_seconds_of_jsonl() -> None:
 
 def test_a_wide_sample_that_took_no_longer_is_not_believed() -> None:
     found = samples(jsonl=0.5)
-    stages = {name: found.large.stages[name] for name in ("download", "jsonl")}
+    stages = {name: found.large.stages[name] for name in WIDE_STAGES}
     found.wide = WideRun(200 * MEGABYTE, 200 * MEGABYTE, 200_000, stages)
     costs = costs_of(found)
     assert costs["jsonl"].seconds > 4000 * MEGABYTE * LEAST["jsonl"]
@@ -112,10 +113,18 @@ def test_the_wide_sample_decides_what_the_workers_of_jsonl_share() -> None:
     taken = found.large.stages["jsonl"]
     taken.turned = taken.processor
     assert shared_part(found) == 1, "the start of the workers hides the rest"
-    stages = {"download": taken, "jsonl": Measured(9.0, taken.processor + 10, 1, 3)}
+    stages = {**found.large.stages, "jsonl": Measured(9.0, taken.processor + 10, 1, 3)}
     found.wide = WideRun(200 * MEGABYTE, 200 * MEGABYTE, 200_000, stages)
     stages["jsonl"].turned = taken.processor + 6
     assert shared_part(found) == pytest.approx(0.6)
+
+
+def test_the_wide_sample_decides_the_seconds_of_pretokens() -> None:
+    found = samples(pretokens=0.5)
+    first = found.small.stages["pretokens"].processor
+    stages = {name: Measured(9.0, first + 190 * 0.01, 1, 1) for name in WIDE_STAGES}
+    found.wide = WideRun(200 * MEGABYTE, 200 * MEGABYTE, 200_000, stages)
+    assert costs_of(found)["pretokens"].seconds == pytest.approx(first + 3990 * 0.01)
 
 
 def test_memory_of_counting_stops_at_its_limit() -> None:
