@@ -108,23 +108,29 @@ def corpus_of(samples: Samples, config: SimpleNamespace) -> Corpus:
     )
 
 
-def slope(samples: Samples, stage: str, at_small: float, at_large: float, less: float = 0) -> float:
+def slope(samples: Samples, stage: str, unit: str, less: float = 0) -> float:
     """Returns the processor's seconds per unit of what a stage reads, from the difference of the
-    samples; 0 if they are one.
+    smallest sample and the widest that ran it; 0 if they are one.
 
     Args:
-        less: seconds that only the large sample took.
+        unit: the samples' attribute that counts it: raw, text or different.
+        less: seconds that only the widest sample took.
     """
-    small, large = (run.stages[stage].processor for run in (samples.small, samples.large))
-    if at_large <= at_small:
+    small: SampleRun = samples.small
+    last: SampleRun | WideRun = samples.large
+    if samples.wide is not None and stage in samples.wide.stages:
+        last = samples.wide
+    more: int = getattr(last, unit) - getattr(small, unit)
+    if more <= 0:
         return 0.0
-    return max(0.0, large - less - small) / (at_large - at_small)
+    spent = last.stages[stage].processor - small.stages[stage].processor - less
+    return max(0.0, spent) / more
 
 
 def wide_slope(samples: Samples, stage: str, less: float = 0) -> float:
     """Returns the processor's seconds per byte of data/raw, from the wide sample if any."""
     if samples.wide is None:
-        found = slope(samples, stage, samples.small.raw, samples.large.raw, less)
+        found = slope(samples, stage, "raw", less)
         return found if samples.small is samples.large else max(found, LEAST[stage])
     more = samples.wide.stages[stage].processor - samples.large.stages[stage].processor
     return max(LEAST[stage], more / max(1, samples.wide.raw - samples.large.raw))
@@ -209,10 +215,7 @@ def _pretokens(
 ) -> StageCost:
     small, large = samples.small, samples.large
     measured = large.stages["pretokens"]
-    per_byte = slope(samples, "pretokens", small.text, large.text)
-    if samples.wide is not None:
-        more = samples.wide.stages["pretokens"].processor - small.stages["pretokens"].processor
-        per_byte = max(0.0, more) / (samples.wide.text - small.text)
+    per_byte = slope(samples, "pretokens", "text")
     workers = min(runtime.workers, corpus.shards)
     fixed = max(0.0, small.stages["pretokens"].processor - per_byte * small.text)
     seconds = fixed + per_byte * corpus.text / parallel(workers, cores)
@@ -238,9 +241,9 @@ def _pretokens(
 
 
 def _tokenizer(samples: Samples, corpus: Corpus, config: SimpleNamespace) -> StageCost:
-    small, large = samples.small, samples.large
+    large = samples.large
     measured = large.stages["tokenizer"]
-    per_word = slope(samples, "tokenizer", small.different, large.different)
+    per_word = slope(samples, "tokenizer", "different")
     more = corpus.different - large.different
     memory = measured.memory + WORD_MEMORY * more
     notes = []
@@ -263,7 +266,7 @@ def _tokenizer(samples: Samples, corpus: Corpus, config: SimpleNamespace) -> Sta
 def _encode(samples: Samples, corpus: Corpus, runtime: Runtime, cores: int) -> StageCost:
     small, large = samples.small, samples.large
     measured = large.stages["encode"]
-    per_byte = slope(samples, "encode", small.text, large.text)
+    per_byte = slope(samples, "encode", "text")
     fixed = max(0.0, small.stages["encode"].processor - per_byte * small.text)
     workers = min(runtime.workers, corpus.shards)
     output = round(large.tokens / large.share)

@@ -35,7 +35,12 @@ def size_of_dataset(source: HubSource) -> SourceSize:
     Raises:
         UserError: no access, no such dataset, revision or file, or more than source.max_bytes.
     """
-    files, commit, groups = _listed(source)
+    return _size_of(source, *_listed(source))
+
+
+def _size_of(
+    source: HubSource, files: list[HubFile], commit: str, groups: list[list[HubFile]]
+) -> SourceSize:
     HubFiles(source, commit, []).check_size(groups)
     size = sum(file.remote.size for file in files)
     asked = HUB_QUESTIONS + len(source.paths)
@@ -64,13 +69,13 @@ def sample_of_dataset(source: HubSource, wanted: int, folder: Path) -> SourceSam
     """Returns values that read about `wanted` bytes of a dataset: its first rows, a few of its
     files, or the first lines of them all, written to `folder`.
     """
-    size, values = size_of_dataset(source), asdict(source)
+    files, commit, groups = _listed(source)
+    size, values = _size_of(source, files, commit, groups), asdict(source)
     if size.rows is not None:
         rows = max(1, min(size.rows, _rows_of(source, size, wanted)))
         return SourceSample({**values, "max_rows": rows}, rows / size.rows, size)
     if size.bytes <= wanted:
         return SourceSample(values, 1.0, size)
-    files, _, _ = _listed(source)
     some = _smallest(files, wanted)
     taken = sum(file.remote.size for file in some)
     if taken <= WHOLE_FILES * wanted:
