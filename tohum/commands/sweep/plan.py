@@ -26,9 +26,10 @@ from tohum.commands.report.figures import MEASURES
 from tohum.commands.sweep.axes import MOST_VALUES, axes, read_arguments
 from tohum.commands.sweep.launchers import launcher_arguments
 from tohum.commands.sweep.overrides import without
-from tohum.commands.sweep.repository import code_state
+from tohum.commands.sweep.repository import code_state, unstashed
 from tohum.config.sections import limits, read_section
 from tohum.errors import UserError
+from tohum.project import require_git
 from tohum.workdir import project_root
 
 CORNER = {"tokenizer.vocab_size": max, "tokenizer.min_frequency": min}
@@ -131,13 +132,15 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
         UserError: an override cannot be read, or no point passes the check of the compose stage.
     """
     root = project_root()
-    state = code_state(root)
-    folder = _new_folder(root)
-    try:
-        return _planned(overrides, multirun, root, folder, *state)
-    except UserError:
-        shutil.rmtree(folder)
-        raise
+    require_git(root)
+    with unstashed(root):
+        state = code_state(root)
+        folder = _new_folder(root)
+        try:
+            return _planned(overrides, multirun, root, folder, *state)
+        except UserError:
+            shutil.rmtree(folder)
+            raise
 
 
 def _planned(

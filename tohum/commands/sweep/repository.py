@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,19 @@ from tohum.project import require_git
 
 IDENTITIES = ("GIT_AUTHOR", "GIT_COMMITTER")
 RESULTS = ("params.yaml", "params.lock.yaml", "dvc.lock", "metrics", "plots")  # not code
+
+
+@contextmanager
+def unstashed(root: Path) -> Iterator[None]:
+    """Waits until no point has what is not committed stashed, and lets none stash it meanwhile.
+
+    What a killed sweep has begun goes on, so a new sweep may find the workspace as it was committed
+    for a moment. DVC stashes under the repository's lock.
+    """
+    from dvc.repo import Repo
+
+    with Repo(root, _wait_for_lock=True) as repo, repo.lock:
+        yield
 
 
 def code_state(root: Path) -> tuple[str, str]:

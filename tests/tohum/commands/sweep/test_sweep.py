@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from tests.conftest import TINY, Clone, make_clone
 
@@ -160,6 +161,22 @@ def test_a_killed_sweep_goes_on_where_it_was(swept: tuple[Clone, str]) -> None:
     assert {row["error"] for row in latest(clone)} == {""}
     assert len(experiments(clone)) == len(before) + 2
     assert_nothing_uncommitted_is_lost(clone)
+
+
+def test_a_sweep_waits_while_a_point_has_the_workspace_stashed(swept: tuple[Clone, str]) -> None:
+    clone, _ = swept
+    with Repo(clone.root) as repo, repo.lock:
+        clone.run("git", "stash")
+        sweep = subprocess.Popen(
+            [*SWEEP, "-m", "tokenizer.vocab_size=320,300"],
+            cwd=clone.root,
+            env=clone.environment(),
+            stdout=subprocess.DEVNULL,
+        )
+        time.sleep(3)  # without the lock it would have read params.yaml and README.md by now
+        clone.run("git", "stash", "pop")
+    assert sweep.wait(timeout=120) == 0
+    assert [row["state"] for row in latest(clone)] == ["found", "found"]
 
 
 def applied_tokenizer(clone: Clone) -> tuple[dict[str, int], int]:
