@@ -9,8 +9,9 @@ import codecs
 import zlib
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 from tokenizers import Tokenizer
@@ -35,6 +36,7 @@ COLDEST = 1e-6  # below this temperature, logits divided by it may be infinite
 MOST_LOST = 128  # ids that a cut text may lose so that it begins with a line
 SHARE_AFTER = 0.25  # of a prompt's room, at most, is for the text after the cursor
 LINE_START = 12  # ids that tell one line from another
+KEPT_TEXTS, KEPT_LENGTH = 32, 64_000  # texts, and characters, whose ids are kept
 REPEAT_WINDOW = 64  # ids that repeat_penalty looks back on, as in llama.cpp
 
 
@@ -155,7 +157,7 @@ def middle_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, room: int) -> 
     return Prompt(ids, may_outgrow=False)
 
 
-def _last_ids(tokenizer: Tokenizer, text: str, room: int) -> list[int]:
+def _last_ids(tokenizer: Tokenizer, text: str, room: int) -> tuple[int, ...]:
     """Returns the last ids of a text, at least `room`, or all; those at its cut start may differ
     from the text's own.
 
@@ -173,7 +175,7 @@ def _last_ids(tokenizer: Tokenizer, text: str, room: int) -> list[int]:
         size *= 2
 
 
-def _first_ids(tokenizer: Tokenizer, text: str, room: int) -> list[int]:
+def _first_ids(tokenizer: Tokenizer, text: str, room: int) -> tuple[int, ...]:
     """Returns the first ids of a text, at most `room`."""
     size = max(1, room * CHARACTERS)
     while True:
@@ -184,7 +186,7 @@ def _first_ids(tokenizer: Tokenizer, text: str, room: int) -> list[int]:
         size *= 2
 
 
-def _lasting_start(tokenizer: Tokenizer, ids: list[int], least: int) -> int:
+def _lasting_start(tokenizer: Tokenizer, ids: Sequence[int], least: int) -> int:
     """Returns the place, from `least` on, where a text begins that is too long.
 
     It is the start of a line: of those for which the text loses at most MOST_LOST ids, or a quarter
@@ -201,8 +203,8 @@ def _lasting_start(tokenizer: Tokenizer, ids: list[int], least: int) -> int:
     return min(starts, key=lambda place: _line_hash(ids, place), default=least)
 
 
-def _line_hash(ids: list[int], place: int) -> int:
-    return zlib.crc32(repr(ids[place : place + LINE_START]).encode())
+def _line_hash(ids: Sequence[int], place: int) -> int:
+    return zlib.crc32(repr(list(ids[place : place + LINE_START])).encode())
 
 
 def chat_prompt(tokenizer: Tokenizer, messages: list[dict[str, str]], room: int) -> Prompt:
@@ -245,10 +247,21 @@ def _cut_start(message: list[int], room: int) -> list[int]:
     return [message[0], *message[max(1, len(message) - max(room, 2) + 1) :]]
 
 
-def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
+def _ids(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
+    return _kept_ids(tokenizer, text) if len(text) <= KEPT_LENGTH else _encoded(tokenizer, text)
+
+
+@lru_cache(maxsize=KEPT_TEXTS)
+def _kept_ids(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
+    """As `_encoded`. While a word is typed, an editor sends the same texts with each letter, but
+    for the word: they would take longer to encode than the word takes the model to read.
+    """
+    return _encoded(tokenizer, text)
+
+
+def _encoded(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
     tokenizer.encode_special_tokens = True
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
-    return ids
+    return tuple(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def sample(reader: Reader, prompt: Prompt, sampling: Sampling) -> Generator[int, None, bool]:

@@ -10,8 +10,6 @@ from typing import Any
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -20,6 +18,7 @@ from stages.compose.checking import check
 from stages.compose.corrections import corrected, misread, parsed, to_paste
 from stages.compose.dvc_values import DIGEST, digest, refuse_other_keys
 from stages.compose.params_text import meant_overrides
+from stages.compose.refusals import read_all
 from stages.compose.source_list import SourceList, split_overrides
 from tohum.config.loading import read_yaml
 from tohum.errors import UserError
@@ -93,9 +92,17 @@ def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
         return _checked(conf, overrides)
     except UserError as refusal:
         meant = corrected(conf, overrides)
-        if meant == overrides:
+        if meant == overrides or not _is_readable(conf, meant):
             raise
         raise UserError(f"{refusal}\n{to_paste(meant)}") from None
+
+
+def _is_readable(conf: Path, overrides: list[str]) -> bool:
+    try:
+        read_all(conf, overrides)
+    except UserError:
+        return False
+    return True
 
 
 def _checked(conf: Path, overrides: list[str]) -> dict[str, Any]:
@@ -105,7 +112,7 @@ def _checked(conf: Path, overrides: list[str]) -> dict[str, Any]:
         _refuse_unrepeatable(f"params.yaml: the override '{override}'", override)
         if reason := misread(override):
             raise UserError(f"the override {override!r} is not what it seems: {reason}.")
-    split = split_overrides(_parsed(overrides))
+    split = split_overrides(read_all(conf, overrides))
     if isinstance(split, SourceList):
         values = _mixed(conf, split)
     else:
@@ -123,13 +130,6 @@ def _checked(conf: Path, overrides: list[str]) -> dict[str, Any]:
 
 def _sets_any(overrides: list[str], key: str) -> bool:
     return any(_sets(item, key) for item in overrides)
-
-
-def _parsed(overrides: list[str]) -> list[Override]:
-    try:
-        return OverridesParser.create().parse_overrides(overrides)
-    except HydraException as error:
-        raise _refusal(overrides, error) from None
 
 
 def _composed(conf: Path, overrides: list[str]) -> dict[str, Any]:

@@ -87,12 +87,12 @@ def _is_right(conf: Path, text: str) -> bool:
     if override is None or override.is_sweep_override() or misread(text):
         return False
     key, value = str(override.key_or_group), override.value()
-    if key in _groups(conf):
+    if key in groups(conf):
         written = _value(text).strip("'\"")
         return not override.is_add() and _known_preset(conf, key, written) == written
     if PATHS.fullmatch(key):
         return isinstance(value, list) if key.endswith("s") else not isinstance(value, list | dict)
-    return key.partition(".")[0] in _groups(conf)
+    return key.partition(".")[0] in groups(conf)
 
 
 def _corrected(conf: Path, text: str) -> str:
@@ -105,7 +105,7 @@ def _corrected(conf: Path, text: str) -> str:
         key, equal, value = _partition(conf, plain)
     name = known_key(conf, key.strip().rstrip(":").strip())
     value = value.lstrip("=").strip(" ")
-    if name in _groups(conf):
+    if name in groups(conf):
         fixed = f"{name}={_known_preset(conf, name, value)}"
     else:
         fixed = f"{name}={_readable(name, value)}"
@@ -118,16 +118,18 @@ def _partition(conf: Path, text: str) -> tuple[str, str, str]:
     found = re.fullmatch(r"([\w./@]+)\s*:\s*(.+)", text)
     if found is None:
         found = re.fullmatch(r"(\w+)\s+(\S+)", text)
-        if found is None or found[1] not in _groups(conf):
+        if found is None or found[1] not in groups(conf):
             return text, "", ""
     return found[1], "=", found[2]
 
 
-def _groups(conf: Path) -> list[str]:
+def groups(conf: Path) -> list[str]:
+    """Returns the names of the groups, which are those of the sections."""
     return sorted(path.name for path in conf.glob("*") if path.is_dir())
 
 
-def _presets(conf: Path, group: str) -> list[str]:
+def presets(conf: Path, group: str) -> list[str]:
+    """Returns the names of a group's presets."""
     return sorted(path.stem for path in (conf / group).glob("*.yaml"))
 
 
@@ -135,7 +137,7 @@ def known_key(conf: Path, key: str) -> str:
     """Returns a key whose section or group exists, if there is a similar one."""
     name = key.lstrip("+~")
     first, dot, rest = name.partition(".")
-    first = _nearest(first, _groups(conf))
+    first = _nearest(first, groups(conf))
     prefix = key[: len(key) - len(name)] if dot else ""  # every group has a preset to replace
     return f"{prefix}{first}{dot}{rest}"
 
@@ -148,7 +150,7 @@ def _known_preset(conf: Path, group: str, preset: str) -> str:
     if re.search(r"[][,()]", preset):
         return preset
     name = preset.strip("'\"").replace("\\", "/").rpartition("/")[2]
-    return _nearest(name.removesuffix(".yaml"), _presets(conf, group))
+    return _nearest(name.removesuffix(".yaml"), presets(conf, group))
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -243,22 +243,45 @@ def test_a_rule_holds_where_its_column_is_named() -> None:
 
 def test_an_unknown_preset_is_told_with_the_known_ones() -> None:
     told = refusal(["model=huge"])
-    assert "['model=huge'] do not compose: " in told
-    assert "Could not find 'model/huge'" in told
-    assert "laptop" in told
-    assert "tiny" in told
+    assert told.startswith("model has no preset 'huge'. Known: laptop, one_hour, ")
+    assert "Corrected" not in told
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("modle=tiny", "unknown section 'modle'. Did you mean 'model'?"),
+        ("modle.num_layers=2", "unknown section 'modle'. Did you mean 'model'?"),
+        ("+zoo=tiny", "unknown section 'zoo'. Known: encode, "),
+        ("source=[tiny,qa:flies]", "source has no preset 'flies'. Did you mean 'files'?"),
+        ("runtime.workers=3", "'runtime' is not part of what is composed: its values are those of"),
+        ("model.num_layers=1,2", "model.num_layers has several values, 1,2: only `tohum sweep -m`"),
+        ("model=tiny,laptop", "model has several values, tiny,laptop: only `tohum sweep -m`"),
+        ("model=[", "the override 'model=[' can't be read. It is a key, an equals sign and a"),
+        ("model.num_layers", "the override 'model.num_layers' can't be read. "),
+        ("", "the override '' can't be read. "),
+    ],
+)
+def test_an_override_that_can_not_hold_is_told_in_plain_words(override: str, told: str) -> None:
+    assert refusal([override]).startswith(told)
+
+
+@pytest.mark.parametrize(
+    "override", ["modle.num_layers=2", "source=[tiny,qa:pakages]", "model=tinny"]
+)
+def test_only_what_would_be_accepted_is_offered_to_paste(override: str) -> None:
+    meant = yaml.safe_load(
+        refusal([override]).partition("Corrected, to paste into params.yaml:")[2]
+    )
+    compose(CONF, meant["overrides"])
 
 
 @pytest.mark.parametrize(
     "override",
     [
-        "modle=tiny",
-        "model=[",
-        "model.num_layers",
         "model=null",
-        "model.num_layers=1,2",
+        "model={a: 1}",
         "source.suffixes=${no.such.key}",
-        "",
     ],
 )
 def test_an_override_that_hydra_refuses_is_told(override: str) -> None:
@@ -427,7 +450,7 @@ def test_an_override_beats_what_a_source_preset_says_of_jsonl() -> None:
     ("overrides", "told"),
     [
         (["source=[packages,qa:files]"], "source.qa.paths has no value"),
-        (["source=[packages,nothing]"], "conf/ and the overrides"),
+        (["source=[packages,nothing]"], "source has no preset 'nothing'. Known: files, "),
         (["source=[packages,packages]"], "source=[packages,packages]: 'packages' is listed twice"),
         (["source=[a b:local]"], "source=[a b:local]: 'a b' is not a name"),
         (["source=[]"], "the source is a list of none"),
