@@ -15,7 +15,6 @@ writes it. Then one client and eight clients ask ours at full speed, and its mem
 """
 
 import argparse
-import random
 import shutil
 import statistics
 import sys
@@ -61,7 +60,7 @@ BURST = 5  # letters; the last one's answer is waited for
 SELDOM = {TRANSFORMERS: 4}  # of so many bursts, one: its answers take seconds
 PAUSE = 0.04  # seconds between letters: as fast as a keyboard repeats
 CLIENTS = 8
-ASKED = 12  # requests of each client in a round of the throughput
+ASKED, ROUNDS = 12, 6  # requests of each of the clients, and how often they take turns
 
 
 def main() -> None:
@@ -77,7 +76,7 @@ def main() -> None:
         letters = list(keystrokes(arguments.keystrokes))
         timed = replay(contenders, letters, tokenizer, context - TOKENS - 8)
         holds = compare(timed)
-        holds &= throughput(contenders[0], letters)
+        holds &= throughput(contenders[0])
         holds &= memory(contenders[0], letters, arguments.requests)
     sys.exit(0 if holds else 1)
 
@@ -123,12 +122,17 @@ class Keystroke:
     suffix: str
 
 
-def keystrokes(count: int) -> Iterator[Keystroke]:
-    """Yields letters typed in turn into each of the files, each in one stretch from a line on."""
+def keystrokes(count: int, place: float = 0.5) -> Iterator[Keystroke]:
+    """Yields letters typed in turn into each of the files, each in one stretch from a line on.
+
+    Args:
+        count: of all letters.
+        place: in each file, from 0 to 1, after which the line is.
+    """
     for number, name in enumerate(FILES):
         path = Path(sysconfig.get_path("stdlib"), f"{name}.py")
         text = path.read_text(encoding="utf-8")
-        start = text.index("\n    def ", len(text) // 2) + 1
+        start = text.index("\n    def ", int(len(text) * place)) + 1
         typed = count // len(FILES) + (number < count % len(FILES))
         for end in range(start + 1, start + 1 + typed):
             yield Keystroke(text[:end], text[start + typed :])
@@ -193,20 +197,29 @@ def compare(timed: dict[str, list[Timed]]) -> bool:
     return all(targets)
 
 
-def throughput(server: Contender, letters: list[Keystroke]) -> bool:
-    """Compares eight clients with one, in turn; returns whether they get as much together."""
+def throughput(server: Contender) -> bool:
+    """Compares eight clients, each of whom types in a file, with one who types in one after the
+    other; returns whether they get as much together.
+
+    Each time it is somewhere else in the files, so that nothing has been read before.
+    """
     rates: dict[int, list[float]] = {1: [], CLIENTS: []}
-    chosen = random.Random(0).sample(letters, min(len(letters), CLIENTS * ASKED))
-    for _ in range(5):
-        for clients, found in rates.items():
-            with ThreadPoolExecutor(clients) as pool:
-                started = time.perf_counter()
-                asked = pool.map(lambda letter: ask(server, letter), chosen)
-                tokens = sum(each.tokens for each in asked)
-                found.append(tokens / (time.perf_counter() - started))
+    for turn in range(2 * ROUNDS):
+        clients = (1, CLIENTS)[(turn + turn // 2) % 2]  # each comes first as often
+        letters = list(keystrokes(len(FILES) * ASKED, 0.1 + 0.7 * turn / (2 * ROUNDS)))
+        files = [letters[each * ASKED : (each + 1) * ASKED] for each in range(CLIENTS)]
+        with ThreadPoolExecutor(clients) as pool:
+            started = time.perf_counter()
+            tokens = sum(pool.map(lambda file: typed(server, file), files))
+            rates[clients].append(tokens / (time.perf_counter() - started))
     one, many = statistics.median(rates[1]), statistics.median(rates[CLIENTS])
     print(f"tokens per second: {one:.0f} for one client, {many:.0f} for {CLIENTS} together")
     return report(f"throughput with {CLIENTS} clients / with one", many / one, "at least", 1.0)
+
+
+def typed(server: Contender, letters: list[Keystroke]) -> int:
+    """Waits for the answer to each letter; returns how many tokens came."""
+    return sum(ask(server, letter).tokens for letter in letters)
 
 
 def ask(server: Contender, letter: Keystroke) -> Timed:

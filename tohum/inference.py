@@ -35,7 +35,9 @@ log = logging.getLogger(__name__)
 
 
 class RememberingReader(Reader, Protocol):
-    """A reader that tells what it has read."""
+    """A reader that tells what it has read: `ids`."""
+
+    ids: list[int]
 
     def common(self, ids: Sequence[int]) -> int:
         """Returns how many of the first ids it has read already."""

@@ -71,6 +71,38 @@ def test_what_another_passage_has_read_is_not_read_again(kind: type[Decoder]) ->
     torch.testing.assert_close(two.logits(ids), expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", [Decoder, CompiledDecoder])
+@pytest.mark.parametrize("kept", [0, 5 * 300 * 4, 1 << 20])
+def test_kept_logits_are_those_of_their_ids(
+    kind: type[Decoder], kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cached_decoder, "KEPT_SHARE", 0.5)
+    monkeypatch.setattr(cached_decoder, "KEPT_BYTES", kept)
+    decoder = kind(model_of(Qwen3Config(**SHAPE, num_key_value_heads=2)))
+    generator, passage, other = random.Random(3), decoder.passage(), decoder.passage()
+    ids = generator.choices(range(300), k=40)
+    for _ in range(200):  # on, back, and to other texts, as one types and deletes
+        size = generator.randint(1, 40)
+        if generator.random() < 0.3:
+            ids = [*ids[:size], *generator.choices(range(300), k=40 - size)]
+        if generator.random() < 0.1:
+            other.adopt(passage, passage.common(ids))
+            passage, other = other, passage
+        expected = decoder.passage().logits(ids[:size])
+        torch.testing.assert_close(passage.logits(ids[:size]), expected, rtol=0, atol=1e-4)
+
+
+def test_what_was_written_before_is_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cached_decoder, "KEPT_SHARE", 0.5)
+    decoder = CompiledDecoder(model_of(Qwen3Config(**SHAPE, num_key_value_heads=2)))
+    passage, ids = decoder.passage(), list(range(20))
+    for size in range(10, 21):
+        passage.logits(ids[:size])
+    monkeypatch.setattr(type(passage), "_read", None)  # nothing is read from here on
+    for size in (20, 10, 15, 20):
+        passage.logits(ids[:size])
+
+
 def test_another_kind_of_model_is_refused() -> None:
     model = model_of(GPT2Config(n_layer=1, n_head=2, n_embd=8, vocab_size=300))
     with pytest.raises(ValueError, match="'gpt2' is not one of llama, qwen3"):

@@ -15,10 +15,13 @@ from dataclasses import dataclass, field
 from tohum.formats.special_tokens import END_OF_TEXT_ID
 from tohum.inference import Continuation, LanguageModel, RememberingReader
 
-TURN = 8  # pieces of text that one client gets before the next one's turn
+TURN = 16  # pieces of text that one client gets before the next one's turn
 AT_ONCE = 8  # texts that are written at the same time
 PLACES = 16  # each keeps what it has read, so that a client who comes back finds it
-LEAST_ADOPTED = 32  # ids more in another place that are worth a copy: it takes about a millisecond
+# Ids that are worth reading on from, or a copy, which takes a millisecond. The first three of
+# each middle are the same, whatever the file.
+LEAST_SHARED = 32
+COPIED = 0.75  # of a place's ids that another has too
 
 Begin = Callable[[RememberingReader], Continuation]
 
@@ -157,8 +160,10 @@ class Engine:
             job.send(None)
 
     def _place(self, job: Job) -> RememberingReader:
-        """Returns the free place that has read most of the job's prompt, the oldest of equals."""
-        best = max(self._free, key=lambda passage: passage.common(job.prompt_ids))
+        """Returns the free place that has read most of the job's prompt, or the least wanted."""
+        best = max(self._free, key=lambda place: place.common(job.prompt_ids))
+        if best.common(job.prompt_ids) < min(LEAST_SHARED, len(job.prompt_ids) // 2):
+            best = least_wanted(self._free, self._places)
         self._free.remove(best)
         return best
 
@@ -184,6 +189,20 @@ class Engine:
                 job.writing_seconds += ended - started
 
 
+def least_wanted(
+    free: list[RememberingReader], places: list[RememberingReader]
+) -> RememberingReader:
+    """Returns the free place whose text is mostly in another place too, or else the one that has
+    been free for longest: the others have what their clients come back to.
+    """
+
+    def is_copy(place: RememberingReader) -> bool:
+        others = (other for other in places if other is not place)
+        return any(other.common(place.ids) > COPIED * len(place.ids) for other in others)
+
+    return next(filter(is_copy, free), free[0])
+
+
 def adopt_longest(
     places: list[RememberingReader], place: RememberingReader, ids: list[int]
 ) -> None:
@@ -192,5 +211,5 @@ def adopt_longest(
     """
     other = max(places, key=lambda other: other.common(ids))
     count = other.common(ids)
-    if count - place.common(ids) >= LEAST_ADOPTED:
+    if count - place.common(ids) >= LEAST_SHARED:
         place.adopt(other, count)

@@ -1,4 +1,7 @@
-"""Runs the server: uvicorn on a port of this machine."""
+"""Runs the server: uvicorn on a port of this machine, with the HTTP parser of Node.js (httptools).
+
+Its other parser, h11, is of Python, and would take longer than the model for a letter.
+"""
 
 import logging
 import socket
@@ -7,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tohum.commands.generate.config import Generate
 from tohum.commands.serve.app import make_app, refusal
@@ -19,18 +22,44 @@ from tohum.inference import LanguageModel
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Of the lock of the interpreter: by default a thread may wait 5 ms for it, as long as the model
 # takes for 50 tokens.
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0001
+LARGEST_HEAD = 64 << 10  # bytes of a request's line and headers
 IDLE_SECONDS = 75  # how long a connection without a request stays open
 
 log = logging.getLogger(__name__)
 
 
-class Protocol(H11Protocol):
-    """HTTP/1.1 whose errors are in OpenAI's shape too."""
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 whose errors are in OpenAI's shape too, and whose headers have an end."""
+
+    head_bytes: int | None = 0  # of the request whose headers are coming; None: they are complete
+
+    def data_received(self, data: bytes) -> None:
+        """Takes what has come, which may be a part of a request or several."""
+        if self.head_bytes is not None:
+            self.head_bytes += len(data)
+        super().data_received(data)
+        endless = self.head_bytes is not None and self.head_bytes > LARGEST_HEAD
+        if endless and not self.transport.is_closing():
+            self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        """Starts to count."""
+        self.head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Stops counting."""
+        self.head_bytes = None
+        super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what is not HTTP, and closes the connection."""
-        answer = refusal(400, "the request is not HTTP/1.1, or its length is not a number.")
+        answer = refusal(
+            400,
+            "the request is not HTTP/1.1, its length is not a number, or its headers are longer "
+            f"than {LARGEST_HEAD:,} bytes.",
+        )
         lines = [b"HTTP/1.1 400 Bad Request", b"Connection: close"]
         lines += [name + b": " + value for name, value in answer.raw_headers]
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + bytes(answer.body))
@@ -89,7 +118,6 @@ def open_server(
             access_log=False,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=1,
-            h11_max_incomplete_event_size=64 << 10,
             server_header=False,
         )
         yield uvicorn.Server(config), listener

@@ -346,6 +346,18 @@ def test_a_body_in_endless_chunks_is_refused(port: int) -> None:
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
+def test_headers_without_an_end_are_refused(port: int) -> None:
+    padding = [f"X-{number}: {'x' * 1000}" for number in range(60)]
+    endless = [f"{line}\r\n" for line in padding] * 20
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        with suppress(ConnectionError):  # it has closed while these were still coming
+            connection.sendall(f"POST /infill HTTP/1.1\r\n{''.join(endless)}".encode())
+        with suppress(ConnectionError):
+            assert connection.recv(1 << 10).startswith(b"HTTP/1.1 400 ")
+    many = ("Content-Type: application/json", "Connection: close", "Content-Length: 2", *padding)
+    assert b"longer" not in answer_to(port, *many, body=b"{}")
+
+
 def test_a_client_that_falls_silent_is_given_up(
     port: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
