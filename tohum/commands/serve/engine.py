@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from tohum.formats.special_tokens import END_OF_TEXT_ID
 from tohum.inference import Continuation, LanguageModel, RememberingReader
 
-TURN = 16  # pieces of text that one client gets before the next one's turn
+# Pieces of text that one client gets before the next one's turn. What is in the processor's cache is
+# of one client, so few turns save time; a client who has nothing yet comes next.
+TURN = 32
 AT_ONCE = 8  # texts that are written at the same time
 PLACES = 16  # each keeps what it has read, so that a client who comes back finds it
 # Ids that are worth reading on from, or a copy, which takes a millisecond. The first three of
@@ -136,10 +138,12 @@ class Engine:
                     self._change.wait()
                 if self._ended:
                     break
-                while len(active) < AT_ONCE and self._waiting:
+                new: list[tuple[Job, RememberingReader, Iterator[str]]] = []
+                while len(active) + len(new) < AT_ONCE and self._waiting:
                     job = self._waiting.popleft()
                     if not job.cancelled:
-                        active.append((job, self._place(job), iter(())))
+                        new.append((job, self._place(job), iter(())))
+                active.extendleft(reversed(new))
             if not active:
                 continue
             job, passage, pieces = active.popleft()
