@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from tohum.formats.special_tokens import END_OF_TEXT_ID
 from tohum.inference import Continuation, LanguageModel, RememberingReader
 
-# Pieces of text that one client gets before the next one's turn. What is in the processor's cache is
-# of one client, so few turns save time; a client who has nothing yet comes next.
+# Pieces of text that one client gets before the next one's turn. The processor's cache has one
+# client's text, so few turns save time; a client who has nothing yet comes next.
 TURN = 32
 AT_ONCE = 8  # texts that are written at the same time
 PLACES = 16  # each keeps what it has read, so that a client who comes back finds it
