@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
@@ -85,7 +85,7 @@ class Session:
         return ["".join(one.get("text", "") for one in cell.outputs) for cell in client.nb.cells]
 
     def lose(self, *commands: str, stage: str) -> None:
-        """Runs a notebook and kills its kernel while a stage is at work."""
+        """Runs a notebook; kills its kernel, and all it has started, while a stage is at work."""
         client = self.client(self.cells(*commands))
 
         def execute() -> None:
@@ -99,7 +99,10 @@ class Session:
             time.sleep(0.01)
         assert any(work.glob("*/")), f"{stage} has begun"
         manager: Any = client.km
-        os.kill(manager.provisioner.pid, signal.SIGKILL)
+        kernel = psutil.Process(manager.provisioner.pid)
+        for process in (kernel, *kernel.children(recursive=True)):  # parents first
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         running.join()
 
 

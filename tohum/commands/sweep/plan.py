@@ -29,7 +29,6 @@ from tohum.commands.sweep.overrides import without
 from tohum.commands.sweep.repository import code_state, unstashed
 from tohum.config.sections import limits, read_section
 from tohum.errors import UserError
-from tohum.project import require_git
 from tohum.workdir import project_root
 
 CORNER = {"tokenizer.vocab_size": max, "tokenizer.min_frequency": min}
@@ -132,7 +131,7 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
         UserError: an override cannot be read, or no point passes the check of the compose stage.
     """
     root = project_root()
-    require_git(root)
+    code_state(root)  # whether there is one: DVC would say it in its own words
     with unstashed(root):
         state = code_state(root)
         folder = _new_folder(root)

@@ -22,10 +22,21 @@ def unstashed(root: Path) -> Iterator[None]:
 
     What a killed sweep has begun goes on, so a new sweep may find the workspace as it was committed
     for a moment. DVC stashes under the repository's lock.
+
+    Raises:
+        UserError: DVC is not set up here.
     """
+    from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
 
-    with Repo(root, _wait_for_lock=True) as repo, repo.lock:
+    try:
+        opened = Repo(root, _wait_for_lock=True)
+    except NotDvcRepoError:
+        raise UserError(
+            f"{root.resolve()} has no .dvc, where DVC keeps its settings: every point of a sweep "
+            "is a DVC experiment. `git checkout .dvc` restores it."
+        ) from None
+    with opened as repo, repo.lock:
         yield
 
 

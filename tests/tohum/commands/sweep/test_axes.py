@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import PROJECT
 from tohum.commands.sweep.axes import axes, read_arguments
 from tohum.commands.sweep.overrides import parse
-from tohum.commands.sweep.repository import code_state
+from tohum.commands.sweep.repository import code_state, unstashed
 from tohum.errors import UserError
 
 CONF = PROJECT / "conf"
@@ -96,6 +96,11 @@ def test_without_an_identity_for_git_no_point_starts(
         for field in ("NAME", "EMAIL"):
             monkeypatch.setenv(f"GIT_{who}_{field}", "test@example.org")
     assert len(code_state(tmp_path)[0]) == 40
+
+
+def test_a_folder_without_dvc_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"has no \.dvc, where DVC keeps"), unstashed(tmp_path):
+        raise AssertionError
 
 
 @pytest.mark.skipif(
