@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ PROJECT = Path(__file__).parent.parent
 # Threads of PyTorch that wait must not keep the cores from the other worker's tests: libgomp's
 # default spins 300,000 rounds first.
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+# A shell's `make test &` ignores Ctrl-C, and what tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ["TOHUM_LANG"] = "en"  # what tests compare messages with, on a Turkish system too
 
