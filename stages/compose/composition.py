@@ -18,7 +18,7 @@ from stages.compose.checking import check
 from stages.compose.corrections import corrected, misread, parsed, to_paste
 from stages.compose.dvc_values import DIGEST, digest, refuse_other_keys
 from stages.compose.params_text import meant_overrides
-from stages.compose.refusals import read_all
+from stages.compose.refusals import read_all, refuse_unknown_preset
 from stages.compose.source_list import SourceList, split_overrides
 from tohum.config.loading import read_yaml
 from tohum.errors import UserError
@@ -99,10 +99,19 @@ def compose(conf: Path, overrides: list[str]) -> dict[str, Any]:
 
 def _is_readable(conf: Path, overrides: list[str]) -> bool:
     try:
-        read_all(conf, overrides)
+        _split(conf, overrides)
     except UserError:
         return False
     return True
+
+
+def _split(conf: Path, overrides: list[str]) -> SourceList | list[str]:
+    """Returns what `split_overrides` does, of overrides that name only what is in `conf`."""
+    split = split_overrides(read_all(conf, overrides))
+    if isinstance(split, SourceList):
+        for preset in split.presets.values():
+            refuse_unknown_preset(conf, "source", preset)
+    return split
 
 
 def _checked(conf: Path, overrides: list[str]) -> dict[str, Any]:
@@ -112,7 +121,7 @@ def _checked(conf: Path, overrides: list[str]) -> dict[str, Any]:
         _refuse_unrepeatable(f"params.yaml: the override '{override}'", override)
         if reason := misread(override):
             raise UserError(f"the override {override!r} is not what it seems: {reason}.")
-    split = split_overrides(read_all(conf, overrides))
+    split = _split(conf, overrides)
     if isinstance(split, SourceList):
         values = _mixed(conf, split)
     else:

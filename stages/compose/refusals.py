@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import Override
 
 from stages.compose.corrections import groups, parsed, presets
+from stages.compose.source_list import is_source_list
 from tohum.config.sections import nearest
 from tohum.errors import UserError
 
@@ -14,7 +15,7 @@ def read_all(conf: Path, overrides: list[str]) -> list[Override]:
 
     Raises:
         UserError: one can't be read, has several values, or names a section or preset that is not
-            in `conf`.
+            in `conf`. A list of sources is for `split_overrides` to read.
     """
     read = [_read(text) for text in overrides]
     for override in read:
@@ -53,16 +54,20 @@ def _refuse_unknown(conf: Path, override: Override) -> None:
                 "Edit them there."
             )
         raise UserError(f"unknown section '{name}'.{nearest(name, known)}")
-    if "." in key or override.is_delete():
+    if "." in key or override.is_delete() or is_source_list(override):
         return
-    for preset in _preset_names(override):
-        if preset not in presets(conf, key):
-            raise UserError(f"{key} has no preset {preset!r}.{nearest(preset, presets(conf, key))}")
-
-
-def _preset_names(override: Override) -> list[str]:
-    """Returns the presets that an override of a group names; in a list, `name:preset` is one."""
     value = override.value()
-    values = value if isinstance(value, list) else [value]
-    texts = [each.text if isinstance(each, QuotedString) else each for each in values]
-    return [each.rpartition(":")[2] for each in texts if isinstance(each, str)]
+    for preset in value if isinstance(value, list) else [value]:
+        if isinstance(preset, str):
+            refuse_unknown_preset(conf, key, preset)
+
+
+def refuse_unknown_preset(conf: Path, group: str, preset: str) -> None:
+    """Refuses a preset that is not in `conf`.
+
+    Raises:
+        UserError: it isn't.
+    """
+    known = presets(conf, group)
+    if preset not in known:
+        raise UserError(f"{group} has no preset {preset!r}.{nearest(preset, known)}")

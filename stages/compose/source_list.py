@@ -38,8 +38,8 @@ def split_overrides(overrides: list[Override]) -> SourceList | list[str]:
     """
     chosen = [item for item in overrides if _is_group(item) and not item.is_delete()]
     deleted = any(_is_group(item) and item.is_delete() for item in overrides)
-    if deleted or not chosen or not _is_list(chosen[-1]):
-        return [_text(item) for item in overrides if not (_is_group(item) and _is_list(item))]
+    if deleted or not chosen or not is_source_list(chosen[-1]):
+        return [_text(item) for item in overrides if not is_source_list(item)]
     presets = _presets(chosen[-1])
     own: dict[str, list[str]] = {name: [] for name in presets}
     rest = []
@@ -87,12 +87,14 @@ def _presets(override: Override) -> dict[str, str]:
     return presets
 
 
+def is_source_list(override: Override) -> bool:
+    """Returns whether an override is a list for the group `source`."""
+    one_value = not override.is_sweep_override()
+    return _is_group(override) and one_value and isinstance(override.value(), list)
+
+
 def _is_group(override: Override) -> bool:
     return bool(override.key_or_group == "source" and override.package is None)
-
-
-def _is_list(override: Override) -> bool:
-    return not override.is_sweep_override() and isinstance(override.value(), list)
 
 
 def _elements(override: Override) -> list[Any]:

@@ -267,6 +267,14 @@ def test_an_override_that_can_not_hold_is_told_in_plain_words(override: str, tol
 
 
 @pytest.mark.parametrize(
+    "overrides",
+    [["source=[packages:]"], ["source=['qa: packages']"], ["source=[huge]", "source=packages"]],
+)
+def test_a_list_of_sources_is_read_in_one_way(overrides: list[str]) -> None:
+    compose(CONF, overrides)
+
+
+@pytest.mark.parametrize(
     "override", ["modle.num_layers=2", "source=[tiny,qa:pakages]", "model=tinny"]
 )
 def test_only_what_would_be_accepted_is_offered_to_paste(override: str) -> None:
@@ -451,6 +459,8 @@ def test_an_override_beats_what_a_source_preset_says_of_jsonl() -> None:
     [
         (["source=[packages,qa:files]"], "source.qa.paths has no value"),
         (["source=[packages,nothing]"], "source has no preset 'nothing'. Known: files, "),
+        (["source=[a:b:packages]"], "source has no preset 'b:packages'. Did you mean 'packages'?"),
+        (["source=[nothing,nothing]"], "source=[nothing,nothing]: 'nothing' is listed twice"),
         (["source=[packages,packages]"], "source=[packages,packages]: 'packages' is listed twice"),
         (["source=[a b:local]"], "source=[a b:local]: 'a b' is not a name"),
         (["source=[]"], "the source is a list of none"),
