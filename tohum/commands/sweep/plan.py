@@ -26,7 +26,7 @@ from tohum.commands.report.figures import MEASURES
 from tohum.commands.sweep.axes import MOST_VALUES, axes, read_arguments
 from tohum.commands.sweep.launchers import launcher_arguments
 from tohum.commands.sweep.overrides import without
-from tohum.commands.sweep.repository import code_state, unstashed
+from tohum.commands.sweep.repository import code_state, require_commit, unstashed
 from tohum.config.sections import limits, read_section
 from tohum.errors import UserError
 from tohum.workdir import project_root
@@ -131,7 +131,7 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
         UserError: an override cannot be read, or no point passes the check of the compose stage.
     """
     root = project_root()
-    code_state(root)  # whether there is one: DVC would say it in its own words
+    require_commit(root)  # first, since DVC would say so in its own words
     with unstashed(root):
         state = code_state(root)
         folder = _new_folder(root)

@@ -44,6 +44,19 @@ def code_state(root: Path) -> tuple[str, str]:
     """Returns the commit at HEAD, and a hash of how tracked code and configuration differ from it.
 
     Raises:
+        UserError: as `require_commit`.
+    """
+    head = require_commit(root)
+    excluded = [f":(exclude,top){path}" for path in RESULTS]
+    difference = _git(root, "diff", "--no-ext-diff", "--binary", "HEAD", "--", ".", *excluded)
+    digest = hashlib.sha256(difference.stdout).hexdigest()
+    return head, digest[:16]
+
+
+def require_commit(root: Path) -> str:
+    """Checks that experiments can be made of a commit, and returns it: the one at HEAD.
+
+    Raises:
         UserError: there is no git repository, no commit in it, or no name to commit by.
     """
     require_git(root)
@@ -55,10 +68,7 @@ def code_state(root: Path) -> tuple[str, str]:
             "--message start"
         )
     _require_identity(root)
-    excluded = [f":(exclude,top){path}" for path in RESULTS]
-    difference = _git(root, "diff", "--no-ext-diff", "--binary", "HEAD", "--", ".", *excluded)
-    digest = hashlib.sha256(difference.stdout).hexdigest()
-    return head.stdout.decode().strip(), digest[:16]
+    return head.stdout.decode().strip()
 
 
 def _require_identity(root: Path) -> None:
