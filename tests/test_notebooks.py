@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import psutil
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from tests.conftest import TINY, Clone, make_clone
 from tests.notebooks import NOTEBOOKS, code_cell
+from tests.processes import kill_tree
 from tests.tiny import PATIENCE
 
 pytestmark = [
@@ -99,10 +99,7 @@ class Session:
             time.sleep(0.01)
         assert any(work.glob("*/")), f"{stage} has begun"
         manager: Any = client.km
-        kernel = psutil.Process(manager.provisioner.pid)
-        for process in (kernel, *kernel.children(recursive=True)):  # parents first
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        kill_tree(manager.provisioner.pid)
         running.join()
 
 

@@ -9,7 +9,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.processes import kill_tree
 from tohum.dependencies import PROJECT
 
 INSTALLED = importlib.util.find_spec("ray") is not None and sys.platform == "linux"
@@ -140,14 +140,3 @@ def _free_port(ip: str) -> int:
         probe.bind((ip, 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def kill_tree(pid: int) -> None:
-    """Kills a process and all that it started by SIGKILL."""
-    with suppress(psutil.NoSuchProcess):
-        parent = psutil.Process(pid)
-        family = [*parent.children(recursive=True), parent]
-        for process in family:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGKILL)
-        psutil.wait_procs(family, timeout=10)

@@ -137,6 +137,10 @@ def test_a_fault_that_heals_costs_tries_but_no_blob(
     assert store.fetches[BLOB.blob_id] == expected
 
 
+# Both limits are a second here, and either may come first.
+STALLED = "the answer took longer than 1 s (2 times)|nothing came for 1 s (2 times)"
+
+
 @pytest.mark.parametrize(
     ("fault", "outcome", "detail", "tries"),
     [
@@ -145,7 +149,7 @@ def test_a_fault_that_heals_costs_tries_but_no_blob(
         (Fault.INTERNAL_ERROR, "unreachable", "HTTP 500 (8 times)", 8),
         (Fault.DISCONNECTED, "unreachable", "without an answer (8 times)", 8),
         (Fault.TRUNCATED, "unreachable", "in the middle of an answer (8 times)", 8),
-        (Fault.STALLED, "unreachable", " 1 s (2 times)", 2),  # of silence, or for the whole answer
+        (Fault.STALLED, "unreachable", STALLED, 2),
         (Fault.OTHER_BYTES, "corrupt", "(3 times)", 3),
         (Fault.HALF_OBJECT, "corrupt", "damaged gzip", 3),
         (Fault.NOT_GZIP, "corrupt", "SHA-1", 3),
@@ -161,7 +165,8 @@ def test_a_fault_that_never_heals_loses_the_blob_and_says_why(
     found = run(store_fetcher(store.content_url, 2, 0.1, policy), names)
     kind, told = found.pop(BLOB.blob_id)
     assert kind == LOST
-    assert told.decode().startswith(outcome) and detail in told.decode()
+    assert told.decode().startswith(outcome)
+    assert any(each in told.decode() for each in detail.split("|"))
     assert found == {name: EVERYTHING[name] for name in names[:-1]}
     # libcurl asks again by itself where a connection that was idle is found closed.
     assert tries <= store.fetches[BLOB.blob_id] <= 3 * tries
