@@ -19,7 +19,7 @@ from tohum.inference import load_language_model
 PROJECT = Path(__file__).parent.parent
 IMAGES = PROJECT / "docs/images"
 LARGEST = 100_000  # bytes of a picture
-OPTIONS = Generate("", None, False, 0, 60, 0.8, 50, 0.8, 0, 3)
+OPTIONS = Generate("", None, False, 0, 60, 0.8, 50, 0.8, 0, 3, 1)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import torch
 from tokenizers import Tokenizer
 
 from tohum.cached_decoder import Reader
+from tohum.copying import Copier, Surroundings, mixed
 from tohum.formats.alphabet import byte_characters
 from tohum.formats.records import marked_texts
 from tohum.formats.special_tokens import (
@@ -50,7 +51,9 @@ class Sampling:
     (https://platform.openai.com/docs/api-reference/completions); `repeat_penalty` divides it, for
     the last REPEAT_WINDOW ids of prompt and text (https://arxiv.org/abs/1909.05858). `logit_bias`
     is added to the logit of each id that it names. `most_repeats` ends loops: what is written has
-    no piece of up to LONGEST_LOOP ids more than so many times in a row; 0: no limit.
+    no piece of up to LONGEST_LOOP ids more than so many times in a row; 0: no limit. `copying` is
+    how much what followed the same text elsewhere counts (`tohum.copying`), where the prompt has
+    its surroundings: 1 as measured, 0 not at all.
     """
 
     max_new_tokens: int
@@ -64,6 +67,7 @@ class Sampling:
     repeat_penalty: float = 1.0
     logit_bias: dict[int, float] = field(default_factory=dict)
     most_repeats: int = 0
+    copying: float = 0.0
 
 
 @dataclass
@@ -72,16 +76,18 @@ class Prompt:
     not, because the marks would be lost.
 
     The continuation spells `start` first: bytes of the prompt that its ids leave out.
+    `surroundings` is the whole file, of which the ids may be a part.
     """
 
     ids: list[int]
     may_outgrow: bool
     start: bytes = b""
+    surroundings: Surroundings | None = None
 
 
 @dataclass(slots=True)
 class Step:
-    """An id that the model has written, and the logits, (vocabulary,), it was drawn from."""
+    """An id that was written, and the model's logits, (vocabulary,), for its place."""
 
     id: int
     logits: torch.Tensor
@@ -96,7 +102,7 @@ class Spelling:
     """
 
     def __init__(self, vocabulary: list[bytes]) -> None:
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
         self._ids = {word: id for id, word in enumerate(vocabulary) if id >= len(SPECIAL_TOKENS)}
         self._words = sorted(self._ids)
 
@@ -113,7 +119,7 @@ class Spelling:
 
     def size(self, id: int) -> int:
         """Returns the number of bytes that an id spells."""
-        return len(self._vocabulary[id])
+        return len(self.vocabulary[id])
 
 
 def cut_start(tokenizer: Tokenizer, text: str) -> tuple[str, str]:
@@ -285,6 +291,7 @@ def write(
     anything else ends. An id that only spells the prompt's `start` does not count as new.
     """
     generator = torch.Generator().manual_seed(sampling.seed)
+    copies = _Copies(prompt, sampling, spelling)
     ids, start, done = list(prompt.ids), prompt.start, 0
     written: Counter[int] = Counter()
     new: list[int] = []
@@ -297,7 +304,8 @@ def write(
             ids = [ids[0], *ids[len(ids) - size + 1 :]]
         logits = reader.logits(ids)
         allowed = spelling.beginning(start) if spelling and start else None
-        changed = _without_loops(_penalised(logits, sampling, written, ids), sampling, new)
+        changed = _penalised(copies.mixed(logits, new), sampling, written, ids)
+        changed = _without_loops(changed, sampling, new)
         id = draw(changed, sampling, generator, allowed)
         if id < len(SPECIAL_TOKENS):
             return True
@@ -313,6 +321,32 @@ def write(
             done += size > len(start)
             start = start[size:]
     return False
+
+
+class _Copies:
+    """Mixes what a copy goes on with into a model's logits, if that is asked for."""
+
+    def __init__(self, prompt: Prompt, sampling: Sampling, spelling: Spelling | None) -> None:
+        self._share = sampling.copying
+        self._copier: Copier | None = None
+        self._written, self._count = b"", 0
+        if sampling.copying and spelling is not None and prompt.surroundings is not None:
+            self._copier = Copier(prompt.surroundings, spelling.vocabulary)
+            self._vocabulary = spelling.vocabulary
+
+    def mixed(self, logits: torch.Tensor, new: list[int]) -> torch.Tensor:
+        """Returns the logits with the copy, after the new ids. The model decides where it ends: a
+        special token that is its likeliest stays that.
+        """
+        if self._copier is None:
+            return logits
+        self._written += b"".join(self._vocabulary[id] for id in new[self._count :])
+        self._count = len(new)
+        advice = self._copier.advice(self._written)
+        if advice is None or int(logits.argmax()) < len(SPECIAL_TOKENS):
+            return logits
+        id, weight = advice
+        return mixed(logits, id, self._share * weight)
 
 
 def _penalised(

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from tohum.cached_decoder import Reader
 from tohum.compiled_decoder.passage import CompiledDecoder
+from tohum.copying import Surroundings
 from tohum.decoding import (
     Prompt,
     Sampling,
@@ -154,17 +155,22 @@ class LanguageModel:
         """Returns the assistant's next words in a conversation of {role, content}."""
         return self._write(self.chat(messages, sampling), sampling)
 
-    def text(self, text: str, sampling: Sampling) -> Prompt:
-        """Returns the prompt for what comes after a text, of which it has the end if it is long."""
+    def text(self, text: str, sampling: Sampling, in_file: bool = False) -> Prompt:
+        """Returns the prompt for what comes after a text, of which it has the end if it is long.
+
+        In a file that someone writes, copies of it count too (`Sampling.copying`).
+        """
         head, start = cut_start(self.tokenizer, text)
         prompt = text_prompt(self.tokenizer, head, self.room(sampling))
-        return replace(prompt, start=start.encode())
+        around = Surroundings(self.tokenizer, text, start=len(start)) if in_file else None
+        return replace(prompt, start=start.encode(), surroundings=around)
 
     def middle(self, prefix: str, suffix: str, sampling: Sampling) -> Prompt:
         """Returns the prompt for what goes between two texts."""
         head, start = cut_start(self.tokenizer, prefix)
         prompt = middle_prompt(self.tokenizer, head, suffix, self.room(sampling))
-        return replace(prompt, start=start.encode())
+        around = Surroundings(self.tokenizer, prefix, suffix, len(start))
+        return replace(prompt, start=start.encode(), surroundings=around)
 
     def chat(self, messages: list[dict[str, str]], sampling: Sampling) -> Prompt:
         """Returns the prompt for the assistant's next words."""

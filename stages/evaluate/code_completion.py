@@ -52,7 +52,7 @@ def measured_completion(
     """Returns the figures of each suggester, by its name, and how much they cover.
 
     Args:
-        suggesters: by name; "model" and "copy" can use the text after a line.
+        suggesters: by name; all but the n-gram can use the text after a line.
         places: at least one.
         middles: whether the model was trained to fill in.
     """
@@ -62,7 +62,7 @@ def measured_completion(
         "characters": sum(len(place.line.strip()) for place in places),
     }
     for name, suggester in suggesters.items():
-        can_fill = name == "copy" or (name == "model" and middles)
+        can_fill = name == "copy" or (name.startswith("model") and middles)
         measured = asdict(measure(suggester, places, can_fill))
         figures[name] = {key: value for key, value in measured.items() if value is not None}
         log.info("completion, %s: %s", name, figures[name])

@@ -4,6 +4,7 @@ A suggestion comes in pieces, and whoever reads it stops where enough has come.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 from tokenizers import Tokenizer
@@ -11,6 +12,7 @@ from tokenizers import Tokenizer
 from stages.evaluate.ngrams import Ngrams
 from stages.evaluate.places import LinePlace
 from tohum.cached_decoder import Reader
+from tohum.copying import Surroundings
 from tohum.decoding import (
     Prompt,
     Sampling,
@@ -63,12 +65,15 @@ class ModelWriter:
         head, start = cut_start(self._tokenizer, typed) if typed else ("", "")
         line = text_prompt(self._tokenizer, head).ids[1:]
         ids = [*self._ids_before(place.before), *line]
-        return self._written(Prompt(ids, may_outgrow=True, start=start.encode()))
+        around = Surroundings(self._tokenizer, place.before + typed, start=len(start))
+        return self._written(Prompt(ids, True, start.encode(), around))
 
     def middle(self, place: LinePlace) -> Iterator[str]:
         """As `Suggester.middle`."""
         room = self._reader.context - self._room
-        return self._written(middle_prompt(self._tokenizer, place.before, place.after, room))
+        prompt = middle_prompt(self._tokenizer, place.before, place.after, room)
+        around = Surroundings(self._tokenizer, place.before, place.after)
+        return self._written(replace(prompt, surroundings=around))
 
     def _ids_before(self, before: str) -> list[int]:
         if self._before[0] != before:
@@ -82,7 +87,7 @@ class ModelWriter:
         return as_text(ids, self._vocabulary, skip=len(prompt.start))
 
 
-class Copier:
+class LineCopier:
     """Copies what followed the longest text that stands before the cursor and earlier in the file;
     the nearest, where there are several.
 
@@ -111,11 +116,15 @@ class Copier:
 def named_suggesters(
     reader: Reader, ngrams: Ngrams | None, tokenizer: Tokenizer
 ) -> dict[str, Suggester]:
-    """Returns the model and its baselines, by name; the n-gram only if there is one."""
+    """Returns the model, its baselines (the n-gram only if there is one), and the model with copies
+    mixed in as an editor gets it, by name.
+    """
     suggesters: dict[str, Suggester] = {"model": ModelWriter(reader, tokenizer)}
     if ngrams is not None:
         suggesters["n-gram"] = ModelWriter(ngrams, tokenizer)
-    return {**suggesters, "copy": Copier()}
+    suggesters["copy"] = LineCopier()
+    together = Sampling(NEW_TOKENS, copying=1)
+    return {**suggesters, "model+copy": ModelWriter(reader, tokenizer, together)}
 
 
 def _longest(text: str, other: str) -> int:

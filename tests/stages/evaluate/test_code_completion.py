@@ -15,7 +15,7 @@ from stages.evaluate.code_completion import (
 )
 from stages.evaluate.ngrams import Ngrams
 from stages.evaluate.places import HeldOutText, LinePlace, choose_places
-from stages.evaluate.suggesters import Copier, ModelWriter
+from stages.evaluate.suggesters import LineCopier, ModelWriter
 from tests.tiny import module_sources, write_tiny_tokenizer
 from tohum.formats.special_tokens import END_OF_TEXT_ID
 
@@ -98,10 +98,10 @@ def test_who_knows_the_line_is_right_everywhere_and_who_knows_nothing_saves_noth
 def test_the_copier_goes_on_as_the_nearest_earlier_line_that_begins_the_same() -> None:
     before = "a = one(1)\nb = 2\na = two(2)\nc = 3\n"
     place = LinePlace(before, "a = x", "\nc = 3\n\nd = 4\n")
-    assert first_line(Copier().line(place, "a = ")) == "two(2)"
-    assert first_line(Copier().line(place, "a = o")) == "ne(1)"
-    assert first_line(Copier().middle(place)) == "d = 4"  # after `c = 3` and the line before it
-    assert first_line(Copier().line(LinePlace("", "x", "\n"))) == ""
+    assert first_line(LineCopier().line(place, "a = ")) == "two(2)"
+    assert first_line(LineCopier().line(place, "a = o")) == "ne(1)"
+    assert first_line(LineCopier().middle(place)) == "d = 4"  # after `c = 3` and the line before it
+    assert first_line(LineCopier().line(LinePlace("", "x", "\n"))) == ""
 
 
 @given(st.text("ab\n", min_size=1, max_size=30))
@@ -109,7 +109,7 @@ def test_the_copier_finds_the_longest_text_that_came_before(text: str) -> None:
     ends = (text[start:] for start in range(len(text) + 1))
     longest = next(end for end in ends if text.find(end) < len(text) - len(end) or not end)
     at = text.rfind(longest, 0, len(text) - 1) + len(longest)
-    assert "".join(Copier().line(LinePlace(text, "x", ""))) == text[at:]
+    assert "".join(LineCopier().line(LinePlace(text, "x", ""))) == text[at:]
 
 
 @pytest.fixture(scope="module")

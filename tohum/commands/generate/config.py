@@ -23,6 +23,7 @@ class Generate:
     top_p: float = limits(minimum=1e-6, maximum=1)
     seed: int = limits(minimum=0, maximum=2**32 - 1)
     most_repeats: int = limits(minimum=0, maximum=1000)
+    copying: float = limits(minimum=0, maximum=1)
 
     @property
     def sampling(self) -> "Sampling":
@@ -36,4 +37,5 @@ class Generate:
             self.top_p,
             self.seed,
             most_repeats=self.most_repeats,
+            copying=self.copying,
         )

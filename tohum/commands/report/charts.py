@@ -222,7 +222,8 @@ def completion_chart(values: list[tuple[str, str, float]]) -> Markup:
             for measure, by, value in values
         ]
         suggesters = list(dict.fromkeys(said(by, language) for _, by, _ in values))
-        colours = ["var(--accent)", "var(--second)", "var(--third)"][: len(suggesters)]
+        shades = ("var(--accent)", "var(--second)", "var(--third)", "var(--strong-line)")
+        colours = list(shades[: len(suggesters)])
         named = _coloured("by", suggesters, colours)
         if narrow:
             named["legend"] = {"columns": 1, "direction": "vertical"}

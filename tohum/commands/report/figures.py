@@ -19,7 +19,9 @@ SUGGESTERS = {
     "model": "this model",
     "n-gram": "n-gram of the training text",
     "copy": "copy of the nearest earlier line that begins the same",
+    "model+copy": "this model with copies mixed in, as an editor gets it",
 }
+BASELINES = ("n-gram", "copy")
 
 
 def bits_per_byte_lines(model: dict[str, Any]) -> list[str]:
@@ -54,24 +56,39 @@ def completion_lines(completion: dict[str, Any] | None) -> list[str]:
         "",
         f"Completion on {completion['places']:,} held-out lines with "
         f"{completion['identifiers']:,} identifiers; more is better",
-        "  " + " " * 26 + "".join(f"{name:>9}" for name in names),
+        "  " + " " * 26 + "".join(f"{name:>11}" for name in names),
     ]
     for key, label in MEASURES.items():
         if key in completion["model"]:
             values = (completion[name].get(key) for name in names)
             lines.append(f"  {translated_label(label):<26}" + "".join(map(_percent, values)))
     lines += [f"  {name}: {SUGGESTERS[name]}" for name in names[1:]]
+    beaten = " and ".join(name for name in names if name in BASELINES)
+    if behind := _behind(completion, "model"):
+        lines.append(f"  The model does not beat {beaten} in: {behind}.")
+    else:
+        lines.append(f"  The model beats {beaten} in every measure.")
+    if "model+copy" in completion:
+        if behind := _behind(completion, "model+copy"):
+            lines.append(f"  With copies it does not beat {beaten} in: {behind}.")
+        else:
+            lines.append(f"  With copies it beats {beaten} in every measure.")
+    return lines
+
+
+def _behind(completion: dict[str, Any], name: str) -> str:
     labels = _whole_labels()
-    behind = [labels[key] for key in behind_measures(completion)]
-    beaten = " and ".join(names[1:])
-    if behind:
-        return [*lines, f"  The model does not beat {beaten} in: {', '.join(behind)}."]
-    return [*lines, f"  The model beats {beaten} in every measure."]
+    return ", ".join(labels[key] for key in behind_measures(completion, name))
 
 
-def behind_measures(completion: dict[str, Any]) -> list[str]:
-    """Returns the measures, by key, in which the model does not beat both baselines."""
-    return [key for key in MEASURES if completion and _is_behind(completion, key)]
+def behind_measures(completion: dict[str, Any], name: str = "model") -> list[str]:
+    """Returns the measures, by key, in which the model does not beat both baselines.
+
+    Args:
+        completion: the figures of each suggester.
+        name: of the figures that are the model's: its own, or those with copies.
+    """
+    return [key for key in MEASURES if completion and _is_behind(completion, key, name)]
 
 
 def _whole_labels() -> dict[str, str]:
@@ -83,19 +100,19 @@ def _whole_labels() -> dict[str, str]:
     return labels
 
 
-def _is_behind(completion: dict[str, Any], key: str) -> bool:
+def _is_behind(completion: dict[str, Any], key: str, model: str) -> bool:
     """Whether a baseline is as good as the model, or better; a baseline that can't use the text
     after a line is compared by what it does without.
     """
-    own = completion["model"].get(key)
+    own = completion[model].get(key)
     without = key.replace("middle", "line")
     others = (
         completion[name].get(key, completion[name][without])
-        for name in SUGGESTERS
-        if name != "model" and name in completion
+        for name in BASELINES
+        if name in completion
     )
     return own is not None and any(value >= own for value in others)
 
 
 def _percent(value: float | None) -> str:
-    return f"{'-' if value is None else f'{value:.1%}':>9}"
+    return f"{'-' if value is None else f'{value:.1%}':>11}"

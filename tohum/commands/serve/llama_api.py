@@ -58,7 +58,7 @@ def read_infill(fields: RequestFields, writer: Writer) -> LlamaRequest:
     endings: list[Ending] = []
     if "n_indent" in fields:
         endings.append(BlockEnd(fields.whole("n_indent", 0, 0, 1000), suffix))
-    return _request(fields, writer, near + prefix, suffix, endings, temperature=0.0)
+    return _request(fields, writer, near + prefix, suffix, endings, temperature=0.0, in_file=True)
 
 
 def read_completion(fields: RequestFields, writer: Writer) -> LlamaRequest:
@@ -70,7 +70,8 @@ def read_completion(fields: RequestFields, writer: Writer) -> LlamaRequest:
     """
     text = fields.text("prompt")
     prefix, suffix = marked_middle(text) or (text, "")
-    return _request(fields, writer, prefix, suffix, [], writer.defaults.temperature)
+    in_file = "copying" in fields
+    return _request(fields, writer, prefix, suffix, [], writer.defaults.temperature, in_file)
 
 
 def _request(
@@ -80,6 +81,7 @@ def _request(
     suffix: str,
     endings: list[Ending],
     temperature: float,
+    in_file: bool,
 ) -> LlamaRequest:
     for name in UNABLE:
         if fields.values.get(name):
@@ -96,7 +98,7 @@ def _request(
     if suffix.strip():
         prompt = model.middle(prefix, suffix, planned)
     else:
-        prompt = model.text(prefix, planned)
+        prompt = model.text(prefix, planned, in_file)
     order = Order(prompt, sampling, endings, warm=sampling.max_new_tokens == 0)
     return LlamaRequest(order, fields.flag("stream"), fields.texts("response_fields", MOST_FIELDS))
 

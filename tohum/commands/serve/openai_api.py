@@ -137,8 +137,10 @@ def _prompts(
         text = _prompt_text(each, fields, writer)
         texts.append(text)
         middle = marked_middle(text) if suffix is None else (text, suffix)
-        model = writer.model
-        prompts.append(model.middle(*middle, sampling) if middle else model.text(text, sampling))
+        if middle:
+            prompts.append(writer.model.middle(*middle, sampling))
+        else:
+            prompts.append(writer.model.text(text, sampling, in_file="copying" in fields))
     return texts, prompts
 
 

@@ -113,6 +113,7 @@ class Writer:
             repeat_penalty=fields.number("repeat_penalty", 1, 0.01, 100),
             logit_bias=self._biases(fields),
             most_repeats=given.most_repeats,
+            copying=fields.number("copying", given.copying, 0, 1),
         )
 
     def _biases(self, fields: RequestFields) -> dict[int, float]:

@@ -33,7 +33,7 @@ def test_what_is_printed_is_the_completion_between_prompt_and_suffix(
     model: LanguageModel, capsys: pytest.CaptureFixture[str], suffix: str | None
 ) -> None:
     for seed in range(4):
-        options = Generate("def ", suffix, False, 0, 12, 1.0, 0, 1.0, seed, 0)
+        options = Generate("def ", suffix, False, 0, 12, 1.0, 0, 1.0, seed, 0, 1)
         print_completion(model, options)
         written = "".join(model.complete("def ", options.sampling, suffix))
         assert capsys.readouterr().out == f"def {written}{suffix or ''}\n"

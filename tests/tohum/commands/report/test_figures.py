@@ -37,8 +37,8 @@ def test_what_the_model_does_not_beat_is_named(bits: float, said: str | None) ->
 def test_a_model_that_beats_both_baselines_is_said_to() -> None:
     lines = completion_lines(completion(0.5, 0.1, 0.4))
     assert lines[-1].strip() == "The model beats n-gram and copy in every measure."
-    assert "  next line right               50.0%    10.0%    40.0%" in lines
-    assert "  line between others right     50.0%        -    40.0%" in lines
+    assert "  next line right                 50.0%      10.0%      40.0%" in lines
+    assert "  line between others right       50.0%          -      40.0%" in lines
 
 
 @pytest.mark.parametrize("better", ["n-gram", "copy"])
@@ -59,3 +59,11 @@ def test_nothing_is_said_of_what_was_not_measured() -> None:
     measured = completion(0.5, 0.1, 0.4)
     del measured["n-gram"]
     assert completion_lines(measured)[-1].strip() == "The model beats copy in every measure."
+
+
+def test_the_model_with_copies_is_compared_apart() -> None:
+    measured = completion(0.3, 0.1, 0.4)
+    measured["model+copy"] = dict.fromkeys(MEASURES, 0.5)
+    *_, alone, together = (line.strip() for line in completion_lines(measured))
+    assert alone.startswith("The model does not beat n-gram and copy in: next line right, ")
+    assert together == "With copies it beats n-gram and copy in every measure."

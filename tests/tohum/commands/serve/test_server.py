@@ -28,7 +28,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
 
 
 def options(port: int = 0) -> Generate:
-    return Generate("def ", None, False, port, 12, 1.0, 0, 1.0, 0, 0)
+    return Generate("def ", None, False, port, 12, 1.0, 0, 1.0, 0, 0, 1)
 
 
 @pytest.fixture(scope="module")
