@@ -22,6 +22,7 @@ class Train:
     micro_batch_tokens: int = limits(minimum=8)
     optimizer: str = limits(choices=NAMES)
     learning_rate: float = limits(minimum=1e-8, maximum=10)
+    embedding_rate: float = limits(minimum=1e-4, maximum=100)
     momentum: float = limits(minimum=0, maximum=0.9999)
     warmup_share: float = limits(minimum=0, maximum=1)
     cooldown_share: float = limits(minimum=0, maximum=1)

@@ -20,7 +20,7 @@ def learning_rate_share(progress: float, warmup_share: float, cooldown_share: fl
 
 
 def set_learning_rate(optimizers: list[Any], rate: float) -> None:
-    """Sets the learning rate of the next step."""
+    """Sets the learning rate of the next step; a group of parameters may have a `share` of it."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1.0)

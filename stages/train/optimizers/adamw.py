@@ -8,13 +8,20 @@ from tohum.model.network import Network
 
 def build(network: Network, config: Train) -> list[torch.optim.Optimizer]:
     """Returns the one optimiser."""
-    return [adamw(list(network.parameters()), config)]
+    rest = [each for each in network.parameters() if each is not network.embedding]
+    return [adamw(network.embedding, rest, config)]
 
 
-def adamw(parameters: list[torch.nn.Parameter], config: Train) -> torch.optim.AdamW:
-    """Returns AdamW for the given parameters."""
+def adamw(
+    embedding: torch.nn.Parameter, rest: list[torch.nn.Parameter], config: Train
+) -> torch.optim.AdamW:
+    """Returns AdamW for the embedding, at its share of the learning rate, and other parameters."""
+    groups = [
+        {"params": [embedding], "share": config.embedding_rate},
+        {"params": rest, "share": 1.0},
+    ]
     return torch.optim.AdamW(
-        parameters,
+        [group for group in groups if group["params"]],
         lr=config.learning_rate,
         betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,

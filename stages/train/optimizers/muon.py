@@ -37,7 +37,7 @@ def build(network: Network, config: Train) -> list[torch.optim.Optimizer]:
         for name, weight in block.named_parameters()
     ]
     muon = Muon(matrices, config.learning_rate, config.momentum, config.weight_decay)
-    return [muon, adamw([network.embedding], config)]
+    return [muon, adamw(network.embedding, [], config)]
 
 
 class Muon(torch.optim.Optimizer):
