@@ -112,6 +112,14 @@ class Throttle:
             self._answers += 1
 
 
+NewThrottle = Callable[[str], Throttle]  # given the scheme and authority of a host
+
+
+def own_throttle(_host: str) -> Throttle:
+    """Returns a throttle of this process alone."""
+    return Throttle()
+
+
 @dataclass(slots=True)
 class Tries:
     """The tries for one blob: all failures, and by kind those that count against it."""
@@ -163,6 +171,10 @@ class Host:
         """Whether it may be asked now."""
         answers = self.known and self._failures < MOST_FAILURES
         return (answers or self.asking < FIRST_REQUESTS) and not self.throttle.left()
+
+    def rest(self) -> None:
+        """Forgets since when it has been silent: for some time nobody has asked."""
+        self._silent_since = None
 
     def check_given_up(self) -> None:
         """Spares a given-up host further requests for `patience` seconds.
