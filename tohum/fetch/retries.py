@@ -68,7 +68,11 @@ class Throttle:
     A pause is twice as long as the last one if the host has refused nearly everything since. It is
     half as long after `few` answers, and the first one again after `calm`: a busy host gets time,
     and one SlowDown among ten answers costs little.
+
+    `most` is the number of requests that may wait for an answer at a time.
     """
+
+    most: float = math.inf
 
     def __init__(
         self, first_pause: float = 0.1, longest_pause: float = 30.0, few: int = 4, calm: int = 50
@@ -170,7 +174,8 @@ class Host:
     def ready(self) -> bool:
         """Whether it may be asked now."""
         answers = self.known and self._failures < MOST_FAILURES
-        return (answers or self.asking < FIRST_REQUESTS) and not self.throttle.left()
+        most = self.throttle.most if answers else min(FIRST_REQUESTS, self.throttle.most)
+        return self.asking < most and not self.throttle.left()
 
     def rest(self) -> None:
         """Forgets since when it has been silent: for some time nobody has asked."""

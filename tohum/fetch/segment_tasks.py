@@ -164,7 +164,7 @@ class SegmentFetcher:
     def __init__(self, setup: FetchSetup) -> None:
         at_once = tasks_at_once()
         connections = max(1, math.ceil(setup.runtime.connections / at_once))
-        throttle = shared_throttles(setup.pauses, max(READ_SECONDS, at_once / READS))
+        throttle = shared_throttles(setup.pauses, max(READ_SECONDS, at_once / READS), connections)
         runtime = replace(setup.runtime, connections=connections)
         self.fetcher = row_fetcher(setup.content, runtime, throttle)
         self.journals = setup.journals

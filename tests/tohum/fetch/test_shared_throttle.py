@@ -10,7 +10,7 @@ from tests.fakes.content_store import FakeContentStore, Fault
 from tests.tohum.fetch.looping import run, store_fetcher
 from tests.tohum.fetch.test_http_fetcher import BLOBS, EVERYTHING, NAMES
 from tohum.fetch.retries import RetryPolicy
-from tohum.fetch.shared_throttle import SharedThrottle, shared_throttles
+from tohum.fetch.shared_throttle import SHRINK, SharedThrottle, shared_throttles
 
 EVERY = 0.02
 
@@ -22,7 +22,7 @@ def store() -> Iterator[FakeContentStore]:
 
 
 def throttle(path: Path, first: float = 0.2, longest: float = 2.0) -> SharedThrottle:
-    return SharedThrottle(path / "host", EVERY, first, longest)
+    return SharedThrottle(path / "host", EVERY, 8, first, longest)
 
 
 def look(shared: SharedThrottle) -> float:
@@ -47,7 +47,7 @@ def test_pauses_grow_together_whoever_is_refused(tmp_path: Path) -> None:
         each.slow_down()
         seconds.append(each.left())
         assert look(one if each is other else other)
-        time.sleep(each.left() + 2 * EVERY)
+        time.sleep(max(one.left(), other.left()) + EVERY)
     assert [round(value, 1) for value in seconds] == [0.4, 0.8, 1.6]
 
 
@@ -66,12 +66,28 @@ def test_a_host_that_refuses_few_is_asked_again_soon(tmp_path: Path) -> None:
     for number in range(40):
         refused = all_of_them[number % 8]
         refused.slow_down()
+        time.sleep(2 * EVERY)
         for each in all_of_them:
-            look(each)
+            each.left()
             each.succeed()
             each.succeed()
         time.sleep(refused.left())
     assert refused._pause <= 0.02
+
+
+def test_all_ask_less_after_a_pause_and_more_as_answers_come(tmp_path: Path) -> None:
+    one, other = throttle(tmp_path), throttle(tmp_path)
+    one.slow_down()
+    look(other)
+    assert one.most == other.most == 8 * SHRINK
+    for _ in range(1000):
+        one.succeed()
+    assert one.most == 8
+    for _ in range(50):
+        time.sleep(other.left())
+        other.slow_down()
+        other._until = 0
+    assert other.most == 1
 
 
 def test_a_pause_that_was_over_before_is_nobody_s(tmp_path: Path) -> None:
@@ -89,7 +105,7 @@ def test_a_file_that_tells_nothing_stops_nobody(tmp_path: Path, content: str) ->
 
 
 def test_a_busy_host_slows_nobody_down_but_those_who_ask_it(tmp_path: Path) -> None:
-    make = shared_throttles(tmp_path, EVERY)
+    make = shared_throttles(tmp_path, EVERY, 8)
     busy, idle = make("https://busy"), make("https://idle")
     busy.slow_down()
     time.sleep(2 * EVERY)
