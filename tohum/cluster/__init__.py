@@ -44,7 +44,7 @@ class StageTasks:
         few: so few tasks are done before other processes of this machine have started.
         cores: the share of a core that a task needs on a cluster: tasks that wait for the network
             need less than one, so that several run at a time for each core.
-        unit: of the progress bar, for a cluster's log: bytes, or the plural of something else.
+        unit: in which tasks move the progress bar on: B, bytes, or file.
     """
 
     stage: str

@@ -76,13 +76,12 @@ def run_on_ray(
 
 def _check_size(nodes: list[Node], job: StageTasks) -> None:
     """Raises a UserError if no node has room for a task."""
-    if not any(node.cores >= job.cores and node.memory >= job.memory for node in nodes):
-        cores = "a core" if job.cores == 1 else f"{job.cores:g} cores"
+    if not any(node.cores >= 1 and node.memory >= job.memory for node in nodes):
         have = "; ".join(
             f"{node.name}: {node.cores:.0f} cores, {node.memory / 1e6:.0f} MB" for node in nodes
         )
         raise UserError(
-            f"a task of the stage '{job.stage}' needs {cores} and {job.memory / 1e6:.0f} MB, which "
+            f"a task of the stage '{job.stage}' needs a core and {job.memory / 1e6:.0f} MB, which "
             f"no node of the cluster has ({have}). Add a node, or start it with more: `ray start "
             "--num-cpus=N --memory=BYTES`."
         )
@@ -229,9 +228,11 @@ class _Run:
     def _log_nodes(self) -> None:
         seconds = max(time.monotonic() - self.started, 1e-3)
         for node, tasks in sorted(self.done.items()):
-            rate, unit = self.advanced[node] / seconds, self.job.unit
-            rate, unit = (rate / 1e6, "MB") if unit == "B" else (rate, unit)
-            log.info("%s: %d tasks, %.1f %s/s", node, tasks, rate, unit)
+            rate = self.advanced[node] / seconds
+            if self.job.unit == "B":
+                log.info("%s: %d tasks, %.1f MB/s", node, tasks, rate / 1e6)
+            else:
+                log.info("%s: %d tasks, %.1f files/s", node, tasks, rate)
 
 
 @dataclass(frozen=True)

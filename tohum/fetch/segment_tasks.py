@@ -86,7 +86,7 @@ def fetch_on_cluster(
             )
 
     job = StageTasks(
-        "download", work, make_segment_fetcher, setup, MEMORY_BYTES, cores=CORES, unit="files"
+        "download", work, make_segment_fetcher, setup, MEMORY_BYTES, cores=CORES, unit="file"
     )
     for done in run(job, tasks(), setup.runtime, bar):
         _add(counters, done.counters)
