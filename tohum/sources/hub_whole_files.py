@@ -108,7 +108,7 @@ def _digest(name: str) -> str:
 
 
 def take_whole(files: list[HubFile], setup: WholeFiles, runtime: Runtime, work: Path) -> list[str]:
-    """Takes files, on a cluster if there is one and there are several; returns their SHA-256.
+    """Takes files, on a cluster if there is one and they are many; returns their SHA-256.
 
     Args:
         work: the source's folder for unfinished work.
@@ -119,13 +119,14 @@ def take_whole(files: list[HubFile], setup: WholeFiles, runtime: Runtime, work: 
     for file in files:
         (setup.folder / file.path).parent.mkdir(parents=True, exist_ok=True)
     setup.gather(files)
-    if runtime.cluster is None or len(files) == 1:
+    tasks = list(_tasks(files))
+    if runtime.cluster is None or len(tasks) == 1:  # one node would do it all
         return [setup.take(file) for file in files]
     setup.parts.mkdir(parents=True, exist_ok=True)
     job = StageTasks("download", work, make_taker, setup, MEMORY_BYTES, cores=CORES)
     total = sum(file.remote.size for file in files)
     with progress_bar("download", "B", runtime.progress, unit_scale=True, total=total) as bar:
-        found = [sha256 for of_task in run(job, _tasks(files), runtime, bar) for sha256 in of_task]
+        found = [sha256 for of_task in run(job, iter(tasks), runtime, bar) for sha256 in of_task]
     for file in files:  # what was found elsewhere may have been begun by an earlier run
         path = setup.folder / file.path
         path.with_name(path.name + PART).unlink(missing_ok=True)

@@ -34,6 +34,7 @@ from tohum.process import run_stage
 row_tables.READ_ROWS = {False: 50}
 raw.ARCHIVE_BYTES = 60_000
 segment_tasks.TASK_ROWS = 100
+%s
 run_stage("download", main)
 """
 
@@ -79,10 +80,10 @@ def project_at(root: Path, store: FakeContentStore, hub: FakeHub) -> Project:
     return Project(root, store, hub)
 
 
-def download(project: Project, cluster: str | None) -> str:
+def download(project: Project, cluster: str | None, patch: str = "") -> str:
     """Runs the stage to its end, and returns what it has logged."""
     project.prepare_stage(OPEN, cluster=cluster)
-    process = project.start_stage("-c", DRIVER)
+    process = project.start_stage("-c", DRIVER % patch)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     return errors
@@ -99,9 +100,11 @@ def test_two_nodes_write_the_bytes_of_one_machine_in_spite_of_faults(
         strict=False,
     ):
         store.fail(fault, 1, blob.blob_id)
-    said = download(project, nodes.address)
+    whole = "from tohum.sources import hub_whole_files\nhub_whole_files.TASK_BYTES = 1"
+    said = download(project, nodes.address, whole)
     assert files(project.raw) == expected
     assert sum("tasks, " in line and "files/s" in line for line in said.splitlines()) == 2, said
+    assert any("tasks, " in line and "MB/s" in line for line in said.splitlines()), said
 
 
 def first_journal(project: Project, process: "object") -> None:
@@ -121,7 +124,7 @@ def test_a_worker_that_is_killed_costs_no_id_and_no_second_request(
 ) -> None:
     project.store.set_latency(0.05)
     project.prepare_stage(OPEN, cluster=nodes.address, connections=8)
-    process = project.start_stage("-c", DRIVER)
+    process = project.start_stage("-c", DRIVER % "")
     first_journal(project, process)
     [victim, *_] = [
         worker for worker in nodes.workers() if "".join(worker.cmdline()).startswith("ray::do_task")
@@ -140,7 +143,7 @@ def test_a_stage_that_is_killed_goes_on_with_what_has_come(
 ) -> None:
     project.store.set_latency(0.05)
     project.prepare_stage(OPEN, cluster=nodes.address, connections=8)
-    process = project.start_stage("-c", DRIVER)
+    process = project.start_stage("-c", DRIVER % "")
     first_journal(project, process)
     process.kill()
     process.communicate()

@@ -50,6 +50,7 @@ def test_jobs_write_the_bytes_of_one_machine(
         shutil.rmtree(project.raw)
         for module in (segment_tasks, hub_whole_files):
             monkeypatch.setattr(module, "run", run_locally)
+        monkeypatch.setattr(hub_whole_files, "TASK_BYTES", 1)
         store.fail(Fault.SLOW_DOWN, 5)
         store.fetches.clear()
         download(OPEN, project.raw, replace(project.runtime(), cluster=SLURM))
