@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -31,7 +32,7 @@ pid {root}/nginx.pid;
 error_log {root}/error.log;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off;
+  {log}
   keepalive_requests 1000000;
   sendfile on;
   server {{
@@ -39,10 +40,33 @@ http {{
     ssl_certificate {root}/certificate.pem;
     ssl_certificate_key {root}/key.pem;
     root {root};
-    location /content/ {{ access_by_lua_block {{ ngx.sleep({latency}) }} }}
+    location /content/ {{ {limits} access_by_lua_block {{ ngx.sleep({latency}) }} }}
   }}
 }}
 """
+LOG = (
+    "log_format facts '$msec $remote_addr $status'; "
+    "access_log {root}/access.log facts buffer=64k flush=1s;"
+)
+ZONES = (
+    "limit_conn_zone $binary_remote_addr zone=address:1m; "
+    "limit_req_zone $server_port zone=all:1m rate={rate}r/s;"
+)
+LIMITS = (
+    "limit_conn address {connections}; limit_conn_status 503; "
+    "limit_req zone=all burst={burst} nodelay; limit_req_status 503;"
+)
+
+
+@dataclass(frozen=True)
+class StoreLimits:
+    """What the store refuses with 503: more simultaneous requests of one address than
+    `connections`, and more requests of all of them than `rate` a second, after a burst.
+    """
+
+    connections: int
+    rate: int
+    burst: int
 
 
 def real_blobs(count: int) -> dict[str, bytes]:
@@ -67,10 +91,13 @@ def is_utf8(content: bytes) -> bool:
 
 
 @contextmanager
-def nginx_store(root: Path, blobs: dict[str, bytes], latency: float = 0.04) -> Iterator[str]:
+def nginx_store(
+    root: Path, blobs: dict[str, bytes], latency: float = 0.04, limits: StoreLimits | None = None
+) -> Iterator[str]:
     """Serves the blobs as Software Heritage stores them, and yields the URL to put before an id.
 
-    Also writes certificate.pem to `root`, for a client to trust.
+    Also writes certificate.pem to `root`, for a client to trust. With `limits`, access.log has the
+    time, the client's address and the status of each answer.
     """
     if shutil.which("nginx") is None or not (MODULES / "ngx_http_lua_module.so").is_file():
         sys.exit("this benchmark needs nginx: apt-get install nginx-light libnginx-mod-http-lua")
@@ -82,7 +109,15 @@ def nginx_store(root: Path, blobs: dict[str, bytes], latency: float = 0.04) -> I
     write_certificate(root)
     port = free_port()
     config = root / "nginx.conf"
-    config.write_text(CONFIG.format(modules=MODULES, root=root, port=port, latency=latency))
+    log, refused = "access_log off;", ""
+    if limits:
+        log = LOG.format(root=root) + ZONES.format(rate=limits.rate)
+        refused = LIMITS.format(connections=limits.connections, burst=limits.burst)
+    config.write_text(
+        CONFIG.format(
+            modules=MODULES, root=root, port=port, latency=latency, log=log, limits=refused
+        )
+    )
     server = subprocess.Popen(["nginx", "-c", str(config), "-g", "daemon off;"])
     try:
         wait_for(port)

@@ -42,6 +42,9 @@ class StageTasks:
         memory: bytes that a process needs for its tasks; a cluster puts no more on a node than fit.
         threads: whether tasks leave Python's lock to others, so that threads are enough here.
         few: so few tasks are done before other processes of this machine have started.
+        cores: the share of a core that a task needs on a cluster: tasks that wait for the network
+            need less than one, so that several run at a time for each core.
+        unit: in which tasks move the progress bar on: B, bytes, or file.
     """
 
     stage: str
@@ -51,6 +54,8 @@ class StageTasks:
     memory: int
     threads: bool = False
     few: int = 1
+    cores: float = 1.0
+    unit: str = "B"
 
 
 def run(

@@ -189,6 +189,20 @@ def disk_full(node: str, error: OSError) -> str:
     )
 
 
+_at_once = 1
+
+
+def tasks_at_once() -> int:
+    """Returns how many tasks like this process's may run on its node at a time."""
+    return _at_once
+
+
+def share_node(tasks: int) -> None:
+    """Notes that so many tasks may run on this process's node at a time."""
+    global _at_once  # noqa: PLW0603  # a process is on one node
+    _at_once = max(1, tasks)
+
+
 _entered: Site | None = None
 
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from tohum.cluster import StageTasks, Task, Work
 from tohum.cluster.local_workers import counted
-from tohum.cluster.node import Site, disk_full, enter, site_of
+from tohum.cluster.node import Site, disk_full, enter, share_node, site_of
 from tohum.cluster.ray_cluster import Node, check_nodes, connected, failed_import, nodes_of
 from tohum.errors import UserError
 from tohum.files import fresh
@@ -27,7 +27,7 @@ from tohum.shortages import is_full
 MOST_KILLS = 3  # of workers by one task
 MOST_LOSSES = 30  # of nodes under one task
 SPOOLED = 64 << 10  # a value of more bytes is passed in a file
-AHEAD = 2  # tasks waiting or running for each core
+AHEAD = 2  # tasks waiting or running for each that the cores can take
 POLL_SECONDS = 1.0
 NODE_SECONDS = 20.0  # after which Ray knows of a node that it has died
 
@@ -96,7 +96,9 @@ class _Run:
         self.ray, self.job, self.site, self.spool, self.bar = ray, job, site, spool, bar
         self.job_file = spool / "job"
         self.job_file.write_bytes(pickle.dumps(job))
-        self.remote = ray.remote(do_task).options(num_cpus=1, memory=job.memory, max_retries=0)
+        self.remote = ray.remote(do_task).options(
+            num_cpus=job.cores, memory=job.memory, max_retries=0
+        )
         self.running: dict[Any, Attempts] = {}
         self.results_by_place: dict[int, Any] = {}
         self.done: Counter[str] = Counter()
@@ -129,7 +131,8 @@ class _Run:
             if not cores and self.cores:
                 log.warning("the cluster has no node left; waiting for one, `ray start --address`")
             self.cores = cores
-            self.room, self.counted_at = AHEAD * max(2, cores), time.monotonic()
+            at_once = int(cores / self.job.cores)
+            self.room, self.counted_at = AHEAD * max(2, at_once), time.monotonic()
 
     def _spooled(self, place: int, value: Any) -> Any:
         content = pickle.dumps(value)
@@ -225,8 +228,11 @@ class _Run:
     def _log_nodes(self) -> None:
         seconds = max(time.monotonic() - self.started, 1e-3)
         for node, tasks in sorted(self.done.items()):
-            rate = self.advanced[node] / 1e6 / seconds
-            log.info("%s: %d tasks, %.1f MB/s", node, tasks, rate)
+            rate = self.advanced[node] / seconds
+            if self.job.unit == "B":
+                log.info("%s: %d tasks, %.1f MB/s", node, tasks, rate / 1e6)
+            else:
+                log.info("%s: %d tasks, %.1f files/s", node, tasks, rate)
 
 
 @dataclass(frozen=True)
@@ -274,5 +280,16 @@ def _work_of(job_file: Path, token: str) -> Work:
     """Returns what does the tasks of a job, made once in each process."""
     if not _works or _works[0][0] != token:
         job: StageTasks = pickle.loads(job_file.read_bytes())
+        if job.cores < 1:
+            share_node(_at_once_here(job))
         _works.append((token, job.start(job.setup)))
     return _works[0][1]
+
+
+def _at_once_here(job: StageTasks) -> int:
+    """Returns how many tasks of a job Ray runs at a time on this process's node."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    nodes = [node for node in nodes_of(ray) if node.id == here]
+    return int(min(nodes[0].cores / job.cores, nodes[0].memory / job.memory)) if nodes else 1

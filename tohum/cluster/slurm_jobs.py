@@ -79,7 +79,7 @@ def run_on_slurm(
         name=f"tohum-{job.stage}",
         timeout_min=MINUTES,
         mem_gb=job.memory / 1e9,
-        cpus_per_task=1,
+        cpus_per_task=math.ceil(job.cores),
         slurm_array_parallelism=workers,
     )
     batches = _write_batches(job, tasks, workers, folder)

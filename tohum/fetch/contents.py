@@ -6,7 +6,6 @@ archives, and their mark `assembled.json`, which says how far the archives go. N
 the order in which files arrived.
 """
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -14,23 +13,23 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
-from tohum.fetch.assembly import KINDS, STATE, Assembled, Assembler
+from tohum.fetch.assembly import STATE, Assembled, Assembler
+from tohum.fetch.attempts import gather_all
 from tohum.fetch.config import RowRules
-from tohum.fetch.pool import Fetcher, Pool
-from tohum.fetch.retries import Lost
+from tohum.fetch.pool import Counters, Pool
+from tohum.fetch.row_fetcher import OPEN_KINDS, row_fetcher
 from tohum.fetch.row_tables import ROWS
-from tohum.fetch.selection import FileRows, Selection, key_of, segments, select
-from tohum.fetch.store import store_fetcher, url_fetcher
-from tohum.fetch.stored import KEPT_KIND, Stored
-from tohum.formats.outcomes import CORRUPT, LOST, UNREACHABLE
+from tohum.fetch.segment_tasks import FetchSetup, fetch_on_cluster
+from tohum.fetch.selection import FileRows, Selection, segments, select
+from tohum.fetch.stored import Stored
+from tohum.formats.outcomes import LOST
 from tohum.formats.raw import DROPPED, Written
 from tohum.progress import progress_bar
 from tohum.translation import translated_label
-
-# What a faulty network may have decided: the next run asks again. A proxy can spoil every body.
-OPEN_KINDS = frozenset(KINDS.index(outcome) for outcome in (UNREACHABLE, CORRUPT))
 
 log = logging.getLogger(__name__)
 
@@ -63,53 +62,41 @@ def fetch_contents(
             return assembler.writer.written
         journals = work / "journals"
         journals.mkdir(exist_ok=True)
-        ahead = max(4 * runtime.connections, 4 * ROWS)
-        pool = Pool(_fetcher(rows, runtime), journals, ahead, OPEN_KINDS)
-        with pool.running(), _progress(selection, pool, assembler, runtime) as show:
-            for segment in pool.results(coming):
-                assembler.add(segment)
-                show()
+        gather_all(journals, assembler.state.segment, OPEN_KINDS)
+        counters = Counters()
+        with _progress(selection, counters, assembler, runtime) as (bar, show):
+            if runtime.cluster is not None:
+                setup = FetchSetup(rows.content, runtime, journals, work / "pauses")
+                for segment in fetch_on_cluster(setup, work, coming, counters, bar):
+                    assembler.add(segment)
+                    show()
+                return assembler.writer.written
+            ahead = max(4 * runtime.connections, 4 * ROWS)
+            fetcher = row_fetcher(rows.content, runtime)
+            pool = Pool(fetcher, journals, ahead, OPEN_KINDS, counters=counters)
+            with pool.running():
+                for segment in pool.results(coming):
+                    assembler.add(segment)
+                    show()
     return assembler.writer.written
 
 
 @contextmanager
 def _progress(
-    selection: Selection, pool: Pool, assembler: Assembler, runtime: Runtime
-) -> Iterator[Callable[[], None]]:
+    selection: Selection, counters: Counters, assembler: Assembler, runtime: Runtime
+) -> Iterator[tuple["tqdm[Any]", Callable[[], None]]]:
     """Shows files and megabytes per second, lost files and the time left."""
     with progress_bar("fetch", "file", runtime.progress, total=selection.wanted) as bar:
         lost = translated_label("lost")
 
         def show() -> None:
-            counters = pool.counters
             seconds = max(0.001, bar.format_dict["elapsed"])
             speed = f"{counters.bytes / 1e6 / seconds:.1f} MB/s"
             bar.set_postfix_str(f"{speed}, {assembler.lost} {lost}", refresh=False)
-            bar.update(counters.rows + assembler.taken_from_store - bar.n)
+            # a cluster has moved it on already, by what was fetched out of order too
+            bar.update(max(0, counters.rows + assembler.taken_from_store - bar.n))
 
-        yield show
-
-
-def _fetcher(rows: FileRows, runtime: Runtime) -> Fetcher:
-    """Returns the fetcher for the place where the rows' contents are."""
-    if rows.content == "url":
-        return url_fetcher(runtime, _check_url, _result)
-    return store_fetcher(runtime, _result)
-
-
-def _check_url(row: dict[str, Any], body: bytes) -> bytes:
-    """Returns the body; if the row has an id, its SHA-1 must be that."""
-    found = hashlib.sha1(body).hexdigest()
-    if (row.get("id") or found) != found:
-        raise ValueError(f"SHA-1 {found}")
-    return body
-
-
-def _result(row: dict[str, Any], content: bytes | Lost) -> tuple[int, bytes]:
-    """Returns the kind and payload of one row for the journal: its key and its content."""
-    if isinstance(content, Lost):
-        return KINDS.index(content.outcome), content.detail.encode()
-    return KEPT_KIND, key_of(row) + content
+        yield bar, show
 
 
 def is_short(written: Written, share: float) -> bool:

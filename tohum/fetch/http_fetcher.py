@@ -13,7 +13,15 @@ from tohum.fetch.addresses import base_of, host_of, requested
 from tohum.fetch.answers import NotAnAddress, Response, TransportError
 from tohum.fetch.handles import Limits
 from tohum.fetch.pool import Done, Task, Tasks
-from tohum.fetch.retries import Host, Hosts, Lost, RetryPolicy, Throttle, Tries
+from tohum.fetch.retries import (
+    Host,
+    Hosts,
+    Lost,
+    NewThrottle,
+    RetryPolicy,
+    Tries,
+    own_throttle,
+)
 from tohum.fetch.transfers import Transfers
 from tohum.formats.outcomes import MISSING
 
@@ -50,6 +58,7 @@ class HttpFetcher:
         compressed: request compressed answers; see Transfers.
         probe: for the one host that all rows are on. Without it, a URL that a host has answered
             before, or else its start page, shows whether it still answers.
+        throttle: makes the one of a host, given its scheme and authority.
     """
 
     runners = 1
@@ -63,7 +72,7 @@ class HttpFetcher:
         work: Callable[[Any, bytes | Lost], tuple[int, bytes]],
         compressed: bool = False,
         probe: Probe | None = None,
-        throttle: Callable[[], Throttle] = Throttle,
+        throttle: NewThrottle = own_throttle,
     ) -> None:
         self.limits = limits
         self.policy = policy
@@ -101,6 +110,11 @@ class HttpFetcher:
                     self._transfers.wait(LONGEST_WAIT)
                 time.sleep(0)  # hands the interpreter lock to the writer: 6 % more blobs a second
 
+    def rest(self) -> None:
+        """Says that there were no tasks for some time; to be called while there are none."""
+        for host in self.hosts.values():
+            host.rest()
+
     def _take(self, tasks: Tasks) -> bool:
         """Takes what is new and what is due; returns whether more is to come."""
         while True:  # all of them, so that the None at the end need not wait for a slow host
@@ -124,7 +138,7 @@ class HttpFetcher:
         """Returns what is known about a URL's host."""
         base = base_of(url)
         if base not in self.hosts:
-            self.hosts[base] = Host(host_of(base), self.policy, self.throttle(), self._network)
+            self.hosts[base] = Host(host_of(base), self.policy, self.throttle(base), self._network)
         return self.hosts[base]
 
     def _start(self) -> None:

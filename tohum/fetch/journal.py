@@ -22,6 +22,15 @@ HEADER_BYTES = FIELDS.size + CHECKSUM.size
 log = logging.getLogger(__name__)
 
 
+def journal_path(folder: Path, number: int, writer: str = "") -> Path:
+    """Returns where the journal of a segment is, or the one that a process has to itself.
+
+    Args:
+        writer: a dot and the name of that process.
+    """
+    return folder / f"segment-{number:08d}{writer}.journal"
+
+
 class Journal:
     """The results of one segment: kind (a small number) and payload by index.
 

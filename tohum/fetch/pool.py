@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from tohum.fetch.journal import Journal
+from tohum.fetch.journal import Journal, journal_path
 
 MOST_OPEN_SEGMENTS = 32
 ERROR_POLL_SECONDS = 0.1
@@ -70,15 +70,25 @@ class Pool:
         folder: for the journals. Results that they already have are not fetched again, except those
             of the kinds in `open_kinds`.
         ahead: rows to queue, so that the fetcher never waits for the caller.
+        writer: what marks the journals as this process's own, where others may write some for the
+            same segments.
+        counters: those to increment; its own unless given.
     """
 
     def __init__(
-        self, fetcher: Fetcher, folder: Path, ahead: int, open_kinds: Collection[int] = ()
+        self,
+        fetcher: Fetcher,
+        folder: Path,
+        ahead: int,
+        open_kinds: Collection[int] = (),
+        writer: str = "",
+        counters: Counters | None = None,
     ) -> None:
         self.fetcher = fetcher
+        self.writer = writer
         self._open_kinds = open_kinds
         self.folder = folder
-        self.counters = Counters()
+        self.counters = Counters() if counters is None else counters
         self._ahead = ahead
         self._tasks: Tasks = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -156,7 +166,7 @@ class Pool:
         """Opens the segment's journal and hands its open rows to the fetcher."""
         todo = []
         if segment.wanted:
-            segment.journal = Journal(self.folder / f"segment-{segment.number:08d}.journal")
+            segment.journal = Journal(journal_path(self.folder, segment.number, self.writer))
             done = segment.journal.places(self._open_kinds)
             todo = [place for place in segment.wanted if place not in done]
         segment.left = len(todo)

@@ -68,7 +68,11 @@ class Throttle:
     A pause is twice as long as the last one if the host has refused nearly everything since. It is
     half as long after `few` answers, and the first one again after `calm`: a busy host gets time,
     and one SlowDown among ten answers costs little.
+
+    `most` is the number of requests that may wait for an answer at a time.
     """
+
+    most: float = math.inf
 
     def __init__(
         self, first_pause: float = 0.1, longest_pause: float = 30.0, few: int = 4, calm: int = 50
@@ -110,6 +114,14 @@ class Throttle:
         """Counts an answer that came after the last pause."""
         if time.monotonic() >= self._until:
             self._answers += 1
+
+
+NewThrottle = Callable[[str], Throttle]  # given the scheme and authority of a host
+
+
+def own_throttle(_host: str) -> Throttle:
+    """Returns a throttle of this process alone."""
+    return Throttle()
 
 
 @dataclass(slots=True)
@@ -162,7 +174,12 @@ class Host:
     def ready(self) -> bool:
         """Whether it may be asked now."""
         answers = self.known and self._failures < MOST_FAILURES
-        return (answers or self.asking < FIRST_REQUESTS) and not self.throttle.left()
+        most = self.throttle.most if answers else min(FIRST_REQUESTS, self.throttle.most)
+        return self.asking < most and not self.throttle.left()
+
+    def rest(self) -> None:
+        """Forgets since when it has been silent: for some time nobody has asked."""
+        self._silent_since = None
 
     def check_given_up(self) -> None:
         """Spares a given-up host further requests for `patience` seconds.

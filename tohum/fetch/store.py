@@ -14,8 +14,7 @@ from tohum.fetch.answers import NotAnAddress, TooLarge
 from tohum.fetch.gzip_members import MAGIC, gunzip, log_garbage
 from tohum.fetch.handles import Limits
 from tohum.fetch.http_fetcher import HttpFetcher, Probe
-from tohum.fetch.pool import Fetcher
-from tohum.fetch.retries import Lost, RetryPolicy
+from tohum.fetch.retries import Lost, NewThrottle, RetryPolicy, own_throttle
 from tohum.fetch.row_rules import SHA1
 
 EMPTY_SHA1 = hashlib.sha1(b"").hexdigest()  # any store answers for it, if only with a 404
@@ -58,7 +57,9 @@ def check_blob(blob_id: str, body: bytes, largest: int) -> bytes:
     raise ValueError(problem or f"SHA-1 {found}")
 
 
-def store_fetcher(runtime: Runtime, work: Work) -> Fetcher:
+def store_fetcher(
+    runtime: Runtime, work: Work, throttle: NewThrottle = own_throttle
+) -> HttpFetcher:
     """Returns a fetcher of rows by their `id` from the store at runtime.content_url.
 
     Raises:
@@ -76,10 +77,14 @@ def store_fetcher(runtime: Runtime, work: Work) -> Fetcher:
         return check_blob(row["id"], body, largest)
 
     probe = Probe(address.url(EMPTY_SHA1), lambda body: check_blob(EMPTY_SHA1, body, largest))
-    return HttpFetcher(limits(runtime), policy(runtime), url, check, work, probe=probe)
+    return HttpFetcher(
+        limits(runtime), policy(runtime), url, check, work, probe=probe, throttle=throttle
+    )
 
 
-def url_fetcher(runtime: Runtime, check: Check, work: Work) -> Fetcher:
+def url_fetcher(
+    runtime: Runtime, check: Check, work: Work, throttle: NewThrottle = own_throttle
+) -> HttpFetcher:
     """Returns a fetcher of rows by their `url`, each from its own host.
 
     Args:
@@ -89,7 +94,9 @@ def url_fetcher(runtime: Runtime, check: Check, work: Work) -> Fetcher:
     def url(row: Any) -> str:
         return str(row["url"])
 
-    return HttpFetcher(limits(runtime), policy(runtime), url, check, work, compressed=True)
+    return HttpFetcher(
+        limits(runtime), policy(runtime), url, check, work, compressed=True, throttle=throttle
+    )
 
 
 def limits(runtime: Runtime) -> Limits:

@@ -57,11 +57,11 @@ class HubDownload:
             there = folder_bytes(destination.folder) + folder_bytes(destination.published)
             require_disk("download", size - there, destination.work, "the dataset's files")
         if source.content == "rows":
-            files.take(groups, destination.folder)
+            files.take(groups, destination.folder, destination.runtime, destination.notes)
             return
         rows, mark = destination.folder / "rows", destination.notes / "rows.json"
         if read_mark(mark) is None:
-            files.take(groups, rows)
+            files.take(groups, rows, destination.runtime, destination.notes)
             write_mark(mark, [path for path in sorted(rows.rglob("*")) if path.is_file()])
         self._fetch(rows, commit)
 

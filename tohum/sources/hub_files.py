@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow
 import pyarrow.parquet
 
+from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import atomic_write, file_sha256, write_json
 from tohum.formats.raw import FACTS, MANIFEST, find_facts, read_object
 from tohum.sources.destination import link_or_copy
 from tohum.sources.first_rows import count_rows, write_first_rows
 from tohum.sources.hub_api import HubFile
-from tohum.sources.object_ids import SHA256
+from tohum.sources.hub_whole_files import WholeFiles, take_whole
 
 WRITER = f"parquet-cpp-arrow version {pyarrow.cpp_version}"  # its signature in the files it writes
 PAGE_CHECKSUMS = "page checksums"
@@ -68,18 +69,27 @@ class HubFiles:
                     "source.max_rows=null to take whole files."
                 )
 
-    def take(self, groups: list[list[HubFile]], folder: Path) -> None:
+    def take(self, groups: list[list[HubFile]], folder: Path, runtime: Runtime, work: Path) -> None:
         """Writes the files of each pattern to `folder`, with their manifest and source.json.
+
+        Args:
+            work: the source's folder for unfinished work.
 
         Raises:
             UserError: the Hub doesn't serve a file, or serves another one.
         """
         lines: list[dict[str, Any]] = []
-        limits: list[int | None] = [None] * len(groups)
-        if self.source.max_rows is not None:
-            limits = list(self._shares(groups, self.source.max_rows))
-        for group, limit in zip(groups, limits, strict=True):
-            lines += self._take_group(group, limit, folder)
+        if self.source.max_rows is None:
+            files = [file for group in groups for file in group]
+            setup = WholeFiles(folder, self.earlier, work / "parts")
+            hashes = take_whole(files, setup, runtime, work)
+            for file, sha256 in zip(files, hashes, strict=True):
+                verified_by = file.remote.object_id.kind
+                lines.append(self._line(file, folder / file.path, "whole", sha256, verified_by))
+        else:
+            limits = self._shares(groups, self.source.max_rows)
+            for group, limit in zip(groups, limits, strict=True):
+                lines += self._take_group(group, limit, folder)
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(folder / MANIFEST, "w") as manifest:
             manifest.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -109,9 +119,7 @@ class HubFiles:
             count += count_rows(file.remote)
         return min(count, enough)
 
-    def _take_group(
-        self, files: list[HubFile], rows: int | None, folder: Path
-    ) -> list[dict[str, Any]]:
+    def _take_group(self, files: list[HubFile], rows: int, folder: Path) -> list[dict[str, Any]]:
         """Returns the manifest lines of the files of one pattern, at most `rows` rows."""
         lines = []
         for file in files:
@@ -119,11 +127,8 @@ class HubFiles:
                 break
             path = folder / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            if rows is None:
-                line = self._take_whole(file, path)
-            else:
-                count, line = self._take_rows(file, path, rows)
-                rows -= count
+            count, line = self._take_rows(file, path, rows)
+            rows -= count
             lines.append(line)
         return lines
 
@@ -146,31 +151,6 @@ class HubFiles:
             "hub_id": file.remote.object_id.value,
             "verified_by": verified_by,
         }
-
-    def _take_whole(self, file: HubFile, path: Path) -> dict[str, Any]:
-        listed = file.remote.object_id
-        if path.is_file() and listed.found(path) != listed.value:
-            path.unlink()  # of an earlier try, and damaged since
-        if not path.is_file() and (old := self._find_whole(file)):
-            log.info("%s: taken from an earlier download", file.path)
-            link_or_copy(old, path)
-        part = path.with_name(path.name + ".part")
-        for folder in self.earlier if not path.is_file() and not part.is_file() else []:
-            begun = folder / f"{file.path}.part"
-            if begun.is_file():
-                begun.replace(part)  # what has come so far; the whole is checked at the end
-                break
-        file.remote.download(path)
-        sha256 = listed.value if listed.kind == SHA256 else file_sha256(path)
-        return self._line(file, path, "whole", sha256, listed.kind)
-
-    def _find_whole(self, file: HubFile) -> Path | None:
-        """Returns an earlier download of the file, by its name and the hash that the Hub lists."""
-        for old in (folder / file.path for folder in self.earlier):
-            whole = old.is_file() and old.stat().st_size == file.remote.size
-            if whole and file.remote.object_id.found(old) == file.remote.object_id.value:
-                return old
-        return None
 
     def _listed(self, file: HubFile, taken: str) -> tuple[Path, dict[str, Any]] | None:
         """Returns where a file of this commit is, with its manifest line, if it is complete."""

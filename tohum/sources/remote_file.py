@@ -39,8 +39,15 @@ class RemoteFile:
         self.size = size
         self.object_id = object_id
 
-    def download(self, path: Path) -> None:
-        """Fetches the whole file to `path`; a `.part` next to it has what has come so far.
+    def with_headers(self, headers: dict[str, str]) -> "RemoteFile":
+        """Returns the same file, asked for with other headers."""
+        return RemoteFile(self.url, headers, self.size, self.object_id)
+
+    def download(self, path: Path, part: Path | None = None) -> None:
+        """Fetches the whole file to `path`.
+
+        Args:
+            part: has what has come so far; unless given, a `.part` next to `path`.
 
         Raises:
             UserError: the server does not serve the file, or twice serves other bytes than it
@@ -48,7 +55,7 @@ class RemoteFile:
         """
         if path.is_file():
             return  # renamed only after it was checked
-        part = path.with_name(path.name + ".part")
+        part = part or path.with_name(path.name + ".part")
         listed = self.object_id
         for last in (False, True):
             self._fill(part)

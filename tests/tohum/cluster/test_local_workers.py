@@ -79,6 +79,7 @@ def test_few_tasks_are_done_in_this_process(tmp_path: Path) -> None:
 
 def test_a_stage_imports_no_cluster_library() -> None:
     code = "import sys, stages.jsonl.preparing, stages.pretokens.counting, stages.encode.encoding"
+    code += ", stages.download.downloading, tohum.fetch.contents"
     told = "print(sorted({'ray', 'submitit'} & set(sys.modules)))"
     printed = subprocess.run(
         [sys.executable, "-c", f"{code}; {told}"],

@@ -22,7 +22,7 @@ def result(row: Any, content: bytes | Lost) -> tuple[int, bytes]:
     return (LOST, str(content).encode()) if isinstance(content, Lost) else (FOUND, content)
 
 
-def quick_throttle() -> Throttle:
+def quick_throttle(_host: str = "") -> Throttle:
     return Throttle(0.02, 0.1)
 
 

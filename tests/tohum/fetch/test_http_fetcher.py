@@ -406,7 +406,7 @@ def test_a_burst_of_slow_down_pauses_all_and_loses_nothing(store: FakeContentSto
     assert 2 <= host.throttle.pauses <= 27  # the first is for the refusals of all connections
 
 
-def paused(seconds: float) -> Throttle:
+def paused(seconds: float, _host: str = "") -> Throttle:
     throttle = Throttle(seconds, seconds)
     throttle.slow_down()
     return throttle
@@ -414,7 +414,7 @@ def paused(seconds: float) -> Throttle:
 
 def test_nobody_asks_while_a_pause_is_on(store: FakeContentStore) -> None:
     began = time.monotonic()
-    fetcher = store_fetcher(store.content_url, throttle=lambda: paused(0.5))
+    fetcher = store_fetcher(store.content_url, throttle=lambda _: paused(0.5))
     assert run(fetcher, NAMES) == EVERYTHING
     assert time.monotonic() - began > 0.45
 
@@ -558,7 +558,7 @@ def test_a_host_that_is_busy_holds_no_other_up(plain: FakeContentStore) -> None:
         for name in (busy.raw_url("x.py"), *names):
             tasks.put((Segment(0, {}), 0, name))
         fetcher = url_fetcher(4)
-        fetcher.throttle = lambda: Throttle(60, 60)
+        fetcher.throttle = lambda _: Throttle(60, 60)
         began = time.monotonic()
         fetcher.run(tasks, done)
         assert sorted(found) == sorted(names)

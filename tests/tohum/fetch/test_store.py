@@ -173,7 +173,7 @@ def test_a_blob_above_the_limit_is_unreachable_and_stops_nobody() -> None:
     with RawServer(talk) as server:
         fetcher = store_fetcher(runtime(server.url, largest_blob_bytes=5000), result)
         rows = [{"id": small.blob_id}] + [{"id": BLOB.blob_id}] * 5
-        fetcher.policy = replace(fetcher.policy, first_wait=0.05)  # type: ignore[attr-defined]
+        fetcher.policy = replace(fetcher.policy, first_wait=0.05)
         found = fetch_rows(fetcher, rows)
     assert found[1:] == [(FOUND, BLOB.content)] * 5
     assert found[0] == (LOST, b"unreachable: the answer is larger than 5,000 bytes (2 times)")
