@@ -1,7 +1,7 @@
 """A Ray cluster on loopback: every node is a raylet of its own with an address and a few cores.
 
 The nodes' ports are the system's choice. Only who has the cluster's token may use it, which is made
-for each cluster.
+for each cluster. The nodes end with the process that started them, however that ends.
 """
 
 import importlib.util
@@ -28,6 +28,14 @@ START_SECONDS = 240.0  # it takes five, and others may have the cores
 STORE_BYTES = 80_000_000
 MEMORY_BYTES = 8_000_000_000  # that a node says it has
 WORKERS = ("ray::do_task", "ray::problem_here", "ray::IDLE")  # their titles
+# `ray start`, which ends with its parent; what it starts ends with it, as Ray itself sees to.
+START = """
+import runpy, sys
+from tohum.process import end_with_parent
+
+end_with_parent(int(sys.argv.pop(1)))
+runpy.run_module("ray.scripts.scripts", run_name="__main__", alter_sys=True)
+"""
 TRIES = 3  # Ray itself gives a raylet 30 s, whatever else the machine does
 
 
@@ -86,23 +94,16 @@ class RayNodes:
         for node in [self.nodes[ip]] if ip else self.nodes.values():
             with suppress(psutil.Error):
                 for process in psutil.Process(node.pid).children(recursive=True):
-                    with suppress(psutil.Error):
-                        if "".join(process.cmdline()).startswith(WORKERS):
-                            found.append(process)
+                    if is_worker(process):
+                        found.append(process)
         return found
 
     def _start(self, ip: str, cores: int, options: list[str], wrapper: Sequence[str]) -> None:
         log = self.folder / f"{ip}.log"
         command = [
             *wrapper,
-            *(
-                sys.executable,
-                "-m",
-                "ray.scripts.scripts",
-                "start",
-                "--block",
-                "--disable-usage-stats",
-            ),
+            *(sys.executable, "-c", START, str(os.getpid())),
+            *("start", "--block", "--disable-usage-stats"),
             *(f"--node-ip-address={ip}", f"--num-cpus={cores}", f"--memory={MEMORY_BYTES}"),
             *(f"--object-store-memory={STORE_BYTES}", "--include-log-monitor=false"),
             *(["--include-dashboard=false"] if "--head" in options else []),
@@ -124,6 +125,13 @@ class RayNodes:
             kill_tree(process.pid)
             process.wait()
         raise AssertionError(f"no node of Ray started:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Whether a process of a node does tasks, or waits for one."""
+    with suppress(psutil.Error):
+        return "".join(process.cmdline()).startswith(WORKERS)
+    return False
 
 
 def _is_up(process: "subprocess.Popen[bytes]", log: Path) -> bool:

@@ -1,4 +1,7 @@
-"""Real nodes of Ray on loopback, with one core each."""
+"""Real nodes of Ray on loopback, with one core each.
+
+`make test` runs those that matter most, within a minute; `python -m pytest -m cluster` the others.
+"""
 
 import hashlib
 import json
@@ -17,8 +20,9 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.fakes.ray_nodes import INSTALLED, RayNodes
-from tests.tiny import PATIENCE, PROJECT, documents, runtime, write_project
+from tests.fakes.ray_nodes import INSTALLED, RayNodes, is_worker
+from tests.processes import PATIENCE
+from tests.tiny import PROJECT, documents, runtime, write_project
 from tests.tohum.cluster.shards import job, numbered
 from tohum.cluster import run
 from tohum.cluster.node import site_of
@@ -30,6 +34,7 @@ pytestmark = pytest.mark.slow
 WITH_RAY = pytest.mark.skipif(
     not INSTALLED, reason="Ray is not installed: python -m pip install -c constraints.txt ray"
 )
+LONG = pytest.mark.cluster
 STAGES = ("jsonl", "pretokens", "encode")
 OUTS = ("data/jsonl", "data/pretokens", "data/tokens", "metrics")
 
@@ -161,6 +166,7 @@ def first_busy_worker(nodes: RayNodes, process: "subprocess.Popen[str]") -> psut
     return None
 
 
+@LONG
 @WITH_RAY
 def test_a_stage_whose_process_was_killed_goes_on(nodes: RayNodes, tmp_path: Path) -> None:
     write_project(tmp_path, "jsonl.shard_bytes=20000")
@@ -182,20 +188,20 @@ def test_a_stage_whose_process_was_killed_goes_on(nodes: RayNodes, tmp_path: Pat
     assert hashes(tmp_path) == found
 
 
+@LONG
 @WITH_RAY
-def test_results_are_in_order_and_large_values_arrive(nodes: RayNodes, here: Path) -> None:
-    values: list[Any] = [*range(40), bytes(200_000), 3]
-    expected = [*(value * value for value in range(40)), 200_000, 9]
+def test_results_are_in_order_though_values_are_large_and_workers_killed(
+    nodes: RayNodes, here: Path
+) -> None:
+    killed = [("kills_its_process_once", "a"), ("kills_its_process_once", "b")]
+    values: list[Any] = [*range(20), *killed, *range(20), bytes(200_000), 3]
+    squares = [value * value for value in range(20)]
+    expected = [*squares, "a", "b", *squares, 200_000, 9]
     assert results(here, nodes.address, values) == expected
     assert not list((here / "work" / "spool").iterdir())
 
 
-@WITH_RAY
-def test_a_task_that_killed_its_worker_is_done_again(nodes: RayNodes, here: Path) -> None:
-    values = [1, ("kills_its_process_once", "a"), ("kills_its_process_once", "b"), 2]
-    assert results(here, nodes.address, values) == [1, "a", "b", 4]
-
-
+@LONG
 @WITH_RAY
 def test_a_task_that_kills_its_worker_three_times_is_named(nodes: RayNodes, here: Path) -> None:
     with pytest.raises(UserError, match=r"shard 1 killed its worker process 3 times, last on 127"):
@@ -230,6 +236,7 @@ def test_the_tasks_of_a_node_that_dies_are_done_on_another(nodes: RayNodes, here
     assert lost not in found
 
 
+@LONG
 @WITH_RAY
 def test_a_task_that_fits_on_no_node_is_refused(nodes: RayNodes, here: Path) -> None:
     from dataclasses import replace
@@ -255,6 +262,7 @@ def check(root: Path, nodes: RayNodes) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@LONG
 @WITH_RAY
 def test_the_check_shows_the_nodes(nodes: RayNodes, tmp_path: Path) -> None:
     write_project(tmp_path)
@@ -264,6 +272,7 @@ def test_the_check_shows_the_nodes(nodes: RayNodes, tmp_path: Path) -> None:
     assert f"project {tmp_path}" in done.stdout
 
 
+@LONG
 @WITH_RAY
 @pytest.mark.skipif(not unshares(), reason="needs a mount namespace, which this system refuses")
 def test_nodes_that_are_not_the_same_are_named_with_the_fix(tmp_path: Path) -> None:
@@ -296,6 +305,47 @@ def test_nodes_that_are_not_the_same_are_named_with_the_fix(tmp_path: Path) -> N
         lines = [line for line in done.stdout.splitlines() if f"({ip}): " in line]
         assert len(lines) == 1, done.stdout
         assert problem in lines[0]
+
+
+STARTS_NODES = """
+import time
+from tests.fakes.ray_nodes import RayNodes
+
+with RayNodes(head_cores=1) as nodes:
+    print(nodes.folder, flush=True)
+    time.sleep(1000)
+"""
+
+
+@WITH_RAY
+def test_nodes_end_with_the_process_that_started_them() -> None:
+    """With all that they started, though that process cannot end them any more."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", STARTS_NODES],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    family: list[psutil.Process] = []
+    try:
+        assert parent.stdout is not None
+        folder = Path(parent.stdout.readline().strip())
+        until = time.monotonic() + PATIENCE
+        while not any(map(is_worker, family)):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+            family = psutil.Process(parent.pid).children(recursive=True)
+        assert {"raylet", "gcs_server"} <= {each.name() for each in family}
+        parent.terminate()
+        _, alive = psutil.wait_procs(family, timeout=PATIENCE)
+        assert not alive
+        shutil.rmtree(folder)
+    finally:
+        parent.kill()
+        parent.communicate()
+        for each in family:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
 
 
 @pytest.mark.skipif(not INSTALLED, reason="Ray is not installed")
