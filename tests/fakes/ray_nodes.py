@@ -106,7 +106,7 @@ class RayNodes:
             *("start", "--block", "--disable-usage-stats"),
             *(f"--node-ip-address={ip}", f"--num-cpus={cores}", f"--memory={MEMORY_BYTES}"),
             *(f"--object-store-memory={STORE_BYTES}", "--include-log-monitor=false"),
-            *(["--include-dashboard=false"] if "--head" in options else []),
+            *(["--include-dashboard=false", "--no-monitor"] if "--head" in options else []),
             *(f"--temp-dir={self.folder}", *options),
         ]
         for _ in range(TRIES):
