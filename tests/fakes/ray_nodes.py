@@ -51,6 +51,7 @@ class RayNodes:
             "RAY_AUTH_TOKEN": secrets.token_hex(16),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_raylet_start_wait_time_s": "120",
+            "RAY_worker_niceness": "0",  # with Ray's 15, whatever else runs has the cores
             "PYTHONPATH": str(PROJECT),  # the tests' own tasks are not installed
         }
         self.environment.pop("RAY_ADDRESS", None)

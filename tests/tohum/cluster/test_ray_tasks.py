@@ -24,7 +24,7 @@ from tests.fakes.ray_nodes import INSTALLED, RayNodes, is_worker
 from tests.processes import PATIENCE
 from tests.tiny import PROJECT, documents, runtime, write_project
 from tests.tohum.cluster.shards import job, numbered
-from tohum.cluster import run
+from tohum.cluster import ray_tasks, run
 from tohum.cluster.node import site_of
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
@@ -203,7 +203,10 @@ def test_results_are_in_order_though_values_are_large_and_workers_killed(
 
 @LONG
 @WITH_RAY
-def test_a_task_that_kills_its_worker_three_times_is_named(nodes: RayNodes, here: Path) -> None:
+def test_a_task_that_kills_its_worker_three_times_is_named(
+    nodes: RayNodes, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_tasks, "NODE_SECONDS", 2.0)  # no node has died
     with pytest.raises(UserError, match=r"shard 1 killed its worker process 3 times, last on 127"):
         results(here, nodes.address, [1, ("kills_its_process", "a"), 2])
 
