@@ -95,8 +95,9 @@ class RayNodes:
         for node in [self.nodes[ip]] if ip else self.nodes.values():
             with suppress(psutil.Error):
                 for process in psutil.Process(node.pid).children(recursive=True):
-                    if is_worker(process):
-                        found.append(process)
+                    with suppress(psutil.Error):
+                        if "".join(process.cmdline()).startswith(WORKERS):
+                            found.append(process)
         return found
 
     def _start(self, ip: str, cores: int, options: list[str], wrapper: Sequence[str]) -> None:
@@ -126,13 +127,6 @@ class RayNodes:
             kill_tree(process.pid)
             process.wait()
         raise AssertionError(f"no node of Ray started:\n{log.read_text(errors='replace')[-2000:]}")
-
-
-def is_worker(process: psutil.Process) -> bool:
-    """Whether a process of a node does tasks, or waits for one."""
-    with suppress(psutil.Error):
-        return "".join(process.cmdline()).startswith(WORKERS)
-    return False
 
 
 def _is_up(process: "subprocess.Popen[bytes]", log: Path) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.fakes.ray_nodes import INSTALLED, RayNodes, is_worker
+from tests.fakes.ray_nodes import INSTALLED, RayNodes
 from tests.processes import PATIENCE
 from tests.tiny import PROJECT, documents, runtime, write_project
 from tests.tohum.cluster.shards import job, numbered
@@ -156,12 +156,17 @@ def test_the_outputs_are_those_of_one_machine_though_workers_are_killed(
     assert "is done again" in said
 
 
+def is_at_work(worker: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return "".join(worker.cmdline()).startswith("ray::do_task")
+    return False
+
+
 def first_busy_worker(nodes: RayNodes, process: "subprocess.Popen[str]") -> psutil.Process | None:
     while process.poll() is None:
         for worker in nodes.workers():
-            with suppress(psutil.Error):
-                if "".join(worker.cmdline()).startswith("ray::do_task"):
-                    return worker
+            if is_at_work(worker):
+                return worker
         time.sleep(0.005)
     return None
 
@@ -310,36 +315,43 @@ def test_nodes_that_are_not_the_same_are_named_with_the_fix(tmp_path: Path) -> N
         assert problem in lines[0]
 
 
-STARTS_NODES = """
-import time
+STARTS_A_TASK = """
+import os, time
+import ray
 from tests.fakes.ray_nodes import RayNodes
+from tohum.process import end_with_parent
 
-with RayNodes(head_cores=1) as nodes:
-    print(nodes.folder, flush=True)
+def do_task():
     time.sleep(1000)
+
+end_with_parent()
+with RayNodes(head_cores=1) as nodes:
+    os.environ.update(nodes.environment)
+    print(nodes.folder, flush=True)
+    ray.init(address=nodes.address)
+    ray.get(ray.remote(do_task).remote())
 """
 
 
 @WITH_RAY
 def test_nodes_end_with_the_process_that_started_them() -> None:
     """With all that they started, though that process cannot end them any more."""
-    parent = subprocess.Popen(
-        [sys.executable, "-c", STARTS_NODES],
+    parent = psutil.Popen(
+        [sys.executable, "-c", STARTS_A_TASK],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
-        text=True,
+        stderr=subprocess.DEVNULL,
     )
     family: list[psutil.Process] = []
     try:
-        assert parent.stdout is not None
-        folder = Path(parent.stdout.readline().strip())
+        folder = parent.stdout.readline().decode().strip()
         until = time.monotonic() + PATIENCE
-        while not any(map(is_worker, family)):
+        while not any(map(is_at_work, family)):
             assert time.monotonic() < until
             time.sleep(0.1)
-            family = psutil.Process(parent.pid).children(recursive=True)
+            family = parent.children(recursive=True)
         assert {"raylet", "gcs_server"} <= {each.name() for each in family}
-        parent.terminate()
+        parent.kill()
         _, alive = psutil.wait_procs(family, timeout=PATIENCE)
         assert not alive
         shutil.rmtree(folder)
