@@ -317,7 +317,6 @@ def test_nodes_that_are_not_the_same_are_named_with_the_fix(tmp_path: Path) -> N
 
 STARTS_A_TASK = """
 import os, time
-import ray
 from tests.fakes.ray_nodes import RayNodes
 from tohum.process import end_with_parent
 
@@ -326,8 +325,9 @@ def do_task():
 
 end_with_parent()
 with RayNodes(head_cores=1) as nodes:
-    os.environ.update(nodes.environment)
+    os.environ.update(nodes.environment)  # read when ray is imported
     print(nodes.folder, flush=True)
+    import ray
     ray.init(address=nodes.address)
     ray.get(ray.remote(do_task).remote())
 """
@@ -340,13 +340,14 @@ def test_nodes_end_with_the_process_that_started_them() -> None:
         [sys.executable, "-c", STARTS_A_TASK],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     family: list[psutil.Process] = []
     try:
         folder = parent.stdout.readline().decode().strip()
         until = time.monotonic() + PATIENCE
         while not any(map(is_at_work, family)):
+            assert parent.poll() is None, parent.communicate()[1].decode()
             assert time.monotonic() < until
             time.sleep(0.1)
             family = parent.children(recursive=True)
