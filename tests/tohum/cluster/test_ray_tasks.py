@@ -333,6 +333,7 @@ with RayNodes(head_cores=1) as nodes:
 """
 
 
+@LONG  # Ray's agents ask the head that is gone for a minute before they end
 @WITH_RAY
 def test_nodes_end_with_the_process_that_started_them() -> None:
     """With all that they started, though that process cannot end them any more."""
