@@ -1,12 +1,19 @@
 """What Ray costs and gains where jsonl, pretokens and encode run on a cluster, and that it is safe.
 
-    python -m benchmarks.cluster [--megabytes 1000] [--rounds 1] [--kills [20]]
+    python -m benchmarks.cluster [--megabytes 1000] [--rounds 1] [--kills [20] | --without-ray]
 
 The corpus is real code, the sources of installed packages, as JSON lines (benchmarks/jsonl.py). The
 three stages run as `dvc repro` runs them, each in its own process, whose whole time counts. They
 run on this machine's processes, and on Ray with one node and with two, each a raylet with one core;
 the head has none. All of them do the same with each other's outputs: every file must have the same
 SHA-256. The contenders take turns, and Ray only runs during its own.
+
+datatrove takes its turn too, with two tasks of its local executor (benchmarks/cluster_contenders.py
+has its pipelines): it reads the same lines, drops by the same sizes, leaves out exact duplicates,
+and encodes with the same tokenizer.json. jsonl and encode do that here; pretokens, which counts for
+the training of a tokenizer, is not in its comparison. Install it with
+python -m pip install -c constraints.txt -e ".[bench,cluster]"; without, it is left out.
+`--without-ray` measures only this machine's processes and datatrove.
 
 `--kills 20` does not measure: it runs the stages on four nodes, kills at random at least 20 workers
 and raylets (a new node takes the place of each) and a fourth as many times the stage itself, which
@@ -15,6 +22,7 @@ is started again, all by SIGKILL, and compares the outputs.
 
 import argparse
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -23,19 +31,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 import yaml
 
-from benchmarks.jsonl import write_input
+from benchmarks.cluster_contenders import (
+    MODULES,
+    documents_and_tokens,
+    run_datatrove,
+    split_lines,
+)
+from benchmarks.jsonl import MAX_BYTES, MIN_BYTES, write_input
 from benchmarks.projects import run_stage, start_stage, write_values
-from benchmarks.targets import report
+from benchmarks.targets import quotient, report, taking_part
 from tests.fakes.ray_nodes import INSTALLED, RayNodes
 from tohum.files import file_sha256, write_json
+from tohum.formats.tokens import SPLITS
 
 STAGES = {"jsonl": "data/jsonl", "pretokens": "data/pretokens", "encode": "data/tokens"}
 OVERRIDES = [
@@ -43,11 +58,15 @@ OVERRIDES = [
     "source.paths=[x]",
     "tokenizer.vocab_size=32000",
     "tokenizer.min_frequency=3",
+    f"jsonl.min_bytes={MIN_BYTES}",
+    f"jsonl.max_bytes={MAX_BYTES}",
 ]
 MOST_COST, LEAST_GAIN = 10.0, 1.8
 KILL_NODES = 4
 KILL_SECONDS = (0.5, 6.0)  # between two kills
 RAYLET_SHARE = 0.4  # of the kills; the others hit workers
+WITHOUT_COUNTING = ("jsonl", "encode")  # what datatrove does too
+MOST_OTHER_TOKENS = 0.01  # % of ours
 
 
 @dataclass(frozen=True)
@@ -143,22 +162,80 @@ def measure(
     return seconds, wrong
 
 
-def compare(megabytes: float, rounds: int) -> bool:
-    """Measures all contenders in turn, prints the table, and returns whether the targets hold."""
+@dataclass(frozen=True)
+class Tokenized:
+    """What came out of reading, filtering and encoding the corpus, and how long it took."""
+
+    seconds: float
+    documents: int
+    tokens: int
+
+
+def tokenized_by_stages(root: Path, seconds: float) -> Tokenized:
+    """Returns what lies in a project's token files, which took so long."""
+    meta = json.loads((root / "data" / "tokens" / "meta.json").read_text())
+    documents, tokens = (
+        sum(meta[split][what] for split in SPLITS) for what in ("documents", "tokens")
+    )
+    return Tokenized(seconds, documents, tokens)
+
+
+def tokenized_by_datatrove(root: Path, lines: Path) -> Tokenized:
+    """Runs datatrove on the corpus of a project, of which `lines` are the parts."""
+    with tempfile.TemporaryDirectory(dir=root) as folder:
+        work = Path(folder, "datatrove")
+        begun = time.monotonic()
+        run_datatrove(lines, root / "models" / "tokenizer" / "tokenizer.json", work)
+        seconds = time.monotonic() - begun
+        return Tokenized(seconds, *documents_and_tokens(work / "tokens"))
+
+
+def compare_with_datatrove(ours: Tokenized, found: list[Tokenized]) -> list[bool]:
+    """Prints both, and returns whether the targets hold, with the median of datatrove's runs."""
+    if not found:
+        return [report("times datatrove", None, "at least", 1)]
+    seconds = statistics.median(each.seconds for each in found)
+    print(f"{'read, filter, tokenize':32}{'seconds':>9}{'documents':>12}{'tokens':>15}")
+    for name, each in (
+        ("2 processes, jsonl and encode", ours),
+        ("datatrove, 2 tasks", Tokenized(seconds, found[0].documents, found[0].tokens)),
+    ):
+        print(f"{name:32}{each.seconds:9.1f}{each.documents:12,}{each.tokens:15,}")
+    other = max(abs(each.tokens - ours.tokens) for each in found)
+    documents = max(abs(each.documents - ours.documents) for each in found)
+    return [
+        report("times datatrove", quotient(seconds, ours.seconds), "at least", 1),
+        report("documents more or fewer in datatrove", documents, "at most", 0),
+        report(
+            "% tokens more or fewer in datatrove",
+            100 * other / ours.tokens,
+            "at most",
+            MOST_OTHER_TOKENS,
+        ),
+    ]
+
+
+def compare(megabytes: float, rounds: int, contenders: Sequence[Contender]) -> bool:
+    """Measures all contenders in turn, prints the tables, and returns whether the targets hold."""
     seconds: dict[str, dict[str, list[float]]] = {
-        contender.name: {stage: [] for stage in STAGES} for contender in CONTENDERS
+        contender.name: {stage: [] for stage in STAGES} for contender in contenders
     }
+    others: list[Tokenized] = []
+    rivals = taking_part(MODULES, MODULES)
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder, "project")
+        root, lines = Path(folder, "project"), Path(folder, "lines")
         root.mkdir()
         expected = make_project(root, megabytes)
+        split_lines(root / "data" / "raw" / "in.jsonl", lines)
         for _ in range(rounds):
-            for contender in CONTENDERS:
+            others += [tokenized_by_datatrove(root, lines) for _ in rivals]
+            for contender in contenders:
                 taken, different = measure(root, contender, expected)
                 wrong += different
                 for stage, value in taken.items():
                     seconds[contender.name][stage].append(value)
+        ours = tokenized_by_stages(root, 0.0)
     table = {
         name: {stage: statistics.median(values) for stage, values in taken.items()}
         for name, taken in seconds.items()
@@ -167,15 +244,24 @@ def compare(megabytes: float, rounds: int) -> bool:
     for name, taken in table.items():
         values = [*taken.values(), sum(taken.values())]
         print(f"{name:14}" + "".join(f"{value:12.1f}" for value in values))
-    whole = {name: sum(taken.values()) for name, taken in table.items()}
+    comparable = sum(table[PROCESSES][stage] for stage in WITHOUT_COUNTING)
     holds = [
-        report("% that Ray costs", 100 * (whole[TWO] / whole[PROCESSES] - 1), "at most", MOST_COST)
+        *(targets_of_ray(table) if TWO in table else []),
+        report("files with other bytes", wrong, "at most", 0),
+        *compare_with_datatrove(replace(ours, seconds=comparable), others),
     ]
+    return all(holds)
+
+
+def targets_of_ray(table: dict[str, dict[str, float]]) -> list[bool]:
+    """Returns whether Ray costs little and gains much, by the seconds of each stage."""
+    whole = {name: sum(taken.values()) for name, taken in table.items()}
+    cost = 100 * (whole[TWO] / whole[PROCESSES] - 1)
+    holds = [report("% that Ray costs", cost, "at most", MOST_COST)]
     for stage in STAGES:
         gain = table[ONE][stage] / table[TWO][stage]
         holds.append(report(f"{stage}, times as fast on 2 nodes", gain, "at least", LEAST_GAIN))
-    holds.append(report("files with other bytes", wrong, "at most", 0))
-    return all(holds)
+    return holds
 
 
 class _Killer:
@@ -272,13 +358,16 @@ def main() -> None:
     )
     parser.add_argument("--megabytes", type=float, default=1000)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--kills", type=int, nargs="?", const=20, default=0)
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--kills", type=int, nargs="?", const=20, default=0)
+    mode.add_argument("--without-ray", action="store_true")
     arguments = parser.parse_args()
-    if not INSTALLED:
+    if not INSTALLED and not arguments.without_ray:
         sys.exit('Ray is not installed: python -m pip install -c constraints.txt -e ".[cluster]"')
     if arguments.kills:
         sys.exit(0 if survive(arguments.megabytes, arguments.kills) else 1)
-    sys.exit(0 if compare(arguments.megabytes, arguments.rounds) else 1)
+    contenders = CONTENDERS[:1] if arguments.without_ray else CONTENDERS
+    sys.exit(0 if compare(arguments.megabytes, arguments.rounds, contenders) else 1)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Processes that tests end."""
+"""Processes that tests wait for and end."""
 
 from contextlib import suppress
 
 import psutil
+
+PATIENCE = 600  # seconds for what takes seconds alone: other programs may have the cores
 
 
 def kill_tree(pid: int) -> None:

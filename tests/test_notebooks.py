@@ -19,8 +19,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from tests.conftest import TINY, Clone, make_clone
 from tests.notebooks import NOTEBOOKS, code_cell
-from tests.processes import kill_tree
-from tests.tiny import PATIENCE
+from tests.processes import PATIENCE, kill_tree
 
 pytestmark = [
     pytest.mark.slow,

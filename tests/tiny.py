@@ -26,6 +26,7 @@ from stages.tokenizer.bpe import train_merges
 from stages.tokenizer.merges import Merge
 from stages.tokenizer.training import build_tokenizer, write_tokenizer
 from stages.train.config import Train
+from tests.processes import PATIENCE
 from tohum.config.runtime import Runtime, load_runtime
 from tohum.files import file_sha256, write_json
 from tohum.formats.alphabet import FIRST_ID, alphabet_order, byte_ids
@@ -37,7 +38,6 @@ from tohum.formats.tokens import ORIGINS, SPLITS, TokenWriter, token_dtype
 from tohum.model.config import Model
 
 PROJECT = Path(__file__).parent.parent
-PATIENCE = 600  # seconds for what takes seconds alone: other programs may have the cores
 MODULES = ("abc", "bisect", "copy", "glob", "heapq", "shlex", "stat", "textwrap", "this", "types")
 
 

@@ -1,7 +1,7 @@
 """A Ray cluster on loopback: every node is a raylet of its own with an address and a few cores.
 
 The nodes' ports are the system's choice. Only who has the cluster's token may use it, which is made
-for each cluster.
+for each cluster. The nodes end with the process that started them, however that ends.
 """
 
 import importlib.util
@@ -28,6 +28,14 @@ START_SECONDS = 240.0  # it takes five, and others may have the cores
 STORE_BYTES = 80_000_000
 MEMORY_BYTES = 8_000_000_000  # that a node says it has
 WORKERS = ("ray::do_task", "ray::problem_here", "ray::IDLE")  # their titles
+# `ray start`, which ends with its parent; what it starts ends with it, as Ray itself sees to.
+START = """
+import runpy, sys
+from tohum.process import end_with_parent
+
+end_with_parent(int(sys.argv.pop(1)))
+runpy.run_module("ray.scripts.scripts", run_name="__main__", alter_sys=True)
+"""
 TRIES = 3  # Ray itself gives a raylet 30 s, whatever else the machine does
 
 
@@ -43,6 +51,7 @@ class RayNodes:
             "RAY_AUTH_TOKEN": secrets.token_hex(16),
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_raylet_start_wait_time_s": "120",
+            "RAY_worker_niceness": "0",  # with Ray's 15, whatever else runs has the cores
             "PYTHONPATH": str(PROJECT),  # the tests' own tasks are not installed
         }
         self.environment.pop("RAY_ADDRESS", None)
@@ -95,17 +104,11 @@ class RayNodes:
         log = self.folder / f"{ip}.log"
         command = [
             *wrapper,
-            *(
-                sys.executable,
-                "-m",
-                "ray.scripts.scripts",
-                "start",
-                "--block",
-                "--disable-usage-stats",
-            ),
+            *(sys.executable, "-c", START, str(os.getpid())),
+            *("start", "--block", "--disable-usage-stats"),
             *(f"--node-ip-address={ip}", f"--num-cpus={cores}", f"--memory={MEMORY_BYTES}"),
             *(f"--object-store-memory={STORE_BYTES}", "--include-log-monitor=false"),
-            *(["--include-dashboard=false"] if "--head" in options else []),
+            *(["--include-dashboard=false", "--no-monitor"] if "--head" in options else []),
             *(f"--temp-dir={self.folder}", *options),
         ]
         for _ in range(TRIES):

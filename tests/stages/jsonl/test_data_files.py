@@ -20,7 +20,8 @@ import xlsxwriter
 from stages.download.downloading import download
 from stages.jsonl.config import Jsonl
 from stages.jsonl.conversion import convert
-from tests.tiny import PATIENCE, file_bytes, rules, runtime, start_stage, write_project
+from tests.processes import PATIENCE
+from tests.tiny import file_bytes, rules, runtime, start_stage, write_project
 from tohum.errors import UserError
 from tohum.formats.records import read_records, shard_paths
 from tohum.sources.config import MixSource, Source

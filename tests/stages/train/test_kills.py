@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from stages.train.checkpoint import checkpoints
+from tests.processes import PATIENCE
 from tests.tiny import (
-    PATIENCE,
     SHORT_RUN,
     file_bytes,
     model_and_train,

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 
 from stages.train.checkpoint import checkpoints
 from stages.train.pretraining import train
+from tests.processes import PATIENCE
 from tests.tiny import (
-    PATIENCE,
     SHORT_RUN,
     file_bytes,
     model_and_train,

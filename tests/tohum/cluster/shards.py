@@ -1,4 +1,6 @@
-"""Tasks for the tests of clusters: in a module, so that other processes find them."""
+"""Tasks for the tests of clusters: in a module, so that other processes find them, and one that
+imports little, as every worker does it.
+"""
 
 import os
 import signal
@@ -6,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.tiny import PATIENCE
+from tests.processes import PATIENCE
 from tohum.cluster import Advance, StageTasks, Task, Work
 from tohum.errors import UserError
 

@@ -1,4 +1,7 @@
-"""Real nodes of Ray on loopback, with one core each."""
+"""Real nodes of Ray on loopback, with one core each.
+
+`make test` runs those that matter most, within a minute; `python -m pytest -m cluster` the others.
+"""
 
 import hashlib
 import json
@@ -18,9 +21,10 @@ import psutil
 import pytest
 
 from tests.fakes.ray_nodes import INSTALLED, RayNodes
-from tests.tiny import PATIENCE, PROJECT, documents, runtime, write_project
+from tests.processes import PATIENCE
+from tests.tiny import PROJECT, documents, runtime, write_project
 from tests.tohum.cluster.shards import job, numbered
-from tohum.cluster import run
+from tohum.cluster import ray_tasks, run
 from tohum.cluster.node import site_of
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
@@ -30,6 +34,7 @@ pytestmark = pytest.mark.slow
 WITH_RAY = pytest.mark.skipif(
     not INSTALLED, reason="Ray is not installed: python -m pip install -c constraints.txt ray"
 )
+LONG = pytest.mark.cluster
 STAGES = ("jsonl", "pretokens", "encode")
 OUTS = ("data/jsonl", "data/pretokens", "data/tokens", "metrics")
 
@@ -151,16 +156,22 @@ def test_the_outputs_are_those_of_one_machine_though_workers_are_killed(
     assert "is done again" in said
 
 
+def is_at_work(worker: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return "".join(worker.cmdline()).startswith("ray::do_task")
+    return False
+
+
 def first_busy_worker(nodes: RayNodes, process: "subprocess.Popen[str]") -> psutil.Process | None:
     while process.poll() is None:
         for worker in nodes.workers():
-            with suppress(psutil.Error):
-                if "".join(worker.cmdline()).startswith("ray::do_task"):
-                    return worker
+            if is_at_work(worker):
+                return worker
         time.sleep(0.005)
     return None
 
 
+@LONG
 @WITH_RAY
 def test_a_stage_whose_process_was_killed_goes_on(nodes: RayNodes, tmp_path: Path) -> None:
     write_project(tmp_path, "jsonl.shard_bytes=20000")
@@ -182,22 +193,25 @@ def test_a_stage_whose_process_was_killed_goes_on(nodes: RayNodes, tmp_path: Pat
     assert hashes(tmp_path) == found
 
 
+@LONG
 @WITH_RAY
-def test_results_are_in_order_and_large_values_arrive(nodes: RayNodes, here: Path) -> None:
-    values: list[Any] = [*range(40), bytes(200_000), 3]
-    expected = [*(value * value for value in range(40)), 200_000, 9]
+def test_results_are_in_order_though_values_are_large_and_workers_killed(
+    nodes: RayNodes, here: Path
+) -> None:
+    killed = [("kills_its_process_once", "a"), ("kills_its_process_once", "b")]
+    values: list[Any] = [*range(20), *killed, *range(20), bytes(200_000), 3]
+    squares = [value * value for value in range(20)]
+    expected = [*squares, "a", "b", *squares, 200_000, 9]
     assert results(here, nodes.address, values) == expected
     assert not list((here / "work" / "spool").iterdir())
 
 
+@LONG
 @WITH_RAY
-def test_a_task_that_killed_its_worker_is_done_again(nodes: RayNodes, here: Path) -> None:
-    values = [1, ("kills_its_process_once", "a"), ("kills_its_process_once", "b"), 2]
-    assert results(here, nodes.address, values) == [1, "a", "b", 4]
-
-
-@WITH_RAY
-def test_a_task_that_kills_its_worker_three_times_is_named(nodes: RayNodes, here: Path) -> None:
+def test_a_task_that_kills_its_worker_three_times_is_named(
+    nodes: RayNodes, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_tasks, "NODE_SECONDS", 2.0)  # no node has died
     with pytest.raises(UserError, match=r"shard 1 killed its worker process 3 times, last on 127"):
         results(here, nodes.address, [1, ("kills_its_process", "a"), 2])
 
@@ -230,6 +244,7 @@ def test_the_tasks_of_a_node_that_dies_are_done_on_another(nodes: RayNodes, here
     assert lost not in found
 
 
+@LONG
 @WITH_RAY
 def test_a_task_that_fits_on_no_node_is_refused(nodes: RayNodes, here: Path) -> None:
     from dataclasses import replace
@@ -255,6 +270,7 @@ def check(root: Path, nodes: RayNodes) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@LONG
 @WITH_RAY
 def test_the_check_shows_the_nodes(nodes: RayNodes, tmp_path: Path) -> None:
     write_project(tmp_path)
@@ -264,6 +280,7 @@ def test_the_check_shows_the_nodes(nodes: RayNodes, tmp_path: Path) -> None:
     assert f"project {tmp_path}" in done.stdout
 
 
+@LONG
 @WITH_RAY
 @pytest.mark.skipif(not unshares(), reason="needs a mount namespace, which this system refuses")
 def test_nodes_that_are_not_the_same_are_named_with_the_fix(tmp_path: Path) -> None:
@@ -296,6 +313,56 @@ def test_nodes_that_are_not_the_same_are_named_with_the_fix(tmp_path: Path) -> N
         lines = [line for line in done.stdout.splitlines() if f"({ip}): " in line]
         assert len(lines) == 1, done.stdout
         assert problem in lines[0]
+
+
+STARTS_A_TASK = """
+import os, time
+from tests.fakes.ray_nodes import RayNodes
+from tohum.process import end_with_parent
+
+def do_task():
+    time.sleep(1000)
+
+end_with_parent()
+with RayNodes(head_cores=1) as nodes:
+    os.environ.update(nodes.environment)  # read when ray is imported
+    print(nodes.folder, flush=True)
+    import ray
+    ray.init(address=nodes.address)
+    ray.get(ray.remote(do_task).remote())
+"""
+
+
+@LONG  # Ray's agents ask the head that is gone for a minute before they end
+@WITH_RAY
+def test_nodes_end_with_the_process_that_started_them() -> None:
+    """With all that they started, though that process cannot end them any more."""
+    parent = psutil.Popen(
+        [sys.executable, "-c", STARTS_A_TASK],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    family: list[psutil.Process] = []
+    try:
+        folder = parent.stdout.readline().decode().strip()
+        until = time.monotonic() + PATIENCE
+        while not any(map(is_at_work, family)):
+            assert parent.poll() is None, parent.communicate()[1].decode()
+            assert time.monotonic() < until
+            time.sleep(0.1)
+            family = parent.children(recursive=True)
+        assert {"raylet", "gcs_server"} <= {each.name() for each in family}
+        parent.kill()
+        _, alive = psutil.wait_procs(family, timeout=PATIENCE)
+        assert not alive
+        shutil.rmtree(folder)
+    finally:
+        parent.kill()
+        parent.communicate()
+        for each in family:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
 
 
 @pytest.mark.skipif(not INSTALLED, reason="Ray is not installed")
