@@ -4,6 +4,7 @@ others are left out. Documents are read from their units only when the shard is 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,9 +87,8 @@ class StreamPart:
     parts: list[UnitPart]
 
     def documents(self) -> Iterator[Document]:
-        """Yields the documents, in order."""
-        for part in self.parts:
-            yield from part.documents(self.member, self.copy)
+        """Returns the documents, in order."""
+        return chain.from_iterable(part.documents(self.member, self.copy) for part in self.parts)
 
 
 @dataclass
@@ -108,5 +108,5 @@ class ShardPlan:
     def documents(self) -> Iterator[Document]:
         """Yields all documents, in order."""
         running = {number: stream.documents() for number, stream in self.streams.items()}
-        for number in self.order.data:
-            yield next(running[number])
+        for stream in map(running.__getitem__, self.order.data):
+            yield next(stream)

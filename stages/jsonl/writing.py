@@ -8,9 +8,11 @@ part-<number>.jsonl   (or .jsonl.zst, or corpus.jsonl) the shard; it is moved to
                       killed writes only the shards that have none
 """
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,11 +29,12 @@ from tohum.cluster import Advance, StageTasks, Task, Work, run
 from tohum.config.runtime import Runtime
 from tohum.files import atomic_write
 from tohum.formats.outcomes import Totals
-from tohum.formats.records import Shard, ShardWriter
+from tohum.formats.records import Shard, ShardWriter, complete_file
 from tohum.marks import Hashed, read_mark, write_mark
 from tohum.progress import progress_bar
 
 INLINE_SHARDS = 3  # so few are written before worker processes have started
+DISK_THREADS = 4  # that wait for the disk, which syncs several shards at once
 
 
 @dataclass(frozen=True)
@@ -111,9 +114,13 @@ def write_corpus(
     corpus = Corpus(shards)
     tasks = (Task(f"shard {plan.number}", plan) for plan in plans)
     job = StageTasks("jsonl", folder, make_writer, shards, WORKER_BYTES, few=INLINE_SHARDS)
-    with progress_bar("", "B", False) as bar:
-        for facts in run(job, tasks, runtime, bar):
+    with ThreadPoolExecutor(DISK_THREADS, "disk") as disk, progress_bar("", "B", False) as bar:
+        kept = []
+        for number, facts in enumerate(run(job, tasks, runtime, bar)):
+            kept.append(disk.submit(keep_shard, shards, number, facts))
             corpus.add(facts)
+        for future in kept:
+            future.result()
     corpus.totals.dropped = sum(corpus.dropped.values(), Counter())
     return corpus
 
@@ -125,15 +132,14 @@ def make_writer(folder: ShardFolder) -> Work:
 
 def write_shard(folder: ShardFolder, plan: ShardPlan, advance: Advance) -> dict[str, Any]:
     """Writes one shard, unless it is there, and returns the counts."""
-    mark, dropped = folder.mark(plan.number), folder.dropped(plan.number)
-    done = read_mark(mark)
+    done = read_mark(folder.mark(plan.number))
     if done is not None:
         return done
     origins, losses = Origins(), _Losses()
     copies = redactions = 0
     with (
         ShardWriter(folder.path, folder.shard_bytes, folder.compression, plan.number) as writer,
-        atomic_write(dropped) as lines,
+        complete_file(folder.dropped(plan.number)) as lines,
     ):
         for member, reason, line, size, origin, redacted, copy in plan.documents():
             if reason:
@@ -144,7 +150,8 @@ def write_shard(folder: ShardFolder, plan: ShardPlan, advance: Advance) -> dict[
             origins.add(member, origin, size)
             copies += copy > 1
             redactions += redacted
-    facts = {
+    advance(sum(shard.bytes for shard in writer.shards))
+    return {
         "shards": [asdict(shard) for shard in writer.shards],  # none: all documents were dropped
         "copies": copies,
         "redacted": redactions,
@@ -152,10 +159,19 @@ def write_shard(folder: ShardFolder, plan: ShardPlan, advance: Advance) -> dict[
         "dropped": losses.rows(),
         "opted_out": sorted(losses.opted_out),
     }
-    written = [Hashed(folder.path / each.name, each.bytes, each.sha256) for each in writer.shards]
-    write_mark(mark, [*written, dropped], facts)
-    advance(sum(shard.bytes for shard in writer.shards))
-    return facts
+
+
+def keep_shard(folder: ShardFolder, number: int, facts: dict[str, Any]) -> None:
+    """Syncs a shard to disk and marks it, unless it is."""
+    mark = folder.mark(number)
+    if mark.is_file():
+        return
+    shards = [Shard(**shard) for shard in facts["shards"]]
+    for shard in shards:
+        with (folder.path / shard.name).open("rb+") as file:
+            os.fsync(file.fileno())
+    written = [Hashed(folder.path / each.name, each.bytes, each.sha256) for each in shards]
+    write_mark(mark, [*written, folder.dropped(number)], facts)
 
 
 class _Losses:

@@ -9,9 +9,10 @@ manifest.json      hash, size and documents of every shard, and the hash of the 
 
 import hashlib
 import io
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -20,11 +21,12 @@ import orjson
 import zstandard
 
 from tohum.errors import UserError
-from tohum.files import atomic_write, check_files, read_json
+from tohum.files import check_files, partial_path, read_json
 from tohum.formats.special_tokens import END_ID, END_OF_TEXT_ID, ROLE_IDS
 
 ZSTD_LEVEL = 3
 BUFFER_BYTES = 1 << 20
+MOST_WAITING = 8  # buffers, of a shard that is hashed and written
 SUFFIXES = {"none": ".jsonl", "zstd": ".jsonl.zst"}
 
 
@@ -42,7 +44,7 @@ class ShardWriter:
     """Writes records to shards of about `shard_bytes` bytes of JSON; None writes a single file.
 
     A context manager; `shards` is complete when its block has ended without an error. A shard
-    appears complete and synced to disk, or not at all.
+    appears complete, or not at all.
 
     Args:
         first: the number of the first shard, where others write those before.
@@ -95,7 +97,7 @@ class ShardWriter:
         return f"{stem}{self.suffix}"
 
     def _open(self) -> None:
-        file = self._open_file.enter_context(atomic_write(self.folder / self._name()))
+        file = self._open_file.enter_context(complete_file(self.folder / self._name()))
         self._sink = self._file = _HashedFile(file, self._thread)
         if self.suffix.endswith(".zst"):
             compressor: Any = zstandard.ZstdCompressor(ZSTD_LEVEL)
@@ -115,15 +117,29 @@ class ShardWriter:
         self._written = self._documents = 0
 
 
+@contextmanager
+def complete_file(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a file that appears at `path` complete, or not at all. It isn't synced to disk: who
+    keeps it does that while the next one is written.
+    """
+    partial = partial_path(path)
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 class _HashedFile:
-    """A file that a thread hashes and writes, a block at a time, while the next block is made."""
+    """A file that a thread hashes and writes, a block at a time, while the next ones are made."""
 
     def __init__(self, file: IO[bytes], thread: ThreadPoolExecutor) -> None:
         self.size = 0
         self._file, self._thread = file, thread
         self._hash = hashlib.sha256()
         self._block = bytearray()
-        self._last: Future[None] | None = None
+        self._waiting: deque[Future[None]] = deque()
 
     def write(self, content: bytes) -> int:
         self._block += content
@@ -134,18 +150,16 @@ class _HashedFile:
     def finish(self) -> str:
         """Waits until everything is written; returns its SHA-256 in hex."""
         self._hand_over()
-        self._wait()
+        while self._waiting:
+            self._waiting.popleft().result()
         return self._hash.hexdigest()
 
     def _hand_over(self) -> None:
-        self._wait()
+        if len(self._waiting) == MOST_WAITING:
+            self._waiting.popleft().result()
         self.size += len(self._block)
-        self._last = self._thread.submit(self._put, self._block)
+        self._waiting.append(self._thread.submit(self._put, self._block))
         self._block = bytearray()
-
-    def _wait(self) -> None:
-        if self._last is not None:
-            self._last.result()
 
     def _put(self, block: bytearray) -> None:
         self._hash.update(block)
