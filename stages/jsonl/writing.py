@@ -55,7 +55,7 @@ class ShardFolder:
 
 
 @dataclass
-class Corpus:
+class WrittenCorpus:
     """What was written: the totals, the origins, the drop counts by source, the numbers of the
     lines of conf/opt_out.txt that dropped something, and how many tasks it took.
     """
@@ -107,12 +107,12 @@ class Corpus:
 
 def write_corpus(
     plans: Iterable[ShardPlan], config: Jsonl, runtime: Runtime, folder: Path
-) -> Corpus:
+) -> WrittenCorpus:
     """Writes all shards to `folder`, unless they are there, and the dropped lines of each."""
     folder.mkdir(exist_ok=True)
     shards = ShardFolder(folder, config.shard_bytes, config.compression)
-    corpus = Corpus(shards)
-    tasks = (Task(f"shard {plan.number}", plan) for plan in plans)
+    corpus = WrittenCorpus(shards)
+    tasks = (Task(f"part-{plan.number:05d}", plan) for plan in plans)
     job = StageTasks("jsonl", folder, make_writer, shards, WORKER_BYTES, few=INLINE_SHARDS)
     with ThreadPoolExecutor(DISK_THREADS, "disk") as disk, progress_bar("", "B", False) as bar:
         kept = []

@@ -26,7 +26,7 @@ from stages.jsonl.members import Member
 from stages.jsonl.mixing import plan_shards
 from stages.jsonl.opt_out import OptOut
 from stages.jsonl.prepared import Prepared, write_prepared
-from stages.jsonl.writing import Corpus, write_corpus
+from stages.jsonl.writing import WrittenCorpus, write_corpus
 from tests.tiny import rules, runtime
 from tohum.files import file_sha256
 from tohum.formats.records import read_records, shard_paths
@@ -167,7 +167,7 @@ def write(
     shard_bytes: int | None,
     compression: str = "none",
     workers: int = 1,
-) -> tuple[Corpus, Path]:
+) -> tuple[WrittenCorpus, Path]:
     config = replace(rules(), shard_bytes=shard_bytes, compression=compression)
     plans = plan_shards(members, duplicates, shard_bytes)
     corpus = write_corpus(plans, config, runtime(workers), folder / "written")
@@ -222,7 +222,7 @@ def test_the_corpus_is_that_of_one_document_after_another(
             assert shard.documents == len(list(read_records(path)))
 
 
-def check_counts(corpus: Corpus, lines: list[Line]) -> None:
+def check_counts(corpus: WrittenCorpus, lines: list[Line]) -> None:
     """Compares the counts with those of single documents; the order of what is counted too."""
     totals = corpus.totals
     kept = [line for line in lines if not line[0]]
