@@ -1,8 +1,7 @@
 """Converts raw files of any kind to records: the work, the checks on its result, and the outputs.
 
-There are two passes over the documents, both in tasks that run in parallel. The first applies the
-rules to every document and keeps the outcome in the work directory; the second writes the shards.
-Between them, duplicates are found and the sources mixed by what was noted about each document.
+There are two passes. The first applies the rules to every document, in parallel, and keeps the
+outcome in the work directory; the second finds duplicates, mixes the sources and writes.
 """
 
 import csv
@@ -18,11 +17,10 @@ from stages.jsonl.checks import check_enough, check_lost, check_opt_out
 from stages.jsonl.config import Jsonl, rules_of
 from stages.jsonl.duplicates import find_duplicates
 from stages.jsonl.members import Member
-from stages.jsonl.mixing import plan_shards
+from stages.jsonl.mixing import mixed
 from stages.jsonl.opt_out import OptOut, read_opt_out
-from stages.jsonl.origins import Origins
 from stages.jsonl.preparing import Rulebook, prepare
-from stages.jsonl.writing import write_corpus
+from stages.jsonl.writing import Origins, write_corpus
 from tohum.config.runtime import Runtime
 from tohum.files import atomic_write, file_sha256, fresh, publish, write_json
 from tohum.foresight import folder_bytes, foretell, require_disk
@@ -101,22 +99,19 @@ class Conversion:
             Member(raw.name, self._rules(raw).weight, self._prepare(raw)) for raw in self.raws
         ]
         duplicates = find_duplicates(members, self.config.near_duplicates, self.work)
-        plans = plan_shards(members, duplicates, self.config.shard_bytes)
-        corpus = write_corpus(plans, self.config, self.runtime, self.work / "written")
         never_came = filter(Path.is_file, (raw.folder / DROPPED for raw in self.raws))
-        corpus.write_dropped(out / "dropped.jsonl", never_came)
-        totals = corpus.totals
+        totals, origins, dropped, opted_out = write_corpus(
+            mixed(members, duplicates), self.config, out, never_came
+        )
         totals.read = self.read
-        check_opt_out(self.opt_out.entries, corpus.opted_out)
+        check_opt_out(self.opt_out.entries, opted_out)
         for raw in self.raws:
             totals.dropped.update(raw.facts.get("dropped", {}))
         check_enough(totals, self.fewest, out / "dropped.jsonl")
         for raw in self.raws:
             kept = totals.sources.get(raw.name, {"documents": 0})["documents"]
-            lost = Totals(dropped=corpus.dropped.get(raw.name, Counter()))
-            self._check_lost(raw, lost, kept, out)
-        corpus.move_shards(out)
-        return totals, corpus.origins
+            self._check_lost(raw, Totals(dropped=dropped.get(raw.name, Counter())), kept, out)
+        return totals, origins
 
     def _rules(self, raw: RawMember) -> Jsonl:
         return rules_of(self.config, raw.name) if raw.in_mix else self.config

@@ -35,10 +35,9 @@ class Duplicates:
     firsts: numpy.ndarray[Any, Any]
     first_keys: numpy.ndarray[Any, Any]
 
-    def keys_of(self, numbers: numpy.ndarray[Any, Any]) -> numpy.ndarray[Any, Any]:
-        """Returns the keys of the first documents of some clusters, by their numbers."""
-        keys: numpy.ndarray[Any, Any] = self.first_keys[numpy.searchsorted(self.firsts, numbers)]
-        return keys
+    def first_of(self, number: int) -> str:
+        """Returns the key (hex) of the first document of a cluster."""
+        return bytes(self.first_keys[numpy.searchsorted(self.firsts, number)]).hex()
 
 
 def find_duplicates(members: list[Member], similarity: float | None, work: Path) -> Duplicates:

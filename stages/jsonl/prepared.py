@@ -20,7 +20,6 @@ from tohum.files import atomic_write
 from tohum.marks import read_mark, write_mark
 
 KEPT = 0
-BUFFER_BYTES = 1 << 18
 KEY = numpy.dtype("V20")
 DOCUMENT = numpy.dtype(
     [
@@ -52,20 +51,10 @@ class Prepared:
         documents = numpy.load(path.with_suffix(".npy"))
         return cls(path, documents, facts["reasons"], [tuple(pair) for pair in facts["origins"]])
 
-    def lines(self, rows: numpy.ndarray[Any, Any]) -> Iterator[bytes]:
-        """Yields the lines of some documents.
-
-        Args:
-            rows: (lines,): their places, ascending.
-        """
-        sizes = self.documents["line"][rows].astype(numpy.int64)
-        starts = numpy.cumsum(self.documents["line"], dtype=numpy.int64)[rows] - sizes
-        with self.path.with_suffix(".jsonl").open("rb", buffering=BUFFER_BYTES) as file:
-            place = 0
-            for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
-                if start != place:
-                    file.seek(start)
-                place = start + size
+    def lines(self) -> Iterator[bytes]:
+        """Yields the line of every document, in order."""
+        with self.path.with_suffix(".jsonl").open("rb", buffering=1 << 20) as file:
+            for size in self.documents["line"].tolist():
                 yield file.read(size)
 
     def signatures(self) -> numpy.ndarray[Any, Any]:

@@ -7,12 +7,10 @@ dropped.jsonl      every file that made no record, with the reason
 manifest.json      hash, size and documents of every shard, and the hash of the raw manifest
 """
 
-import hashlib
 import io
-from collections import deque
+import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -21,12 +19,11 @@ import orjson
 import zstandard
 
 from tohum.errors import UserError
-from tohum.files import check_files, partial_path, read_json
+from tohum.files import check_files, file_sha256, read_json
 from tohum.formats.special_tokens import END_ID, END_OF_TEXT_ID, ROLE_IDS
 
 ZSTD_LEVEL = 3
 BUFFER_BYTES = 1 << 20
-MOST_WAITING = 8  # buffers, of a shard that is hashed and written
 SUFFIXES = {"none": ".jsonl", "zstd": ".jsonl.zst"}
 
 
@@ -43,36 +40,28 @@ class Shard:
 class ShardWriter:
     """Writes records to shards of about `shard_bytes` bytes of JSON; None writes a single file.
 
-    A context manager; `shards` is complete when its block has ended without an error. A shard
-    appears complete, or not at all.
-
-    Args:
-        first: the number of the first shard, where others write those before.
+    A context manager; `shards` is complete when its block has ended without an error. A thread
+    waits for the disk and hashes each shard while the next is written.
     """
 
-    def __init__(
-        self, folder: Path, shard_bytes: int | None, compression: str, first: int = 0
-    ) -> None:
+    def __init__(self, folder: Path, shard_bytes: int | None, compression: str) -> None:
         self.folder = folder
         self.shard_bytes = shard_bytes
         self.suffix = SUFFIXES[compression]
         self.shards: list[Shard] = []
-        self._number = first
-        self._written = self._documents = 0
-        self._open_file = ExitStack()
+        self._file: IO[bytes] | None = None
+        self._path = folder
+        self._begun = self._written = self._documents = 0
         self._thread = ThreadPoolExecutor(1, "shards")
-        self._file: _HashedFile | None = None
-        self._sink: Any = None  # it, or what compresses into it
+        self._last: Future[Shard] | None = None
 
     def __enter__(self) -> "ShardWriter":
         return self
 
-    def __exit__(self, *error: Any) -> None:
-        with self._thread, self._open_file:
-            if error == (None, None, None):
-                self._close()
-            else:
-                self._open_file.__exit__(*error)
+    def __exit__(self, *_: object) -> None:
+        with self._thread:
+            self._close()
+            self._finish()
 
     def write(self, record: dict[str, Any]) -> None:
         """Appends one record."""
@@ -86,84 +75,41 @@ class ShardWriter:
             and self._written + len(line) > self.shard_bytes
         ):
             self._close()
-        if self._sink is None:
+        if self._file is None:
             self._open()
-        self._sink.write(line)
+        assert self._file is not None
+        self._file.write(line)
         self._written += len(line)
         self._documents += 1
 
-    def _name(self) -> str:
-        stem = "corpus" if self.shard_bytes is None else f"part-{self._number:05d}"
-        return f"{stem}{self.suffix}"
-
     def _open(self) -> None:
-        file = self._open_file.enter_context(complete_file(self.folder / self._name()))
-        self._sink = self._file = _HashedFile(file, self._thread)
+        stem = "corpus" if self.shard_bytes is None else f"part-{self._begun:05d}"
+        self._begun += 1
+        self._path = self.folder / f"{stem}{self.suffix}"
+        self._file = self._path.open("wb", buffering=BUFFER_BYTES)
         if self.suffix.endswith(".zst"):
-            compressor: Any = zstandard.ZstdCompressor(ZSTD_LEVEL)
-            self._sink = compressor.stream_writer(self._file, closefd=False)
+            self._file = zstandard.ZstdCompressor(ZSTD_LEVEL).stream_writer(self._file)
 
     def _close(self) -> None:
-        """Ends the current shard, if there is one."""
+        """Ends the current shard, if there is one, and has it completed."""
         if self._file is None:
             return
-        if self._sink is not self._file:
-            self._sink.close()
-        sha256 = self._file.finish()
-        self._open_file.close()
-        self.shards.append(Shard(self._name(), sha256, self._file.size, self._documents))
-        self._number += 1
-        self._file = self._sink = None
-        self._written = self._documents = 0
+        self._file.close()
+        self._finish()
+        self._last = self._thread.submit(_complete, self._path, self._documents)
+        self._file, self._written, self._documents = None, 0, 0
+
+    def _finish(self) -> None:
+        """Waits for the shard before the current one, so that no more than one is on its way."""
+        if self._last is not None:
+            self.shards.append(self._last.result())
+            self._last = None
 
 
-@contextmanager
-def complete_file(path: Path) -> Iterator[IO[bytes]]:
-    """Opens a file that appears at `path` complete, or not at all. It isn't synced to disk: who
-    keeps it does that while the next one is written.
-    """
-    partial = partial_path(path)
-    try:
-        with partial.open("wb") as file:
-            yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-class _HashedFile:
-    """A file that a thread hashes and writes, a block at a time, while the next ones are made."""
-
-    def __init__(self, file: IO[bytes], thread: ThreadPoolExecutor) -> None:
-        self.size = 0
-        self._file, self._thread = file, thread
-        self._hash = hashlib.sha256()
-        self._block = bytearray()
-        self._waiting: deque[Future[None]] = deque()
-
-    def write(self, content: bytes) -> int:
-        self._block += content
-        if len(self._block) >= BUFFER_BYTES:
-            self._hand_over()
-        return len(content)
-
-    def finish(self) -> str:
-        """Waits until everything is written; returns its SHA-256 in hex."""
-        self._hand_over()
-        while self._waiting:
-            self._waiting.popleft().result()
-        return self._hash.hexdigest()
-
-    def _hand_over(self) -> None:
-        if len(self._waiting) == MOST_WAITING:
-            self._waiting.popleft().result()
-        self.size += len(self._block)
-        self._waiting.append(self._thread.submit(self._put, self._block))
-        self._block = bytearray()
-
-    def _put(self, block: bytearray) -> None:
-        self._hash.update(block)
-        self._file.write(block)
+def _complete(path: Path, documents: int) -> Shard:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+    return Shard(path.name, file_sha256(path), path.stat().st_size, documents)
 
 
 def shard_paths(folder: Path) -> list[Path]:

@@ -14,10 +14,9 @@ from stages.jsonl.candidates import Candidate
 from stages.jsonl.duplicates import find_duplicates
 from stages.jsonl.judging import Judge
 from stages.jsonl.members import Member
-from stages.jsonl.mixing import plan_shards
+from stages.jsonl.mixing import Document, mixed
 from stages.jsonl.opt_out import OptOut
 from stages.jsonl.prepared import write_prepared
-from stages.jsonl.shard_plans import Document
 from tests.tiny import rules
 
 JUDGE = Judge(rules(), OptOut())
@@ -49,8 +48,7 @@ def member(folder: Path, name: str, texts: list[str], weight: float = 1, unit: i
 
 
 def mix(folder: Path, members: list[Member], similarity: float | None = None) -> list[Document]:
-    plans = plan_shards(members, find_duplicates(members, similarity, folder), None)
-    return [document for plan in plans for document in plan.documents()]
+    return list(mixed(members, find_duplicates(members, similarity, folder)))
 
 
 def contents(documents: list[Document]) -> list[str]:
