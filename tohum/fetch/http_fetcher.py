@@ -19,8 +19,8 @@ from tohum.fetch.retries import (
     Lost,
     NewThrottle,
     RetryPolicy,
+    Throttle,
     Tries,
-    own_throttle,
 )
 from tohum.fetch.transfers import Transfers
 from tohum.formats.outcomes import MISSING
@@ -58,7 +58,8 @@ class HttpFetcher:
         compressed: request compressed answers; see Transfers.
         probe: for the one host that all rows are on. Without it, a URL that a host has answered
             before, or else its start page, shows whether it still answers.
-        throttle: makes the one of a host, given its scheme and authority.
+        throttle: makes the one of a host, given its scheme and authority; by default each has its
+            own.
     """
 
     runners = 1
@@ -72,7 +73,7 @@ class HttpFetcher:
         work: Callable[[Any, bytes | Lost], tuple[int, bytes]],
         compressed: bool = False,
         probe: Probe | None = None,
-        throttle: NewThrottle = own_throttle,
+        throttle: NewThrottle | None = None,
     ) -> None:
         self.limits = limits
         self.policy = policy
@@ -81,7 +82,7 @@ class HttpFetcher:
         self.work = work
         self.compressed = compressed
         self.probe = probe
-        self.throttle = throttle
+        self.throttle = throttle or (lambda _: Throttle(most=limits.connections))
         self.hosts: dict[str, Host] = {}  # by scheme and authority
 
     def run(self, tasks: Tasks, done: Done) -> None:

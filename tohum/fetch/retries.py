@@ -22,6 +22,11 @@ FORBIDDEN = 403  # for one key: taken down; for all: the store lets nobody in
 SLOW_DOWN = frozenset({429, 503})
 FIRST_REQUESTS = 8  # simultaneous, to a host that has not answered yet, or does no longer
 MOST_FAILURES = 16  # in a row, of a silent host; one that fails 9 in 10 seldom has so many
+MOST_REQUESTS = 384  # at a time to a host, unless told otherwise
+LEAST_ANSWERED = 0.25  # answers for each refusal; below, the host refuses nearly everything
+FEW_REFUSED = 0.1  # of the requests: what a busy host refuses whatever one does
+SHRINK = 0.7  # of the requests at a time, where more are refused
+GROWTH = 1 / 16  # more at a time, for each round of answers: 1.5 a second at 40 ms
 
 
 class Lost(Exception):
@@ -65,26 +70,32 @@ class RetryPolicy:
 class Throttle:
     """One pause for all requests to a host: after a SlowDown, none is sent until it is over.
 
-    A pause is twice as long as the last one if the host has refused nearly everything since. It is
-    half as long after `few` answers, and the first one again after `calm`: a busy host gets time,
-    and one SlowDown among ten answers costs little.
+    A pause is twice as long as the last one if the host has refused nearly everything lately, else
+    half as long: a busy host gets time, and one SlowDown among ten answers costs little.
 
-    `most` is the number of requests that may wait for an answer at a time.
+    `most` is how many requests may wait for an answer at a time. A pause after which many were
+    refused lowers it, and answers raise it again. Without that, all requests would follow at once
+    on every pause, and a host that limits its connections, or allows small bursts only, would
+    refuse them again.
+
+    Args:
+        first_pause: seconds; also the shortest.
+        longest_pause: seconds.
+        most: requests at a time, before any pause.
     """
 
-    most: float = math.inf
-
     def __init__(
-        self, first_pause: float = 0.1, longest_pause: float = 30.0, few: int = 4, calm: int = 50
+        self, first_pause: float = 0.1, longest_pause: float = 30.0, most: int = MOST_REQUESTS
     ) -> None:
         self.first_pause = first_pause
         self.longest_pause = longest_pause
-        self.few = few
-        self.calm = calm
+        self.most: float = most
         self.pauses = 0
+        self._limit = most
         self._until = 0.0
         self._pause = first_pause / 2  # the last one
-        self._answers = 0
+        self._answers = 0.0  # and refusals, those before the last pauses counting less
+        self._refusals = 0.0
 
     def left(self) -> float:
         """Returns the remaining seconds of the pause; 0 if there is none."""
@@ -92,18 +103,26 @@ class Throttle:
 
     def slow_down(self) -> None:
         """Starts a pause; does nothing during one."""
-        now = time.monotonic()
-        if now < self._until:
-            return
-        if self._answers >= self.calm:
-            self._pause = self.first_pause
-        elif self._answers >= self.few:
-            self._pause = max(self.first_pause, self._pause / 2)
+        self._refusals += 1
+        if time.monotonic() >= self._until:
+            self._begin(*self._next())
+
+    def _next(self) -> tuple[float, float]:
+        """Returns the seconds of the next pause, and the share of the requests that stays."""
+        if self._answers < LEAST_ANSWERED * self._refusals:
+            seconds = min(self.longest_pause, 2 * self._pause)
         else:
-            self._pause = min(self.longest_pause, 2 * self._pause)
-        self._answers = 0
+            seconds = max(self.first_pause, self._pause / 2)
+        few = self._refusals <= FEW_REFUSED * (self._refusals + self._answers)
+        return seconds, 1.0 if few else SHRINK
+
+    def _begin(self, seconds: float, stays: float) -> None:
+        self._pause = seconds
+        self._until = max(self._until, time.monotonic() + seconds)
         self.pauses += 1
-        self._until = now + self._pause
+        self.most = max(1.0, self.most * stays)
+        self._refusals /= 2
+        self._answers /= 2
 
     def hold(self, seconds: float) -> None:
         """Starts a pause of so many seconds, at least the first one; does nothing during one."""
@@ -111,17 +130,12 @@ class Throttle:
             self._until = time.monotonic() + max(self.first_pause, seconds)
 
     def succeed(self) -> None:
-        """Counts an answer that came after the last pause."""
-        if time.monotonic() >= self._until:
-            self._answers += 1
+        """Counts an answer."""
+        self._answers += 1
+        self.most = min(self._limit, self.most + GROWTH / self.most)
 
 
 NewThrottle = Callable[[str], Throttle]  # given the scheme and authority of a host
-
-
-def own_throttle(_host: str) -> Throttle:
-    """Returns a throttle of this process alone."""
-    return Throttle()
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 from tohum.config.runtime import Runtime
 from tohum.fetch.assembly import KINDS
 from tohum.fetch.http_fetcher import HttpFetcher
-from tohum.fetch.retries import Lost, NewThrottle, own_throttle
+from tohum.fetch.retries import Lost, NewThrottle
 from tohum.fetch.selection import key_of
 from tohum.fetch.store import store_fetcher, url_fetcher
 from tohum.fetch.stored import KEPT_KIND
@@ -16,9 +16,7 @@ from tohum.formats.outcomes import CORRUPT, UNREACHABLE
 OPEN_KINDS = frozenset(KINDS.index(outcome) for outcome in (UNREACHABLE, CORRUPT))
 
 
-def row_fetcher(
-    content: str, runtime: Runtime, throttle: NewThrottle = own_throttle
-) -> HttpFetcher:
+def row_fetcher(content: str, runtime: Runtime, throttle: NewThrottle | None = None) -> HttpFetcher:
     """Returns the fetcher for the place where the rows' contents are.
 
     Args:

@@ -1,8 +1,9 @@
 """One throttle for all processes that ask a host: those of a cluster's nodes share their pauses.
 
-Each pause is written to a small file on their file system: its seconds and a number of its own, but
-no time, since the nodes' clocks differ. A process that finds a number that is new to it pauses for
-as long. It opens the file each time: NFS answers a stat from a cache for seconds.
+Each pause is written to a small file on their file system: a number of its own, its seconds, and
+the share of the requests that stays; but no time, since the nodes' clocks differ. A process that
+finds a number that is new to it pauses for as long. It opens the file each time: NFS answers a stat
+from a cache for seconds.
 """
 
 import hashlib
@@ -10,26 +11,14 @@ import secrets
 import time
 from pathlib import Path
 
-from tohum.fetch.retries import NewThrottle, Throttle
+from tohum.fetch.retries import MOST_REQUESTS, NewThrottle, Throttle
 from tohum.files import partial_path
 
 READ_SECONDS = 0.1  # between two looks at the file
-MOST_REQUESTS = 384
-LEAST_ANSWERED = 0.25  # answers for each refusal; below, the host refuses nearly everything
-SHRINK = 0.7  # of the requests at a time, at each pause
-GROWTH = 1 / 16  # more at a time, for each round of answers: 1.5 a second at 40 ms
 
 
 class SharedThrottle(Throttle):
     """A throttle whose pauses are also those of all others on the same file.
-
-    Each process sees a part of the answers. So it is not what came since the last pause that
-    decides on the next one's length, but the share of its own requests that the host has refused
-    lately: a pause is twice as long as the last one if these are nearly all, else half as long.
-
-    After each pause, all have fewer requests at a time, and more again as answers come. Without
-    that, all requests of all nodes would follow at once on every pause, and a store that limits the
-    number of connections, or has a small allowance for bursts, would refuse them again.
 
     Args:
         path: the file. What it has when the throttle is made is over.
@@ -45,37 +34,26 @@ class SharedThrottle(Throttle):
         first_pause: float = 0.1,
         longest_pause: float = 30.0,
     ) -> None:
-        super().__init__(first_pause, longest_pause)
+        super().__init__(first_pause, longest_pause, most)
         self.path = path
         self.every = every
-        self.most: float = most
-        self._limit = most
-        self._refusals = 0.0
-        self._counted = 0.0  # answers
         self._read_at = time.monotonic()
-        self._number, _ = self._read()
+        self._number, *_ = self._read()
 
-    def _read(self) -> tuple[str, float]:
+    def _read(self) -> tuple[str, float, float]:
         try:
-            number, seconds = self.path.read_text().split()
-            return number, float(seconds)
+            number, seconds, stays = self.path.read_text().split()
+            return number, float(seconds), float(stays)
         except (OSError, ValueError):  # none yet, or one that is being replaced
-            return "", 0.0
+            return "", 0.0, 1.0
 
     def _join(self) -> None:
         """Takes part in a pause that another process has begun."""
         self._read_at = time.monotonic()
-        number, seconds = self._read()
+        number, seconds, stays = self._read()
         if number and number != self._number:
-            self._number, self._pause = number, seconds
-            self._begin()
-
-    def _begin(self) -> None:
-        self._until = max(self._until, time.monotonic() + self._pause)
-        self.pauses += 1
-        self._refusals /= 2  # what is long ago counts for less
-        self._counted /= 2
-        self.most = max(1.0, self.most * SHRINK)
+            self._number = number
+            self._begin(seconds, stays)
 
     def left(self) -> float:
         """Returns the remaining seconds of the pause; 0 if there is none."""
@@ -85,26 +63,17 @@ class SharedThrottle(Throttle):
 
     def slow_down(self) -> None:
         """Starts a pause for all; does nothing during one."""
-        self._refusals += 1
-        if time.monotonic() < self._until:
-            return
-        self._join()
-        if time.monotonic() < self._until:
-            return
-        if self._counted < LEAST_ANSWERED * self._refusals:
-            self._pause = min(self.longest_pause, 2 * self._pause)
-        else:
-            self._pause = max(self.first_pause, self._pause / 2)
+        if time.monotonic() >= self._until:
+            self._join()
+        super().slow_down()
+
+    def _next(self) -> tuple[float, float]:
+        seconds, stays = super()._next()
         self._number = secrets.token_hex(8)
         partial = partial_path(self.path)
-        partial.write_text(f"{self._number} {self._pause}")
+        partial.write_text(f"{self._number} {seconds} {stays}")
         partial.replace(self.path)
-        self._begin()
-
-    def succeed(self) -> None:
-        """Counts an answer."""
-        self._counted += 1
-        self.most = min(self._limit, self.most + GROWTH / self.most)
+        return seconds, stays
 
 
 def shared_throttles(folder: Path, every: float, most: int) -> NewThrottle:

@@ -14,7 +14,7 @@ from tohum.fetch.answers import NotAnAddress, TooLarge
 from tohum.fetch.gzip_members import MAGIC, gunzip, log_garbage
 from tohum.fetch.handles import Limits
 from tohum.fetch.http_fetcher import HttpFetcher, Probe
-from tohum.fetch.retries import Lost, NewThrottle, RetryPolicy, own_throttle
+from tohum.fetch.retries import Lost, NewThrottle, RetryPolicy
 from tohum.fetch.row_rules import SHA1
 
 EMPTY_SHA1 = hashlib.sha1(b"").hexdigest()  # any store answers for it, if only with a 404
@@ -57,9 +57,7 @@ def check_blob(blob_id: str, body: bytes, largest: int) -> bytes:
     raise ValueError(problem or f"SHA-1 {found}")
 
 
-def store_fetcher(
-    runtime: Runtime, work: Work, throttle: NewThrottle = own_throttle
-) -> HttpFetcher:
+def store_fetcher(runtime: Runtime, work: Work, throttle: NewThrottle | None = None) -> HttpFetcher:
     """Returns a fetcher of rows by their `id` from the store at runtime.content_url.
 
     Raises:
@@ -83,7 +81,7 @@ def store_fetcher(
 
 
 def url_fetcher(
-    runtime: Runtime, check: Check, work: Work, throttle: NewThrottle = own_throttle
+    runtime: Runtime, check: Check, work: Work, throttle: NewThrottle | None = None
 ) -> HttpFetcher:
     """Returns a fetcher of rows by their `url`, each from its own host.
 

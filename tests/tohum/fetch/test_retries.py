@@ -261,7 +261,7 @@ def test_a_host_that_has_not_answered_yet_is_asked_a_few_things_at_once() -> Non
     assert not shared.ready
     shared.asking -= 1
     assert shared.ready
-    shared.asking = 1000
+    shared.asking = 100
     answer(shared)
     assert shared.ready
 
@@ -313,15 +313,11 @@ def test_one_pause_is_for_everybody() -> None:
 
 
 def test_pauses_grow_until_the_store_has_answered_often_enough() -> None:
-    throttle = Throttle(0.02, 0.1, calm=3)
+    throttle = Throttle(0.02, 0.1)
     assert [round(pause(throttle), 1) for _ in range(4)] == [0.0, 0.0, 0.1, 0.1]
-    throttle.slow_down()
-    for _ in range(3):
-        throttle.succeed()  # of what was asked before the pause
-    clock.sleep(throttle.left())
-    assert pause(throttle) > 0.05
     for _ in range(3):
         throttle.succeed()
+    assert pause(throttle) < 0.07
     assert pause(throttle) < 0.05
 
 
@@ -335,10 +331,26 @@ def test_a_store_that_refuses_one_in_ten_is_hardly_slowed_down() -> None:
     assert throttle.left() == 0 and pause(throttle) < 0.1
 
 
+def test_a_store_that_refuses_many_gets_fewer_at_a_time_and_more_as_it_answers() -> None:
+    throttle = Throttle(0.01, 0.01, most=100)
+    throttle.slow_down()
+    assert throttle.most == pytest.approx(70)
+    for _ in range(20):
+        clock.sleep(throttle.left())
+        for _ in range(40):
+            throttle.succeed()
+        throttle.slow_down()  # one of forty
+    assert 70 < throttle.most < 71
+    for _ in range(40):
+        throttle.slow_down()
+        clock.sleep(throttle.left())
+    assert throttle.most == 1
+
+
 def test_single_slow_downs_cost_next_to_nothing() -> None:
     throttle = Throttle()
     for _ in range(20):
-        for _ in range(throttle.calm):
+        for _ in range(50):
             throttle.succeed()
         throttle.slow_down()
         assert throttle.left() <= throttle.first_pause

@@ -9,8 +9,8 @@ from tests.fakes.blobs import contents
 from tests.fakes.content_store import FakeContentStore, Fault
 from tests.tohum.fetch.looping import run, store_fetcher
 from tests.tohum.fetch.test_http_fetcher import BLOBS, EVERYTHING, NAMES
-from tohum.fetch.retries import RetryPolicy
-from tohum.fetch.shared_throttle import SHRINK, SharedThrottle, shared_throttles
+from tohum.fetch.retries import SHRINK, RetryPolicy
+from tohum.fetch.shared_throttle import SharedThrottle, shared_throttles
 
 EVERY = 0.02
 
