@@ -119,6 +119,7 @@ def first_journal(project: Project, process: "object") -> None:
     raise AssertionError("no node has written anything")
 
 
+@pytest.mark.cluster
 def test_a_worker_that_is_killed_costs_no_id_and_no_second_request(
     nodes: RayNodes, project: Project, expected: dict[str, bytes]
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_worker_that_is_killed_costs_no_id_and_no_second_request(
     assert again <= 8  # those in flight
 
 
+@pytest.mark.cluster
 def test_a_stage_that_is_killed_goes_on_with_what_has_come(
     nodes: RayNodes, project: Project, expected: dict[str, bytes]
 ) -> None:
@@ -155,6 +157,7 @@ def test_a_stage_that_is_killed_goes_on_with_what_has_come(
     assert again <= 100
 
 
+@pytest.mark.cluster
 def test_rows_that_could_not_be_had_are_asked_for_again(
     nodes: RayNodes, project: Project, expected: dict[str, bytes]
 ) -> None:
