@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy
 
 from benchmarks.targets import report
-from tohum.copying import HALF, LEAST_MATCH, SEARCHED, longest_match
+from tohum.copying import LEAST_MATCH, SEARCHED, longest_match, weight
 from tohum.formats.tokens import read_split
 from tohum.inference import LanguageModel, load_language_model
 
@@ -62,9 +62,9 @@ def places(
         yield Place(match, is_right, chance, len(words[right]))
 
 
-def nats(found: numpy.ndarray[Any, Any], weight: Any) -> float:
-    """Returns the nats that the places take with a weight, or one for each."""
-    chances = (1 - weight) * found["chance"] + weight * found["right"]
+def nats(found: numpy.ndarray[Any, Any], share: Any) -> float:
+    """Returns the nats that the places take with a weight of the copy, or one for each."""
+    chances = (1 - share) * found["chance"] + share * found["right"]
     return float(-numpy.log(chances).sum())
 
 
@@ -91,12 +91,12 @@ def main() -> None:
         some = found[(found["match"] >= least) & (found["match"] < most)]
         if not len(some):
             continue
-        best = min(WEIGHTS, key=lambda weight, some=some: nats(some, weight))  # type: ignore[misc]
-        used = numpy.mean(some["match"] / (some["match"] + HALF))
+        best = min(WEIGHTS, key=lambda share, some=some: nats(some, share))  # type: ignore[misc]
+        used = numpy.mean([weight(match) for match in some["match"].tolist()])
         name = f"{least} to {most - 1}" if most < SEARCHED else f"{least} and more"
         right = some["right"].mean()
         print(f"{name:>14}{len(some):>9}{right:>8.2f}{best:>8.2f}{used:>8.2f}")
-    weights = found["match"] / (found["match"] + HALF)
+    weights = numpy.array([weight(match) if match else 0.0 for match in found["match"].tolist()])
     size = found["size"].sum() * numpy.log(2)
     alone, together = nats(found, 0.0) / size, nats(found, weights) / size
     print(f"bits per byte: {alone:.3f} alone, {together:.3f} with copies")

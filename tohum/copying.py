@@ -3,7 +3,7 @@
 Files repeat themselves, and a small model neither reaches back to where nor copies as well as a
 search does. So the model's distribution is mixed with the id that the copy goes on with:
 
-    p = (1 - w) * p_model + w * p_copy,    w = n / (n + HALF)
+    p = (1 - w) * p_model + w * p_copy,    w = 1 / (1 + (HALF / n) ** STEEPNESS)
 
 where the last n bytes before the cursor stand elsewhere in the file too. So it is a cache model
 with an unbounded history (Grave et al. 2017, https://arxiv.org/abs/1711.02604) that looks for the
@@ -20,7 +20,8 @@ from itertools import accumulate
 import torch
 from tokenizers import Tokenizer
 
-HALF = 64  # bytes of a match after which the copy counts as much as the model
+HALF = 40  # bytes of a match after which the copy counts as much as the model
+STEEPNESS = 1.5
 LEAST_MATCH = 8  # bytes; shorter ones say little, and a search takes longer than they gain
 DRAFT = 400  # bytes that are copied before the next search, more than a line
 SEARCHED = 100_000  # characters on each side of the cursor; 0.4 ms
@@ -64,8 +65,7 @@ class Copier:
         id = self._ids.get(len(written))
         if id is None:
             return None
-        match = self._match + max(0, len(written) - self._seen)
-        return id, match / (match + HALF)
+        return id, weight(self._match + max(0, len(written) - self._seen))
 
     def _follows(self, written: bytes) -> bool:
         target = self._target or b""
@@ -89,6 +89,11 @@ class Copier:
             ids = self._tokenizer.encode(text, add_special_tokens=False).ids
             sizes = (len(self._vocabulary[id]) for id in ids)
             yield from zip(accumulate(sizes, initial=0), ids, strict=False)
+
+
+def weight(match: int) -> float:
+    """Returns how much a copy counts after a match of so many bytes, at least one."""
+    return float(1 / (1 + (HALF / match) ** STEEPNESS))
 
 
 def longest_match(text: bytes, after: bytes = b"") -> tuple[int, bytes]:
@@ -123,12 +128,12 @@ def _longest(text: bytes, other: bytes) -> int:
     return size
 
 
-def mixed(logits: torch.Tensor, id: int, weight: float) -> torch.Tensor:
-    """Returns the logits, (vocabulary,), of a distribution in which an id has that much more of the
-    probability, and all others accordingly less.
+def mixed(logits: torch.Tensor, id: int, share: float) -> torch.Tensor:
+    """Returns the logits, (vocabulary,), of a distribution in which an id has that share of the
+    probability, and the rest is distributed as before.
     """
-    chances = torch.log_softmax(logits, dim=-1) + math.log1p(-weight)
-    chances[id] = torch.logaddexp(chances[id], torch.tensor(math.log(weight)))
+    chances = torch.log_softmax(logits, dim=-1) + math.log1p(-share)
+    chances[id] = torch.logaddexp(chances[id], torch.tensor(math.log(share)))
     return chances
 
 

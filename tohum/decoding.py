@@ -345,8 +345,8 @@ class _Copies:
         advice = self._copier.advice(self._written)
         if advice is None or int(logits.argmax()) < len(SPECIAL_TOKENS):
             return logits
-        id, weight = advice
-        return mixed(logits, id, self._share * weight)
+        id, share = advice
+        return mixed(logits, id, self._share * share)
 
 
 def _penalised(
