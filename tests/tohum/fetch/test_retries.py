@@ -347,6 +347,21 @@ def test_a_store_that_refuses_many_gets_fewer_at_a_time_and_more_as_it_answers()
     assert throttle.most == 1
 
 
+def test_a_store_that_takes_few_at_a_time_is_asked_for_as_many() -> None:
+    """The refusals come at once, the answers later, so each pause begins before any of these."""
+    throttle, waited = Throttle(0.001, 10), 0.0
+    for _ in range(60):
+        asked = int(throttle.most)
+        for _ in range(asked - 30):
+            throttle.slow_down()
+        for _ in range(min(asked, 30)):
+            throttle.succeed()
+        waited += throttle.left()
+        clock.sleep(throttle.left())
+    assert waited < 1
+    assert 20 < throttle.most < 60
+
+
 def test_single_slow_downs_cost_next_to_nothing() -> None:
     throttle = Throttle()
     for _ in range(20):
