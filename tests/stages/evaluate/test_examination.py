@@ -153,13 +153,14 @@ def test_completion_is_measured_on_the_model_and_on_baselines(network: Network) 
     figures = examined(network)
     completion = figures["completion"]
     assert completion["places"] == 2
-    assert [*completion][3:] == ["model", "n-gram", "copy"]
+    assert [*completion][3:] == ["model", "n-gram", "copy", "model+copy"]
     assert "middle_exact" in completion["model"]
+    assert "middle_exact" in completion["model+copy"]
     assert "middle_exact" not in completion["n-gram"]
     assert sum(len(text.encode()) for text in documents(50)) == figures["baseline_bytes"]
     without = examined(network, "evaluate.baseline_bytes=0", "evaluate.completion_places=1")
     assert list(without["baselines"]) == ["gzip -9", "xz -9e"]
-    assert [*without["completion"]][3:] == ["model", "copy"]
+    assert [*without["completion"]][3:] == ["model", "copy", "model+copy"]
     assert "completion" not in examined(network, "evaluate.completion_places=0")
 
 
