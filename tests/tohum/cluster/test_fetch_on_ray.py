@@ -15,7 +15,7 @@ from tests.fakes.content_store import FakeContentStore, Fault
 from tests.fakes.faults import FOREVER
 from tests.fakes.hub import FakeHub
 from tests.fakes.ray_nodes import INSTALLED, RayNodes
-from tests.tiny import PATIENCE
+from tests.processes import PATIENCE
 from tests.tohum.fetch.test_contents import OPEN, Project, files
 
 pytestmark = [
