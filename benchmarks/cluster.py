@@ -23,7 +23,6 @@ is started again, all by SIGKILL, and compares the outputs.
 import argparse
 import hashlib
 import json
-import os
 import random
 import shutil
 import statistics
@@ -33,7 +32,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -48,7 +47,7 @@ from benchmarks.cluster_contenders import (
 from benchmarks.jsonl import MAX_BYTES, MIN_BYTES, write_input
 from benchmarks.projects import run_stage, start_stage, write_values
 from benchmarks.targets import quotient, report, taking_part
-from tests.fakes.ray_nodes import INSTALLED, RayNodes
+from tests.fakes.ray_nodes import INSTALLED, RayNodes, joined_nodes
 from tohum.files import file_sha256, write_json
 from tohum.formats.tokens import SPLITS
 
@@ -133,17 +132,9 @@ def started(contender: Contender, root: Path) -> Iterator[RayNodes | None]:
         write_runtime(root, None, contender.workers)
         yield None
         return
-    with RayNodes() as nodes:
-        for _ in range(contender.nodes):
-            nodes.add()
-        before = dict(os.environ)
-        os.environ.update(nodes.environment)
+    with joined_nodes(contender.nodes) as nodes:
         write_runtime(root, nodes.address, 1)
-        try:
-            yield nodes
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        yield nodes
 
 
 def measure(
@@ -171,13 +162,13 @@ class Tokenized:
     tokens: int
 
 
-def tokenized_by_stages(root: Path, seconds: float) -> Tokenized:
-    """Returns what lies in a project's token files, which took so long."""
+def tokenized_by_stages(root: Path) -> tuple[int, int]:
+    """Returns the documents and tokens that lie in a project's token files."""
     meta = json.loads((root / "data" / "tokens" / "meta.json").read_text())
     documents, tokens = (
         sum(meta[split][what] for split in SPLITS) for what in ("documents", "tokens")
     )
-    return Tokenized(seconds, documents, tokens)
+    return documents, tokens
 
 
 def tokenized_by_datatrove(root: Path, lines: Path) -> Tokenized:
@@ -235,7 +226,7 @@ def compare(megabytes: float, rounds: int, contenders: Sequence[Contender]) -> b
                 wrong += different
                 for stage, value in taken.items():
                     seconds[contender.name][stage].append(value)
-        ours = tokenized_by_stages(root, 0.0)
+        ours = tokenized_by_stages(root)
     table = {
         name: {stage: statistics.median(values) for stage, values in taken.items()}
         for name, taken in seconds.items()
@@ -248,7 +239,7 @@ def compare(megabytes: float, rounds: int, contenders: Sequence[Contender]) -> b
     holds = [
         *(targets_of_ray(table) if TWO in table else []),
         report("files with other bytes", wrong, "at most", 0),
-        *compare_with_datatrove(replace(ours, seconds=comparable), others),
+        *compare_with_datatrove(Tokenized(comparable, *ours), others),
     ]
     return all(holds)
 
@@ -322,8 +313,7 @@ def survive(megabytes: float, wanted: int) -> bool:
         root = Path(folder, "project")
         root.mkdir()
         expected = make_project(root, megabytes)
-        with RayNodes() as nodes:
-            os.environ.update(nodes.environment)
+        with joined_nodes(0) as nodes:
             killer = _Killer(nodes, wanted)
             write_runtime(root, nodes.address, 1)
             while not killer.enough():

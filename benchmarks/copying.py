@@ -53,7 +53,7 @@ def places(
     chosen = generator.choice(range(least + 1, last), min(count, last - least - 1), replace=False)
     for place in sorted(chosen.tolist()):
         end = int(ends[place])
-        logits = model.reader.logits([*ids[first : place + 1].tolist()])
+        logits = model.reader.logits(ids[first : place + 1].tolist())
         right = int(ids[place + 1])
         chance = float(logits.softmax(0)[right])
         match, draft = longest_match(text[max(0, end - SEARCHED) : end])

@@ -11,11 +11,13 @@ longest match instead of the nearest state. `python -m benchmarks.copying` compa
 the best ones.
 """
 
+import codecs
 import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import AnyStr
 
 import torch
 from tokenizers import Tokenizer
@@ -23,7 +25,7 @@ from tokenizers import Tokenizer
 HALF = 40  # bytes of a match after which the copy counts as much as the model
 STEEPNESS = 1.5
 LEAST_MATCH = 8  # bytes; shorter ones say little, and a search takes longer than they gain
-DRAFT = 400  # bytes that are copied before the next search, more than a line
+DRAFT = 400  # bytes, or characters, that are copied before the next search; more than a line
 SEARCHED = 100_000  # characters on each side of the cursor; 0.4 ms
 
 
@@ -84,7 +86,7 @@ class Copier:
     def _spelled(self, target: bytes) -> Iterator[tuple[int, int]]:
         """Yields where each id of a text begins, and the id."""
         with suppress(UnicodeDecodeError):  # the model has written half a character
-            text = target[: len(target) - _cut_bytes(target)].decode()
+            text = codecs.getincrementaldecoder("utf-8")().decode(target)  # its end may be cut
             self._tokenizer.encode_special_tokens = True
             ids = self._tokenizer.encode(text, add_special_tokens=False).ids
             sizes = (len(self._vocabulary[id]) for id in ids)
@@ -102,26 +104,26 @@ def longest_match(text: bytes, after: bytes = b"") -> tuple[int, bytes]:
 
     Of several places it is the nearest before the end, or else the first after it.
     """
-    size = max(_longest(text, text[:-1]), LEAST_MATCH - 1)
-    behind = _longest(text, after) if after else 0
+    size = longest_end(text, text[:-1], LEAST_MATCH)
+    behind = longest_end(text, after, LEAST_MATCH)
     if behind > size:
         place = after.find(text[len(text) - behind :]) + behind
         return behind, after[place : place + DRAFT]
-    if size < LEAST_MATCH:
+    if not size:
         return 0, b""
     place = text.rfind(text[len(text) - size :], 0, len(text) - 1) + size
     return size, text[place : place + DRAFT]
 
 
-def _longest(text: bytes, other: bytes) -> int:
+def longest_end(text: AnyStr, other: AnyStr, least: int = 1) -> int:
     """Returns the size of the longest end of a text that another one contains; 0 if it is shorter
-    than LEAST_MATCH.
+    than `least`.
     """
-    size, step = 0, LEAST_MATCH
+    size, step = 0, least
     while size + step <= len(text) and text[len(text) - size - step :] in other:
         size += step
         step *= 2
-    while step and size >= LEAST_MATCH:
+    while step and size:
         if size + step <= len(text) and text[len(text) - size - step :] in other:
             size += step
         step //= 2
@@ -135,15 +137,3 @@ def mixed(logits: torch.Tensor, id: int, share: float) -> torch.Tensor:
     chances = torch.log_softmax(logits, dim=-1) + math.log1p(-share)
     chances[id] = torch.logaddexp(chances[id], torch.tensor(math.log(share)))
     return chances
-
-
-def _cut_bytes(text: bytes) -> int:
-    """Returns how many bytes at the end are the beginning of a character that is cut."""
-    for size in range(1, min(4, len(text) + 1)):
-        byte = text[-size]
-        if byte & 0xC0 == 0xC0:
-            whole = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return size if size < whole else 0
-        if byte < 0x80:
-            return 0
-    return 0

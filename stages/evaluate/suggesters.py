@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from stages.evaluate.ngrams import Ngrams
 from stages.evaluate.places import LinePlace
 from tohum.cached_decoder import Reader
-from tohum.copying import Surroundings
+from tohum.copying import DRAFT, SEARCHED, Surroundings, longest_end
 from tohum.decoding import (
     Prompt,
     Sampling,
@@ -27,8 +27,6 @@ from tohum.formats.tokenizer import token_bytes
 
 NEW_TOKENS = 100  # a line of places.LONGEST_LINE characters of ASCII in any tokens
 ROOM = 64  # ids kept free for the line and its continuation, or half of the context
-COPIED = 400  # characters, more than a line
-COPIED_FROM = 100_000  # characters on each side of a line in which to look for what to copy
 
 
 class Suggester(Protocol):
@@ -97,18 +95,18 @@ class LineCopier:
 
     def line(self, place: LinePlace, typed: str = "") -> Iterator[str]:
         """As `Suggester.line`."""
-        text = place.before[-COPIED_FROM:] + typed
-        size = _longest(text, text[:-1])
+        text = place.before[-SEARCHED:] + typed
+        size = longest_end(text, text[:-1])
         at = text.rfind(text[len(text) - size :], 0, len(text) - 1) + size
-        yield text[at : at + COPIED]
+        yield text[at : at + DRAFT]
 
     def middle(self, place: LinePlace) -> Iterator[str]:
         """As `Suggester.middle`."""
-        before, after = place.before[-COPIED_FROM:], place.after[:COPIED_FROM]
-        size = _longest(before, after)
-        if size > _longest(before, before[:-1]):
+        before, after = place.before[-SEARCHED:], place.after[:SEARCHED]
+        size = longest_end(before, after)
+        if size > longest_end(before, before[:-1]):
             at = after.find(before[len(before) - size :]) + size
-            yield after[at : at + COPIED]
+            yield after[at : at + DRAFT]
         else:
             yield from self.line(place)
 
@@ -125,16 +123,3 @@ def named_suggesters(
     suggesters["copy"] = LineCopier()
     together = Sampling(NEW_TOKENS, copying=1)
     return {**suggesters, "model+copy": ModelWriter(reader, tokenizer, together)}
-
-
-def _longest(text: str, other: str) -> int:
-    """Returns the size of the longest end of a text that another one contains."""
-    size, step = 0, 1
-    while size + step <= len(text) and text[len(text) - size - step :] in other:
-        size += step
-        step *= 2
-    while step:
-        if size + step <= len(text) and text[len(text) - size - step :] in other:
-            size += step
-        step //= 2
-    return size

@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -127,6 +127,28 @@ class RayNodes:
             kill_tree(process.pid)
             process.wait()
         raise AssertionError(f"no node of Ray started:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+@contextmanager
+def joined_nodes(count: int) -> Iterator[RayNodes]:
+    """Yields a cluster of so many nodes, which this process and those that it starts may join."""
+    with RayNodes() as nodes:
+        for _ in range(count):
+            nodes.add()
+        before = dict(os.environ)
+        os.environ.update(nodes.environment)
+        try:
+            yield nodes
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def is_at_work(worker: psutil.Process) -> bool:
+    """Returns whether a process does a task now."""
+    with suppress(psutil.Error):
+        return "".join(worker.cmdline()).startswith(WORKERS[0])
+    return False
 
 
 def _is_up(process: "subprocess.Popen[bytes]", log: Path) -> bool:

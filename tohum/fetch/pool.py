@@ -47,7 +47,6 @@ class Counters:
 
     rows: int = 0
     bytes: int = 0
-    by_kind: dict[int, int] = field(default_factory=dict)
 
 
 class Fetcher(Protocol):
@@ -130,7 +129,6 @@ class Pool:
         with self._lock:
             self.counters.rows += 1
             self.counters.bytes += len(payload)
-            self.counters.by_kind[kind] = self.counters.by_kind.get(kind, 0) + 1
             segment.left -= 1
             if not segment.left:
                 segment.complete.set()

@@ -89,7 +89,8 @@ def fetch_on_cluster(
         "download", work, make_segment_fetcher, setup, MEMORY_BYTES, cores=CORES, unit="file"
     )
     for done in run(job, tasks(), setup.runtime, bar):
-        _add(counters, done.counters)
+        counters.rows += done.counters.rows
+        counters.bytes += done.counters.bytes
         for path in handed_out.popleft():
             yield _taken_up(path, done, setup.journals)
 
@@ -143,13 +144,6 @@ def _taken_up(path: Path, done: FetchedSegments, journals: Path) -> Segment:
     return segment
 
 
-def _add(counters: Counters, more: Counters) -> None:
-    counters.rows += more.rows
-    counters.bytes += more.bytes
-    for kind, count in more.by_kind.items():
-        counters.by_kind[kind] = counters.by_kind.get(kind, 0) + count
-
-
 def make_segment_fetcher(setup: FetchSetup) -> Work:
     """Returns the function that fetches some segments' open rows; it keeps its connections."""
     return SegmentFetcher(setup).fetch
@@ -177,8 +171,8 @@ class SegmentFetcher:
     def fetch(self, wanted: dict[int, Rows], advance: Advance) -> FetchedSegments:
         """Fetches rows, by segment and place, that no journal has yet."""
         self.fetcher.rest()
-        before = replace(self.pool.counters, by_kind=dict(self.pool.counters.by_kind))
         found = FetchedSegments()
+        self.pool.counters = found.counters
         coming = []
         for number, rows in wanted.items():
             there = journals_of(self.journals, number)
@@ -191,11 +185,5 @@ class SegmentFetcher:
         for segment in self.pool.results(coming):
             if segment.journal is not None:
                 segment.journal.close()
-        after = self.pool.counters
-        found.counters = Counters(
-            after.rows - before.rows,
-            after.bytes - before.bytes,
-            {kind: count - before.by_kind.get(kind, 0) for kind, count in after.by_kind.items()},
-        )
         advance(found.counters.rows)
         return found

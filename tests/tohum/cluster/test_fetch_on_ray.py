@@ -1,7 +1,7 @@
 """The stage download on real nodes of Ray, with one core each, against the fake Hub and store."""
 
-import os
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,16 +14,12 @@ from tests.fakes.blobs import contents, sample_blobs
 from tests.fakes.content_store import FakeContentStore, Fault
 from tests.fakes.faults import FOREVER
 from tests.fakes.hub import FakeHub
-from tests.fakes.ray_nodes import INSTALLED, RayNodes
+from tests.fakes.ray_nodes import RayNodes, is_at_work
 from tests.processes import PATIENCE
+from tests.tohum.cluster.conftest import WITH_RAY
 from tests.tohum.fetch.test_contents import OPEN, Project, files
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not INSTALLED, reason="Ray is not installed: python -m pip install -c constraints.txt ray"
-    ),
-]
+pytestmark = [pytest.mark.slow, WITH_RAY]
 BLOBS = sample_blobs(1500)
 LOST = [blob.blob_id for blob in BLOBS[::50]]
 DRIVER = """
@@ -37,18 +33,6 @@ segment_tasks.TASK_ROWS = 100
 %s
 run_stage("download", main)
 """
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[RayNodes]:
-    with RayNodes() as cluster:
-        cluster.add()
-        cluster.add()
-        before = dict(os.environ)
-        os.environ.update(cluster.environment)
-        yield cluster
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +91,17 @@ def test_two_nodes_write_the_bytes_of_one_machine_in_spite_of_faults(
     assert any("tasks, " in line and "MB/s" in line for line in said.splitlines()), said
 
 
-def first_journal(project: Project, process: "object") -> None:
-    """Waits until a node has written results."""
+def begun(project: Project, cluster: str) -> "subprocess.Popen[str]":
+    """Starts the stage at a slow store, and returns it once a node has written results."""
+    project.store.set_latency(0.05)
+    project.prepare_stage(OPEN, cluster=cluster, connections=8)
+    process = project.start_stage("-c", DRIVER % "")
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         for path in (project.root / ".work").rglob("segment-*.journal"):
             with suppress(OSError):
                 if path.stat().st_size > 5000:
-                    return
+                    return process
         time.sleep(0.01)
     raise AssertionError("no node has written anything")
 
@@ -123,13 +110,8 @@ def first_journal(project: Project, process: "object") -> None:
 def test_a_worker_that_is_killed_costs_no_id_and_no_second_request(
     nodes: RayNodes, project: Project, expected: dict[str, bytes]
 ) -> None:
-    project.store.set_latency(0.05)
-    project.prepare_stage(OPEN, cluster=nodes.address, connections=8)
-    process = project.start_stage("-c", DRIVER % "")
-    first_journal(project, process)
-    [victim, *_] = [
-        worker for worker in nodes.workers() if "".join(worker.cmdline()).startswith("ray::do_task")
-    ]
+    process = begun(project, nodes.address)
+    [victim, *_] = filter(is_at_work, nodes.workers())
     victim.kill()
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
@@ -143,10 +125,7 @@ def test_a_worker_that_is_killed_costs_no_id_and_no_second_request(
 def test_a_stage_that_is_killed_goes_on_with_what_has_come(
     nodes: RayNodes, project: Project, expected: dict[str, bytes]
 ) -> None:
-    project.store.set_latency(0.05)
-    project.prepare_stage(OPEN, cluster=nodes.address, connections=8)
-    process = project.start_stage("-c", DRIVER % "")
-    first_journal(project, process)
+    process = begun(project, nodes.address)
     process.kill()
     process.communicate()
     time.sleep(1)  # its tasks end with it

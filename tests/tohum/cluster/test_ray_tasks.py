@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.fakes.ray_nodes import INSTALLED, RayNodes
+from tests.fakes.ray_nodes import INSTALLED, RayNodes, is_at_work
 from tests.processes import PATIENCE
 from tests.tiny import PROJECT, documents, runtime, write_project
+from tests.tohum.cluster.conftest import WITH_RAY
 from tests.tohum.cluster.shards import job, numbered
 from tohum.cluster import ray_tasks, run
 from tohum.cluster.node import site_of
@@ -31,9 +31,6 @@ from tohum.errors import UserError
 from tohum.progress import progress_bar
 
 pytestmark = pytest.mark.slow
-WITH_RAY = pytest.mark.skipif(
-    not INSTALLED, reason="Ray is not installed: python -m pip install -c constraints.txt ray"
-)
 LONG = pytest.mark.cluster
 STAGES = ("jsonl", "pretokens", "encode")
 OUTS = ("data/jsonl", "data/pretokens", "data/tokens", "metrics")
@@ -45,18 +42,6 @@ def unshares() -> bool:
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
     except OSError:
         return False
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[RayNodes]:
-    with RayNodes() as cluster:
-        cluster.add()
-        cluster.add()
-        before = dict(os.environ)
-        os.environ.update(cluster.environment)
-        yield cluster
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @pytest.fixture
@@ -154,12 +139,6 @@ def test_the_outputs_are_those_of_one_machine_though_workers_are_killed(
     assert len(hashes(alone)) > 10
     assert killed
     assert "is done again" in said
-
-
-def is_at_work(worker: psutil.Process) -> bool:
-    with suppress(psutil.Error):
-        return "".join(worker.cmdline()).startswith("ray::do_task")
-    return False
 
 
 def first_busy_worker(nodes: RayNodes, process: "subprocess.Popen[str]") -> psutil.Process | None:
