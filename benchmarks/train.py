@@ -2,6 +2,7 @@
 with its own former recipe.
 
     python -m benchmarks.train [--minutes 2] [--preset laptop] [--peer 'NAME=COMMAND']
+    python -m benchmarks.train --recipes
     python -m benchmarks.train --throughput
 
 Makes a corpus from the installed packages. Each contender in turn gets its training documents and
@@ -9,6 +10,9 @@ the same minutes, including tokenizer and encoding. One scorer, which knows noth
 model was trained, then measures the bits per byte of the held-out documents: every byte once, with
 at least half a context before it. A peer's COMMAND may use {documents}, {out} and {minutes}; see
 benchmarks/train_contenders.py.
+
+--recipes compares what all steps of the default and of the former recipe take, from a few steps of
+each in turn.
 
 --throughput compares training steps only, of this project's network and of transformers' Llama:
 plain, compiled, and compiled in the fastest precision, against the measured peak of
@@ -19,10 +23,12 @@ import argparse
 import json
 import math
 import shlex
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -37,6 +43,8 @@ from stages.compose.composition import compose
 from stages.evaluate.export import transformers_model
 from stages.train.display import operations_per_token
 from stages.train.probe import faster_precision, matrix_peak
+from tohum.commands.estimate.training_costs import step_seconds
+from tohum.commands.estimate.training_probe import measure_training
 from tohum.formats.records import read_records, shard_paths
 from tohum.formats.tokens import VALIDATION_DOCUMENTS
 from tohum.model.config import Model
@@ -51,11 +59,15 @@ FORMER_VALUES = (
     "model.num_key_value_heads=2",
     "model.context_length=256",
     "model.initialization=normal",
+    "train.steps=2500",
     "train.precision=float32",
     "train.learning_rate=0.006",
     "train.momentum=0.95",
+    "train.embedding_rate=1",
+    "train.context_doublings=0",
 )
 CPU = torch.device("cpu")
+ROUNDS = 5
 
 
 def main() -> None:
@@ -63,10 +75,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--preset", default="laptop", help="of conf/model and conf/train")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND")
+    parser.add_argument("--recipes", action="store_true")
     parser.add_argument("--throughput", action="store_true")
     arguments = parser.parse_args()
     if arguments.throughput:
         sys.exit(0 if throughput() else 1)
+    if arguments.recipes:
+        sys.exit(0 if recipes(arguments.preset) else 1)
     peers = dict(peer.split("=", 1) for peer in arguments.peer)
     sys.exit(0 if compare(arguments.minutes, arguments.preset, peers) else 1)
 
@@ -111,6 +126,26 @@ def compare(minutes: float, preset: str, peers: dict[str, str]) -> bool:
             for peer in found
             if peer != OURS
         )
+
+
+def recipes(preset: str) -> bool:
+    """Takes a few steps of both recipes in turn, prints what all of their steps take, and returns
+    whether the target holds.
+    """
+    values = {OURS: [], FORMER: FORMER_VALUES}
+    seconds: dict[str, list[float]] = {name: [] for name in values}
+    with tempfile.TemporaryDirectory() as folder:
+        made = encoded_project(Path(folder))
+        for _ in range(ROUNDS):
+            for name, more in values.items():
+                overrides = [f"model={preset}", f"train={preset}", "train.device=cpu", *more]
+                config = check(compose(PROJECT / "conf", overrides))
+                rates = measure_training(config.model, config.train, made)
+                steps = config.train.steps_in(rates.precision)
+                seconds[name].append(steps * step_seconds(config, asdict(rates)))
+    ours, former = (statistics.median(seconds[name]) for name in (OURS, FORMER))
+    print(f"{OURS}: {ours:.0f} s of steps; {FORMER}: {former:.0f} s")
+    return report("seconds of training / the former recipe's", ours / former, "at most", 1.0)
 
 
 def divide(made: Path, train: Path, held_out: Path) -> None:

@@ -7,6 +7,8 @@ from stages.train.optimizers import NAMES
 from tohum.config.sections import limits
 from tohum.errors import UserError
 
+SHORTEST_WINDOW = 8  # tokens
+
 
 @dataclass
 class Train:
@@ -21,6 +23,8 @@ class Train:
     tokens_per_step: int = limits(minimum=8)
     micro_batch_tokens: int = limits(minimum=8)
     optimizer: str = limits(choices=NAMES)
+    context_doublings: int = limits(minimum=0, maximum=16)
+    context_growth_share: float = limits(minimum=0, maximum=1)
     learning_rate: float = limits(minimum=1e-8, maximum=10)
     embedding_rate: float = limits(minimum=1e-4, maximum=100)
     momentum: float = limits(minimum=0, maximum=0.9999)
@@ -38,6 +42,10 @@ class Train:
     processes: int = limits(minimum=1, maximum=4096)
     sharding: str = limits(choices=("none", "full"))
     threads: int = limits(minimum=1, maximum=4096)
+
+    def doublings(self, context_length: int) -> int:
+        """Returns how often the windows double; so short a context has fewer halves."""
+        return min(self.context_doublings, (context_length // SHORTEST_WINDOW).bit_length() - 1)
 
     def steps_in(self, precision: str) -> int | None:
         """Returns the optimiser steps of a run in this precision; None if minutes end it."""

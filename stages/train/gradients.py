@@ -1,6 +1,7 @@
 """The gradients of one step: windows shared among processes, computed in micro-batches."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,19 +24,25 @@ class Gradients:
 
     Args:
         network: as the processes train it, from `spread`.
-        windows: of the training text.
+        windows: of the training text; number n in the list are halved n times.
         config: how many tokens make a step and a micro-batch.
         peers: the processes that share a step.
         precision: of the matrix products, one of DTYPES.
     """
 
     def __init__(
-        self, network: Any, windows: Windows, config: Train, peers: Peers, precision: str
+        self,
+        network: Any,
+        windows: Sequence[Windows],
+        config: Train,
+        peers: Peers,
+        precision: str,
     ) -> None:
         self.network, self.windows, self.peers = network, windows, peers
         self.precision = precision
-        self.micro_batch = config.micro_batch_tokens // windows.length  # windows
-        self.share = config.tokens_per_step // windows.length // peers.count  # of this process
+        self.length = windows[0].length
+        self.micro_batch = config.micro_batch_tokens // self.length  # whole windows
+        self.share = config.tokens_per_step // self.length // peers.count  # of this process
 
     def cast(self) -> Any:
         """Returns the context in which the network computes in the precision."""
@@ -67,25 +74,26 @@ class Gradients:
     def _trial(self, network: Network) -> None:
         # as much memory again as the optimisers and the sums of gradients will hold
         _held = [torch.empty_like(weight) for weight in network.parameters() for _ in range(2)]
-        shape = (self.micro_batch, self.windows.length)
+        shape = (self.micro_batch, self.length)
         ids = torch.zeros(shape, dtype=torch.int64, device=self.peers.device)
         with self.cast():  # else the first step would compile once more
             network(ids, ids).backward()
 
-    def compute(self, step: int, scale: float = 1.0) -> float:
+    def compute(self, step: int, scale: float = 1.0, halvings: int = 0) -> float:
         """Adds a step's gradients to those of the weights and returns the mean loss, in nats, of
         the targets that count.
 
         Args:
             step: its number.
             scale: of the loss in the backward pass, divided out of the gradients; a power of two.
+            halvings: of the windows, as many tokens in more of them.
 
         Raises:
             UserError: not even one window fits into the memory.
         """
         while True:
             try:
-                loss = self._computed(step, scale)
+                loss = self._computed(step, scale, halvings)
             except RuntimeError as error:
                 self._halve(error, self.peers.count == 1)  # others would wait forever
                 continue
@@ -93,10 +101,12 @@ class Gradients:
                 weight.grad.div_(scale)
             return loss
 
-    def _computed(self, step: int, scale: float) -> float:
+    def _computed(self, step: int, scale: float, halvings: int) -> float:
         first = (step * self.peers.count + self.peers.index) * self.share
         batches = [
-            self.windows.batch(start, min(self.micro_batch, first + self.share - start))
+            self.windows[halvings].batch(
+                start << halvings, min(self.micro_batch, first + self.share - start) << halvings
+            )
             for start in range(first, first + self.share, self.micro_batch)
         ]
         mine = sum(int((targets != IGNORED).sum()) for _, targets in batches)
@@ -124,7 +134,7 @@ class Gradients:
         """
         if not (isinstance(error, torch.OutOfMemoryError) or NO_MEMORY in str(error)):
             raise error
-        device, tokens = self.peers.device, self.micro_batch * self.windows.length
+        device, tokens = self.peers.device, self.micro_batch * self.length
         if self.micro_batch == 1 or not possible:
             raise UserError(
                 f"{device} has too little memory for a micro-batch of {tokens} tokens. Lower "
@@ -138,5 +148,5 @@ class Gradients:
             "%s has too little memory: continuing with micro-batches of %d tokens, the same "
             "steps up to rounding",
             device,
-            self.micro_batch * self.windows.length,
+            self.micro_batch * self.length,
         )

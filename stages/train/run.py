@@ -42,7 +42,7 @@ from stages.train.processes import (
     whole_states,
     whole_weights,
 )
-from stages.train.schedule import learning_rate_share, set_learning_rate
+from stages.train.schedule import context_halvings, learning_rate_share, set_learning_rate
 from stages.train.shards import read_shards, write_shards
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
@@ -87,7 +87,10 @@ class Run:
         self.peers.require_same(self.key, "the code, configuration or tokens")
         self.length = model_config.context_length
         split = repeated(read_split(tokens, "train"), self.length)
-        windows = Windows(split, self.length, config.seed, config.fim_share)
+        windows = [
+            Windows(split, self.length >> halvings, config.seed, config.fim_share)
+            for halvings in range(config.doublings(self.length) + 1)
+        ]
         self.train_bytes_per_token = split.bytes / len(split.ids)
         validation = read_split(tokens, "val")
         self.validation = validation_windows(validation, self.length)
@@ -175,7 +178,9 @@ class Run:
             done, config.warmup_share, config.cooldown_share
         )
         set_learning_rate(self.optimizers, rate)
-        loss = self.gradients.compute(self.state.step, current_scale(self.state))
+        doublings = config.doublings(self.length)
+        halvings = context_halvings(done, doublings, config.context_growth_share)
+        loss = self.gradients.compute(self.state.step, current_scale(self.state), halvings)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
         if math.isfinite(float(whole(norm))):
             with self.gradients.cast():  # for the products of Muon

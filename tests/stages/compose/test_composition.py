@@ -551,10 +551,10 @@ def test_any_overrides_end_in_a_configuration_or_a_message(overrides: list[str])
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        ([], (1450, 2600)),
+        ([], (1600, 2900)),
         (["train.steps=7"], (7, None)),
         (["train.steps=7", "train.bfloat16_steps=9"], (7, 9)),
-        (["train.bfloat16_steps=9"], (1450, 9)),
+        (["train.bfloat16_steps=9"], (1600, 9)),
         (["train.steps=null", "train.minutes=1"], (None, None)),
         (["train=ten_minutes"], (None, None)),
         (["train=tiny", "train.seed=2"], (20, None)),

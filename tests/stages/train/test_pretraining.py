@@ -159,7 +159,9 @@ def test_a_run_stopped_after_some_steps_resumes_to_the_same_weights(
     whole = new_run(model, config)
     whole.train(work("whole"))
     stopped = new_run(model, config)
-    stopped.gradients.windows = Stopping(TOKENS, model, config, steps)
+    stopped.gradients.windows = [
+        Stopping(config, windows.length, steps) for windows in stopped.gradients.windows
+    ]
     with pytest.raises(Stopped):
         stop_with_a_checkpoint(stopped)
     resumed = new_run(model, config)
@@ -169,13 +171,40 @@ def test_a_run_stopped_after_some_steps_resumes_to_the_same_weights(
     assert resumed.state.step == 12
 
 
+def test_windows_grow_over_the_first_share_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = []
+    whole_batch = Windows.batch
+
+    def batch(self: Windows, first: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        ids, targets = whole_batch(self, first, count)
+        shapes.append((first, *ids.shape))
+        return ids, targets
+
+    monkeypatch.setattr(Windows, "batch", batch)
+    model, config = model_and_train(
+        "model.context_length=64",
+        "train.tokens_per_step=128",
+        "train.micro_batch_tokens=64",
+        "train.steps=5",
+        "train.context_doublings=2",
+        "train.context_growth_share=0.8",
+    )
+    new_run(model, config).train(work("grown"))
+    length, windows = model.context_length, config.micro_batch_tokens // model.context_length
+    expected = []
+    for step, halvings in enumerate((2, 2, 1, 1, 0)):
+        for first in range(0, config.tokens_per_step // length, windows):
+            number = step * (config.tokens_per_step // length) + first
+            expected.append((number << halvings, windows << halvings, length >> halvings))
+    assert shapes == expected
+
+
 class Stopping(Windows):
     """Training windows that end with an exception."""
 
-    def __init__(self, tokens: Path, model: Model, config: Train, steps: int) -> None:
-        split = read_split(tokens, "train")
-        super().__init__(split, model.context_length, config.seed, config.fim_share)
-        self.end = steps * config.tokens_per_step // model.context_length
+    def __init__(self, config: Train, length: int, steps: int) -> None:
+        super().__init__(read_split(TOKENS, "train"), length, config.seed, config.fim_share)
+        self.end = steps * config.tokens_per_step // length
 
     def batch(self, first: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         if first >= self.end:

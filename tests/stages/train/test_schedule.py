@@ -4,7 +4,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stages.train.schedule import learning_rate_share
+from stages.train.schedule import context_halvings, learning_rate_share
+from tests.tiny import model_and_train
 
 SHARES = st.floats(0, 1)
 
@@ -43,3 +44,24 @@ def test_without_warm_up_and_cooldown_it_is_flat(progress: float) -> None:
 def test_a_cooldown_over_the_whole_run_starts_at_its_highest() -> None:
     assert learning_rate_share(0, 0, 1) == 1
     assert learning_rate_share(0.25, 0, 1) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("progress", "halvings"), [(0, 2), (0.19, 2), (0.2, 1), (0.39, 1), (0.4, 0), (1, 0)]
+)
+def test_windows_double_at_equal_distances(progress: float, halvings: int) -> None:
+    assert context_halvings(progress, 2, 0.4) == halvings
+
+
+@given(SHARES, st.integers(0, 16))
+def test_windows_never_become_shorter_and_end_whole(growth: float, doublings: int) -> None:
+    found = [context_halvings(step / 50, doublings, growth) for step in range(51)]
+    assert found[0] == (doublings if growth > 0 else 0)
+    assert found == sorted(found, reverse=True)
+    assert found[-1] == 0
+
+
+@pytest.mark.parametrize(("length", "doublings"), [(1024, 3), (64, 3), (63, 2), (16, 1), (8, 0)])
+def test_no_window_is_shorter_than_eight_tokens(length: int, doublings: int) -> None:
+    _, config = model_and_train("train.context_doublings=3")
+    assert config.doublings(length) == doublings

@@ -10,6 +10,7 @@ second, and writes a checkpoint.
 import json
 import os
 import shutil
+import statistics
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
@@ -43,7 +44,7 @@ class TrainingRates:
     Attributes:
         parameters: of the model.
         precision: of the matrix products.
-        token_seconds: for the gradients of one token.
+        token_seconds: for the gradients of one token, on average over a run whose windows grow.
         update_seconds: for the optimisers' part of a step.
         forward_seconds: for one token in evaluation, in float32.
         memory: bytes that the process holds at most with `micro_batch` tokens at once.
@@ -89,6 +90,7 @@ def measure_training(model: Model, config: Train, root: Path) -> TrainingRates:
     peak = matrix_peak(run.device, precision)
     windows = fitting_windows(config, model, vocab_size, peak)
     gradients.precision, gradients.micro_batch, gradients.share = precision, 1, 1
+    doublings = config.doublings(model.context_length)
     started = time.perf_counter()
     if config.compile:
         gradients.micro_batch = windows
@@ -99,27 +101,47 @@ def measure_training(model: Model, config: Train, root: Path) -> TrainingRates:
     _step(run, 0)  # allocates
     stepped = held()
     passes, updates = zip(*(_step(run, number) for number in range(1, PROBE_STEPS)), strict=True)
+    short = [_step(run, number, doublings)[0] for number in range(PROBE_STEPS if doublings else 0)]
     checkpoint = _checkpoint_bytes(run, root / "checkpoint")
     read = windows * model.context_length
     return TrainingRates(
         parameters=sum(weight.numel() for weight in run.network.parameters()),
         precision=precision,
-        token_seconds=min(passes) / read,
+        token_seconds=mean_seconds(min(passes), min(short, default=0.0), config, doublings) / read,
         update_seconds=min(updates),
         forward_seconds=_forward_seconds(run, windows),
         memory=held(),
         token_memory=max(0, stepped - before) / read,
         micro_batch=read,
         checkpoint=checkpoint,
-        compile_seconds=compile_seconds if config.compile else 0.0,
+        compile_seconds=compile_seconds * (1 + doublings) if config.compile else 0.0,
         start_seconds=start_seconds,
     )
 
 
-def _step(run: Run, number: int) -> tuple[float, float]:
+def mean_seconds(whole: float, short: float, config: Train, doublings: int) -> float:
+    """Returns the seconds of a micro-batch, on average over a run.
+
+    They rise with the length of its windows as a straight line does, since each token looks at half
+    of those before it.
+
+    Args:
+        whole: seconds with windows of the whole length.
+        short: with the shortest.
+        doublings: of the windows, from the shortest to the whole length.
+    """
+    if not doublings:
+        return whole
+    least, growth = 2.0**-doublings, config.context_growth_share
+    mean = statistics.mean(2.0**-halvings for halvings in range(1, doublings + 1))
+    length = growth * mean + 1 - growth
+    return short + (whole - short) * (length - least) / (1 - least)
+
+
+def _step(run: Run, number: int, halvings: int = 0) -> tuple[float, float]:
     """Takes a step as `Run` does; returns the seconds of its gradients and of the update."""
     started = Clock(run)
-    run.gradients.compute(number)
+    run.gradients.compute(number, halvings=halvings)
     passed = started.seconds()
     updating = Clock(run)
     torch.nn.utils.clip_grad_norm_(run.network.parameters(), run.config.gradient_clip)
