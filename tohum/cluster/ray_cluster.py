@@ -20,6 +20,7 @@ AUTO = "auto"
 CONNECT_SECONDS = 4.0
 JOIN_SECONDS = "7"  # that Ray looks for its own process on this machine; a minute by default
 ANSWER_SECONDS = 60.0  # a node starts a process to answer: 2 s, or 20 on a busy one
+ASKED_AGAIN = 2  # times, by Ray, if the worker that was asked dies
 SILENT = (
     f"it did not answer within {ANSWER_SECONDS:.0f} s: it is busy, or hangs. End Ray there, "
     "`ray stop`, and start it again."
@@ -152,7 +153,7 @@ def problems_of_nodes(ray: Any, nodes: list[Node], site: Site) -> dict[str, str]
     asked = {
         ask.options(
             num_cpus=0,
-            max_retries=0,
+            max_retries=ASKED_AGAIN,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
         ).remote(site): node.id
         for node in nodes

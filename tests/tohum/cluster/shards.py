@@ -5,11 +5,13 @@ imports little, as every worker does it.
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tests.processes import PATIENCE
 from tohum.cluster import Advance, StageTasks, Task, Work
+from tohum.cluster.node import Site
 from tohum.errors import UserError
 
 
@@ -86,3 +88,11 @@ KINDS = {
 
 def numbered(values: list[Any]) -> list[Task]:
     return [Task(f"shard {number}", value) for number, value in enumerate(values)]
+
+
+def dies_when_first_asked(site: Site) -> str | None:
+    """What a node answers, though the process that is asked first is killed."""
+    with suppress(FileExistsError):
+        Path(site.shared, "asked").open("x").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return None

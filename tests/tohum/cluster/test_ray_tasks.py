@@ -23,8 +23,8 @@ from tests.fakes.ray_nodes import INSTALLED, RayNodes, is_at_work
 from tests.processes import PATIENCE
 from tests.tiny import PROJECT, documents, runtime, write_project
 from tests.tohum.cluster.conftest import WITH_RAY
-from tests.tohum.cluster.shards import job, numbered
-from tohum.cluster import ray_tasks, run
+from tests.tohum.cluster.shards import dies_when_first_asked, job, numbered
+from tohum.cluster import ray_cluster, ray_tasks, run
 from tohum.cluster.node import site_of
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
@@ -235,6 +235,17 @@ def test_a_task_that_fits_on_no_node_is_refused(nodes: RayNodes, here: Path) -> 
         pytest.raises(UserError, match=r"needs a core and 10000000 MB, which no node"),
     ):
         list(run(huge, iter(numbered([1])), on(nodes.address), bar))
+
+
+@WITH_RAY
+def test_a_node_whose_worker_dies_while_it_is_asked_is_asked_again(
+    nodes: RayNodes, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_cluster, "problem_here", dies_when_first_asked)
+    with ray_cluster.connected(nodes.address) as ray:
+        found = ray_cluster.nodes_of(ray)
+        assert ray_cluster.problems_of_nodes(ray, found, site_of(here / "shared")) == {}
+    assert (here / "shared" / "asked").exists()
 
 
 def check(root: Path, nodes: RayNodes) -> "subprocess.CompletedProcess[str]":
