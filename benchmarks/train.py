@@ -93,8 +93,8 @@ def compare(minutes: float, preset: str, peers: dict[str, str]) -> bool:
         train, held_out = root / "train.jsonl", root / "held-out.jsonl"
         made = encoded_project(root / "made")
         divide(made, train, held_out)
-        overrides = [f"model={preset}", f"train={preset}", "train.device=cpu"]
-        config = check(compose(PROJECT / "conf", overrides))
+        overrides_of = recipe_overrides(preset)
+        config = check(compose(PROJECT / "conf", overrides_of[OURS]))
         sizes = {
             "vocab_size": config.tokenizer.vocab_size,
             "hidden_size": config.model.hidden_size,
@@ -108,11 +108,10 @@ def compare(minutes: float, preset: str, peers: dict[str, str]) -> bool:
             **{name: shlex.split(command) for name, command in peers.items()},
         }
         found = {}
-        recipes = {OURS: overrides, FORMER: [*overrides, *FORMER_VALUES]}
-        for contender in (*recipes, *commands):
+        for contender in (*overrides_of, *commands):
             started = time.monotonic()
-            if contender in recipes:
-                out = train_this_project(made, root / contender, minutes, recipes[contender])
+            if contender in overrides_of:
+                out = train_this_project(made, root / contender, minutes, overrides_of[contender])
             else:
                 out = root / contender
                 values = {"documents": str(train), "out": str(out), "minutes": str(minutes)}
@@ -128,17 +127,22 @@ def compare(minutes: float, preset: str, peers: dict[str, str]) -> bool:
         )
 
 
+def recipe_overrides(preset: str) -> dict[str, list[str]]:
+    """Returns the overrides of the default and of the former recipe, by name."""
+    ours = [f"model={preset}", f"train={preset}", "train.device=cpu"]
+    return {OURS: ours, FORMER: [*ours, *FORMER_VALUES]}
+
+
 def recipes(preset: str) -> bool:
     """Takes a few steps of both recipes in turn, prints what all of their steps take, and returns
     whether the target holds.
     """
-    values = {OURS: [], FORMER: FORMER_VALUES}
-    seconds: dict[str, list[float]] = {name: [] for name in values}
+    overrides_of = recipe_overrides(preset)
+    seconds: dict[str, list[float]] = {name: [] for name in overrides_of}
     with tempfile.TemporaryDirectory() as folder:
         made = encoded_project(Path(folder))
         for _ in range(ROUNDS):
-            for name, more in values.items():
-                overrides = [f"model={preset}", f"train={preset}", "train.device=cpu", *more]
+            for name, overrides in overrides_of.items():
                 config = check(compose(PROJECT / "conf", overrides))
                 rates = measure_training(config.model, config.train, made)
                 steps = config.train.steps_in(rates.precision)

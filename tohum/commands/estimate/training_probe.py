@@ -26,12 +26,14 @@ from stages.train.display import operations_per_token
 from stages.train.probe import allow_tf32, faster_precision, matrix_peak
 from stages.train.processes import whole_states, whole_weights
 from stages.train.run import Run
+from stages.train.schedule import context_halvings
 from tohum.config.loading import load
 from tohum.config.runtime import load_runtime
 from tohum.model.config import Model
 from tohum.model.determinism import set_determinism
 
 PROBE_STEPS = 6
+SCHEDULE_PLACES = 1000  # of a run, at which its windows are looked up
 STEP_SECONDS = 1.0  # about what one step of the probe may take
 EFFICIENCY = 0.8  # of threads that share a step; the rest of the time they wait for each other
 UTILISATION = 0.3  # share of the peak that a step reaches at least, with more to do than to move
@@ -133,8 +135,10 @@ def mean_seconds(whole: float, short: float, config: Train, doublings: int) -> f
     if not doublings:
         return whole
     least, growth = 2.0**-doublings, config.context_growth_share
-    mean = statistics.mean(2.0**-halvings for halvings in range(1, doublings + 1))
-    length = growth * mean + 1 - growth
+    length = statistics.mean(
+        2.0 ** -context_halvings(place / SCHEDULE_PLACES, doublings, growth)
+        for place in range(SCHEDULE_PLACES)
+    )
     return short + (whole - short) * (length - least) / (1 - least)
 
 
