@@ -8,6 +8,10 @@ run on this machine's processes, and on Ray with one node and with two, each a r
 the head has none. All of them do the same with each other's outputs: every file must have the same
 SHA-256. The contenders take turns, and Ray only runs during its own.
 
+What Ray costs is measured where every process may use both cores. What a second node gains is
+measured with each node held to a core of its own, the stage to that of the first, as if the stage
+ran on that node: else one node of one core would have the machine's other core for the stage.
+
 datatrove takes its turn too, with two tasks of its local executor (benchmarks/cluster_contenders.py
 has its pipelines): it reads the same lines, drops by the same sizes, leaves out exact duplicates,
 and encodes with the same tokenizer.json. jsonl and encode do that here; pretokens, which counts for
@@ -23,6 +27,7 @@ is started again, all by SIGKILL, and compares the outputs.
 import argparse
 import hashlib
 import json
+import os
 import random
 import shutil
 import statistics
@@ -70,19 +75,23 @@ MOST_OTHER_TOKENS = 0.01  # % of ours
 
 @dataclass(frozen=True)
 class Contender:
-    """Where the stages run: so many workers of this machine, or so many nodes of Ray."""
+    """Where the stages run: so many workers of this machine, or so many nodes of Ray; `held` is
+    whether each node has a core of its own.
+    """
 
     name: str
     workers: int = 1
     nodes: int = 0
+    held: bool = False
 
 
 CONTENDERS = (
     Contender("2 processes", workers=2),
     Contender("Ray, 2 nodes", nodes=2),
-    Contender("Ray, 1 node", nodes=1),
+    Contender("Ray, 2 nodes, a core each", nodes=2, held=True),
+    Contender("Ray, 1 node, a core", nodes=1, held=True),
 )
-PROCESSES, TWO, ONE = (contender.name for contender in CONTENDERS)
+PROCESSES, TWO, TWO_HELD, ONE_HELD = (contender.name for contender in CONTENDERS)
 
 
 def make_project(root: Path, megabytes: float) -> dict[str, str]:
@@ -132,9 +141,24 @@ def started(contender: Contender, root: Path) -> Iterator[RayNodes | None]:
         write_runtime(root, None, contender.workers)
         yield None
         return
-    with joined_nodes(contender.nodes) as nodes:
+    with joined_nodes(0) as nodes:
+        for core in range(contender.nodes):
+            with on_core(core if contender.held else None):
+                nodes.add()
         write_runtime(root, nodes.address, 1)
-        yield nodes
+        with on_core(0 if contender.held else None):
+            yield nodes
+
+
+@contextmanager
+def on_core(core: int | None) -> Iterator[None]:
+    """Holds what is started here to one of this machine's cores; None to all of them."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores if core is None else {cores[core]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def measure(
@@ -231,10 +255,10 @@ def compare(megabytes: float, rounds: int, contenders: Sequence[Contender]) -> b
         name: {stage: statistics.median(values) for stage, values in taken.items()}
         for name, taken in seconds.items()
     }
-    print(f"{'seconds':14}" + "".join(f"{stage:>12}" for stage in STAGES) + f"{'all':>12}")
+    print(f"{'seconds':28}" + "".join(f"{stage:>12}" for stage in STAGES) + f"{'all':>12}")
     for name, taken in table.items():
         values = [*taken.values(), sum(taken.values())]
-        print(f"{name:14}" + "".join(f"{value:12.1f}" for value in values))
+        print(f"{name:28}" + "".join(f"{value:12.1f}" for value in values))
     comparable = sum(table[PROCESSES][stage] for stage in WITHOUT_COUNTING)
     holds = [
         *(targets_of_ray(table) if TWO in table else []),
@@ -250,7 +274,7 @@ def targets_of_ray(table: dict[str, dict[str, float]]) -> list[bool]:
     cost = 100 * (whole[TWO] / whole[PROCESSES] - 1)
     holds = [report("% that Ray costs", cost, "at most", MOST_COST)]
     for stage in STAGES:
-        gain = table[ONE][stage] / table[TWO][stage]
+        gain = table[ONE_HELD][stage] / table[TWO_HELD][stage]
         holds.append(report(f"{stage}, times as fast on 2 nodes", gain, "at least", LEAST_GAIN))
     return holds
 
