@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from stages.compose import model_sizes
 from stages.compose.checking import check
 from stages.compose.corrections import corrected, misread, parsed, to_paste
 from stages.compose.dvc_values import DIGEST, digest, refuse_other_keys
@@ -142,6 +143,7 @@ def _sets_any(overrides: list[str], key: str) -> bool:
 
 
 def _composed(conf: Path, overrides: list[str]) -> dict[str, Any]:
+    model_sizes.register()
     try:
         with initialize_config_dir(config_dir=str(conf.resolve()), version_base="1.3"):
             composed = hydra_compose("config", overrides=[_settable(item) for item in overrides])

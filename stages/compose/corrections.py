@@ -27,10 +27,10 @@ UNESCAPED = str.maketrans({control: f"\\{letter}" for control, letter in ESCAPES
 VARIABLE = re.compile(r"\$(?P<plain>[A-Za-z_]\w*)|\$\{(?P<braced>\w+)\}|%(?P<windows>\w+)%")
 
 
-def to_paste(overrides: list[str]) -> str:
+def to_paste(overrides: list[str], said: str = TO_PASTE) -> str:
     """Returns the lines of params.yaml with these overrides, after a line that says so."""
     lines = yaml.safe_dump({"overrides": overrides}, allow_unicode=True, width=1_000_000)
-    return f"{TO_PASTE}\n\n{lines}"
+    return f"{said}\n\n{lines}"
 
 
 def corrected(conf: Path, overrides: list[str]) -> list[str]:

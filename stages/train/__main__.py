@@ -10,7 +10,7 @@ from stages.train.launching import is_to_be_launched, train_in_processes
 from tohum.config.loading import load
 from tohum.config.runtime import load_runtime
 from tohum.model.config import Model
-from tohum.process import run_stage, share_processor
+from tohum.process import keep_freed_memory, run_stage, share_processor
 
 
 def main() -> None:
@@ -18,6 +18,7 @@ def main() -> None:
     share_processor()
     if is_to_be_launched(config.processes):
         train_in_processes(config.processes)
+    keep_freed_memory()
     from stages.train.pretraining import (
         train,
     )  # torch takes seconds to import; report wrong values first

@@ -44,7 +44,9 @@ class Train:
     threads: int = limits(minimum=1, maximum=4096)
 
     def doublings(self, context_length: int) -> int:
-        """Returns how often the windows double; so short a context has fewer halves."""
+        """Returns how often the windows double: as configured, or as often as leaves the first of
+        SHORTEST_WINDOW tokens.
+        """
         return min(self.context_doublings, (context_length // SHORTEST_WINDOW).bit_length() - 1)
 
     def steps_in(self, precision: str) -> int | None:

@@ -178,7 +178,7 @@ class Run:
             done, config.warmup_share, config.cooldown_share
         )
         set_learning_rate(self.optimizers, rate)
-        doublings = config.doublings(self.length)
+        doublings = len(self.gradients.windows) - 1
         halvings = context_halvings(done, doublings, config.context_growth_share)
         loss = self.gradients.compute(self.state.step, current_scale(self.state), halvings)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)

@@ -73,6 +73,9 @@ def complete_for_hydra(prefix: str, **_: Any) -> list[str]:
     """Returns what Hydra's own completion offers for conf/sweep.yaml, asked as a shell would."""
     import hydra
 
+    from stages.compose import model_sizes
+
+    model_sizes.register()  # the values that are offered
     os.environ["COMP_LINE"] = f"tohum {prefix}"
     sys.argv = ["tohum", "--shell-completion", "query=bash"]
     conf = str(project_path(Path("conf")).resolve())

@@ -1,5 +1,7 @@
 """AdamW (https://arxiv.org/abs/1711.05101), for all parameters."""
 
+from typing import Any
+
 import torch
 
 from stages.train.config import Train
@@ -16,9 +18,9 @@ def adamw(
     embedding: torch.nn.Parameter, rest: list[torch.nn.Parameter], config: Train
 ) -> torch.optim.AdamW:
     """Returns AdamW for the embedding, at its share of the learning rate, and other parameters."""
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [embedding], "share": config.embedding_rate},
-        {"params": rest, "share": 1.0},
+        {"params": rest},
     ]
     return torch.optim.AdamW(
         [group for group in groups if group["params"]],

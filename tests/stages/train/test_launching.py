@@ -6,7 +6,7 @@ import pytest
 from stages.train.launching import is_to_be_launched, launch_options
 from tests.tiny import PROJECT
 from tohum.errors import UserError
-from tohum.process import SPINS, share_processor
+from tohum.process import SPINS, keep_freed_memory, share_processor
 
 
 def printed(code: str) -> str:
@@ -26,6 +26,37 @@ def test_threads_wait_shortly_unless_the_user_says_otherwise(
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
     share_processor()
     assert printed(show) == "7"
+
+
+def test_a_step_gets_the_memory_that_the_one_before_freed() -> None:
+    code = """
+import resource, numpy
+from tohum.process import keep_freed_memory
+{}
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def step():
+    blocks = [numpy.ones(6_000_000) for _ in range(4)]
+
+step(), step()
+before = faults()
+step()
+print(faults() - before)
+"""
+    if printed("from tohum.process import *; print(keep_freed_memory())") == "False":
+        pytest.skip("this system's allocator has no such setting")
+    kept = int(printed(code.format("keep_freed_memory()")))
+    given_back = int(printed(code.format("")))
+    assert 10 * kept < given_back
+
+
+def test_where_there_is_no_such_setting_memory_is_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tohum.process.ctypes.CDLL", lambda _: object())
+    assert not keep_freed_memory()
 
 
 def test_torch_is_not_loaded_before_they_are_told() -> None:

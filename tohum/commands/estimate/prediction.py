@@ -38,6 +38,17 @@ from tohum.sources.hub import HubSource
 from tohum.workdir import project_root
 
 DATA_SECTIONS = ("source", "jsonl", "pretokenizer", "tokenizer", "encode")
+# Keys of train that change how long a step takes, beside the tokens of a step.
+MEASURED = (
+    "optimizer",
+    "device",
+    "precision",
+    "compile",
+    "threads",
+    "micro_batch_tokens",
+    "context_doublings",
+    "context_growth_share",
+)
 SPARE = 0.1  # of the disk's free space, that is left for other things
 TRAINED_BYTES = 3 * 4  # of a parameter: itself, its gradient, and a moment, in float32
 COMPOSE_SECONDS, COMPOSE_MEMORY = 2.0, 60_000_000
@@ -177,8 +188,7 @@ def _measured(
     samples = Samples.read(ran.found)
     if not trains:
         return samples, None, ran.load
-    measured = ("optimizer", "device", "precision", "compile", "threads", "micro_batch_tokens")
-    train = {key: values["train"][key] for key in measured}
+    train = {key: values["train"][key] for key in MEASURED}
 
     def steps() -> dict[str, Any]:
         root = folder / "large"

@@ -35,7 +35,7 @@ DATA_STAGES = ("download", "jsonl", "pretokens", "tokenizer", "encode")
 LARGE_BYTES = 40_000_000  # of the source: five units, so that the stage jsonl starts its workers
 WIDE_BYTES = 160_000_000  # for what only shows on many bytes: see WideRun
 SMALL_SHARE = 0.2  # of that, for what a stage takes however little it reads
-VERSION = 2  # of what is kept
+VERSION = 3  # of what is kept
 BUSY = 1.0  # programs per core: more, and what is measured takes longer than it would alone
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 from stages.train.checkpoint import KEPT
+from stages.train.display import operations_per_token
 from tohum.commands.estimate.data_costs import Corpus, StageCost
 from tohum.formats.tokens import token_dtype
 
@@ -26,7 +27,7 @@ FEW_TOKENS, ENOUGH_TOKENS = 10, 20  # per parameter; https://arxiv.org/abs/2203.
 @dataclass
 class Training:
     """What a training run reads: steps, tokens, the share of the data (above 1: epochs), and tokens
-    per parameter.
+    per parameter; its operations, and the seconds of a step, None if they were not measured.
     """
 
     parameters: int
@@ -35,6 +36,8 @@ class Training:
     epochs: float
     tokens_per_parameter: float
     bytes_read: int
+    operations: float
+    step_seconds: float | None
 
 
 def parameters_of(config: SimpleNamespace) -> int:
@@ -58,12 +61,11 @@ def training_of(
 ) -> Training | None:
     """Returns what the run reads; None if the minutes decide it and no rates are known."""
     train, parameters = config.train, parameters_of(config)
-    steps = train.steps_in(precision)
+    steps, taken = train.steps_in(precision), None if rates is None else step_seconds(config, rates)
     if steps is None:
-        if rates is None:
+        if taken is None:
             return None
-        seconds = 60 * train.minutes
-        steps = max(1, int(seconds / step_seconds(config, rates)))
+        steps = max(1, int(60 * train.minutes / taken))
     tokens = steps * train.tokens_per_step
     held = corpus.tokens * (1 - config.encode.validation_share)
     per_token = corpus.text / max(1, corpus.tokens)
@@ -74,6 +76,8 @@ def training_of(
         epochs=tokens / max(1.0, held),
         tokens_per_parameter=tokens / parameters,
         bytes_read=round(tokens * per_token),
+        operations=tokens * operations_per_token(config.model, config.tokenizer.vocab_size),
+        step_seconds=taken,
     )
 
 

@@ -31,6 +31,7 @@ from tohum.config.loading import load
 from tohum.config.runtime import load_runtime
 from tohum.model.config import Model
 from tohum.model.determinism import set_determinism
+from tohum.process import keep_freed_memory
 
 PROBE_STEPS = 6
 SCHEDULE_PLACES = 1000  # of a run, at which its windows are looked up
@@ -212,6 +213,7 @@ def held() -> int:
 
 
 def main() -> None:
+    keep_freed_memory()  # as the stage train does
     rates = measure_training(load("model", Model), load("train", Train), Path())
     print(json.dumps(asdict(rates)))
     sys.stdout.flush()
