@@ -280,7 +280,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         ("tohum inspect dvc.y", {"dvc.yaml"}),
         ("tohum sweep -m tokenizer.vo", {"tokenizer.vocab_size="}),  # Hydra's own
         ("tohum sweep model=t4", {"t4_colab"}),
-        ("tohum sweep model.hidden_size=", {"=192"}),  # which follows from the layers
+        ("tohum sweep model.hidden_size=", {"192"}),  # which follows from the layers
     ],
 )
 @pytest.mark.parametrize("where", [PROJECT, PROJECT / "conf" / "model"], ids=["root", "folder"])
