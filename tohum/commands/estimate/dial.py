@@ -122,7 +122,7 @@ def overrides_for(
     if steps < FEWEST_STEPS:
         raise UserError(
             f"only {steps} steps of {now.tokens:,} tokens fit into --minutes {minutes:g}; "
-            f"{FEWEST_STEPS} take {FEWEST_STEPS * now.seconds / 60:.1f} minutes. Allow more, or "
+            f"{FEWEST_STEPS} take {FEWEST_STEPS * now.seconds / 60:.2g} minutes. Allow more, or "
             "choose a smaller model, such as model.num_layers=1."
         )
     if steps > ROUND_STEPS**2:
