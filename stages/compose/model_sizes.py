@@ -33,8 +33,7 @@ def num_heads(width: int) -> int:
 def derived(name: str, _parent_: DictConfig) -> int:
     """Returns the value of a key of the section `model`, from the others."""
     if name == "hidden_size":
-        layers = _size(_parent_, "num_layers")
-        return hidden_size(layers if layers <= MOST_LAYERS else 1)
+        return hidden_size(min(_size(_parent_, "num_layers"), MOST_LAYERS))
     if name == "intermediate_size":
         return FEED_FORWARD * _size(_parent_, "hidden_size")
     if name == "num_heads":

@@ -61,7 +61,8 @@ def training_of(
 ) -> Training | None:
     """Returns what the run reads; None if the minutes decide it and no rates are known."""
     train, parameters = config.train, parameters_of(config)
-    steps, taken = train.steps_in(precision), None if rates is None else step_seconds(config, rates)
+    taken = None if rates is None else step_seconds(config, rates)
+    steps = train.steps_in(precision)
     if steps is None:
         if taken is None:
             return None

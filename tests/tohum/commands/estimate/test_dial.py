@@ -7,6 +7,7 @@ from stages.compose.checking import check
 from stages.compose.composition import compose
 from stages.train.display import operations_per_token
 from tests.tiny import PROJECT
+from tests.tohum.commands.estimate.test_training_costs import SUSTAINED, configured
 from tohum import cli
 from tohum.commands.estimate import dial
 from tohum.commands.estimate.dial import (
@@ -22,8 +23,6 @@ from tohum.commands.estimate.dial import (
 from tohum.errors import UserError
 
 HOUR_TOKENS = 39e6  # that one_hour was tried with
-GPU_SECONDS = {"t4_colab": 180 * 60, "single_gpu": 75 * 60}
-GPU_SUSTAINED = {"t4_colab": 10e12, "single_gpu": 300e12}  # operations a second
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def chosen(measured: list[list[str]], minutes: float, *overrides: str) -> list[s
 
 
 def training_operations(*overrides: str, tokens: float) -> float:
-    config = check(compose(PROJECT / "conf", list(overrides)))
+    config = configured(*overrides)
     return tokens * operations_per_token(config.model, config.tokenizer.vocab_size)
 
 
@@ -58,9 +57,9 @@ def test_the_presets_are_points_of_the_line() -> None:
     assert (layers_for(default), tokens_per_step_for(TOKENS)) == (4, 2048)
     hour = training_operations("model=one_hour", tokens=HOUR_TOKENS)
     assert (layers_for(hour), tokens_per_step_for(HOUR_TOKENS)) == (6, 4096)
-    for preset, seconds in GPU_SECONDS.items():
-        layers = compose(PROJECT / "conf", [f"model={preset}"])["model"]["num_layers"]
-        assert layers_for(GPU_SUSTAINED[preset] * seconds) == layers
+    for preset, sustained in SUSTAINED.items():
+        config = configured(f"model={preset}", f"train={preset}")
+        assert layers_for(sustained * 60 * config.train.minutes) == config.model.num_layers
 
 
 def test_half_of_the_defaults_time_is_for_the_model_that_was_best_in_it() -> None:
