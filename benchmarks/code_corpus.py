@@ -4,11 +4,13 @@ import hashlib
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
+from tests.tiny import write_shards
 from tohum.files import write_json
-from tohum.formats.records import ShardWriter
 
 ROOTS = (sys.prefix, sys.base_prefix, "/usr/include", "/usr/lib", "/usr/local", "/usr/share")
 SOURCE = re.compile(
@@ -27,24 +29,22 @@ def write_corpus(folder: Path, wanted: int) -> tuple[int, int]:
     If there is too little real code, copies follow with their consonants exchanged, differently in
     each copy: still code, but with new identifiers.
     """
-    folder.mkdir(parents=True)
-    real = copies = 0
-    with ShardWriter(folder, SHARD_BYTES, "none") as writer:
-        copy = 0
-        while real + copies < wanted:
-            written = 0
+    sizes: Counter[bool] = Counter()
+
+    def records() -> Iterator[dict[str, str]]:
+        for copy in count():
             for path, content in installed_sources():
                 text = exchanged(content, copy).decode()
                 name = f"{copy}/{path}"
                 id = hashlib.sha1(name.encode()).hexdigest()
-                writer.write({"content": text, "id": id, "source": "installed", "path": name})
-                written += len(content)
-                if real + copies + written >= wanted:
-                    break
-            real, copies = (written, 0) if copy == 0 else (real, copies + written)
-            copy += 1
-    write_json(folder / "manifest.json", {"shards": [shard.sha256 for shard in writer.shards]})
-    return real, copies
+                yield {"content": text, "id": id, "source": "installed", "path": name}
+                sizes[copy > 0] += len(content)
+                if sizes.total() >= wanted:
+                    return
+
+    shards = write_shards(folder, records(), SHARD_BYTES)
+    write_json(folder / "manifest.json", {"shards": [shard.sha256 for shard in shards]})
+    return sizes[False], sizes[True]
 
 
 def exchanged(content: bytes, copy: int) -> bytes:

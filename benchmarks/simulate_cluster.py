@@ -177,9 +177,9 @@ def measured(folder: Path) -> Rates:
     write_corpus(folder / "jsonl", SAMPLE)
     shards = sorted((folder / "jsonl").glob("*.jsonl"))
     runs = [
-        folder / name
+        folder / shard.stem / name
         for shard in shards
-        for name in count_shard(shard, config, folder, 1 << 30)["runs"]
+        for name in count_shard(shard, config, folder / shard.stem, 1 << 30)["runs"]
     ]
     for _ in merge(runs[:1]):  # compiles
         pass

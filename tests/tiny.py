@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import regex
 import yaml
 from tokenizers import Tokenizer as HuggingFaceTokenizer
@@ -22,6 +23,7 @@ from tokenizers import Tokenizer as HuggingFaceTokenizer
 from stages.compose.checking import check
 from stages.compose.composition import compose, write_lock_file
 from stages.jsonl.config import Jsonl
+from stages.jsonl.corpus_shards import Span, make_copier, planned_shards
 from stages.tokenizer.bpe import train_merges
 from stages.tokenizer.merges import Merge
 from stages.tokenizer.training import build_tokenizer, write_tokenizer
@@ -32,7 +34,7 @@ from tohum.files import file_sha256, write_json
 from tohum.formats.alphabet import FIRST_ID, alphabet_order, byte_ids
 from tohum.formats.pretoken_table import read_table, rows_of
 from tohum.formats.raw import RawFile
-from tohum.formats.records import ShardWriter
+from tohum.formats.records import Shard
 from tohum.formats.special_tokens import END_OF_TEXT_ID
 from tohum.formats.tokens import ORIGINS, SPLITS, TokenWriter, token_dtype
 from tohum.model.config import Model
@@ -90,16 +92,34 @@ def conversation(*texts: str) -> dict[str, Any]:
     return {"messages": messages, "id": id, "source": "test", "path": f"{id}.json", "repo": "tiny"}
 
 
+def write_shards(
+    folder: Path,
+    records: Iterable[dict[str, Any]],
+    shard_bytes: int | None,
+    compression: str = "none",
+) -> list[Shard]:
+    """Writes records to shards, as the stage jsonl does with judged documents."""
+    folder.mkdir(parents=True, exist_ok=True)
+    judged, lines = folder / "judged.jsonl", list[Span]()
+    with judged.open("wb") as file:
+        for each in records:
+            start = file.tell()
+            file.write(orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE))
+            lines.append(Span(judged, start, file.tell()))
+    write = make_copier(folder)
+    shards = [write(plan, int) for plan in planned_shards(lines, shard_bytes, compression)]
+    for extra in (judged, *folder.glob("*.json")):
+        extra.unlink()
+    return shards
+
+
 def write_corpus(
     folder: Path, texts: Sequence[str | dict[str, Any]], shard_bytes: int | None = 2000
 ) -> Path:
     """Writes a data/jsonl of texts and of records."""
-    folder.mkdir(parents=True)
-    with ShardWriter(folder, shard_bytes, "none") as writer:
-        for text in texts:
-            writer.write(record(text) if isinstance(text, str) else text)
+    records = (record(text) if isinstance(text, str) else text for text in texts)
+    shards = [asdict(shard) for shard in write_shards(folder, records, shard_bytes)]
     provenance = {"raw_manifest_sha256": "0" * 64, "sources": {}, "licenses": {}}
-    shards = [asdict(shard) for shard in writer.shards]
     write_json(folder / "manifest.json", {**provenance, "shards": shards})
     (folder / "origins.jsonl").write_text("")
     return folder

@@ -31,7 +31,7 @@ from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import atomic_folder, file_sha256, fresh, publish, write_json
 from tohum.foresight import folder_bytes, foretell, require_disk
-from tohum.formats.records import checked_shards, marked_texts, read_records
+from tohum.formats.records import ListedShard, listed_shards, marked_texts, read_records
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import ORIGINS, SPLITS, VALIDATION_DOCUMENTS, TokenWriter, token_dtype
 from tohum.marks import read_mark, write_mark
@@ -86,29 +86,31 @@ def encode_corpus(
         UserError: there are not two different documents, one for each split, or a validation
             document does not survive the round trip.
     """
-    paths, tokenizer = checked_shards(jsonl), load_tokenizer(tokenizer_folder)
+    listed, tokenizer = listed_shards(jsonl), load_tokenizer(tokenizer_folder)
     dtype = token_dtype(tokenizer.get_vocab_size())
     inputs = [jsonl / "manifest.json", tokenizer_folder / "tokenizer.json"]
-    size = sum(path.stat().st_size for path in paths)
+    size = sum(shard.path.stat().st_size for shard in listed)
     foretell("encode", size)
     with open_workdir("encode", work_key("encode", [config], inputs)) as work:
         least = 2 * dtype.itemsize * size // MOST_BYTES_PER_TOKEN  # twice when shards are joined
         require_disk("encode", least - folder_bytes(work), work, "the tokens")
-        share = fitting_share(_ids(paths), config.validation_share)
+        share = fitting_share(_ids(listed), config.validation_share)
         threads = 1 if runtime.cluster else runtime.workers
         setup = ShardSetup(tokenizer_folder, share, work, threads)
         job = StageTasks("encode", work, make_shard_encoder, setup, WORKER_BYTES, threads=True)
+        tasks = (Task(shard.path.name, shard) for shard in listed)
         with progress_bar("encode", "B", runtime.progress, unit_scale=True) as bar:
-            facts = list(run(job, (Task(path.name, path) for path in paths), runtime, bar))
+            facts = list(run(job, tasks, runtime, bar))
         finished = fresh(work / "tokens")
         writers = {split: TokenWriter(finished, split, dtype) for split in SPLITS}
-        for path, of_shard in zip(paths, facts, strict=True):
+        parts = [work / shard.path.name for shard in listed]
+        for part, of_shard in zip(parts, facts, strict=True):
             for split, writer in writers.items():
-                writer.append(work / path.name, split, of_shard["bytes"][split])
+                writer.append(part, split, of_shard["bytes"][split])
         for writer in writers.values():
             writer.close()
         _join(
-            [work / path.name / VALIDATION_DOCUMENTS for path in paths],
+            [part / VALIDATION_DOCUMENTS for part in parts],
             finished / VALIDATION_DOCUMENTS,
         )
         shutil.copyfile(jsonl / ORIGINS, finished / ORIGINS)
@@ -132,23 +134,27 @@ def encode_corpus(
         log.warning("%s", remark)
 
 
-def encode_shard(shard: ShardEncoder, path: Path, advance: Advance) -> dict[str, Any]:
+def encode_shard(encoder: ShardEncoder, shard: ListedShard, advance: Advance) -> dict[str, Any]:
     """Writes the token files of one shard; returns its bytes of text by split and its tallies."""
-    done = read_mark(shard.work / path.name / FACTS)
+    part = encoder.work / shard.path.name
+    done = read_mark(part / FACTS)
     if done is not None:
         advance(sum(done["bytes"].values()))
         return done
-    with atomic_folder(shard.work / path.name) as folder:
-        writers = {split: TokenWriter(folder, split, shard.dtype) for split in SPLITS}
+    shard.check()
+    with atomic_folder(part) as folder:
+        writers = {split: TokenWriter(folder, split, encoder.dtype) for split in SPLITS}
         tallies, trips = Tallies({}), RoundTrips()
-        records = (record for record in read_records(path) if not _is_held_out_copy(shard, record))
+        records = (
+            record for record in read_records(shard.path) if not _is_held_out_copy(encoder, record)
+        )
         with (folder / VALIDATION_DOCUMENTS).open("wb") as held_out:
             while batch := list(islice(records, BATCH_DOCUMENTS)):
-                advance(_encode_batch(shard, batch, writers, tallies, trips))
+                advance(_encode_batch(encoder, batch, writers, tallies, trips))
                 held_out.writelines(
                     _described(record)
                     for record in batch
-                    if is_validation(record["id"], shard.validation_share)
+                    if is_validation(record["id"], encoder.validation_share)
                 )
         for writer in writers.values():
             writer.close()
@@ -158,9 +164,9 @@ def encode_shard(shard: ShardEncoder, path: Path, advance: Advance) -> dict[str,
     return facts
 
 
-def _is_held_out_copy(shard: ShardEncoder, record: dict[str, Any]) -> bool:
+def _is_held_out_copy(encoder: ShardEncoder, record: dict[str, Any]) -> bool:
     """Whether this is a held-out document repeated by a weight: it is only measured once."""
-    return "copy" in record and is_validation(record["id"], shard.validation_share)
+    return "copy" in record and is_validation(record["id"], encoder.validation_share)
 
 
 def _described(record: dict[str, Any]) -> bytes:
@@ -176,7 +182,7 @@ def _join(parts: list[Path], whole: Path) -> None:
 
 
 def _encode_batch(
-    shard: ShardEncoder,
+    encoder: ShardEncoder,
     records: list[dict[str, Any]],
     writers: dict[str, TokenWriter],
     tallies: Tallies,
@@ -185,22 +191,22 @@ def _encode_batch(
     """Writes the token ids of some documents; returns the bytes of their texts."""
     total = 0
     documents = [marked_texts(record) for record in records]
-    encoded = iter(shard.encode([part.text for parts in documents for part in parts]))
+    encoded = iter(encoder.encode([part.text for parts in documents for part in parts]))
     for record, parts in zip(records, documents, strict=True):
-        split = "val" if is_validation(record["id"], shard.validation_share) else "train"
+        split = "val" if is_validation(record["id"], encoder.validation_share) else "train"
         pieces: list[numpy.ndarray[Any, Any]] = []
         size = tokens = 0
         for part in parts:
             ids = next(encoded)
             if split == "val":
-                trip = shard.tokenizer.there_and_back(part.text, ids, record["id"])
+                trip = encoder.tokenizer.there_and_back(part.text, ids, record["id"])
                 trips.add(trip)
                 if not trip.texts_back:
                     raise UserError(_not_given_back(record))
             pieces += [
-                numpy.array(part.before, shard.dtype),
+                numpy.array(part.before, encoder.dtype),
                 ids,
-                numpy.array(part.after, shard.dtype),
+                numpy.array(part.after, encoder.dtype),
             ]
             size += len(part.text.encode())
             tokens += len(ids)
@@ -244,8 +250,10 @@ def fitting_share(ids: Iterable[str], share: float) -> float:
     return fitting
 
 
-def _ids(paths: list[Path]) -> Iterator[str]:
-    return (record["id"] for path in paths for record in read_records(path))
+def _ids(listed: list[ListedShard]) -> Iterator[str]:
+    for shard in listed:
+        shard.check()
+        yield from (record["id"] for record in read_records(shard.path))
 
 
 def _not_given_back(record: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """Converts raw files of any kind to records: the work, the checks on its result, and the outputs.
 
 There are two passes. The first applies the rules to every document, in parallel, and keeps the
-outcome in the work directory; the second finds duplicates, mixes the sources and writes.
+outcome in the work directory; the second finds duplicates, puts the sources into one order and
+cuts it into shards, which are written in parallel again.
 """
 
 import csv
@@ -21,6 +22,7 @@ from stages.jsonl.mixing import mixed
 from stages.jsonl.opt_out import OptOut, read_opt_out
 from stages.jsonl.preparing import Rulebook, prepare
 from stages.jsonl.writing import Origins, write_corpus
+from tohum.cluster import joined
 from tohum.config.runtime import Runtime
 from tohum.files import atomic_write, file_sha256, fresh, publish, write_json
 from tohum.foresight import folder_bytes, foretell, require_disk
@@ -58,7 +60,8 @@ def convert(
         # each document is kept once when it is judged, before a corpus is written
         require_disk("jsonl", size - folder_bytes(work), work, "the documents")
         conversion = Conversion(config, runtime, raws, read_opt_out(opt_out), work, fewest)
-        totals, origins = conversion.run(finished)
+        with joined(runtime):
+            totals, origins = conversion.run(finished)
         origins.write(finished / ORIGINS)
         write_json(finished / "manifest.json", _manifest(raw, raws, totals, origins))
         publish(finished, out)
@@ -100,11 +103,11 @@ class Conversion:
         ]
         duplicates = find_duplicates(members, self.config.near_duplicates, self.work)
         never_came = filter(Path.is_file, (raw.folder / DROPPED for raw in self.raws))
-        totals, origins, dropped, opted_out = write_corpus(
-            mixed(members, duplicates), self.config, out, never_came
-        )
+        documents = mixed(members, duplicates)
+        ledger = write_corpus(documents, self.config, self.runtime, self.work, out, never_came)
+        totals, origins, dropped = ledger.totals, ledger.origins, ledger.dropped_of
         totals.read = self.read
-        check_opt_out(self.opt_out.entries, opted_out)
+        check_opt_out(self.opt_out.entries, ledger.opted_out)
         for raw in self.raws:
             totals.dropped.update(raw.facts.get("dropped", {}))
         check_enough(totals, self.fewest, out / "dropped.jsonl")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy
 import orjson
 
+from stages.jsonl.corpus_shards import Span
 from stages.jsonl.duplicates import Duplicates
 from stages.jsonl.judging import dropped_line
 from stages.jsonl.members import Member
@@ -23,16 +24,19 @@ from tohum.formats.outcomes import DUPLICATE, NEAR_DUPLICATE, NOT_SAMPLED
 class Document(NamedTuple):
     """A document in its final place: a line of a shard, or of dropped.jsonl if it has a reason.
 
-    `size` is the bytes of its text; `copy` counts from 1.
+    Attributes:
+        line: where its line was judged.
+        dropped: the line of dropped.jsonl; empty for a record.
+        size: the bytes of its text.
     """
 
     member: str
     reason: str
-    line: bytes
+    line: Span
+    dropped: bytes
     size: int
     origin: Origin
     redacted: int
-    copy: int
 
 
 @dataclass
@@ -78,12 +82,14 @@ class _Stream:
 
     def documents(self) -> Iterator[Document]:
         """Yields every document, in order; for a later copy, only those taken."""
-        name = self.member.name
+        name, copy = self.member.name, self.copy
         for unit, reasons, firsts in self.verdicts():
             table = unit.documents
+            ends = numpy.cumsum(table["line"])
             columns = zip(
-                unit.lines(),
                 reasons,
+                (ends - table["line"]).tolist(),
+                ends.tolist(),
                 table["reason"].tolist(),
                 table["size"].tolist(),
                 table["origin"].tolist(),
@@ -91,16 +97,22 @@ class _Stream:
                 firsts.tolist(),
                 strict=True,
             )
-            for judged, reason, own, size, origin, redacted, first in columns:
-                if reason and self.copy > 1:
-                    continue
-                line = judged
-                if self.copy > 1:
-                    line = judged[:-2] + b',"copy":%d}\n' % self.copy
-                elif reason and own == KEPT:
-                    detail = self.duplicates.first_of(first) if reason == NEAR_DUPLICATE else ""
-                    line = dropped_line(orjson.loads(judged), reason, size, detail)
-                yield Document(name, reason, line, size, unit.origins[origin], redacted, self.copy)
+            path = unit.lines_path
+            with path.open("rb") as lines:
+                for reason, start, end, own, size, origin, redacted, first in columns:
+                    if reason and copy > 1:
+                        continue
+                    line, dropped = Span(path, start, end, copy), b""
+                    if reason:
+                        lines.seek(start)
+                        dropped = lines.read(end - start)
+                        if own == KEPT:
+                            near = reason == NEAR_DUPLICATE
+                            detail = self.duplicates.first_of(first) if near else ""
+                            dropped = dropped_line(orjson.loads(dropped), reason, size, detail)
+                    yield Document(
+                        name, reason, line, dropped, size, unit.origins[origin], redacted
+                    )
 
     def measure(self) -> None:
         """Counts the bytes that the stream will add."""
@@ -128,7 +140,7 @@ def mixed(members: list[Member], duplicates: Duplicates) -> Iterator[Document]:
             heapq.heappop(progress)
             continue
         if not document.reason:
-            done[number] += len(document.line)
+            done[number] += document.line.size
         heapq.heapreplace(progress, (done[number] / max(1, streams[number].bytes), number))
         yield document
 

@@ -8,7 +8,7 @@
 """
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,11 +51,10 @@ class Prepared:
         documents = numpy.load(path.with_suffix(".npy"))
         return cls(path, documents, facts["reasons"], [tuple(pair) for pair in facts["origins"]])
 
-    def lines(self) -> Iterator[bytes]:
-        """Yields the line of every document, in order."""
-        with self.path.with_suffix(".jsonl").open("rb", buffering=1 << 20) as file:
-            for size in self.documents["line"].tolist():
-                yield file.read(size)
+    @property
+    def lines_path(self) -> Path:
+        """The file of its lines."""
+        return self.path.with_suffix(".jsonl")
 
     def signatures(self) -> numpy.ndarray[Any, Any]:
         """Returns the signatures of the kept documents."""

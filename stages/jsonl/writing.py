@@ -1,20 +1,24 @@
 """Writes the corpus: shards, dropped.jsonl, the counts, and where its documents come from."""
 
+import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
 from stages.jsonl.config import Jsonl
+from stages.jsonl.corpus_shards import WORKER_BYTES, Span, make_copier, planned_shards
 from stages.jsonl.mixing import Document
 from stages.jsonl.opt_out import OPTED_OUT, matched_lines
 from stages.jsonl.prepared import Origin
+from tohum.cluster import StageTasks, Task, run
+from tohum.config.runtime import Runtime
 from tohum.files import atomic_write
 from tohum.formats.outcomes import Totals
-from tohum.formats.records import ShardWriter
 from tohum.licenses import UNKNOWN, spdx
+from tohum.progress import progress_bar
 
 
 class Origins:
@@ -68,41 +72,70 @@ def _order(item: tuple[str, Origin]) -> tuple[str, str, str]:
     return member, repo or "", license or ""
 
 
-def write_corpus(
-    documents: Iterable[Document], config: Jsonl, out: Path, earlier: Iterable[Path]
-) -> tuple[Totals, Origins, dict[str, Counter[str]], set[int]]:
-    """Writes all documents to `out` and returns the totals, the origins, the drop counts by source,
-    and the numbers of the lines of conf/opt_out.txt that dropped something.
+class Ledger:
+    """Takes documents in their final order: counts them, and writes what was left out.
 
-    Args:
-        earlier: files whose lines go first in dropped.jsonl: rows whose files were never fetched.
+    Attributes:
+        dropped_of: the drop counts by source.
+        opted_out: the numbers of the lines of conf/opt_out.txt that dropped something.
     """
-    totals, origins = Totals(), Origins()
-    dropped_of: dict[str, Counter[str]] = {}
-    opted_out: set[int] = set()
-    with (
-        ShardWriter(out, config.shard_bytes, config.compression) as shards,
-        atomic_write(out / "dropped.jsonl") as dropped,
-    ):
-        for path in earlier:
-            with path.open("rb") as lines:
-                dropped.writelines(lines)
-        for member, reason, line, size, origin, redacted, copy in documents:
+
+    def __init__(self) -> None:
+        self.totals, self.origins = Totals(), Origins()
+        self.dropped_of: dict[str, Counter[str]] = {}
+        self.opted_out: set[int] = set()
+
+    def kept(self, documents: Iterable[Document], dropped: IO[bytes]) -> Iterator[Span]:
+        """Yields the line of each record; the others are written to `dropped`."""
+        totals = self.totals
+        for member, reason, line, why, size, origin, redacted in documents:
             if reason:
-                dropped.write(line)
-                dropped_of.setdefault(member, Counter())[reason] += 1
+                dropped.write(why)
+                self.dropped_of.setdefault(member, Counter())[reason] += 1
                 if reason == OPTED_OUT:
-                    opted_out |= matched_lines(orjson.loads(line)["detail"])
+                    self.opted_out |= matched_lines(orjson.loads(why)["detail"])
                 totals.dropped_bytes[reason] += size
                 continue
-            shards.write_line(line)
             totals.bytes += size
-            totals.copies += copy > 1
+            totals.copies += line.copy > 1
             totals.redacted += redacted
             count = totals.sources.setdefault(member, {"documents": 0, "bytes": 0})
             count["documents"] += 1
             count["bytes"] += size
-            origins.add(member, origin, size)
-    totals.shards = shards.shards
-    totals.dropped = sum(dropped_of.values(), Counter())
-    return totals, origins, dropped_of, opted_out
+            self.origins.add(member, origin, size)
+            yield line
+
+
+def write_corpus(
+    documents: Iterable[Document],
+    config: Jsonl,
+    runtime: Runtime,
+    work: Path,
+    out: Path,
+    earlier: Iterable[Path],
+) -> Ledger:
+    """Writes all documents to `out`, the shards first to `work`, where finished ones are kept.
+
+    Args:
+        earlier: files whose lines go first in dropped.jsonl: rows whose files were never fetched.
+    """
+    ledger, folder = Ledger(), work / "shards"
+    folder.mkdir(exist_ok=True)
+    job = StageTasks("jsonl", folder, make_copier, folder, WORKER_BYTES, threads=True)
+    with (
+        atomic_write(out / "dropped.jsonl") as dropped,
+        progress_bar("shards", "B", runtime.progress, unit_scale=True) as bar,
+    ):
+        for path in earlier:
+            with path.open("rb") as lines:
+                shutil.copyfileobj(lines, dropped)
+        kept = ledger.kept(documents, dropped)
+        plans = planned_shards(kept, config.shard_bytes, config.compression)
+        tasks = (Task(plan.name, plan) for plan in plans)
+        ledger.totals.shards = list(run(job, tasks, runtime, bar))
+    ledger.totals.dropped = sum(ledger.dropped_of.values(), Counter())
+    for mark in folder.glob("*.json"):
+        mark.unlink()  # first: a shard without its mark is written again, and nobody warned
+    for shard in ledger.totals.shards:
+        (folder / shard.name).replace(out / shard.name)
+    return ledger

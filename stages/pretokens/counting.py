@@ -23,7 +23,7 @@ from tohum.errors import UserError
 from tohum.files import atomic_folder, file_sha256, fresh, publish
 from tohum.foresight import foretell
 from tohum.formats.pretoken_table import PretokenRows, rows_of, write_table
-from tohum.formats.records import checked_shards, marked_texts, read_records
+from tohum.formats.records import ListedShard, listed_shards, marked_texts, read_records
 from tohum.marks import read_mark, write_mark
 from tohum.pretokenization.classes import classes
 from tohum.pretokenization.patterns import KNOWN_PATTERNS
@@ -47,18 +47,18 @@ def count_corpus(config: Pretokenizer, runtime: Runtime, jsonl: Path, out: Path)
     from stages.pretokens.runs import merge_all
 
     _compile(config.pattern)
-    manifest, paths = jsonl / "manifest.json", checked_shards(jsonl)
+    manifest, listed = jsonl / "manifest.json", listed_shards(jsonl)
     what_counts = replace(config, max_memory="")
     with open_workdir("pretokens", work_key("pretokens", [what_counts], [manifest])) as work:
-        foretell("pretokens", sum(path.stat().st_size for path in paths))
-        shards = _count_shards(paths, config, runtime, work)
+        foretell("pretokens", sum(each.path.stat().st_size for each in listed))
+        shards = _count_shards(listed, config, runtime, work)
         facts = {"pattern": config.pattern, "jsonl_manifest_sha256": file_sha256(manifest)}
         if config.sample_share < 1:
             facts |= _sample_facts(config, shards)
         finished = fresh(work / "pretokens")
         runs = [
-            work / path.name / name
-            for path, shard in zip(paths, shards, strict=True)
+            work / each.path.name / name
+            for each, shard in zip(listed, shards, strict=True)
             for name in shard["runs"]
         ]
         meta = write_table(finished, merge_all(runs, work), facts)
@@ -87,14 +87,16 @@ class ShardCounter:
     work: Path
     max_bytes: int
 
-    def count(self, path: Path, advance: Advance) -> dict[str, Any]:
+    def count(self, shard: ListedShard, advance: Advance) -> dict[str, Any]:
         """Counts the pretokens of a shard, unless that is done; returns the names of its runs, how
         many documents it has, and how many were taken.
         """
-        facts = count_shard(
-            path, config=self.config, folder=self.work / path.name, max_bytes=self.max_bytes
-        )
-        advance(path.stat().st_size)
+        folder = self.work / shard.path.name
+        facts = read_mark(folder / FACTS)
+        if facts is None:
+            shard.check()
+            facts = count_shard(shard.path, self.config, folder, self.max_bytes)
+        advance(shard.path.stat().st_size)
         return facts
 
 
@@ -106,10 +108,10 @@ def make_counter(counter: ShardCounter) -> Work:
 
 
 def _count_shards(
-    paths: list[Path], config: Pretokenizer, runtime: Runtime, work: Path
+    listed: list[ListedShard], config: Pretokenizer, runtime: Runtime, work: Path
 ) -> list[dict[str, Any]]:
     """Counts the shards not counted yet; returns the facts of all, in order."""
-    max_bytes = bytes_of(config.max_memory) // min(runtime.workers, len(paths))
+    max_bytes = bytes_of(config.max_memory) // min(runtime.workers, len(listed))
     job = StageTasks(
         "pretokens",
         work,
@@ -118,9 +120,10 @@ def _count_shards(
         max_bytes + WORKER_BYTES,
         threads=config.pattern in KNOWN_PATTERNS,
     )
-    total = sum(path.stat().st_size for path in paths)
+    total = sum(each.path.stat().st_size for each in listed)
+    tasks = (Task(shard.path.name, shard) for shard in listed)
     with progress_bar("pretokens", "B", runtime.progress, unit_scale=True, total=total) as bar:
-        return list(run(job, (Task(path.name, path) for path in paths), runtime, bar))
+        return list(run(job, tasks, runtime, bar))
 
 
 def count_shard(path: Path, config: Pretokenizer, folder: Path, max_bytes: int) -> dict[str, Any]:
@@ -129,9 +132,6 @@ def count_shard(path: Path, config: Pretokenizer, folder: Path, max_bytes: int) 
     """
     from stages.pretokens.runs import write_run
 
-    done = read_mark(folder / FACTS)
-    if done is not None:
-        return done
     sample = _Sample(path, config.sample_share)
     count = _count_by_kernel if config.pattern in KNOWN_PATTERNS else _count_by_regex
     names: list[str] = []

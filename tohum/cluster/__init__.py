@@ -7,6 +7,7 @@ door; `runtime.cluster` decides where, and no output byte depends on it.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -56,6 +57,18 @@ class StageTasks:
     few: int = 1
     cores: float = 1.0
     unit: str = "B"
+
+
+@contextmanager
+def joined(runtime: Runtime) -> Iterator[None]:
+    """Keeps one connection to a Ray cluster, and its workers, for every `run` in the block."""
+    if runtime.cluster is None or runtime.cluster == SLURM:
+        yield
+        return
+    from tohum.cluster.ray_cluster import connected
+
+    with connected(runtime.cluster):
+        yield
 
 
 def run(

@@ -46,7 +46,8 @@ class Node:
 
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """Connects to the cluster at `address`, and yields the module `ray`.
+    """Connects to the cluster at `address`, unless a block around this one has, and yields the
+    module `ray`.
 
     Raises:
         UserError: Ray is not installed, there is no cluster, or this machine is not part of it.
@@ -61,6 +62,9 @@ def connected(address: str) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
+    if ray.is_initialized():
+        yield ray
+        return
     try:
         # Without an environment of its own, so that the workers that wait on the nodes are used.
         ray.init(address=address, configure_logging=False, logging_level=logging.ERROR)

@@ -8,18 +8,16 @@ manifest.json      hash, size and documents of every shard, and the hash of the 
 """
 
 import io
-import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, NamedTuple
 
 import orjson
 import zstandard
 
 from tohum.errors import UserError
-from tohum.files import check_files, file_sha256, read_json
+from tohum.files import check_files, read_json
 from tohum.formats.special_tokens import END_ID, END_OF_TEXT_ID, ROLE_IDS
 
 ZSTD_LEVEL = 3
@@ -37,81 +35,6 @@ class Shard:
     documents: int
 
 
-class ShardWriter:
-    """Writes records to shards of about `shard_bytes` bytes of JSON; None writes a single file.
-
-    A context manager; `shards` is complete when its block has ended without an error. A thread
-    waits for the disk and hashes each shard while the next is written.
-    """
-
-    def __init__(self, folder: Path, shard_bytes: int | None, compression: str) -> None:
-        self.folder = folder
-        self.shard_bytes = shard_bytes
-        self.suffix = SUFFIXES[compression]
-        self.shards: list[Shard] = []
-        self._file: IO[bytes] | None = None
-        self._path = folder
-        self._begun = self._written = self._documents = 0
-        self._thread = ThreadPoolExecutor(1, "shards")
-        self._last: Future[Shard] | None = None
-
-    def __enter__(self) -> "ShardWriter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._thread:
-            self._close()
-            self._finish()
-
-    def write(self, record: dict[str, Any]) -> None:
-        """Appends one record."""
-        self.write_line(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
-
-    def write_line(self, line: bytes) -> None:
-        """Appends one record that is already JSON, with its line feed."""
-        if (
-            self.shard_bytes is not None
-            and self._written
-            and self._written + len(line) > self.shard_bytes
-        ):
-            self._close()
-        if self._file is None:
-            self._open()
-        assert self._file is not None
-        self._file.write(line)
-        self._written += len(line)
-        self._documents += 1
-
-    def _open(self) -> None:
-        stem = "corpus" if self.shard_bytes is None else f"part-{self._begun:05d}"
-        self._begun += 1
-        self._path = self.folder / f"{stem}{self.suffix}"
-        self._file = self._path.open("wb", buffering=BUFFER_BYTES)
-        if self.suffix.endswith(".zst"):
-            self._file = zstandard.ZstdCompressor(ZSTD_LEVEL).stream_writer(self._file)
-
-    def _close(self) -> None:
-        """Ends the current shard, if there is one, and has it completed."""
-        if self._file is None:
-            return
-        self._file.close()
-        self._finish()
-        self._last = self._thread.submit(_complete, self._path, self._documents)
-        self._file, self._written, self._documents = None, 0, 0
-
-    def _finish(self) -> None:
-        """Waits for the shard before the current one, so that no more than one is on its way."""
-        if self._last is not None:
-            self.shards.append(self._last.result())
-            self._last = None
-
-
-def _complete(path: Path, documents: int) -> Shard:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-    return Shard(path.name, file_sha256(path), path.stat().st_size, documents)
-
-
 def shard_paths(folder: Path) -> list[Path]:
     """Returns the shards of data/jsonl in order.
 
@@ -126,23 +49,41 @@ def shard_paths(folder: Path) -> list[Path]:
     return paths
 
 
-def checked_shards(folder: Path) -> list[Path]:
-    """Returns the shards that the manifest of data/jsonl lists, in order, after checking each, at
-    0.7 s a gigabyte.
+class ListedShard(NamedTuple):
+    """A shard of the manifest: its file, and the SHA-256 that it had when it was written."""
+
+    path: Path
+    sha256: str
+
+    def check(self) -> None:
+        """Checks the file, at 0.7 s a gigabyte.
+
+        Raises:
+            UserError: it is missing or damaged.
+        """
+        check_files({self.path: self.sha256}, "jsonl")
+
+
+def listed_shards(folder: Path) -> list[ListedShard]:
+    """Returns the shards that the manifest of data/jsonl lists, in order. Whoever reads one checks
+    it first.
 
     Raises:
-        UserError: one is missing or damaged, or there is one that the manifest doesn't list.
+        UserError: one is missing, or there is one that the manifest doesn't list.
     """
     with read_json(folder / "manifest.json", "jsonl") as manifest:
-        listed = {folder / shard["name"]: shard["sha256"] for shard in manifest["shards"]}
-    extra = set(shard_paths(folder)) - listed.keys()
+        listed = [
+            ListedShard(folder / shard["name"], shard["sha256"]) for shard in manifest["shards"]
+        ]
+    there = set(shard_paths(folder))
+    extra = there - {shard.path for shard in listed}
     if extra:
         raise UserError(
             f"{', '.join(sorted(map(str, extra)))}: not in manifest.json, so the stage 'jsonl' did "
             "not write it. Move it away, and run `dvc repro` again."
         )
-    check_files(listed, "jsonl")
-    return list(listed)
+    check_files(dict(shard for shard in listed if shard.path not in there), "jsonl")
+    return listed
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:

@@ -33,6 +33,7 @@ from tests.tiny import (
 from tohum.errors import UserError
 from tohum.files import file_sha256
 from tohum.formats.alphabet import FIRST_ID, alphabet_order, byte_ids
+from tohum.formats.records import ListedShard
 from tohum.formats.special_tokens import END_ID, END_OF_TEXT_ID, ROLE_IDS
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import SPLITS, read_meta, read_split
@@ -284,11 +285,11 @@ def test_a_killed_encoding_goes_on_after_the_shards_that_are_encoded(
     real = encoding.encode_shard
     done: list[str] = []
 
-    def dies_at_the_third(shard: Any, path: Path, advance: Any) -> dict[str, Any]:
+    def dies_at_the_third(encoder: Any, shard: ListedShard, advance: Any) -> dict[str, Any]:
         if len(done) == 2:
             raise KeyboardInterrupt
-        done.append(path.name)
-        return real(shard, path, advance)
+        done.append(shard.path.name)
+        return real(encoder, shard, advance)
 
     monkeypatch.setattr(encoding, "encode_shard", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
@@ -302,10 +303,11 @@ def test_a_killed_encoding_goes_on_after_the_shards_that_are_encoded(
     (partial / "train.bin").write_bytes(b"half a shard")  # as a SIGKILL leaves it
     after = {}
 
-    def looks(shard: Any, path: Path, advance: Any) -> dict[str, Any]:
-        facts = real(shard, path, advance)
-        if path.name in before:
-            after[path.name] = (work / path.name / "facts.json").stat().st_mtime_ns
+    def looks(encoder: Any, shard: ListedShard, advance: Any) -> dict[str, Any]:
+        facts = real(encoder, shard, advance)
+        name = shard.path.name
+        if name in before:
+            after[name] = (work / name / "facts.json").stat().st_mtime_ns
         return facts
 
     monkeypatch.setattr(encoding, "encode_shard", looks)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.jsonl.candidates import Candidate
+from stages.jsonl.corpus_shards import make_copier, planned_shards
 from stages.jsonl.duplicates import find_duplicates
 from stages.jsonl.judging import Judge
 from stages.jsonl.members import Member
@@ -51,8 +52,18 @@ def mix(folder: Path, members: list[Member], similarity: float | None = None) ->
     return list(mixed(members, find_duplicates(members, similarity, folder)))
 
 
+def records(documents: list[Document]) -> list[dict[str, Any]]:
+    """The records of the corpus, read where their lines were judged."""
+    with tempfile.TemporaryDirectory() as name:
+        lines = (document.line for document in documents if not document.reason)
+        for plan in planned_shards(lines, None, "none"):
+            make_copier(Path(name))(plan, int)
+            return [json.loads(line) for line in Path(name, plan.name).open()]
+    return []
+
+
 def contents(documents: list[Document]) -> list[str]:
-    return [json.loads(document.line)["content"] for document in documents if not document.reason]
+    return [record["content"] for record in records(documents)]
 
 
 def numbered(name: str, count: int) -> list[str]:
@@ -73,7 +84,8 @@ def test_the_cut_into_units_changes_nothing(tmp_path: Path) -> None:
             member(folder, "a", texts, 1.5, unit),
             member(folder, "b", numbered("b", 9), 1, unit),
         ]
-        found.append(mix(folder, sources))
+        documents = mix(folder, sources)
+        found.append((records(documents), [document.dropped for document in documents]))
     assert found[0] == found[1] == found[2]
 
 
@@ -120,9 +132,10 @@ def test_what_a_smaller_weight_takes_a_larger_one_takes_too(tmp_path: Path) -> N
 
 def test_a_copy_says_that_it_is_one(tmp_path: Path) -> None:
     documents = mix(tmp_path, [member(tmp_path, "a", ["x", "y"], 3)])
-    records: list[dict[str, Any]] = [json.loads(document.line) for document in documents]
     assert [
-        (record["content"], record.get("copy")) for record in records if record["content"] == "x"
+        (record["content"], record.get("copy"))
+        for record in records(documents)
+        if record["content"] == "x"
     ] == [
         ("x", None),
         ("x", 2),
@@ -162,8 +175,8 @@ def test_a_near_copy_of_what_is_not_sampled_stays(tmp_path: Path) -> None:
         assert counts["near duplicate"] + counts["not sampled"] == 39
         for document in documents:
             if document.reason == "near duplicate":
-                [stayed] = [json.loads(each.line)["id"] for each in documents if not each.reason]
-                assert json.loads(document.line)["detail"] == stayed
+                [stayed] = records(documents)
+                assert json.loads(document.dropped)["detail"] == stayed["id"]
 
 
 SOURCES = st.lists(
@@ -203,8 +216,8 @@ def test_the_first_source_that_takes_a_text_decides_how_often_it_is_there(
                 for number, (texts, weight) in enumerate(sources)
             ]
             documents = mix(Path(folder), members, similarity)
-        found.append(Counter(contents(documents)))
-        assert len(documents) - sum(document.copy > 1 for document in documents) == sum(
+            found.append(Counter(contents(documents)))
+        assert len(documents) - sum(document.line.copy > 1 for document in documents) == sum(
             len(texts) for texts, _ in sources
         )
     assert found[0] == found[1] == expected(sources)
@@ -217,10 +230,8 @@ def test_a_near_copy_is_dropped_and_says_of_which(tmp_path: Path) -> None:
     documents = mix(tmp_path, sources, 0.7)
     assert sorted(contents(documents)) == sorted([far, TEXT, "short"])
     dropped = {
-        document.reason: json.loads(document.line) for document in documents if document.reason
+        document.reason: json.loads(document.dropped) for document in documents if document.reason
     }
     assert set(dropped) == {"duplicate", "near duplicate"}
-    first = next(
-        json.loads(document.line) for document in documents if TEXT in contents([document])
-    )
+    first = next(record for record in records(documents) if record["content"] == TEXT)
     assert dropped["near duplicate"]["detail"] == first["id"]

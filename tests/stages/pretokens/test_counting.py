@@ -265,11 +265,11 @@ def test_a_killed_count_goes_on_after_the_shards_that_are_counted(
     real = counting.count_shard
     counts = []
 
-    def dies_at_the_third(path: Path, **values: Any) -> dict[str, Any]:
+    def dies_at_the_third(path: Path, *values: Any) -> dict[str, Any]:
         counts.append(path.name)
         if len(counts) == 3:
             raise KeyboardInterrupt
-        return real(path, **values)
+        return real(path, *values)
 
     monkeypatch.setattr(counting, "count_shard", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
@@ -280,8 +280,8 @@ def test_a_killed_count_goes_on_after_the_shards_that_are_counted(
     times = {path: path.stat().st_mtime_ns for path in marks}
     seen = {}
 
-    def looks(path: Path, **values: Any) -> dict[str, Any]:
-        facts = real(path, **values)
+    def looks(path: Path, *values: Any) -> dict[str, Any]:
+        facts = real(path, *values)
         seen.update({mark: mark.stat().st_mtime_ns for mark in marks})
         return facts
 

@@ -24,7 +24,7 @@ from tests.processes import PATIENCE
 from tests.tiny import PROJECT, documents, runtime, write_project
 from tests.tohum.cluster.conftest import WITH_RAY
 from tests.tohum.cluster.shards import dies_when_first_asked, job, numbered
-from tohum.cluster import ray_cluster, ray_tasks, run
+from tohum.cluster import joined, ray_cluster, ray_tasks, run
 from tohum.cluster.node import site_of
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
@@ -221,6 +221,18 @@ def test_the_tasks_of_a_node_that_dies_are_done_on_another(nodes: RayNodes, here
     thread.join(PATIENCE)
     assert len(found) == 6
     assert lost not in found
+
+
+@WITH_RAY
+def test_runs_in_one_block_have_one_connection(nodes: RayNodes, here: Path) -> None:
+    import ray
+
+    with joined(on(nodes.address)):
+        connection = ray.get_runtime_context().get_job_id()
+        for _ in range(2):
+            assert results(here, nodes.address, [1, 2]) == [1, 4]
+            assert ray.get_runtime_context().get_job_id() == connection
+    assert not ray.is_initialized()
 
 
 @LONG
