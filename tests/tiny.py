@@ -23,7 +23,7 @@ from tokenizers import Tokenizer as HuggingFaceTokenizer
 from stages.compose.checking import check
 from stages.compose.composition import compose, write_lock_file
 from stages.jsonl.config import Jsonl
-from stages.jsonl.corpus_shards import Span, make_copier, planned_shards
+from stages.jsonl.corpus_shards import Span, make_copier, planned_shards, write_whole
 from stages.tokenizer.bpe import train_merges
 from stages.tokenizer.merges import Merge
 from stages.tokenizer.training import build_tokenizer, write_tokenizer
@@ -106,8 +106,11 @@ def write_shards(
             start = file.tell()
             file.write(orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE))
             lines.append(Span(judged, start, file.tell()))
-    write = make_copier(folder)
-    shards = [write(plan, int) for plan in planned_shards(lines, shard_bytes, compression)]
+    if shard_bytes is None:
+        shards = write_whole(folder, iter(lines), compression, int)
+    else:
+        write = make_copier(folder)
+        shards = [write(plan, int) for plan in planned_shards(lines, shard_bytes, compression)]
     for extra in (judged, *folder.glob("*.json")):
         extra.unlink()
     return shards

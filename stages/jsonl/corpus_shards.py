@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -24,7 +25,8 @@ COPY_BYTES = 1 << 17  # few enough to be hashed while they are in the processor'
 
 
 class Span(NamedTuple):
-    """Bytes of a file of judged lines: lines that follow each other, or one that is a later copy.
+    """Bytes of a file of judged lines: `documents` lines that follow each other, or one that is a
+    later copy.
 
     `copy` counts from 1; from 2 on, the record says so.
     """
@@ -33,6 +35,7 @@ class Span(NamedTuple):
     start: int
     end: int
     copy: int = 1
+    documents: int = 1
 
     @property
     def size(self) -> int:
@@ -46,44 +49,38 @@ class Span(NamedTuple):
         return b',"copy":%d' % self.copy
 
 
-@dataclass
-class ShardPlan:
-    """A shard that is to be written: its name, its lines in order, and how many they are."""
+class ShardPlan(NamedTuple):
+    """A shard that is to be written: its name, and its lines in order."""
 
     name: str
     spans: list[Span]
-    documents: int = 0
-    bytes: int = 0
-
-    def add(self, line: Span, size: int) -> None:
-        """Appends a line, to the last span if it follows that in its file."""
-        last = self.spans[-1] if self.spans else line
-        if line.path is last.path and line.start == last.end and line.copy == last.copy == 1:
-            self.spans[-1] = Span(line.path, last.start, line.end)
-        else:
-            self.spans.append(line)
-        self.documents += 1
-        self.bytes += size
 
 
 def planned_shards(
-    lines: Iterable[Span], shard_bytes: int | None, compression: str
+    lines: Iterable[Span], shard_bytes: int, compression: str
 ) -> Iterator[ShardPlan]:
-    """Cuts lines into shards of at most `shard_bytes` bytes of JSON, or of one longer line; None
-    makes a single one.
-    """
-    plan, begun = None, 0
+    """Cuts lines into shards of at most `shard_bytes` bytes of JSON, or of one longer line."""
+    spans: list[Span] = []
+    names = (f"part-{number:05d}{SUFFIXES[compression]}" for number in count())
+    begun = 0
     for line in lines:
         size = line.size
-        if plan and shard_bytes is not None and plan.bytes + size > shard_bytes:
-            yield plan
-            plan = None
-        if plan is None:
-            stem = "corpus" if shard_bytes is None else f"part-{begun:05d}"
-            plan, begun = ShardPlan(f"{stem}{SUFFIXES[compression]}", []), begun + 1
-        plan.add(line, size)
-    if plan:
-        yield plan
+        if spans and begun + size > shard_bytes:
+            yield ShardPlan(next(names), spans)
+            spans, begun = [], 0
+        _append(spans, line)
+        begun += size
+    if spans:
+        yield ShardPlan(next(names), spans)
+
+
+def _append(spans: list[Span], line: Span) -> None:
+    """Appends a line, to the last span if it follows that in its file."""
+    last = spans[-1] if spans else line
+    if line.path is last.path and line.start == last.end and line.copy == last.copy == 1:
+        spans[-1] = Span(line.path, last.start, line.end, 1, last.documents + 1)
+    else:
+        spans.append(line)
 
 
 @dataclass(frozen=True)
@@ -97,24 +94,47 @@ class ShardCopier:
         path, mark = self.folder / plan.name, self.folder / f"{plan.name}.json"
         done = read_mark(mark)
         if done is None:
-            pieces = _pieces(plan.spans)
-            if path.suffix == ".zst":
-                pieces = _compressed(pieces)
-            size, digest = 0, hashlib.sha256()
-            with atomic_write(path) as file:
-                for piece in pieces:
-                    size += file.write(piece)
-                    digest.update(piece)
-            sha256 = digest.hexdigest()
-            done = asdict(Shard(plan.name, sha256, size, plan.documents))
-            write_mark(mark, [Hashed(path, size, sha256)], done)
-        advance(plan.bytes)
+            shard = write_shard(path, plan.spans, advance)
+            write_mark(mark, [Hashed(path, shard.bytes, shard.sha256)], asdict(shard))
+            return shard
+        advance(sum(span.size for span in plan.spans))
         return Shard(**done)
 
 
 def make_copier(folder: Path) -> Work:
     """Returns what writes a shard to `folder`."""
     return ShardCopier(folder).write
+
+
+def write_whole(
+    folder: Path, lines: Iterator[Span], compression: str, advance: Advance
+) -> list[Shard]:
+    """Writes all lines to a single corpus, if there are any, as they come: memory holds one."""
+    first = next(lines, None)
+    if first is None:
+        return []
+    path = folder / f"corpus{SUFFIXES[compression]}"
+    return [write_shard(path, chain([first], lines), advance)]
+
+
+def write_shard(path: Path, spans: Iterable[Span], advance: Advance) -> Shard:
+    """Writes a shard, compressed if its name says so; moves the bar on by its bytes of JSON."""
+    documents = size = 0
+    digest = hashlib.sha256()
+
+    def counted() -> Iterator[Span]:
+        nonlocal documents
+        for span in spans:
+            yield span
+            documents += span.documents
+            advance(span.size)
+
+    pieces = _pieces(counted())
+    with atomic_write(path) as file:
+        for piece in _compressed(pieces) if path.suffix == ".zst" else pieces:
+            size += file.write(piece)
+            digest.update(piece)
+    return Shard(path.name, digest.hexdigest(), size, documents)
 
 
 def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -124,7 +144,7 @@ def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield compressor.flush()
 
 
-def _pieces(spans: list[Span]) -> Iterator[bytes]:
+def _pieces(spans: Iterable[Span]) -> Iterator[bytes]:
     """Yields the bytes of a shard, a block of lines or a line at a time.
 
     Sources take turns, and each goes on in its own file: one stays open for each that takes part.

@@ -7,9 +7,17 @@ from pathlib import Path
 from typing import IO, Any
 
 import orjson
+from tqdm import tqdm
 
 from stages.jsonl.config import Jsonl
-from stages.jsonl.corpus_shards import WORKER_BYTES, Span, make_copier, planned_shards
+from stages.jsonl.corpus_shards import (
+    WORKER_BYTES,
+    ShardPlan,
+    Span,
+    make_copier,
+    planned_shards,
+    write_whole,
+)
 from stages.jsonl.mixing import Document
 from stages.jsonl.opt_out import OPTED_OUT, matched_lines
 from stages.jsonl.prepared import Origin
@@ -17,6 +25,7 @@ from tohum.cluster import StageTasks, Task, run
 from tohum.config.runtime import Runtime
 from tohum.files import atomic_write
 from tohum.formats.outcomes import Totals
+from tohum.formats.records import Shard
 from tohum.licenses import UNKNOWN, spdx
 from tohum.progress import progress_bar
 
@@ -114,14 +123,13 @@ def write_corpus(
     out: Path,
     earlier: Iterable[Path],
 ) -> Ledger:
-    """Writes all documents to `out`, the shards first to `work`, where finished ones are kept.
+    """Writes all documents to `out`. Shards are first written to `work`, where finished ones are
+    kept.
 
     Args:
         earlier: files whose lines go first in dropped.jsonl: rows whose files were never fetched.
     """
-    ledger, folder = Ledger(), work / "shards"
-    folder.mkdir(exist_ok=True)
-    job = StageTasks("jsonl", folder, make_copier, folder, WORKER_BYTES, threads=True)
+    ledger = Ledger()
     with (
         atomic_write(out / "dropped.jsonl") as dropped,
         progress_bar("shards", "B", runtime.progress, unit_scale=True) as bar,
@@ -130,12 +138,24 @@ def write_corpus(
             with path.open("rb") as lines:
                 shutil.copyfileobj(lines, dropped)
         kept = ledger.kept(documents, dropped)
-        plans = planned_shards(kept, config.shard_bytes, config.compression)
-        tasks = (Task(plan.name, plan) for plan in plans)
-        ledger.totals.shards = list(run(job, tasks, runtime, bar))
+        if config.shard_bytes is None:
+            shards = write_whole(out, kept, config.compression, bar.update)
+        else:
+            plans = planned_shards(kept, config.shard_bytes, config.compression)
+            shards = _write_shards(plans, runtime, work / "shards", out, bar)
+    ledger.totals.shards = shards
     ledger.totals.dropped = sum(ledger.dropped_of.values(), Counter())
-    for mark in folder.glob("*.json"):
-        mark.unlink()  # first: a shard without its mark is written again, and nobody warned
-    for shard in ledger.totals.shards:
-        (folder / shard.name).replace(out / shard.name)
     return ledger
+
+
+def _write_shards(
+    plans: Iterable[ShardPlan], runtime: Runtime, work: Path, out: Path, bar: "tqdm[Any]"
+) -> list[Shard]:
+    work.mkdir(exist_ok=True)
+    job = StageTasks("jsonl", work, make_copier, work, WORKER_BYTES, threads=True)
+    shards: list[Shard] = list(run(job, (Task(plan.name, plan) for plan in plans), runtime, bar))
+    for mark in work.glob("*.json"):
+        mark.unlink()  # first: a shard without its mark is written again, and nobody warned
+    for shard in shards:
+        (work / shard.name).replace(out / shard.name)
+    return shards

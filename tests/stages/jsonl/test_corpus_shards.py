@@ -7,7 +7,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.jsonl.corpus_shards import ShardPlan, Span, make_copier, planned_shards
+from stages.jsonl.corpus_shards import Span, make_copier, planned_shards, write_whole
 from tests.tiny import write_shards
 from tohum.errors import UserError
 from tohum.files import file_sha256
@@ -111,18 +111,22 @@ def spans(path: Path, sizes: list[int], copy: int = 1) -> list[Span]:
 
 
 def written(folder: Path, lines: list[Span]) -> bytes:
-    (plan,) = planned_shards(lines, None, "none")
+    """The only shard, whose lines a task copies, after seeing that the whole corpus is the same."""
+    (plan,) = planned_shards(lines, 10**9, "none")
     make_copier(folder)(plan, int)
-    return (folder / plan.name).read_bytes()
+    part = (folder / plan.name).read_bytes()
+    [whole] = write_whole(folder, iter(lines), "none", int)
+    assert whole.documents == len(lines)
+    assert (folder / whole.name).read_bytes() == part
+    return part
 
 
 def test_lines_that_follow_each_other_are_copied_as_one(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     lines = spans(one, [5, 6, 7])
-    (plan,) = planned_shards([*lines, *spans(other, [3])], None, "none")
-    assert plan.spans == [Span(one, 0, 18), Span(other, 0, 3)]
-    assert (plan.documents, plan.bytes) == (4, 21)
-    (plan,) = planned_shards([lines[0], lines[2]], None, "none")
+    (plan,) = planned_shards([*lines, *spans(other, [3])], 100, "none")
+    assert plan.spans == [Span(one, 0, 18, 1, documents=3), Span(other, 0, 3)]
+    (plan,) = planned_shards([lines[0], lines[2]], 100, "none")
     assert plan.spans == [lines[0], lines[2]], "between them lies a line that was dropped"
 
 
@@ -134,8 +138,10 @@ def test_a_shard_has_the_lines_of_several_sources_in_the_order_given(
     """Also where their files change in between, and where a copy goes over them again."""
     with TemporaryDirectory() as name:
         lines, expected = list[Span](), b""
+        paths: dict[Path, Path] = {}  # as in a unit, whose lines all have the same one
         for number, (source, copy) in enumerate(taken):
             path = Path(name, source, f"{number // 4}.jsonl")
+            path = paths.setdefault(path, path)
             path.parent.mkdir(exist_ok=True)
             line = b'{"content":"%s %d"}\n' % (source.encode(), number)
             start = path.stat().st_size if path.exists() else 0
@@ -150,10 +156,11 @@ def test_a_shard_has_the_lines_of_several_sources_in_the_order_given(
 def test_a_finished_shard_is_not_written_again(tmp_path: Path) -> None:
     (tmp_path / "lines").write_bytes(b"{}\n")
     assert written(tmp_path, spans(tmp_path / "lines", [3])) == b"{}\n"
-    before = (tmp_path / "corpus.jsonl").stat().st_mtime_ns
+    part = tmp_path / "part-00000.jsonl"
+    before = part.stat().st_mtime_ns
     written(tmp_path, spans(tmp_path / "lines", [3]))
-    assert (tmp_path / "corpus.jsonl").stat().st_mtime_ns == before
-    (tmp_path / "corpus.jsonl").write_bytes(b"[]\n")
+    assert part.stat().st_mtime_ns == before
+    part.write_bytes(b"[]\n")
     assert written(tmp_path, spans(tmp_path / "lines", [3])) == b"{}\n", "a damaged one is"
 
 
@@ -162,8 +169,22 @@ def test_judged_lines_that_were_cut_short_are_named(tmp_path: Path, copy: int) -
     (tmp_path / "lines").write_bytes(b"{}\n")
     with pytest.raises(UserError, match=r"lines was cut short .* Run `dvc repro` again"):
         written(tmp_path, spans(tmp_path / "lines", [3, 3], copy))
-    assert not (tmp_path / "corpus.jsonl").exists()
+    assert not list(tmp_path.glob("*.jsonl"))
 
 
-def test_no_lines_make_no_shard() -> None:
-    assert list[ShardPlan](planned_shards([], 100, "none")) == []
+def test_no_lines_make_no_shard(tmp_path: Path) -> None:
+    assert not list(planned_shards([], 100, "none"))
+    assert not write_whole(tmp_path, iter(()), "none", int)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_bar_moves_by_the_bytes_of_json_however_a_shard_comes_about(tmp_path: Path) -> None:
+    (tmp_path / "lines").write_bytes(b"{}\n" * 5)
+    lines = spans(tmp_path / "lines", [3] * 5)
+    for compression in ("none", "zstd"):
+        moved: list[int] = []
+        (plan,) = planned_shards(lines, 100, compression)
+        for _ in ("written", "found written"):
+            make_copier(tmp_path)(plan, moved.append)
+        write_whole(tmp_path, iter(lines), compression, moved.append)
+        assert sum(moved) == 3 * 15

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.jsonl.candidates import Candidate
-from stages.jsonl.corpus_shards import make_copier, planned_shards
+from stages.jsonl.corpus_shards import write_whole
 from stages.jsonl.duplicates import find_duplicates
 from stages.jsonl.judging import Judge
 from stages.jsonl.members import Member
@@ -56,10 +56,8 @@ def records(documents: list[Document]) -> list[dict[str, Any]]:
     """The records of the corpus, read where their lines were judged."""
     with tempfile.TemporaryDirectory() as name:
         lines = (document.line for document in documents if not document.reason)
-        for plan in planned_shards(lines, None, "none"):
-            make_copier(Path(name))(plan, int)
-            return [json.loads(line) for line in Path(name, plan.name).open()]
-    return []
+        shards = write_whole(Path(name), lines, "none", int)
+        return [json.loads(line) for shard in shards for line in Path(name, shard.name).open()]
 
 
 def contents(documents: list[Document]) -> list[str]:
