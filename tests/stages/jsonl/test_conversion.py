@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from stages.jsonl import corpus_shards
 from stages.jsonl.config import Jsonl
 from stages.jsonl.conversion import convert
 from tests.tiny import raw_file, rules, runtime
 from tohum.errors import UserError
 from tohum.files import file_sha256
 from tohum.formats.raw import write_raw
-from tohum.formats.records import read_records, shard_paths
+from tohum.formats.records import Shard, read_records, shard_paths
 
 CONFIG = rules(max_bytes=100)
 Files = list[tuple[str, bytes]]
@@ -264,6 +265,35 @@ def test_a_conversion_after_a_failed_one_holds_nothing_of_it(project: Project) -
     assert len(project.contents()) == 3
     assert len(project.dropped()) == 4
     assert [path.suffix for path in project.work.iterdir()] in ([], [".lock"])
+
+
+def test_a_conversion_that_was_killed_while_it_wrote_goes_on_after_the_finished_shards(
+    project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = [(f"{number}.py", f"document {number}\n".encode() * 5) for number in range(60)]
+    config = replace(CONFIG, shard_bytes=1024)
+    project.convert(files, config)
+    whole = {path.name: path.read_bytes() for path in project.out.iterdir()}
+    real, written = corpus_shards.write_shard, list[str]()
+    last = 4
+
+    def write_shard(path: Path, *values: Any) -> Shard:
+        if len(written) == last:
+            raise KeyboardInterrupt
+        written.append(path.name)
+        return real(path, *values)
+
+    monkeypatch.setattr(corpus_shards, "write_shard", write_shard)
+    with pytest.raises(KeyboardInterrupt):
+        project.run(config)
+    [damaged] = project.work.rglob(f"shards/{written[1]}")
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    last = 100
+    project.run(config)
+    assert {path.name: path.read_bytes() for path in project.out.iterdir()} == whole
+    assert f"{damaged.name} was damaged after it was written" in caplog.text
+    paths = shard_paths(project.out)
+    assert sorted(written) == sorted([*(path.name for path in paths), damaged.name])
 
 
 @pytest.mark.parametrize("copies", [1, 2])
