@@ -97,7 +97,8 @@ def compare(name: str, root: Path, overrides: list[str], stages: tuple[str, ...]
     (root / "params.yaml").write_text("overrides: []\n", encoding="utf-8")
     os.chdir(root)
     try:
-        costs = {cost.stage: cost for cost in predict(overrides).costs}
+        samples = root.with_name(f"{root.name}-samples")
+        costs = {cost.stage: cost for cost in predict(overrides, folder=samples).costs}
     finally:
         os.chdir(PROJECT)
     rows = [

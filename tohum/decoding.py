@@ -304,7 +304,8 @@ def write(
             ids = [ids[0], *ids[len(ids) - size + 1 :]]
         logits = reader.logits(ids)
         allowed = spelling.beginning(start) if spelling and start else None
-        changed = _penalised(copies.mixed(logits, new), sampling, written, ids)
+        changed = copies.mixed(_less_repeated(logits, sampling, ids), new)
+        changed = _penalised(changed, sampling, written)
         changed = _without_loops(changed, sampling, new)
         id = draw(changed, sampling, generator, allowed)
         if id < len(SPECIAL_TOKENS):
@@ -349,19 +350,26 @@ class _Copies:
         return mixed(logits, id, self._share * share)
 
 
-def _penalised(
-    logits: torch.Tensor, sampling: Sampling, written: Counter[int], ids: list[int]
-) -> torch.Tensor:
-    """Returns the logits with penalties and biases."""
-    penalised = sampling.presence_penalty or sampling.frequency_penalty
-    if not (penalised or sampling.logit_bias or sampling.repeat_penalty != 1):
+def _less_repeated(logits: torch.Tensor, sampling: Sampling, ids: list[int]) -> torch.Tensor:
+    """Returns the model's logits with those of recent ids divided by the repeat penalty. It depends
+    on where 0 is, so it can't be applied to the logarithms that a copy is mixed into.
+    """
+    if sampling.repeat_penalty == 1:
         return logits
     logits = logits.clone()
-    if sampling.repeat_penalty != 1:
-        recent = torch.tensor(sorted(set(ids[-REPEAT_WINDOW:])))
-        values = logits[recent]
-        divided = values / sampling.repeat_penalty
-        logits[recent] = torch.where(values > 0, divided, values * sampling.repeat_penalty)
+    recent = torch.tensor(sorted(set(ids[-REPEAT_WINDOW:])))
+    values = logits[recent]
+    divided = values / sampling.repeat_penalty
+    logits[recent] = torch.where(values > 0, divided, values * sampling.repeat_penalty)
+    return logits
+
+
+def _penalised(logits: torch.Tensor, sampling: Sampling, written: Counter[int]) -> torch.Tensor:
+    """Returns the logits with what is added to them: penalties and biases."""
+    penalised = sampling.presence_penalty or sampling.frequency_penalty
+    if not (penalised or sampling.logit_bias):
+        return logits
+    logits = logits.clone()
     if penalised:
         for id, times in written.items():
             logits[id] -= sampling.presence_penalty + times * sampling.frequency_penalty

@@ -117,7 +117,8 @@ def _split(conf: Path, overrides: list[str]) -> SourceList | list[str]:
 
 def _checked(conf: Path, overrides: list[str]) -> dict[str, Any]:
     for path in sorted(conf.rglob("*.yaml")):
-        _refuse_unrepeatable(str(path), path.read_text(encoding="utf-8"))
+        if not path.name.startswith("."):  # what an editor or a file manager left
+            _refuse_unrepeatable(str(path), _text(path))
     for override in overrides:
         _refuse_unrepeatable(f"params.yaml: the override '{override}'", override)
         if reason := misread(override):

@@ -129,8 +129,9 @@ def groups(conf: Path) -> list[str]:
 
 
 def presets(conf: Path, group: str) -> list[str]:
-    """Returns the names of a group's presets."""
-    return sorted(path.stem for path in (conf / group).glob("*.yaml"))
+    """Returns the names of a group's presets, without what an editor left next to them."""
+    paths = (conf / group).glob("*.yaml")
+    return sorted(path.stem for path in paths if not path.name.startswith("."))
 
 
 def known_key(conf: Path, key: str) -> str:

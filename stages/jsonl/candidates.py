@@ -19,7 +19,7 @@ from tohum.errors import UserError
 from tohum.fields import Fields, Mapped, compile_fields
 from tohum.files import GET_BACK
 from tohum.formats.outcomes import BROKEN, NO_TEXT, UNDECODABLE
-from tohum.formats.raw import RawFile, read_files, read_manifest
+from tohum.formats.raw import MANIFEST, RawFile, read_files, read_manifest
 from tohum.readers import Broken, EmptyFileError, ReadLimits, Row, RowBlock, detect, read_blocks
 from tohum.readers.rows import DECODER_BYTES
 
@@ -165,7 +165,7 @@ def row_units(
     dataset = facts.get("repo_id")
     fields = compile_fields(rules.fields, f"{where}.fields")
     limits = ReadLimits.for_documents(rules.max_bytes, decoder_bytes)
-    for line in (raw / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in (raw / MANIFEST).read_bytes().splitlines():  # not of a text: it splits at U+2028
         entry = json.loads(line)
         path = raw / entry["file"]
         with path.open("rb") as file:

@@ -37,13 +37,16 @@ def check_enough(totals: Totals, fewest: int, dropped: Path) -> None:
     )
 
 
-def check_lost(source: str, lost: Totals, documents: int, share: float, dropped: Path) -> None:
+def check_lost(
+    source: str, lost: Totals, documents: int, key: str, share: float, dropped: Path
+) -> None:
     """Reports what is lost of a source, and raises a UserError when that is more than is tolerated:
     the share, or a few of a small source, as long as more are kept.
 
     Args:
         lost: what was dropped from the source.
         documents: how many documents were kept.
+        key: what sets the share for the source.
         share: how much of the two together may be lost.
         dropped: dropped.jsonl, for an example.
     """
@@ -57,10 +60,9 @@ def check_lost(source: str, lost: Totals, documents: int, share: float, dropped:
         log.warning("%s.%s dropped.jsonl lists them all", told, _example(dropped, LOST))
         return
     raise UserError(
-        f"{told}, more than "
-        f"jsonl.max_lost_share ({share:.1%}) allows.{_example(dropped, LOST)} {dropped} lists them "
-        f"all.{INSPECT if _rows(lost) else ''} Raise the share to continue without them; finished "
-        "work is kept."
+        f"{told}, more than {key} ({share:.1%}) allows.{_example(dropped, LOST)} {dropped} lists "
+        f"them all.{INSPECT if _rows(lost) else ''} Raise the share to continue without them; "
+        "finished work is kept."
     )
 
 

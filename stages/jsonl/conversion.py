@@ -21,7 +21,7 @@ from stages.jsonl.members import Member
 from stages.jsonl.mixing import mixed
 from stages.jsonl.opt_out import OptOut, read_opt_out
 from stages.jsonl.preparing import Rulebook, prepare
-from stages.jsonl.writing import Origins, write_corpus
+from stages.jsonl.writing import Origins, take_shards, write_corpus
 from tohum.cluster import joined
 from tohum.config.runtime import Runtime
 from tohum.files import atomic_write, file_sha256, fresh, publish, write_json
@@ -49,8 +49,9 @@ def convert(
     Raises:
         UserError: fewer than `fewest` documents are left, or too many of a source are lost.
     """
-    # Finished work stays valid when only the tolerated share changes.
-    tolerant = replace(config, max_lost_share=1)
+    # Finished work stays valid when only a tolerated share changes.
+    sources = {name: {**own, "max_lost_share": 1} for name, own in config.sources.items()}
+    tolerant = replace(config, max_lost_share=1, sources=sources)
     inputs = [raw / MANIFEST, raw / FACTS]
     inputs += filter(Path.is_file, (raw / DROPPED, opt_out))
     with open_workdir("jsonl", work_key("jsonl", [tolerant], inputs)) as work:
@@ -62,6 +63,7 @@ def convert(
         conversion = Conversion(config, runtime, raws, read_opt_out(opt_out), work, fewest)
         with joined(runtime):
             totals, origins = conversion.run(finished)
+        take_shards(work, finished, totals.shards)
         origins.write(finished / ORIGINS)
         write_json(finished / "manifest.json", _manifest(raw, raws, totals, origins))
         publish(finished, out)
@@ -97,7 +99,7 @@ class Conversion:
         self.read: dict[str, Counter[tuple[str, str]]] = {}
 
     def run(self, out: Path) -> tuple[Totals, Origins]:
-        """Writes shards and dropped.jsonl to `out`."""
+        """Writes the shards to the work directory, and dropped.jsonl to `out`."""
         members = [
             Member(raw.name, self._rules(raw).weight, self._prepare(raw)) for raw in self.raws
         ]
@@ -134,7 +136,10 @@ class Conversion:
         return file_units(raw.folder, label)
 
     def _check_lost(self, raw: RawMember, lost: Totals, kept: int, out: Path) -> None:
-        check_lost(raw.name, lost, kept, self._rules(raw).max_lost_share, out / "dropped.jsonl")
+        own = "max_lost_share" in self.config.sources.get(raw.name, {})
+        key = f"jsonl.sources.{raw.name}.max_lost_share" if own else "jsonl.max_lost_share"
+        share = self._rules(raw).max_lost_share
+        check_lost(raw.name, lost, kept, key, share, out / "dropped.jsonl")
 
 
 def _manifest(raw: Path, raws: list[RawMember], totals: Totals, origins: Origins) -> dict[str, Any]:

@@ -5,8 +5,8 @@ documents. Tasks copy them, here or on other nodes, and the driver reads no text
 """
 
 import hashlib
+from array import array
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import chain, count
 from pathlib import Path
@@ -20,13 +20,14 @@ from tohum.files import atomic_write
 from tohum.formats.records import SUFFIXES, ZSTD_LEVEL, Shard
 from tohum.marks import Hashed, read_mark, write_mark
 
-WORKER_BYTES = 128_000_000  # of memory: a shard's plan, and the longest record that is a copy
 COPY_BYTES = 1 << 17  # few enough to be hashed while they are in the processor's cache
+OPEN_FILES = 16  # at a time in each shard that is written: macOS allows a process 256
+WORKER_BYTES = 256_000_000  # of memory, and PLAN_SHARE of a shard's size for where its lines are
+PLAN_SHARE = 0.25  # 24 bytes for a line of 100
 
 
 class Span(NamedTuple):
-    """Bytes of a file of judged lines: `documents` lines that follow each other, or one that is a
-    later copy.
+    """Bytes of a file of judged lines: lines that follow each other, or one that is a later copy.
 
     `copy` counts from 1; from 2 on, the record says so.
     """
@@ -35,7 +36,6 @@ class Span(NamedTuple):
     start: int
     end: int
     copy: int = 1
-    documents: int = 1
 
     @property
     def size(self) -> int:
@@ -49,38 +49,54 @@ class Span(NamedTuple):
         return b',"copy":%d' % self.copy
 
 
-class ShardPlan(NamedTuple):
-    """A shard that is to be written: its name, and its lines in order."""
+class ShardPlan:
+    """A shard that is to be written: its name, how many documents and bytes of JSON it has, and
+    where its lines are, in arrays: a mix of sources has a span for every line.
+    """
 
-    name: str
-    spans: list[Span]
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.documents = self.bytes = 0
+        self._paths: dict[Path, int] = {}
+        self._files, self._copies = array("I"), array("I")
+        self._starts, self._ends = array("Q"), array("Q")
+
+    def add(self, line: Span, size: int) -> None:
+        """Appends a line, of `size` bytes in the shard; to the last span if it follows that."""
+        path, start, end, copy = line
+        file = self._paths.setdefault(path, len(self._paths))
+        follows = self.documents and self._files[-1] == file and self._ends[-1] == start
+        if follows and self._copies[-1] == copy == 1:
+            self._ends[-1] = end
+        else:
+            self._files.append(file)
+            self._copies.append(copy)
+            self._starts.append(start)
+            self._ends.append(end)
+        self.documents += 1
+        self.bytes += size
+
+    def spans(self) -> Iterator[Span]:
+        """Yields where the lines are, in order."""
+        paths = list(self._paths)
+        columns = zip(self._files, self._starts, self._ends, self._copies, strict=True)
+        return (Span(paths[file], start, end, copy) for file, start, end, copy in columns)
 
 
 def planned_shards(
     lines: Iterable[Span], shard_bytes: int, compression: str
 ) -> Iterator[ShardPlan]:
     """Cuts lines into shards of at most `shard_bytes` bytes of JSON, or of one longer line."""
-    spans: list[Span] = []
-    names = (f"part-{number:05d}{SUFFIXES[compression]}" for number in count())
-    begun = 0
+    plans = (ShardPlan(f"part-{number:05d}{SUFFIXES[compression]}") for number in count())
+    plan = next(plans)
     for line in lines:
         size = line.size
-        if spans and begun + size > shard_bytes:
-            yield ShardPlan(next(names), spans)
-            spans, begun = [], 0
-        _append(spans, line)
-        begun += size
-    if spans:
-        yield ShardPlan(next(names), spans)
-
-
-def _append(spans: list[Span], line: Span) -> None:
-    """Appends a line, to the last span if it follows that in its file."""
-    last = spans[-1] if spans else line
-    if line.path is last.path and line.start == last.end and line.copy == last.copy == 1:
-        spans[-1] = Span(line.path, last.start, line.end, 1, last.documents + 1)
-    else:
-        spans.append(line)
+        if plan.documents and plan.bytes + size > shard_bytes:
+            yield plan
+            plan = next(plans)
+        plan.add(line, size)
+    if plan.documents:
+        yield plan
 
 
 @dataclass(frozen=True)
@@ -94,10 +110,10 @@ class ShardCopier:
         path, mark = self.folder / plan.name, self.folder / f"{plan.name}.json"
         done = read_mark(mark)
         if done is None:
-            shard = write_shard(path, plan.spans, advance)
-            write_mark(mark, [Hashed(path, shard.bytes, shard.sha256)], asdict(shard))
-            return shard
-        advance(sum(span.size for span in plan.spans))
+            sha256, size = write_lines(path, plan.spans())
+            done = asdict(Shard(plan.name, sha256, size, plan.documents))
+            write_mark(mark, [Hashed(path, size, sha256)], done)
+        advance(plan.bytes)
         return Shard(**done)
 
 
@@ -110,31 +126,33 @@ def write_whole(
     folder: Path, lines: Iterator[Span], compression: str, advance: Advance
 ) -> list[Shard]:
     """Writes all lines to a single corpus, if there are any, as they come: memory holds one."""
-    first = next(lines, None)
-    if first is None:
-        return []
-    path = folder / f"corpus{SUFFIXES[compression]}"
-    return [write_shard(path, chain([first], lines), advance)]
-
-
-def write_shard(path: Path, spans: Iterable[Span], advance: Advance) -> Shard:
-    """Writes a shard, compressed if its name says so; moves the bar on by its bytes of JSON."""
-    documents = size = 0
-    digest = hashlib.sha256()
+    documents = 0
 
     def counted() -> Iterator[Span]:
         nonlocal documents
-        for span in spans:
-            yield span
-            documents += span.documents
-            advance(span.size)
+        for line in lines:
+            yield line
+            documents += 1
+            advance(line.size)
 
-    pieces = _pieces(counted())
+    first = next(lines, None)
+    if first is None:
+        return []
+    lines = chain([first], lines)
+    path = folder / f"corpus{SUFFIXES[compression]}"
+    sha256, size = write_lines(path, counted())
+    return [Shard(path.name, sha256, size, documents)]
+
+
+def write_lines(path: Path, spans: Iterable[Span]) -> tuple[str, int]:
+    """Writes a shard, compressed if its name says so; returns its SHA-256 in hex and its bytes."""
+    size, digest = 0, hashlib.sha256()
+    pieces = _pieces(spans)
     with atomic_write(path) as file:
         for piece in _compressed(pieces) if path.suffix == ".zst" else pieces:
             size += file.write(piece)
             digest.update(piece)
-    return Shard(path.name, digest.hexdigest(), size, documents)
+    return digest.hexdigest(), size
 
 
 def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -147,17 +165,15 @@ def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def _pieces(spans: Iterable[Span]) -> Iterator[bytes]:
     """Yields the bytes of a shard, a block of lines or a line at a time.
 
-    Sources take turns, and each goes on in its own file: one stays open for each that takes part.
+    Sources take turns, and each goes on in its own file: those read last stay open.
     """
-    files: dict[tuple[Path, int], IO[bytes]] = {}
-    with ExitStack() as stack:
+    files: dict[Path, IO[bytes]] = {}
+    try:
         for span in spans:
-            source = span.path.parent, span.copy
-            file = files.get(source)
-            if file is None or file.name != str(span.path):
-                if file is not None:
-                    file.close()
-                file = files[source] = stack.enter_context(span.path.open("rb"))
+            file = files.pop(span.path, None) or span.path.open("rb")
+            files[span.path] = file
+            if len(files) > OPEN_FILES:
+                files.pop(next(iter(files))).close()
             file.seek(span.start)
             left = span.end - span.start
             while left:
@@ -169,3 +185,6 @@ def _pieces(spans: Iterable[Span]) -> Iterator[bytes]:
                     )
                 left -= len(piece)
                 yield piece[:-2] + span.mark + piece[-2:] if span.copy > 1 else piece
+    finally:
+        for file in files.values():
+            file.close()

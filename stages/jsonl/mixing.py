@@ -7,8 +7,9 @@ taken; from the second time on, a record says which `copy` it is.
 import heapq
 import math
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy
 import orjson
@@ -98,12 +99,14 @@ class _Stream:
                 strict=True,
             )
             path = unit.lines_path
-            with path.open("rb") as lines:
+            with ExitStack() as stack:
+                lines: IO[bytes] | None = None
                 for reason, start, end, own, size, origin, redacted, first in columns:
                     if reason and copy > 1:
                         continue
                     line, dropped = Span(path, start, end, copy), b""
                     if reason:
+                        lines = lines or stack.enter_context(path.open("rb"))
                         lines.seek(start)
                         dropped = lines.read(end - start)
                         if own == KEPT:

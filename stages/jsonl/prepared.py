@@ -16,6 +16,7 @@ from typing import Any
 import numpy
 
 from stages.jsonl.judging import Judged
+from tohum.errors import UserError
 from tohum.files import atomic_write
 from tohum.marks import read_mark, write_mark
 
@@ -45,9 +46,18 @@ class Prepared:
 
     @classmethod
     def read(cls, path: Path) -> "Prepared":
-        """Reads back what `write_prepared` wrote, except the lines."""
+        """Reads back what `write_prepared` wrote, except the lines.
+
+        Raises:
+            UserError: it isn't there, though a task has written it.
+        """
         facts = read_mark(path.with_suffix(".json"), files=False)
-        assert facts is not None  # `is_prepared` has checked it
+        if facts is None:
+            raise UserError(
+                f"{path}.json is not there, or damaged, though it was written a moment ago. Run "
+                "`dvc repro` again: what is complete is kept. On a cluster, the file system that "
+                "the nodes share may show new files late."
+            )
         documents = numpy.load(path.with_suffix(".npy"))
         return cls(path, documents, facts["reasons"], [tuple(pair) for pair in facts["origins"]])
 

@@ -54,13 +54,15 @@ def prepare(
     Memory holds two units per worker, whatever the size of the source.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # Only these are looked up: a network file system remembers that a file wasn't there.
+    there = {path.name for path in folder.iterdir()}
     paths: list[Path] = []
     with progress_bar(name, "B", runtime.progress, unit_scale=True) as bar:
 
         def unfinished() -> Iterator[Task]:
             for number, unit in enumerate(units):
                 paths.append(folder / f"{number:06d}")
-                if is_prepared(paths[-1]):
+                if f"{paths[-1].name}.json" in there and is_prepared(paths[-1]):
                     bar.update(UNIT_BYTES)
                 else:
                     yield Task(f"{name}, unit {number}", (paths[-1], unit))

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import orjson
-from tqdm import tqdm
 
 from stages.jsonl.config import Jsonl
 from stages.jsonl.corpus_shards import (
+    PLAN_SHARE,
     WORKER_BYTES,
-    ShardPlan,
     Span,
     make_copier,
     planned_shards,
@@ -28,6 +27,8 @@ from tohum.formats.outcomes import Totals
 from tohum.formats.records import Shard
 from tohum.licenses import UNKNOWN, spdx
 from tohum.progress import progress_bar
+
+SHARDS = "shards"  # the folder in the work directory
 
 
 class Origins:
@@ -123,8 +124,7 @@ def write_corpus(
     out: Path,
     earlier: Iterable[Path],
 ) -> Ledger:
-    """Writes all documents to `out`. Shards are first written to `work`, where finished ones are
-    kept.
+    """Writes the shards to `work`, where finished ones are kept, and dropped.jsonl to `out`.
 
     Args:
         earlier: files whose lines go first in dropped.jsonl: rows whose files were never fetched.
@@ -138,24 +138,22 @@ def write_corpus(
             with path.open("rb") as lines:
                 shutil.copyfileobj(lines, dropped)
         kept = ledger.kept(documents, dropped)
+        folder = work / SHARDS
         if config.shard_bytes is None:
-            shards = write_whole(out, kept, config.compression, bar.update)
+            shards = write_whole(folder, kept, config.compression, bar.update)
         else:
+            memory = WORKER_BYTES + int(PLAN_SHARE * config.shard_bytes)
+            job = StageTasks("jsonl", folder, make_copier, folder, memory, threads=True)
             plans = planned_shards(kept, config.shard_bytes, config.compression)
-            shards = _write_shards(plans, runtime, work / "shards", out, bar)
+            shards = list(run(job, (Task(plan.name, plan) for plan in plans), runtime, bar))
     ledger.totals.shards = shards
     ledger.totals.dropped = sum(ledger.dropped_of.values(), Counter())
     return ledger
 
 
-def _write_shards(
-    plans: Iterable[ShardPlan], runtime: Runtime, work: Path, out: Path, bar: "tqdm[Any]"
-) -> list[Shard]:
-    work.mkdir(exist_ok=True)
-    job = StageTasks("jsonl", work, make_copier, work, WORKER_BYTES, threads=True)
-    shards: list[Shard] = list(run(job, (Task(plan.name, plan) for plan in plans), runtime, bar))
-    for mark in work.glob("*.json"):
+def take_shards(work: Path, out: Path, shards: list[Shard]) -> None:
+    """Moves the shards that `write_corpus` wrote to `out`."""
+    for mark in (work / SHARDS).glob("*.json"):
         mark.unlink()  # first: a shard without its mark is written again, and nobody warned
     for shard in shards:
-        (work / shard.name).replace(out / shard.name)
-    return shards
+        (work / SHARDS / shard.name).replace(out / shard.name)

@@ -61,13 +61,15 @@ class StageTasks:
 
 @contextmanager
 def joined(runtime: Runtime) -> Iterator[None]:
-    """Keeps one connection to a Ray cluster, and its workers, for every `run` in the block."""
+    """Keeps the connection to a Ray cluster, and its workers, from the first `run` in the block
+    that has tasks to its end.
+    """
     if runtime.cluster is None or runtime.cluster == SLURM:
         yield
         return
-    from tohum.cluster.ray_cluster import connected
+    from tohum.cluster.ray_cluster import kept_connection
 
-    with connected(runtime.cluster):
+    with kept_connection():
         yield
 
 

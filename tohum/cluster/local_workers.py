@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
@@ -22,6 +23,8 @@ from tohum.cluster import StageTasks, Task, Work
 from tohum.errors import UserError
 from tohum.process import end_with_parent
 
+MOST_PROCESSES = 61 if sys.platform == "win32" else 4096  # that a pool can wait for
+
 
 def run_here(
     job: StageTasks, tasks: Iterable[Task], workers: int, bar: "tqdm[Any]"
@@ -41,6 +44,7 @@ def run_here(
                 threads, every, lambda task: threads.submit(work, task.value, bar.update), workers
             )
     else:
+        workers = min(workers, MOST_PROCESSES)
         context = multiprocessing.get_context("spawn")
         arguments = (job, os.getpid())
         try:

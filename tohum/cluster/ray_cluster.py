@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,10 +44,24 @@ class Node:
     memory: float
 
 
+_kept: ExitStack | None = None  # of the block that keeps what it connects to
+
+
+@contextmanager
+def kept_connection() -> Iterator[None]:
+    """Has whatever connects to a cluster in the block stay connected until it ends."""
+    global _kept  # noqa: PLW0603  # as Ray has one connection in a process
+    try:
+        with ExitStack() as _kept:
+            yield
+    finally:
+        _kept = None
+
+
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """Connects to the cluster at `address`, unless a block around this one has, and yields the
-    module `ray`.
+    """Connects to the cluster at `address`, unless a block that keeps its connection has, and
+    yields the module `ray`.
 
     Raises:
         UserError: Ray is not installed, there is no cluster, or this machine is not part of it.
@@ -88,10 +102,9 @@ def connected(address: str) -> Iterator[Any]:
         if type(error) is not Exception and not isinstance(error, (ValueError, TimeoutError)):
             raise
         raise _not_joined(address, error) from None
-    try:
+    with ExitStack() as own:
+        (_kept or own).callback(ray.shutdown)
         yield ray
-    finally:
-        ray.shutdown()
 
 
 def _not_joined(address: str, error: Exception) -> UserError:

@@ -144,6 +144,7 @@ class _Run:
 
     def _submit(self, attempts: Attempts) -> None:
         note = self.spool / f"{attempts.place:08d}.node"
+        note.unlink(missing_ok=True)  # of the attempt before
         reference = self.remote.remote(self.site, self.job_file, attempts.value, note)
         self.running[reference] = attempts
 

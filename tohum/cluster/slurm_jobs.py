@@ -83,14 +83,15 @@ def run_on_slurm(
         slurm_array_parallelism=workers,
     )
     batches = _write_batches(job, tasks, workers, folder)
-    submitted = []
-    for first in range(0, len(batches), LARGEST_ARRAY):
-        submitted += executor.map_array(do_batch, batches[first : first + LARGEST_ARRAY])
-    _note_submitted(folder, submitted)
-    log.info("%d jobs submitted", len(submitted))
+    submitted: list[Any] = []
     try:
-        for batch, running in zip(batches, submitted, strict=True):
-            for result, advanced in _results(executor, batch, running, folder):
+        for first in range(0, len(batches), LARGEST_ARRAY):
+            array = executor.map_array(do_batch, batches[first : first + LARGEST_ARRAY])
+            _note_submitted(folder, array)
+            submitted += array
+        log.info("%d jobs submitted", len(submitted))
+        for number, batch in enumerate(batches):
+            for result, advanced in _results(executor, batch, submitted, number, folder):
                 bar.update(advanced)
                 yield result
     except BaseException:
@@ -131,8 +132,13 @@ def _cancel_earlier(folder: Path, cluster: str) -> None:
         subprocess.run(["scancel", "--quiet", *ids], check=False)
 
 
-def _results(executor: Any, batch: TaskBatch, running: Any, folder: Path) -> list[tuple[Any, int]]:
+def _results(
+    executor: Any, batch: TaskBatch, submitted: list[Any], number: int, folder: Path
+) -> list[tuple[Any, int]]:
     """Waits for a job, which is submitted again where it has died, and returns what it did.
+
+    Args:
+        submitted: all jobs; the one with this number is replaced by the last that does the batch.
 
     Raises:
         UserError: a task raised it, or killed its job MOST_KILLS times.
@@ -142,6 +148,7 @@ def _results(executor: Any, batch: TaskBatch, running: Any, folder: Path) -> lis
     kills: Counter[str] = Counter()
     losses = 0
     while True:
+        running = submitted[number]
         try:
             done, error = running.result()
         except FailedJobError:
@@ -162,8 +169,8 @@ def _results(executor: Any, batch: TaskBatch, running: Any, folder: Path) -> lis
                 ) from None
             log.warning("%s is done again: %s on %s", name or "a job", state, node or "a node")
             batch.note.unlink(missing_ok=True)
-            running = executor.submit(do_batch, batch)
-            _note_submitted(folder, [running])
+            submitted[number] = executor.submit(do_batch, batch)
+            _note_submitted(folder, [submitted[number]])
             continue
         if error:
             raise UserError(error)

@@ -100,7 +100,7 @@ class HubDownload:
     def _fetch(self, rows: Path, commit: str) -> None:
         """Fetches the contents that the rows name, and logs the result."""
         source, destination = self.source, self.destination
-        lines = (rows / MANIFEST).read_text(encoding="utf-8").splitlines()
+        lines = (rows / MANIFEST).read_bytes().splitlines()
         named = FileRows(
             [rows / json.loads(line)["file"] for line in lines],
             source.columns,

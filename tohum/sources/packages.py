@@ -11,6 +11,7 @@ import importlib.metadata
 from collections import Counter
 from dataclasses import dataclass
 from importlib.metadata import Distribution
+from io import StringIO
 from pathlib import Path, PurePosixPath
 
 from tohum.config.sections import limits
@@ -105,7 +106,7 @@ def _recorded_files(
     license_name = _license(distribution)
     remedy = f"Reinstall it: python -m pip install --force-reinstall --no-deps {pin}"
     offered = []
-    for path, digest, size in csv.reader(record.splitlines()):
+    for path, digest, size in csv.reader(StringIO(record, newline="")):
         file = PurePosixPath(path)
         if file.suffix not in suffixes or not digest or ".." in file.parts:
             continue  # compiled files have no hash, console scripts are outside the package

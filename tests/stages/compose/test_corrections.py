@@ -10,7 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from stages.compose.composition import compose, read_overrides
-from stages.compose.corrections import TO_PASTE, corrected
+from stages.compose.corrections import TO_PASTE, corrected, presets
 from stages.compose.device import check_device
 from tests.conftest import PROJECT
 from tohum.errors import UserError
@@ -226,6 +226,24 @@ def test_a_params_yaml_that_is_not_utf_8_is_told(encoding: str, tmp_path: Path) 
     (tmp_path / "params.yaml").write_bytes("overrides: [] # ğüşıöç\n".encode(encoding))
     with pytest.raises(UserError, match=r"params\.yaml is not UTF-8 .*Save it as UTF-8"):
         read_overrides(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1254"])
+def test_a_preset_that_is_not_utf_8_is_told(encoding: str, tmp_path: Path) -> None:
+    conf = Path(shutil.copytree(CONF, tmp_path / "conf"))
+    preset = conf / "model" / "tiny.yaml"
+    preset.write_bytes((preset.read_text("utf-8") + "# ğüşıöç\n").encode(encoding))
+    with pytest.raises(UserError, match=r"tiny\.yaml is not UTF-8 .*Save it as UTF-8"):
+        compose(conf, [])
+
+
+def test_what_an_editor_leaves_in_conf_is_no_preset(tmp_path: Path) -> None:
+    """Emacs' link for an unsaved file leads nowhere, and a Mac's resource fork is not text."""
+    conf = Path(shutil.copytree(CONF, tmp_path / "conf"))
+    before, there = compose(conf, []), presets(conf, "model")
+    (conf / "model" / ".#laptop.yaml").symlink_to("someone@somewhere.1234")
+    (conf / "model" / "._laptop.yaml").write_bytes(b"\x00\x05\x16\x07\xff")
+    assert (compose(conf, []), presets(conf, "model")) == (before, there)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_overrides(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tests.tiny import raw_file, rules, runtime
 from tohum.errors import UserError
 from tohum.files import file_sha256
 from tohum.formats.raw import write_raw
-from tohum.formats.records import Shard, read_records, shard_paths
+from tohum.formats.records import read_records, shard_paths
 
 CONFIG = rules(max_bytes=100)
 Files = list[tuple[str, bytes]]
@@ -274,16 +275,16 @@ def test_a_conversion_that_was_killed_while_it_wrote_goes_on_after_the_finished_
     config = replace(CONFIG, shard_bytes=1024)
     project.convert(files, config)
     whole = {path.name: path.read_bytes() for path in project.out.iterdir()}
-    real, written = corpus_shards.write_shard, list[str]()
+    real, written = corpus_shards.write_lines, list[str]()
     last = 4
 
-    def write_shard(path: Path, *values: Any) -> Shard:
+    def write_lines(path: Path, spans: Iterator[corpus_shards.Span]) -> tuple[str, int]:
         if len(written) == last:
             raise KeyboardInterrupt
         written.append(path.name)
-        return real(path, *values)
+        return real(path, spans)
 
-    monkeypatch.setattr(corpus_shards, "write_shard", write_shard)
+    monkeypatch.setattr(corpus_shards, "write_lines", write_lines)
     with pytest.raises(KeyboardInterrupt):
         project.run(config)
     [damaged] = project.work.rglob(f"shards/{written[1]}")

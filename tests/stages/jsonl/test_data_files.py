@@ -18,8 +18,10 @@ import pytest
 import xlsxwriter
 
 from stages.download.downloading import download
+from stages.jsonl import conversion
 from stages.jsonl.config import Jsonl
 from stages.jsonl.conversion import convert
+from stages.jsonl.writing import take_shards
 from tests.processes import PATIENCE
 from tests.tiny import file_bytes, rules, runtime, start_stage, write_project
 from tohum.errors import UserError
@@ -384,6 +386,54 @@ def test_a_rule_of_one_source_leaves_the_others_alone(project: Project) -> None:
     assert {record["source"] for record in records} == {"qa"}
     with pytest.raises(UserError, match=r"jsonl\.sources\.qa\.fields"):
         project.convert(rules(sources={"qa": {"fields": {"content": "{soru"}}}), mix)
+
+
+def test_the_share_that_refuses_a_source_is_named_and_raising_it_loses_no_finished_work(
+    project: Project,
+) -> None:
+    mix = two_sources(project)
+    project.write("qa/b.jsonl", '{"text": "a"}\nbroken\n')
+    refused = {"qa": {"max_lost_share": 0}, "code": {"weight": 2}}
+    with pytest.raises(UserError, match=r"more than jsonl\.sources\.qa\.max_lost_share \(0\.0%\)"):
+        project.convert(rules(sources=refused, shard_bytes=1024), mix)
+    work = project.root / ".work" / "jsonl"
+    done = {path: path.stat().st_mtime_ns for path in work.rglob("*.json")}
+    assert {path.parent.name for path in done} == {"qa", "code", "shards"}
+    times: dict[Path, int] = {}
+
+    def looks(*values: Any) -> None:
+        times.update({path: path.stat().st_mtime_ns for path in done})
+        take_shards(*values)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversion, "take_shards", looks)
+        allowed = {**refused, "qa": {"max_lost_share": 0.5}}
+        assert project.convert(rules(sources=allowed, shard_bytes=1024), mix)
+    assert times == done
+    project.write("code/three.py", b"\xff")
+    with pytest.raises(UserError, match=r"more than jsonl\.max_lost_share \(0\.0%\)"):
+        project.convert(rules(sources=allowed, max_lost_share=0), mix)
+
+
+@pytest.mark.parametrize("name", ["a\u2028b.jsonl", "a\x85b.jsonl", "a\x0bb.jsonl"])
+def test_a_name_may_have_what_ends_a_line_in_unicode(project: Project, name: str) -> None:
+    project.write(f"in/{name}", lines({"text": "t"}))
+    [record] = project.convert()
+    assert record["content"] == "t"
+    assert record["path"].startswith(name)
+
+
+def test_many_copies_need_no_more_open_files(project: Project) -> None:
+    """A weight of 300 takes every document 300 times, and two shards are written at a time."""
+    resource = pytest.importorskip("resource")
+    project.write("in/a.jsonl", lines(*({"text": f"document {number}"} for number in range(40))))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, limits[1]), limits[1]))
+    try:
+        records = project.convert(rules(weight=300, shard_bytes=50_000), workers=4)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert len(records) == 40 * 300
 
 
 def test_killed_at_any_moment_the_stage_goes_on_to_the_same_bytes(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.tiny import PROJECT, runtime
 from tests.tohum.cluster.shards import job, numbered
-from tohum.cluster import Task, run
+from tohum.cluster import Task, joined, run
 from tohum.errors import UserError
 from tohum.progress import progress_bar
 
@@ -47,6 +47,8 @@ def test_no_tasks_give_no_results_and_ask_no_cluster(tmp_path: Path) -> None:
     values.cluster = "nowhere:1"
     with progress_bar("test", "B", False) as bar:
         assert list(run(job(tmp_path), iter(()), values, bar)) == []
+        with joined(values):  # connects when there is something to do
+            assert list(run(job(tmp_path), iter(()), values, bar)) == []
 
 
 @pytest.mark.parametrize("workers", [1, 2])

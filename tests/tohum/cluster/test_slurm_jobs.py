@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,6 +41,52 @@ def test_a_task_that_ends_its_job_three_times_is_named(tmp_path: Path) -> None:
     pytest.importorskip("submitit", reason="submitit is not installed")
     with pytest.raises(UserError, match=r"shard 1 ended its Slurm job 3 times"):
         results(tmp_path, [1, ("kills_its_process", "a"), 3])
+
+
+class FakeJob:
+    """A job of a cluster that never runs it: it ends as its state says."""
+
+    def __init__(self, id: str, state: str, folder: Path) -> None:
+        self.job_id, self.state = id, state
+        self.cancelled = False
+        self.paths = SimpleNamespace(stderr=folder / id)
+
+    def result(self) -> Any:
+        from submitit.core.utils import UncompletedJobError
+
+        if self.state == "RUNNING":
+            raise KeyboardInterrupt
+        raise UncompletedJobError(self.state)
+
+    def cancel(self, check: bool = True) -> None:
+        self.cancelled = True
+
+
+def test_a_job_that_took_the_place_of_a_lost_one_is_cancelled_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitit = pytest.importorskip("submitit", reason="submitit is not installed")
+    jobs: list[FakeJob] = []
+
+    class Executor:
+        def __init__(self, **_: Any) -> None: ...
+
+        def update_parameters(self, **_: Any) -> None: ...
+
+        def map_array(self, _: Any, batches: list[Any]) -> list[FakeJob]:
+            jobs.extend(FakeJob(f"1_{number}", "NODE_FAIL", tmp_path) for number in range(2))
+            return jobs[: len(batches)]
+
+        def submit(self, *_: Any) -> FakeJob:
+            jobs.append(FakeJob("2", "RUNNING", tmp_path))
+            return jobs[-1]
+
+    monkeypatch.setattr(submitit, "AutoExecutor", Executor)
+    with pytest.raises(KeyboardInterrupt):
+        results(tmp_path, [1, 2])
+    assert [job.job_id for job in jobs if job.cancelled] == ["1_1", "2"]
+    noted = (tmp_path / "work/slurm/jobs.txt").read_text().split()
+    assert noted == ["1_0", "1_1", "2"]
 
 
 def test_the_error_of_a_task_is_the_stage_s(tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ disk, the memory or the device.
 
 import argparse
 import json
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tohum.commands.arguments import add_overrides, complete_for_hydra
 
@@ -38,16 +41,19 @@ def run(arguments: argparse.Namespace) -> int:
     from stages.compose.corrections import to_paste
     from stages.pretokens.config import bytes_of
     from tohum.commands.estimate.cost_table import table
-    from tohum.commands.estimate.dial import minutes_of, overrides_for, replaced
+    from tohum.commands.estimate.dial import minutes_of, overrides_for, pace, replaced
     from tohum.commands.estimate.prediction import predict
     from tohum.commands.inspect import terminal_width
     from tohum.commands.printing import tell
 
     as_if = None if arguments.bytes is None else bytes_of(arguments.bytes, "--bytes")
     overrides, chosen = list(arguments.overrides), list[str]()
-    if arguments.minutes is not None:
-        chosen = overrides_for(minutes_of(arguments.minutes), overrides)
-    prediction = predict([*overrides, *chosen], as_if)
+    with TemporaryDirectory(prefix="tohum-estimate-") as name:
+        folder = Path(name)
+        if arguments.minutes is not None:
+            minutes = minutes_of(arguments.minutes)
+            chosen = overrides_for(minutes, overrides, partial(pace, folder=folder))
+        prediction = predict([*overrides, *chosen], as_if, folder=folder)
     if arguments.json:
         print(json.dumps(prediction.as_json(), indent=2, default=str))
     else:

@@ -24,6 +24,7 @@ WORKER_SECONDS = 0.6  # of the processor, to start one
 # Seconds of the processor for a byte at the least, where starting the stage hides what it reads:
 # measured on 600 MB of JSONL on an AMD EPYC.
 LEAST = {"download": 3e-9, "jsonl": 8e-9}
+PLANNING_PART = 0.3  # of jsonl's seconds of writing: one process plans; measured on 2 GB
 EFFICIENCY = 0.9  # of the second core and each further one: Python's lock, and the memory
 HEAPS = (0.4, 1.0)  # the exponents that texts have
 
@@ -136,9 +137,9 @@ def wide_slope(samples: Samples, stage: str, less: float = 0) -> float:
     return max(LEAST[stage], more / max(1, samples.wide.raw - samples.large.raw))
 
 
-def shared_part(samples: Samples) -> float:
-    """Returns the part, in [0, 1], of the seconds that a byte takes in jsonl, that its workers
-    share; the rest is one process's.
+def judging_part(samples: Samples) -> float:
+    """Returns the part, in [0, 1], of the seconds that a byte takes in jsonl, that is spent on
+    judging documents; the rest is on writing them.
     """
     large = samples.large.stages["jsonl"]
     turned, spent = large.turned or large.processor, large.processor
@@ -193,10 +194,12 @@ def _jsonl(
     pooled = runtime.workers > 1 and corpus.raw >= (INLINE_UNITS + 1) * UNIT_BYTES
     started = runtime.workers * WORKER_SECONDS if pooled else 0.0
     spent = wide_slope(samples, "jsonl", started)
-    first = shared_part(samples)
+    alone = 1 - judging_part(samples)  # what is one process's
+    if config.jsonl.shard_bytes is not None:
+        alone *= PLANNING_PART
     divided = parallel(runtime.workers, cores) if pooled else 1.0
     fixed = max(0.0, small.stages["jsonl"].processor - spent * small.raw)
-    seconds = fixed + started / divided + spent * corpus.raw * (first / divided + 1 - first)
+    seconds = fixed + started / divided + spent * corpus.raw * ((1 - alone) / divided + alone)
     prepared = corpus.text + 64 * corpus.documents
     memory = measured.memory + DOCUMENT_MEMORY * (corpus.documents - large.documents)
     return StageCost(

@@ -31,7 +31,7 @@ TOKENS, TOKENS_PER_STEP = 5.9e6, 2048  # of the default
 ROOT_OF_DEPTH, ROOT_OF_BATCH = 7, 2
 MOST_MINUTES = 1e6  # two years
 FEWEST_STEPS, ROUND_STEPS = 10, 10
-ROUNDS = 3  # of measuring: a deeper model may keep the device busier
+ROUNDS = 3  # of measuring: a deeper model or larger steps may keep the device busier
 # Overrides that choose what the dial would.
 SIZES = ("num_layers", "hidden_size", "intermediate_size", "num_heads", "num_key_value_heads")
 SIZED = {"model", *(f"model.{name}" for name in SIZES)}
@@ -85,7 +85,7 @@ class Pace:
 def overrides_for(
     minutes: float,
     overrides: list[str],
-    measure: Callable[[list[str]], Pace] | None = None,
+    measure: Callable[[list[str]], Pace],
 ) -> list[str]:
     """Returns the overrides that train for about so many minutes on this machine.
 
@@ -100,24 +100,23 @@ def overrides_for(
         UserError: the configuration is wrong, training can't be measured here, or hardly a step
             fits into the time.
     """
-    measure = measure or pace
     given = [*read_overrides(Path("params.yaml")), *overrides]
     keys = {override.key_or_group for override in map(parsed, given) if override is not None}
     train = compose(Path("conf"), given)["train"]
-    seconds, sizes, batch = 60 * minutes, list[str](), list[str]()
-    now = measure(overrides)
-    for _ in range(0 if keys & SIZED else ROUNDS):
-        before = sizes
-        sizes = [f"model.num_layers={layers_for(seconds / now.seconds * now.operations)}"]
-        if sizes == before:
+    whole = has_accelerator(train["device"])
+    seconds, now, fitting = 60 * minutes, measure(overrides), list[str]()
+    for _ in range(ROUNDS):
+        before, fitting, runs = fitting, [], seconds / now.seconds
+        if not keys & SIZED:
+            fitting.append(f"model.num_layers={layers_for(runs * now.operations)}")
+        if not keys & BATCHED:
+            tokens = tokens_per_step_for(runs * now.tokens)
+            fitting.append(f"train.tokens_per_step={tokens}")
+            if whole:  # in one piece, which is halved if memory lacks
+                fitting.append(f"train.micro_batch_tokens={tokens}")
+        if fitting == before:
             break
-        now = measure([*overrides, *sizes])
-    if not keys & BATCHED:
-        tokens = tokens_per_step_for(seconds / now.seconds * now.tokens)
-        batch = [f"train.tokens_per_step={tokens}"]
-        if train["device"] in ACCELERATORS:  # in one piece, which is halved if memory lacks
-            batch.append(f"train.micro_batch_tokens={tokens}")
-        now = measure([*overrides, *sizes, *batch])
+        now = measure([*overrides, *fitting])
     steps = int(seconds / now.seconds)
     if steps < FEWEST_STEPS:
         raise UserError(
@@ -127,7 +126,7 @@ def overrides_for(
         )
     if steps > ROUND_STEPS**2:
         steps -= steps % ROUND_STEPS
-    chosen = [*sizes, *batch, f"train.steps={steps}"]
+    chosen = [*fitting, f"train.steps={steps}"]
     if "train.bfloat16_steps" in keys:
         chosen.append("train.bfloat16_steps=null")
     if train["minutes"] is not None:
@@ -140,13 +139,25 @@ def replaced(overrides: list[str], chosen: list[str]) -> list[str]:
     return [*without(overrides, [text.partition("=")[0] for text in chosen]), *chosen]
 
 
-def pace(overrides: list[str]) -> Pace:
+def has_accelerator(device: str) -> bool:
+    """Whether a value of train.device means a GPU on this machine."""
+    if device != "auto":
+        return device in ACCELERATORS
+    import torch
+
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def pace(overrides: list[str], folder: Path) -> Pace:
     """Returns how fast this machine trains the configuration.
+
+    Args:
+        folder: where the samples of the data are, or will be.
 
     Raises:
         UserError: it can't be measured here.
     """
-    training = predict(overrides).training
+    training = predict(overrides, folder=folder).training
     if training is None or training.step_seconds is None:
         raise UserError(
             "training can't be measured here, so there is no telling what fits into --minutes: "

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from tohum.commands.estimate.data_costs import Corpus, StageCost, corpus_of, dat
 from tohum.commands.estimate.sample_runs import (
     Samples,
     kept,
+    run_large,
     run_samples,
     run_training,
 )
@@ -113,11 +113,12 @@ class Prediction:
         return {**asdict(self), "totals": totals, "fits": self.fits}
 
 
-def predict(overrides: list[str], as_if: int | None = None) -> Prediction:
+def predict(overrides: list[str], as_if: int | None = None, *, folder: Path) -> Prediction:
     """Returns the estimate for conf/ with the overrides of params.yaml and these on top.
 
     Args:
         as_if: bytes that the source is taken to have; None: as many as it has.
+        folder: where the samples of the data are, or will be, if they have to be read.
 
     Raises:
         UserError: the configuration is wrong, or the source can't be read.
@@ -128,8 +129,7 @@ def predict(overrides: list[str], as_if: int | None = None) -> Prediction:
     size = size_of_source(config.source)
     device, large = device_problem(config.train.device), size_problem(config)
     trains = not (device or large)
-    with tempfile.TemporaryDirectory(prefix="tohum-estimate-") as name:
-        samples, rates, load = _measured(values, config, size, runtime, Path(name), trains)
+    samples, rates, load = _measured(values, config, size, runtime, folder, trains)
     if as_if is not None:
         samples, size = stretched(samples, size, as_if)
     cores = os.cpu_count() or 1
@@ -193,8 +193,8 @@ def _measured(
     def steps() -> dict[str, Any]:
         root = folder / "large"
         if not root.is_dir():  # the samples are of an earlier time
-            run_samples(values, config, folder)
-        return run_training(root)
+            run_large(values, config, folder)
+        return run_training(root, values)
 
     rates = kept("train", [values["model"], train, samples.large.reached], steps)
     return samples, rates.found, max(ran.load, rates.load)

@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import psutil
+import yaml
 
 from stages.compose.composition import write_lock_file
 from tohum.commands.estimate.measurement import Measured, measure_stage, sample_environment
@@ -35,7 +36,7 @@ DATA_STAGES = ("download", "jsonl", "pretokens", "tokenizer", "encode")
 LARGE_BYTES = 40_000_000  # of the source: five units, so that the stage jsonl starts its workers
 WIDE_BYTES = 160_000_000  # for what only shows on many bytes: see WideRun
 SMALL_SHARE = 0.2  # of that, for what a stage takes however little it reads
-VERSION = 3  # of what is kept
+VERSION = 4  # of what is kept
 BUSY = 1.0  # programs per core: more, and what is measured takes longer than it would alone
 
 
@@ -182,11 +183,8 @@ def run_samples(
     """
     runs = {}
     for name, wanted in (("small", int(large_bytes * SMALL_SHARE)), ("large", large_bytes)):
-        root = folder / name
-        sample = sample_of(config.source, wanted, folder / f"{name}-source")
-        make_project(root, {**values, "source": sample.values})
-        runs[name] = _run(root, sample)
-        if sample.share >= 1:  # all of it
+        runs[name] = _run_sample(values, config, folder, name, wanted)
+        if runs[name].share >= 1:  # all of it
             break
     large = runs.get("large", runs["small"])
     if "large" not in runs:
@@ -195,6 +193,22 @@ def run_samples(
     if large.share <= large_bytes / WIDE_BYTES:
         wide = _run_wide(values, config, folder)
     return Samples(runs["small"], large, wide)
+
+
+def run_large(
+    values: dict[str, Any], config: SimpleNamespace, folder: Path, large_bytes: int = LARGE_BYTES
+) -> SampleRun:
+    """Runs the data stages on the large sample alone."""
+    return _run_sample(values, config, folder, "large", large_bytes)
+
+
+def _run_sample(
+    values: dict[str, Any], config: SimpleNamespace, folder: Path, name: str, wanted: int
+) -> SampleRun:
+    root = folder / name
+    sample = sample_of(config.source, wanted, folder / f"{name}-source")
+    make_project(root, {**values, "source": sample.values})
+    return _run(root, sample)
 
 
 def _run_wide(values: dict[str, Any], config: SimpleNamespace, folder: Path) -> WideRun:
@@ -217,11 +231,13 @@ def make_project(root: Path, values: dict[str, Any]) -> None:
     that holds for all of them.
     """
     root.mkdir(parents=True)
-    shutil.copytree(Path("conf"), root / "conf")
+    shutil.copytree(Path("conf"), root / "conf", ignore=shutil.ignore_patterns(".*"))
     shutil.copy("dvc.yaml", root / "dvc.yaml")
     runtime = replace(load_runtime(), progress=False, samples=False, cluster=None)
     write_json(root / RUNTIME_FILE, asdict(runtime))
-    jsonl = {**values["jsonl"], "max_lost_share": 1.0}
+    rules = values["jsonl"]
+    own = {name: {**rule, "max_lost_share": 1.0} for name, rule in rules["sources"].items()}
+    jsonl = {**rules, "max_lost_share": 1.0, "sources": own}
     write_lock_file(root / "params.lock.yaml", {**values, "jsonl": jsonl})
 
 
@@ -272,13 +288,17 @@ def _json(path: Path) -> dict[str, Any]:
     return found
 
 
-def run_training(root: Path) -> dict[str, Any]:
-    """Takes training steps in the project at `root`, which has token files; returns the fields of
-    TrainingRates.
+def run_training(root: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Takes training steps of these values in the project at `root`, which has token files; returns
+    the fields of TrainingRates.
 
     Raises:
         UserError: the steps fail.
     """
+    lock = root / "params.lock.yaml"
+    sampled = yaml.safe_load(lock.read_text(encoding="utf-8"))
+    trained = {section: values[section] for section in ("model", "train")}
+    write_lock_file(lock, {**sampled, **trained})
     environment = sample_environment()
     environment.setdefault("GOMP_SPINCOUNT", SPINS)  # as the stage train sets it
     command = [sys.executable, "-m", "tohum.commands.estimate.training_probe"]

@@ -8,7 +8,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 
-from stages.compose.corrections import corrected, known_key
+from stages.compose.corrections import corrected, known_key, presets
 from tohum.commands.sweep.overrides import parse, swept_values
 from tohum.config.sections import nearest
 from tohum.errors import UserError
@@ -99,12 +99,12 @@ def _plain(conf: Path, override: Override) -> Override:
     if not isinstance(value, Glob):
         return override
     key, text = override.key_or_group, override.input_line
-    presets = sorted(path.stem for path in (conf / key).glob("*.yaml"))
-    if not presets:
+    names = presets(conf, key)
+    if not names:
         raise UserError(f"'{text}': glob chooses presets, and conf/ has none for '{key}'.")
-    chosen = value.filter(presets)
+    chosen = value.filter(names)
     if not chosen:
-        raise UserError(f"'{text}' chooses no preset. There are: {', '.join(presets)}.")
+        raise UserError(f"'{text}' chooses no preset. There are: {', '.join(names)}.")
     return parse([f"{key}={','.join(chosen)}"])[0]
 
 

@@ -214,7 +214,7 @@ def _new_folder(root: Path) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H-%M-%S_"), dir=parent))
     for name in ("points", "logs"):
         (folder / name).mkdir()
-    shutil.copytree(root / "conf", folder / "conf")
+    shutil.copytree(root / "conf", folder / "conf", ignore=shutil.ignore_patterns(".*"))
     return folder
 
 

@@ -11,8 +11,8 @@ from tohum.commands.estimate.data_costs import (
     corpus_of,
     data_costs,
     heaps_exponent,
+    judging_part,
     parallel,
-    shared_part,
 )
 from tohum.commands.estimate.measurement import Measured
 from tohum.commands.estimate.sample_runs import DATA_STAGES, SampleRun, Samples, WideRun
@@ -112,11 +112,11 @@ def test_the_wide_sample_decides_what_the_workers_of_jsonl_share() -> None:
     found = samples(jsonl=0.5)
     taken = found.large.stages["jsonl"]
     taken.turned = taken.processor
-    assert shared_part(found) == 1, "the start of the workers hides the rest"
+    assert judging_part(found) == 1, "the start of the workers hides the rest"
     stages = {**found.large.stages, "jsonl": Measured(9.0, taken.processor + 10, 1, 3)}
     found.wide = WideRun(200 * MEGABYTE, 200 * MEGABYTE, 200_000, stages)
     stages["jsonl"].turned = taken.processor + 6
-    assert shared_part(found) == pytest.approx(0.6)
+    assert judging_part(found) == pytest.approx(0.6)
 
 
 def test_the_wide_sample_decides_the_seconds_of_pretokens() -> None:

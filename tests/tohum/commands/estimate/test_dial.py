@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,11 @@ from tohum.commands.estimate.dial import (
     OPERATIONS,
     TOKENS,
     Pace,
+    has_accelerator,
     layers_for,
     minutes_of,
     overrides_for,
+    pace,
     replaced,
     tokens_per_step_for,
 )
@@ -78,10 +81,10 @@ def test_the_batch_grows_with_the_square_root_of_the_tokens(tokens: float, batch
     assert tokens_per_step_for(tokens) == batch
 
 
-def test_depth_is_chosen_first_then_the_batch_then_the_steps(measured: list[list[str]]) -> None:
+def test_depth_and_batch_are_chosen_first_then_the_steps(measured: list[list[str]]) -> None:
     sizes = ["model.num_layers=5", "train.tokens_per_step=4096"]
     assert chosen(measured, 120, "source=tiny") == [*sizes, "train.steps=12420"]
-    assert measured == [["source=tiny"], ["source=tiny", sizes[0]], ["source=tiny", *sizes]]
+    assert measured == [["source=tiny"], ["source=tiny", *sizes]]
     config = check(compose(Path("conf"), measured[-1]))
     took = 12420 * 4096 * operations_per_token(config.model, config.tokenizer.vocab_size) / 1.6e11
     assert took == pytest.approx(120 * 60, rel=0.01)
@@ -145,6 +148,33 @@ def test_an_accelerator_computes_a_step_at_once(measured: list[list[str]]) -> No
     assert found[1:3] == ["train.tokens_per_step=4096", "train.micro_batch_tokens=4096"]
 
 
+def test_a_device_that_larger_steps_keep_busier_gets_a_deeper_model(
+    measured: list[list[str]],
+) -> None:
+    """As a GPU is, which takes as long for 2,048 tokens as for 16,384."""
+
+    def measure(overrides: list[str]) -> Pace:
+        config = check(compose(Path("conf"), overrides))
+        tokens = config.train.tokens_per_step
+        operations = tokens * operations_per_token(config.model, config.tokenizer.vocab_size)
+        return Pace(operations, tokens, max(16_384, tokens) / 1e6)
+
+    found = overrides_for(60, ["train.device=cuda"], measure)
+    final = measure(["train.device=cuda", *found[:3]])
+    layers = int(found[0].removeprefix("model.num_layers="))
+    assert abs(layers - layers_for(3600 / final.seconds * final.operations)) <= 1
+    assert found[2] == f"train.micro_batch_tokens={final.tokens}"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_auto_means_an_accelerator_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: there)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    assert [has_accelerator(device) for device in ("auto", "cuda", "cpu")] == [there, True, False]
+
+
 def test_time_for_hardly_a_step_is_refused(measured: list[list[str]]) -> None:
     with pytest.raises(UserError, match=r"only \d steps of 2,048 tokens fit into --minutes 0.01"):
         chosen(measured, 0.01, "model=one_hour")
@@ -155,9 +185,9 @@ def test_where_nothing_can_be_measured_nothing_is_chosen(monkeypatch: pytest.Mon
         training = None
 
     monkeypatch.chdir(PROJECT)
-    monkeypatch.setattr(dial, "predict", lambda overrides: Unmeasured())
+    monkeypatch.setattr(dial, "predict", lambda overrides, folder: Unmeasured())
     with pytest.raises(UserError, match="training can't be measured here"):
-        overrides_for(1, [])
+        overrides_for(1, [], partial(pace, folder=Path()))
 
 
 @pytest.mark.parametrize("text", ["many", "0", "-3", "nan", "inf", "1e300", ""])
