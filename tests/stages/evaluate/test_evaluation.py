@@ -16,6 +16,7 @@ from tohum.errors import UserError
 from tohum.formats.special_tokens import END_ID, END_OF_TEXT_ID, PADDING_ID
 from tohum.formats.tokenizer import load_tokenizer
 from tohum.formats.tokens import read_meta, read_split
+from tohum.model.architectures import NAMES
 from tohum.model.scoring import bits_per_byte, token_sizes, validation_windows
 
 pytestmark = pytest.mark.slow
@@ -88,7 +89,7 @@ def test_the_facts_of_the_training_stand_beside_the_figures() -> None:
     assert found["evaluated_on"] != "aarch64 test"
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen3"])
+@pytest.mark.parametrize("architecture", NAMES)
 def test_the_saved_model_gives_the_logits_of_the_network(architecture: str) -> None:
     network = write_random_weights(Path(), f"model.architecture={architecture}")
     model: Any = AutoModelForCausalLM.from_pretrained(evaluated())
