@@ -22,8 +22,9 @@ from tohum.marks import Hashed, read_mark, write_mark
 
 COPY_BYTES = 1 << 17  # few enough to be hashed while they are in the processor's cache
 OPEN_FILES = 16  # at a time in each shard that is written: macOS allows a process 256
-WORKER_BYTES = 256_000_000  # of memory, and PLAN_SHARE of a shard's size for where its lines are
-PLAN_SHARE = 0.25  # 24 bytes for a line of 100
+WORKER_BYTES = 256_000_000  # of memory, besides a plan
+PLAN_SHARE = 0.25  # of a shard's size: 24 bytes for a line of 100
+MOST_PLAN_BYTES = 1_000_000_000  # of large shards, whose lines are rarely so short
 
 
 class Span(NamedTuple):
@@ -81,6 +82,11 @@ class ShardPlan:
         paths = list(self._paths)
         columns = zip(self._files, self._starts, self._ends, self._copies, strict=True)
         return (Span(paths[file], start, end, copy) for file, start, end, copy in columns)
+
+
+def memory_for(shard_bytes: int) -> int:
+    """Returns the bytes of memory that writing a shard takes, at the most that is likely."""
+    return WORKER_BYTES + min(MOST_PLAN_BYTES, int(PLAN_SHARE * shard_bytes))
 
 
 def planned_shards(

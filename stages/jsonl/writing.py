@@ -10,10 +10,9 @@ import orjson
 
 from stages.jsonl.config import Jsonl
 from stages.jsonl.corpus_shards import (
-    PLAN_SHARE,
-    WORKER_BYTES,
     Span,
     make_copier,
+    memory_for,
     planned_shards,
     write_whole,
 )
@@ -142,7 +141,7 @@ def write_corpus(
         if config.shard_bytes is None:
             shards = write_whole(folder, kept, config.compression, bar.update)
         else:
-            memory = WORKER_BYTES + int(PLAN_SHARE * config.shard_bytes)
+            memory = memory_for(config.shard_bytes)
             job = StageTasks("jsonl", folder, make_copier, folder, memory, threads=True)
             plans = planned_shards(kept, config.shard_bytes, config.compression)
             shards = list(run(job, (Task(plan.name, plan) for plan in plans), runtime, bar))
