@@ -24,7 +24,7 @@ $(VENV)/installed: pyproject.toml constraints.txt $(MOVED)
 repro: install ## Run the pipeline and report what it made
 	@git rev-parse --git-dir > /dev/null 2>&1 || { echo "This folder is not a git repository, which DVC needs: \
 	a ZIP download has none. Use 'git clone', or make it one: git init && git add --all && git commit"; exit 1; }
-	@python -m tohum.dvc_lock # deletes dvc.lock if dvc was killed as it wrote it
+	@python -m tohum.dvc_lock # deletes what dvc was killed at writing
 	dvc repro
 	tohum report
 

@@ -171,6 +171,7 @@ def test_stages_killed_at_random_moments_end_in_the_same_bytes(
     moments = random.Random(0)
     for stage in ("download", "jsonl", "encode", "train", "evaluate"):
         kill_during(clone, stage, after=moments.uniform(0, 0.5))
+    mend(clone)
     clone.repro()
     assert clone.hashes() == trained.hashes()
     assert "models/lm" in clone.hashes()
@@ -196,8 +197,24 @@ def test_a_lock_file_that_was_cut_off_trains_nothing_again(trained: Clone, kept:
     assert "git commit dvc.lock" in told
 
 
+def mend(clone: Clone) -> None:
+    """Deletes what DVC was killed at writing, as `make repro` does."""
+    clone.run(sys.executable, "-m", "tohum.dvc_lock")
+
+
+def test_readers_and_writers_that_were_cut_off_stop_dvc_until_they_are_mended(
+    trained: Clone,
+) -> None:
+    path = trained.root / ".dvc" / "tmp" / "rwlock"
+    path.write_text("")
+    assert "RWLock" in trained.run("dvc", "repro", check=False).stderr
+    mend(trained)
+    trained.repro()
+
+
 def kill_during(clone: Clone, stage: str, after: float) -> None:
     """Runs `dvc repro` and kills it, and it alone, `after` seconds into a stage's work."""
+    mend(clone)
     dvc = subprocess.Popen(
         ["dvc", "repro"],
         cwd=clone.root,

@@ -4,9 +4,11 @@
 
 deletes it if DVC was killed as it wrote it: DVC then restores each result from its cache, by what
 the stage read. (`git checkout dvc.lock` brings the hashes of whoever committed it, and a model of
-another kind of processor is not in the cache.)
+another kind of processor is not in the cache.) It does the same with `.dvc/tmp/rwlock`, in which
+DVC notes who reads and writes what, and without which it begins anew.
 """
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ import yaml
 from tohum.process import exit_code
 
 PATH = Path("dvc.lock")
+READERS_AND_WRITERS = Path(".dvc/tmp/rwlock")
 CONFLICT = b"<<<<<<< "
 
 log = logging.getLogger(__name__)
@@ -41,6 +44,23 @@ def remove_if_cut_off(path: Path = PATH) -> None:
         )
 
 
+def remove_readers_and_writers_if_cut_off(path: Path = READERS_AND_WRITERS) -> None:
+    """Deletes DVC's list of readers and writers if it isn't whole."""
+    if not path.is_file():
+        return
+    try:
+        json.loads(path.read_bytes())
+    except ValueError:
+        path.unlink()
+        log.warning("%s was cut off as DVC wrote it, and is deleted: DVC begins it anew.", path)
+
+
+def remove_what_is_cut_off() -> None:
+    """Deletes what DVC has not written to its end."""
+    remove_if_cut_off()
+    remove_readers_and_writers_if_cut_off()
+
+
 def parse_stages(content: bytes) -> dict[str, Any] | None:
     """Returns the stages by name, or None if the content isn't that of a whole file."""
     try:
@@ -53,4 +73,4 @@ def parse_stages(content: bytes) -> dict[str, Any] | None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code("dvc.lock", remove_if_cut_off, "the same command"))
+    sys.exit(exit_code("dvc.lock", remove_what_is_cut_off, "the same command"))

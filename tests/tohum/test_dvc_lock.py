@@ -2,7 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from tohum.dvc_lock import read_stages, remove_if_cut_off
+from tohum.dvc_lock import (
+    read_stages,
+    remove_if_cut_off,
+    remove_readers_and_writers_if_cut_off,
+)
 
 STAGES = "".join(
     f"  {name}:\n    cmd: python -m stages.{name}\n    outs:\n    - path: data/{name}\n"
@@ -53,3 +57,22 @@ def test_a_conflict_stays_for_its_owner_to_solve(tmp_path: Path) -> None:
 def test_no_file_is_no_fault(tmp_path: Path) -> None:
     remove_if_cut_off(tmp_path / "dvc.lock")
     assert read_stages(tmp_path / "dvc.lock") is None
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"read": {}, "wri', "\0" * 64])
+def test_readers_and_writers_that_a_kill_left_go(
+    tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "rwlock"
+    path.write_text(content)
+    remove_readers_and_writers_if_cut_off(path)
+    assert not path.exists()
+    assert "rwlock was cut off as DVC wrote it" in caplog.text
+
+
+def test_whole_readers_and_writers_stay(tmp_path: Path) -> None:
+    path = tmp_path / "rwlock"
+    remove_readers_and_writers_if_cut_off(path)
+    path.write_text('{"read": {}, "write": {}}')
+    remove_readers_and_writers_if_cut_off(path)
+    assert path.read_text() == '{"read": {}, "write": {}}'
