@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from stages.compose import model_sizes
 from stages.compose.checking import check
-from stages.compose.corrections import corrected, misread, parsed, to_paste
+from stages.compose.corrections import corrected, is_leftover, misread, parsed, to_paste
 from stages.compose.dvc_values import DIGEST, digest, refuse_other_keys
 from stages.compose.params_text import meant_overrides
 from stages.compose.refusals import read_all, refuse_unknown_preset
@@ -117,7 +117,7 @@ def _split(conf: Path, overrides: list[str]) -> SourceList | list[str]:
 
 def _checked(conf: Path, overrides: list[str]) -> dict[str, Any]:
     for path in sorted(conf.rglob("*.yaml")):
-        if not path.name.startswith("."):  # what an editor or a file manager left
+        if not is_leftover(path):
             _refuse_unrepeatable(str(path), _text(path))
     for override in overrides:
         _refuse_unrepeatable(f"params.yaml: the override '{override}'", override)

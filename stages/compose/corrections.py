@@ -8,6 +8,7 @@ https://hydra.cc/docs/advanced/override_grammar/basic
 import difflib
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +130,23 @@ def groups(conf: Path) -> list[str]:
 
 
 def presets(conf: Path, group: str) -> list[str]:
-    """Returns the names of a group's presets, without what an editor left next to them."""
+    """Returns the names of a group's presets."""
     paths = (conf / group).glob("*.yaml")
-    return sorted(path.stem for path in paths if not path.name.startswith("."))
+    return sorted(path.stem for path in paths if not is_leftover(path))
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether an editor or a file manager left a file next to those of conf/."""
+    return path.name.startswith(".")
+
+
+def copy_conf(conf: Path, folder: Path) -> None:
+    """Copies conf/ without leftovers, of which some are links that lead nowhere."""
+
+    def leftovers(parent: str, names: list[str]) -> set[str]:
+        return {name for name in names if is_leftover(Path(parent, name))}
+
+    shutil.copytree(conf, folder, ignore=leftovers)
 
 
 def known_key(conf: Path, key: str) -> str:

@@ -7,7 +7,8 @@ documents. Tasks copy them, here or on other nodes, and the driver reads no text
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -105,27 +106,21 @@ def planned_shards(
         yield plan
 
 
-@dataclass(frozen=True)
-class ShardCopier:
-    """Writes shards to a folder."""
-
-    folder: Path
-
-    def write(self, plan: ShardPlan, advance: Advance) -> Shard:
-        """Writes a shard, unless that is done."""
-        path, mark = self.folder / plan.name, self.folder / f"{plan.name}.json"
-        done = read_mark(mark)
-        if done is None:
-            sha256, size = write_lines(path, plan.spans())
-            done = asdict(Shard(plan.name, sha256, size, plan.documents))
-            write_mark(mark, [Hashed(path, size, sha256)], done)
-        advance(plan.bytes)
-        return Shard(**done)
-
-
 def make_copier(folder: Path) -> Work:
     """Returns what writes a shard to `folder`."""
-    return ShardCopier(folder).write
+    return partial(write_shard, folder)
+
+
+def write_shard(folder: Path, plan: ShardPlan, advance: Advance) -> Shard:
+    """Writes a shard, unless that is done."""
+    path, mark = folder / plan.name, folder / f"{plan.name}.json"
+    done = read_mark(mark)
+    if done is None:
+        sha256, size = write_lines(path, plan.spans())
+        done = asdict(Shard(plan.name, sha256, size, plan.documents))
+        write_mark(mark, [Hashed(path, size, sha256)], done)
+    advance(plan.bytes)
+    return Shard(**done)
 
 
 def write_whole(

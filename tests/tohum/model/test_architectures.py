@@ -13,6 +13,8 @@ from tohum.model.network import Network
 
 
 def test_each_module_is_a_choice_and_nothing_else_is() -> None:
+    files = (PROJECT / "tohum/model/architectures").glob("[!_]*.py")
+    assert list(NAMES) == sorted(path.stem for path in files)
     assert {"llama", "qwen3"} <= set(NAMES)
     for name in NAMES:
         assert model_and_train(f"model.architecture={name}")[0].architecture == name

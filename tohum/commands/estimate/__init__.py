@@ -15,9 +15,6 @@ disk, the memory or the device.
 
 import argparse
 import json
-from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tohum.commands.arguments import add_overrides, complete_for_hydra
 
@@ -38,6 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the estimate and returns the exit code: 1 if the run does not fit on this machine."""
+    from functools import partial
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
     from stages.compose.corrections import to_paste
     from stages.pretokens.config import bytes_of
     from tohum.commands.estimate.cost_table import table

@@ -21,6 +21,7 @@ import psutil
 import yaml
 
 from stages.compose.composition import write_lock_file
+from stages.compose.corrections import copy_conf
 from tohum.commands.estimate.measurement import Measured, measure_stage, sample_environment
 from tohum.commands.estimate.source_facts import SourceSample
 from tohum.commands.estimate.source_samples import sample_of
@@ -205,16 +206,21 @@ def run_large(
 def _run_sample(
     values: dict[str, Any], config: SimpleNamespace, folder: Path, name: str, wanted: int
 ) -> SampleRun:
+    return _run(*_sample_project(values, config, folder, name, wanted))
+
+
+def _sample_project(
+    values: dict[str, Any], config: SimpleNamespace, folder: Path, name: str, wanted: int
+) -> tuple[Path, SourceSample]:
+    """Makes a project for a sample of so many bytes; returns its root, and the sample."""
     root = folder / name
     sample = sample_of(config.source, wanted, folder / f"{name}-source")
     make_project(root, {**values, "source": sample.values})
-    return _run(root, sample)
+    return root, sample
 
 
 def _run_wide(values: dict[str, Any], config: SimpleNamespace, folder: Path) -> WideRun:
-    root = folder / "wide"
-    sample = sample_of(config.source, WIDE_BYTES, folder / "wide-source")
-    make_project(root, {**values, "source": sample.values})
+    root, _ = _sample_project(values, config, folder, "wide", WIDE_BYTES)
     stages = _measured(root, ("download", "jsonl", "pretokens"))
     wide = WideRun(
         raw=folder_bytes(root / "data/raw"),
@@ -231,7 +237,7 @@ def make_project(root: Path, values: dict[str, Any]) -> None:
     that holds for all of them.
     """
     root.mkdir(parents=True)
-    shutil.copytree(Path("conf"), root / "conf", ignore=shutil.ignore_patterns(".*"))
+    copy_conf(Path("conf"), root / "conf")
     shutil.copy("dvc.yaml", root / "dvc.yaml")
     runtime = replace(load_runtime(), progress=False, samples=False, cluster=None)
     write_json(root / RUNTIME_FILE, asdict(runtime))

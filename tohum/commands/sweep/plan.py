@@ -20,7 +20,7 @@ from filelock import FileLock
 from hydra.core.override_parser.types import Override
 
 from stages.compose.composition import compose, read_overrides
-from stages.compose.corrections import TO_PASTE, corrected, to_paste
+from stages.compose.corrections import TO_PASTE, copy_conf, corrected, to_paste
 from stages.compose.corrections import parsed as parsed_override
 from tohum.commands.report.figures import MEASURES
 from tohum.commands.sweep.axes import MOST_VALUES, axes, read_arguments
@@ -214,7 +214,7 @@ def _new_folder(root: Path) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H-%M-%S_"), dir=parent))
     for name in ("points", "logs"):
         (folder / name).mkdir()
-    shutil.copytree(root / "conf", folder / "conf", ignore=shutil.ignore_patterns(".*"))
+    copy_conf(root / "conf", folder / "conf")
     return folder
 
 

@@ -1,12 +1,14 @@
 import pytest
 
 from stages.train.optimizers import NAMES, build_optimizers
-from tests.tiny import model_and_train
+from tests.tiny import PROJECT, model_and_train
 from tohum.errors import UserError
 from tohum.model.network import Network
 
 
 def test_each_module_is_a_choice_and_nothing_else_is() -> None:
+    files = (PROJECT / "stages/train/optimizers").glob("[!_]*.py")
+    assert list(NAMES) == sorted(path.stem for path in files)
     assert {"adamw", "muon"} <= set(NAMES)
     with pytest.raises(UserError, match=rf"train.optimizer is 'x', allowed: {', '.join(NAMES)}\."):
         model_and_train("train.optimizer=x")
