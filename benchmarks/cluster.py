@@ -2,11 +2,11 @@
 
     python -m benchmarks.cluster [--megabytes 1000] [--rounds 1] [--kills [20] | --without-ray]
 
-The corpus is real code, the sources of installed packages, as JSON lines (benchmarks/jsonl.py). The
-three stages run as `dvc repro` runs them, each in its own process, whose whole time counts. They
-run on this machine's processes, and on Ray with one node and with two, each a raylet with one core;
-the head has none. All of them do the same with each other's outputs: every file must have the same
-SHA-256. The contenders take turns, and Ray only runs during its own.
+The corpus is real code, the sources of installed packages, as JSON lines (benchmarks/jsonl.py), in
+files of 250 MB. The three stages run as `dvc repro` runs them, each in its own process, whose whole
+time counts. They run on this machine's processes, and on Ray with one node and with two, each a
+raylet with one core; the head has none. All of them do the same with each other's outputs: every
+file must have the same SHA-256. The contenders take turns, and Ray only runs during its own.
 
 What Ray costs is measured where every process may use both cores. What a second node gains is
 measured with each node held to a core of its own, the stage to that of the first, as if the stage
@@ -45,6 +45,7 @@ import yaml
 
 from benchmarks.cluster_contenders import (
     MODULES,
+    TASKS,
     documents_and_tokens,
     run_datatrove,
     split_lines,
@@ -66,6 +67,7 @@ OVERRIDES = [
     f"jsonl.max_bytes={MAX_BYTES}",
 ]
 MOST_COST, LEAST_GAIN = 10.0, 1.8
+FILE_MB = 250  # of the corpus, as large datasets are cut on the Hub
 KILL_NODES = 4
 KILL_SECONDS = (0.5, 6.0)  # between two kills
 RAYLET_SHARE = 0.4  # of the kills; the others hit workers
@@ -102,11 +104,11 @@ def make_project(root: Path, megabytes: float) -> dict[str, str]:
         f"making {megabytes:.0f} MB of JSON lines, and the outputs to compare with ...", flush=True
     )
     write_values(root, OVERRIDES)
-    raw = root / "data" / "raw"
-    raw.mkdir(parents=True)
-    write_input(raw / "in.jsonl", megabytes)
-    sha256 = file_sha256(raw / "in.jsonl")
-    (raw / "manifest.jsonl").write_text(f'{{"file": "in.jsonl", "sha256": "{sha256}"}}\n')
+    raw, whole = root / "data" / "raw", root / "in.jsonl"
+    write_input(whole, megabytes)
+    files = split_lines(whole, raw, max(1, round(megabytes / FILE_MB)))
+    entries = ({"file": path.name, "sha256": file_sha256(path)} for path in files)
+    (raw / "manifest.jsonl").write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
     write_json(raw / "source.json", {"kind": "files", "license": None})
     write_runtime(root, None, 2)
     for stage in ("jsonl", "pretokens", "tokenizer", "encode"):
@@ -242,7 +244,7 @@ def compare(megabytes: float, rounds: int, contenders: Sequence[Contender]) -> b
         root, lines = Path(folder, "project"), Path(folder, "lines")
         root.mkdir()
         expected = make_project(root, megabytes)
-        split_lines(root / "data" / "raw" / "in.jsonl", lines)
+        split_lines(root / "in.jsonl", lines, TASKS)  # datatrove does not cut a file
         for _ in range(rounds):
             others += [tokenized_by_datatrove(root, lines) for _ in rivals]
             for contender in contenders:

@@ -72,17 +72,17 @@ def tokenize_by_datatrove(lines: Path, tokenizer: Path, work: Path) -> None:
         LocalPipelineExecutor(pipeline, TASKS, logging_dir=str(work / "logs" / name)).run()
 
 
-def split_lines(source: Path, folder: Path) -> None:
-    """Writes the lines of a file as one file for each task, of about the same size: datatrove does
-    not cut a file.
-    """
-    folder.mkdir()
-    share = source.stat().st_size / TASKS
+def split_lines(source: Path, folder: Path, parts: int) -> list[Path]:
+    """Writes the lines of a file as so many files of about the same size, and returns these."""
+    folder.mkdir(parents=True)
+    share = source.stat().st_size / parts
+    paths = [folder / f"{part:03d}.jsonl" for part in range(parts)]
     with source.open("rb") as lines:
-        for task in range(TASKS):
-            with (folder / f"{task}.jsonl").open("wb") as part:
-                while lines.tell() < share * (task + 1) and (line := lines.readline()):
-                    part.write(line)
+        for number, path in enumerate(paths, start=1):
+            with path.open("wb") as file:
+                while lines.tell() < share * number and (line := lines.readline()):
+                    file.write(line)
+    return paths
 
 
 def run_datatrove(lines: Path, tokenizer: Path, work: Path) -> None:

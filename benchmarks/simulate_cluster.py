@@ -23,7 +23,7 @@ from benchmarks.projects import PROJECT
 from stages.compose.checking import check
 from stages.compose.composition import compose
 from stages.pretokens.counting import count_shard
-from stages.pretokens.runs import merge
+from stages.pretokens.run_merging import merge
 
 DOCUMENT = PROJECT / "docs/cluster.md"
 BEGIN, END = "<!-- simulation -->\n", "<!-- end of simulation -->"

@@ -49,16 +49,22 @@ def partial_path(path: Path) -> Path:
 
 
 @contextmanager
-def atomic_write(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Opens a file that appears at `path` complete and synced to disk, or not at all."""
+def atomic_write(path: Path, mode: str = "wb", sync: bool = True) -> Iterator[IO[Any]]:
+    """Opens a file that appears at `path` complete and synced to disk, or not at all.
+
+    Args:
+        sync: whether a power cut right after may not lose it. What a mark has the hash of need not
+            wait for the disk: what was lost counts as not done.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(path)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
         with partial.open(mode, encoding=encoding, newline=newline) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -78,9 +84,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, sync: bool = True) -> None:
     """Writes `value` as indented JSON with its keys in the order given."""
-    with atomic_write(path, "w") as file:
+    with atomic_write(path, "w", sync) as file:
         json.dump(value, file, indent=2, ensure_ascii=False)
         file.write("\n")
 

@@ -39,9 +39,18 @@ def hashed(path: Path) -> Hashed:
 
 
 def write_mark(
-    mark: Path, files: Iterable[Path | Hashed] = (), facts: dict[str, Any] | None = None
+    mark: Path,
+    files: Iterable[Path | Hashed] = (),
+    facts: dict[str, Any] | None = None,
+    sync: bool = True,
 ) -> None:
-    """Marks files as complete; `facts` is what JSON can hold."""
+    """Marks files as complete.
+
+    Args:
+        facts: what JSON can hold.
+        sync: whether the mark may not be lost in a power cut; of work that is soon done again, it
+            may.
+    """
     entries = (file if isinstance(file, Hashed) else hashed(file) for file in files)
     listed = {
         Path(os.path.relpath(file.path, mark.parent)).as_posix(): [
@@ -52,7 +61,7 @@ def write_mark(
         for file in entries
     }
     content = json.loads(json.dumps({"facts": facts or {}, "files": listed}))
-    write_json(mark, {**content, "sha256": _digest(content)})
+    write_json(mark, {**content, "sha256": _digest(content)}, sync)
 
 
 def read_mark(mark: Path, files: bool = True) -> dict[str, Any] | None:

@@ -160,7 +160,7 @@ def encode_shard(encoder: ShardEncoder, shard: ListedShard, advance: Advance) ->
             writer.close()
         sizes = {split: writer.bytes for split, writer in writers.items()}
         facts = {"bytes": sizes, "tallies": tallies.values, "round_trips": asdict(trips)}
-        write_mark(folder / FACTS, sorted(folder.iterdir()), facts)
+        write_mark(folder / FACTS, sorted(folder.iterdir()), facts, sync=False)
     return facts
 
 

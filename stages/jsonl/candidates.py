@@ -4,11 +4,11 @@ Where a unit begins and ends depends only on the input. So the number of workers
 and the numbers of the units show what an earlier process has done.
 """
 
-import hashlib
 import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from stages.jsonl.config import Jsonl
 from stages.jsonl.text_decoding import Undecodable, decode
 from tohum.errors import UserError
 from tohum.fields import Fields, Mapped, compile_fields
-from tohum.files import GET_BACK
+from tohum.files import GET_BACK, file_sha256
 from tohum.formats.outcomes import BROKEN, NO_TEXT, UNDECODABLE
 from tohum.formats.raw import MANIFEST, RawFile, read_files, read_manifest
 from tohum.readers import Broken, EmptyFileError, ReadLimits, Row, RowBlock, detect, read_blocks
@@ -165,17 +165,8 @@ def row_units(
     dataset = facts.get("repo_id")
     fields = compile_fields(rules.fields, f"{where}.fields")
     limits = ReadLimits.for_documents(rules.max_bytes, decoder_bytes)
-    for line in (raw / MANIFEST).read_bytes().splitlines():  # not of a text: it splits at U+2028
-        entry = json.loads(line)
-        path = raw / entry["file"]
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != entry["sha256"]:
-            raise UserError(
-                f"{path} does not have the SHA-256 that manifest.jsonl gives it: it was damaged. "
-                f"{GET_BACK.format(stage='download')}"
-            )
-        name, given = entry["file"], facts.get("license")
+    for name in _intact_files(raw):
+        path, given = raw / name, facts.get("license")
         try:
             format = detect(path, rules.encoding, rules.delimiter, limits)
             log.info("%s: %s", name, "; ".join(format.notes))
@@ -187,6 +178,36 @@ def row_units(
             read["format", "empty"] += 1
             continue
         read.update(format.facts().items())
+
+
+def _intact_files(raw: Path) -> Iterator[str]:
+    """Yields the names of the data files, whose SHA-256 is checked; while one of them is read, the
+    next is hashed.
+
+    Raises:
+        UserError: one is damaged.
+    """
+    lines = (raw / MANIFEST).read_bytes().splitlines()  # not of a text: it splits at U+2028
+    entries = [json.loads(line) for line in lines]
+    with ThreadPoolExecutor(1) as ahead:
+        hashes = (ahead.submit(file_sha256, raw / entry["file"]) for entry in entries)
+        for entry, found in zip(entries, _one_ahead(hashes), strict=True):
+            path = raw / entry["file"]
+            if found != entry["sha256"]:
+                raise UserError(
+                    f"{path} does not have the SHA-256 that manifest.jsonl gives it: it was "
+                    f"damaged. {GET_BACK.format(stage='download')}"
+                )
+            yield entry["file"]
+
+
+def _one_ahead(hashes: Iterator["Future[str]"]) -> Iterator[str]:
+    """Yields each hash once the next one has been asked for."""
+    asked = next(hashes, None)
+    while asked:
+        following = next(hashes, None)
+        yield asked.result()
+        asked = following
 
 
 def _decided(fields: Fields, path: Path) -> tuple[Fields, set[tuple[str, ...]] | None]:

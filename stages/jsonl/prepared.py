@@ -83,7 +83,7 @@ def write_prepared(path: Path, judged: Iterable[Judged], with_signatures: bool) 
     origins: dict[Origin, int] = {}
     rows: list[tuple[int, int, int, int, int, bytes]] = []
     texts: list[str] = []
-    with atomic_write(path.with_suffix(".jsonl")) as file:
+    with atomic_write(path.with_suffix(".jsonl"), sync=False) as file:
         for item in judged:
             file.write(item.line)
             reason = reasons.setdefault(item.reason, len(reasons))
@@ -99,11 +99,12 @@ def write_prepared(path: Path, judged: Iterable[Judged], with_signatures: bool) 
         _save(path.with_suffix(".sig.npy"), signatures(texts))
     files = [path.with_suffix(suffix) for suffix in (".jsonl", ".npy", ".sig.npy")]
     facts = {"reasons": list(reasons), "origins": list(origins)}
-    write_mark(path.with_suffix(".json"), files if with_signatures else files[:2], facts)
+    files = files if with_signatures else files[:2]
+    write_mark(path.with_suffix(".json"), files, facts, sync=False)
 
 
 def _save(path: Path, array: numpy.ndarray[Any, Any]) -> None:
     content = io.BytesIO()
     numpy.save(content, array)
-    with atomic_write(path) as file:
+    with atomic_write(path, sync=False) as file:
         file.write(content.getbuffer())

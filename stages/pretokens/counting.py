@@ -1,8 +1,9 @@
 """Counts the pretokens of each shard into sorted runs on disk, and merges them into one table.
 
 The work directory holds `<shard>/` with the shard's runs `<n>.run` and their mark `facts.json`; it
-appears whole. A stage that was killed resumes after the shards already counted. The table is the
-same for any number of workers, order of shards and `max_memory`.
+appears whole. `ranges/` holds what was merged of them. A stage that was killed resumes after the
+shards already counted. The table is the same for any number of workers, order of shards and
+`max_memory`.
 """
 
 import logging
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import regex
 from tokenizers import Regex
 
 from stages.pretokens.config import Pretokenizer, bytes_of
-from tohum.cluster import Advance, StageTasks, Task, Work, run
+from tohum.cluster import Advance, StageTasks, Task, Work, joined, run
 from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import atomic_folder, file_sha256, fresh, publish
@@ -33,6 +35,7 @@ from tohum.workdir import open_workdir, work_key
 WORD_BYTES = 256  # of memory for a word in a Counter, on average
 WORDS_PER_BATCH = 4096
 FACTS = "facts.json"
+RANGES = "ranges"  # the folder of the merged runs
 WORKER_BYTES = 300_000_000  # of memory besides the table
 
 log = logging.getLogger(__name__)
@@ -44,24 +47,27 @@ def count_corpus(config: Pretokenizer, runtime: Runtime, jsonl: Path, out: Path)
     Raises:
         UserError: the pattern is not a regular expression, or does not match every character.
     """
-    from stages.pretokens.runs import merge_all
+    from stages.pretokens.range_merging import merge_ranges
+    from stages.pretokens.runs import read_run
 
     _compile(config.pattern)
     manifest, listed = jsonl / "manifest.json", listed_shards(jsonl)
     what_counts = replace(config, max_memory="")
     with open_workdir("pretokens", work_key("pretokens", [what_counts], [manifest])) as work:
         foretell("pretokens", sum(each.path.stat().st_size for each in listed))
-        shards = _count_shards(listed, config, runtime, work)
+        with joined(runtime):
+            shards = _count_shards(listed, config, runtime, work)
+            runs = [
+                work / each.path.name / name
+                for each, shard in zip(listed, shards, strict=True)
+                for name in shard["runs"]
+            ]
+            merged = merge_ranges(runs, work / RANGES, runtime)
         facts = {"pattern": config.pattern, "jsonl_manifest_sha256": file_sha256(manifest)}
         if config.sample_share < 1:
             facts |= _sample_facts(config, shards)
         finished = fresh(work / "pretokens")
-        runs = [
-            work / each.path.name / name
-            for each, shard in zip(listed, shards, strict=True)
-            for name in shard["runs"]
-        ]
-        meta = write_table(finished, merge_all(runs, work), facts)
+        meta = write_table(finished, chain.from_iterable(map(read_run, merged)), facts)
         publish(finished, out)
     log.info("%d pretokens, %d of them different", meta["pretokens"], meta["different_pretokens"])
 
@@ -140,7 +146,7 @@ def count_shard(path: Path, config: Pretokenizer, folder: Path, max_bytes: int) 
             names.append(f"{len(names)}.run")
             write_run(made / names[-1], table)
         facts = {"runs": names, "documents": sample.documents, "taken": sample.taken}
-        write_mark(made / FACTS, [made / name for name in names], facts)
+        write_mark(made / FACTS, [made / name for name in names], facts, sync=False)
     return facts
 
 

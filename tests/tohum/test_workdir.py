@@ -10,6 +10,7 @@ from tests.tiny import PROJECT
 from tohum import workdir
 from tohum.errors import UserError
 from tohum.files import atomic_write, file_sha256, fresh, publish, write_json
+from tohum.marks import read_mark, write_mark
 from tohum.workdir import open_workdir, project_root, work_key
 
 
@@ -57,6 +58,19 @@ def test_a_file_being_written_is_not_yet_at_its_path(tmp_path: Path) -> None:
         assert not path.exists()
     assert path.read_bytes() == b"whole"
     assert files_below(tmp_path) == ["table.bin"]
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_only_what_a_power_cut_may_not_take_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync: bool
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with atomic_write(tmp_path / "a", sync=sync) as file:
+        file.write(b"whole")
+    write_mark(tmp_path / "mark.json", [tmp_path / "a"], {"of": "a"}, sync)
+    assert read_mark(tmp_path / "mark.json") == {"of": "a"}
+    assert len(synced) == 2 * sync
 
 
 def test_text_is_utf_8_with_line_feeds(tmp_path: Path) -> None:

@@ -60,6 +60,11 @@ class Project:
     ) -> list[dict[str, Any]]:
         """Returns the records of the files in `in`, or of another source."""
         download(source or FilesSource("files", ["in"], "CC0-1.0"), self.raw, runtime())
+        self.run(config, workers)
+        return [record for path in shard_paths(self.out) for record in read_records(path)]
+
+    def run(self, config: Jsonl | None = None, workers: int = 1) -> None:
+        """Runs the stage on what was downloaded."""
         convert(
             config or rules(),
             runtime(workers),
@@ -69,7 +74,6 @@ class Project:
             plot=self.plot,
             opt_out=self.opt_out,
         )
-        return [record for path in shard_paths(self.out) for record in read_records(path)]
 
     def counts(self) -> dict[str, Any]:
         counts: dict[str, Any] = json.loads(self.metrics.read_text())
@@ -484,6 +488,25 @@ def test_a_damaged_column_that_no_field_takes_is_not_missed(project: Project) ->
     path.write_bytes(content)
 
     assert [each["content"] for each in project.convert()] == table["kod"].to_pylist()
+
+
+def test_a_damaged_data_file_ends_the_stage_before_it_is_read(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its hash is taken while the file before it is read, and it is named, not that one."""
+    for name in "abc":
+        project.write(f"in/{name}.jsonl", lines({"text": f"kod {name}"}))
+    project.convert()
+    damaged = next(project.raw.rglob("b.jsonl"))
+    damaged.write_bytes(damaged.read_bytes().replace(b"kod", b"kok"))
+    with (
+        caplog.at_level("INFO"),
+        pytest.raises(UserError, match=r"b\.jsonl does not have the SHA-256 .* download") as told,
+    ):
+        project.run()
+    assert "a.jsonl" not in str(told.value)
+    assert "a.jsonl: " in caplog.text
+    assert "b.jsonl: " not in caplog.text
 
 
 def test_a_worker_process_imports_no_more_than_its_rules_need() -> None:

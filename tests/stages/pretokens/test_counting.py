@@ -1,6 +1,7 @@
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.pretokens import counter, counting, runs
+from stages.pretokens import counter, counting, range_merging, run_merging, runs
 from stages.pretokens.config import Pretokenizer, bytes_of
 from stages.pretokens.counting import count_corpus, is_sampled
 from tests.tiny import (
@@ -27,7 +28,8 @@ from tests.tiny import (
 )
 from tests.tohum.pretokenization.test_scanner import TEXTS, by_tokenizers
 from tohum.errors import UserError
-from tohum.formats.pretoken_table import read_meta
+from tohum.files import fresh
+from tohum.formats.pretoken_table import PretokenRows, read_meta, rows_of
 from tohum.pretokenization.classes import classes
 from tohum.pretokenization.patterns import GPT4
 from tohum.workdir import project_root, work_key
@@ -187,16 +189,90 @@ def test_a_smaller_memory_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch) 
     write = runs.write_run
 
     def noted(path: Path, batches: Any) -> None:
-        written.append(path.name)
+        written.append(f"{path.parent.name}/{path.name}")
         write(path, batches)
 
-    monkeypatch.setattr(runs, "write_run", noted)
+    for module in (runs, run_merging, range_merging):
+        monkeypatch.setattr(module, "write_run", noted)
     monkeypatch.setattr(counting, "bytes_of", lambda _: 20_000)
-    monkeypatch.setattr(runs, "FAN_IN", 3)
+    monkeypatch.setattr(range_merging, "FAN_IN", 6)  # 3 for each of two threads
+    monkeypatch.setattr(runs, "RANGE_BYTES", 20_000)
     small = counted(MANY_WORDS, "small", workers=2)
-    assert len(written) > 9
-    assert any(name.startswith("merged-") for name in written)
+    of_ranges = [name for name in written if name.startswith("ranges/")]
+    assert len(of_ranges) > 3
+    assert len(written) > len(of_ranges) + 9
+    assert any(name.startswith("tmp") for name in written)  # more than three are merged in steps
     assert file_bytes(large) == file_bytes(small)
+
+
+def rows_in(pages: Iterable[PretokenRows]) -> list[tuple[bytes, int]]:
+    return [row for page in pages for row in page.rows()]
+
+
+@given(
+    st.lists(st.dictionaries(st.binary(max_size=12), st.integers(1, 9)), max_size=5),
+    st.integers(1, 300),
+)
+@settings(max_examples=60, deadline=None)
+def test_ranges_of_keys_share_out_the_rows_of_runs(
+    counts: list[dict[bytes, int]], range_bytes: int
+) -> None:
+    """Each row is in one range, in order, however few rows a page has and wherever ranges end."""
+    folder, longer = fresh(Path("runs")), fresh(Path("longer"))
+    paths = []
+    for number, of_run in enumerate(counts):
+        rows = sorted((word, count) for word, count in of_run.items() if word)
+        paths.append(folder / f"{number}.run")
+        pages = (rows[first : first + 3] for first in range(0, len(rows) + 1, 3))
+        runs.write_run(paths[-1], map(rows_of, pages))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "RANGE_BYTES", range_bytes)
+        ranges = runs.key_ranges(paths)
+    assert (ranges[0].start, ranges[-1].end) == runs.ALL_KEYS
+    assert all(one.end == other.start for one, other in pairwise(ranges))
+    for path in paths:
+        shared = [page for keys in ranges for page in runs.read_run(path, keys)]
+        assert rows_in(shared) == rows_in(runs.read_run(path))
+    merged = rows_in(
+        page for keys in ranges for page in run_merging.merge_all(paths, 2, longer, keys)
+    )
+    total = sum((Counter(of_run) for of_run in counts), Counter[bytes]())
+    total.pop(b"", None)
+    assert merged == sorted(total.items())
+
+
+def test_a_range_that_is_merged_is_not_merged_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Unless its run is damaged, or it was a range of other keys."""
+    paths = [Path(f"{number}.run") for number in range(3)]
+    for number, path in enumerate(paths):
+        words = [b"%d_%03d" % (number, place) for place in range(0, 300, number + 1)]
+        runs.write_run(path, (rows_of([(word, 1)]) for word in words))
+    monkeypatch.setattr(runs, "RANGE_BYTES", 5000)
+    made: list[str] = []
+    write = runs.write_run
+
+    def noted(path: Path, batches: Any) -> None:
+        made.append(path.name)
+        write(path, batches)
+
+    monkeypatch.setattr(range_merging, "write_run", noted)
+    folder = Path("ranges")
+    first = range_merging.merge_ranges(paths, folder, runtime())
+    whole = file_bytes(folder)
+    assert len(first) == len(made) > 3
+    first[1].write_bytes(first[1].read_bytes()[:-1] + b"x")
+    made.clear()
+    assert range_merging.merge_ranges(paths, folder, runtime()) == first
+    assert made == [first[1].name]
+    assert f"{first[1]} was damaged" in caplog.text
+    assert whole.items() <= file_bytes(folder).items()
+    monkeypatch.setattr(runs, "RANGE_BYTES", 100_000)
+    made.clear()
+    (one,) = range_merging.merge_ranges(paths, folder, runtime())
+    assert made == [one.name]
+    assert sum(len(page.counts) for page in runs.read_run(one)) == 300 + 150 + 100
 
 
 def test_a_smaller_memory_gives_the_same_bytes_with_a_custom_pattern(

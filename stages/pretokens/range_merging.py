@@ -1,0 +1,62 @@
+"""Merges the runs of all shards by ranges of keys: a range is a task, and makes one run.
+
+The rows of a range are in that run only, so the table is these runs, one after another.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.pretokens.run_merging import merge_all
+from stages.pretokens.runs import KeyRange, key_ranges, write_run
+from tohum.cluster import Advance, StageTasks, Task, Work, run
+from tohum.config.runtime import Runtime
+from tohum.marks import read_mark, write_mark
+from tohum.progress import progress_bar
+
+FAN_IN = 128  # runs that are open at a time in a process: macOS allows it 256 files
+WORKER_BYTES = 300_000_000  # of memory
+
+
+@dataclass(frozen=True)
+class RangeMerger:
+    """What merging any range needs: the runs, the folder for what is made of them, and how many of
+    them are open at a time.
+    """
+
+    runs: list[Path]
+    folder: Path
+    fan_in: int
+
+    def merge(self, numbered: tuple[int, KeyRange], advance: Advance) -> Path:
+        """Writes the run of a range, unless that is done."""
+        number, keys = numbered
+        path, mark = self.folder / f"{number:05d}.run", self.folder / f"{number:05d}.json"
+        facts = {"keys": list(keys)}
+        if read_mark(mark) != facts:
+            with tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as longer:
+                write_run(path, merge_all(self.runs, self.fan_in, Path(longer), keys))
+            write_mark(mark, [path], facts, sync=False)
+        advance(path.stat().st_size)
+        return path
+
+
+def make_range_merger(merger: RangeMerger) -> Work:
+    """Returns what merges a range."""
+    return merger.merge
+
+
+def merge_ranges(runs: list[Path], folder: Path, runtime: Runtime) -> list[Path]:
+    """Merges runs into runs in `folder`, of which each has all rows of a range of keys; returns
+    these in the order of their rows.
+    """
+    folder.mkdir(exist_ok=True)
+    ranges = key_ranges(runs)
+    at_once = 1 if runtime.cluster else min(runtime.workers, len(ranges))
+    merger = RangeMerger(runs, folder, max(2, FAN_IN // at_once))
+    job = StageTasks("pretokens", folder, make_range_merger, merger, WORKER_BYTES, threads=True)
+    tasks = (
+        Task(f"range {number} of pretokens", (number, keys)) for number, keys in enumerate(ranges)
+    )
+    with progress_bar("merge", "B", runtime.progress, unit_scale=True) as bar:
+        return list(run(job, tasks, runtime, bar))
