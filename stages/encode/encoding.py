@@ -41,6 +41,7 @@ from tohum.workdir import open_workdir, work_key
 BATCH_DOCUMENTS = 256
 MOST_BYTES_PER_TOKEN = 8  # more than any tokenizer reaches on text, compressed shards apart
 FACTS = "facts.json"
+INLINE_BYTES = 50_000_000  # fewer are encoded before worker processes have started
 WORKER_BYTES = 768_000_000  # of memory: the tables, and a batch of the longest documents
 
 log = logging.getLogger(__name__)
@@ -95,9 +96,10 @@ def encode_corpus(
         least = 2 * dtype.itemsize * size // MOST_BYTES_PER_TOKEN  # twice when shards are joined
         require_disk("encode", least - folder_bytes(work), work, "the tokens")
         share = fitting_share(_ids(listed), config.validation_share)
-        threads = 1 if runtime.cluster else runtime.workers
-        setup = ShardSetup(tokenizer_folder, share, work, threads)
-        job = StageTasks("encode", work, make_shard_encoder, setup, WORKER_BYTES, threads=True)
+        few = len(listed) if size < INLINE_BYTES else 1
+        alone = runtime.cluster is None and len(listed) <= few
+        setup = ShardSetup(tokenizer_folder, share, work, runtime.workers if alone else 1)
+        job = StageTasks("encode", work, make_shard_encoder, setup, WORKER_BYTES, few=few)
         tasks = (Task(shard.path.name, shard) for shard in listed)
         with progress_bar("encode", "B", runtime.progress, unit_scale=True) as bar:
             facts = list(run(job, tasks, runtime, bar))

@@ -4,7 +4,7 @@ The rows of a range are in that run only, so the table is these runs, one after 
 """
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stages.pretokens.run_merging import merge_all
@@ -15,6 +15,7 @@ from tohum.marks import read_mark, write_mark
 from tohum.progress import progress_bar
 
 FAN_IN = 128  # runs that are open at a time in a process: macOS allows it 256 files
+LEAST_FAN_IN = 8  # of each thread
 WORKER_BYTES = 300_000_000  # of memory
 
 
@@ -52,8 +53,13 @@ def merge_ranges(runs: list[Path], folder: Path, runtime: Runtime) -> list[Path]
     """
     folder.mkdir(exist_ok=True)
     ranges = key_ranges(runs)
-    at_once = 1 if runtime.cluster else min(runtime.workers, len(ranges))
-    merger = RangeMerger(runs, folder, max(2, FAN_IN // at_once))
+    if len(ranges) == 1:
+        runtime = replace(runtime, cluster=None)  # a moment's work
+    at_once = 1
+    if runtime.cluster is None:
+        at_once = min(runtime.workers, len(ranges), FAN_IN // LEAST_FAN_IN)
+        runtime = replace(runtime, workers=at_once)
+    merger = RangeMerger(runs, folder, FAN_IN // at_once)
     job = StageTasks("pretokens", folder, make_range_merger, merger, WORKER_BYTES, threads=True)
     tasks = (
         Task(f"range {number} of pretokens", (number, keys)) for number, keys in enumerate(ranges)

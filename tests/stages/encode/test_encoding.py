@@ -54,12 +54,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def encoded(
-    texts: Sequence[str | dict[str, Any]], name: str = "tokens", share: float = SHARE
+    texts: Sequence[str | dict[str, Any]],
+    name: str = "tokens",
+    share: float = SHARE,
+    workers: int = 1,
 ) -> Path:
     """Runs the stage and returns the folder of the token files."""
     encode_corpus(
         Encode(validation_share=share),
-        runtime(),
+        runtime(workers),
         jsonl=write_corpus(Path(f"jsonl-{name}"), texts),
         tokenizer_folder=Path("models/tokenizer"),
         out=Path(name),
@@ -167,6 +170,26 @@ def test_another_number_of_workers_gives_the_same_files(tmp_path: Path) -> None:
         run_stage(root, "encode")
         found.append(file_bytes(root / "data/tokens"))
     assert found[0] == found[1] == file_bytes(encoded(TEXTS))
+
+
+def test_worker_processes_give_the_same_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They start for corpora of some size only."""
+    here: list[str] = []
+    real = encoding.encode_shard
+
+    def noted(encoder: Any, shard: ListedShard, advance: Any) -> dict[str, Any]:
+        here.append(shard.path.name)
+        return real(encoder, shard, advance)
+
+    monkeypatch.setattr(encoding, "encode_shard", noted)
+    alone = encoded(TEXTS, "alone", workers=2)
+    assert len(here) > 2
+    here.clear()
+    monkeypatch.setattr(encoding, "INLINE_BYTES", 0)
+    shared = encoded(TEXTS, "shared", workers=2)
+    assert not here
+    assert file_bytes(shared) == file_bytes(alone)
+    assert Path("shared.json").read_bytes() == Path("alone.json").read_bytes()
 
 
 def test_ids_above_the_16_bits_take_32() -> None:

@@ -195,7 +195,8 @@ def test_a_smaller_memory_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch) 
     for module in (runs, run_merging, range_merging):
         monkeypatch.setattr(module, "write_run", noted)
     monkeypatch.setattr(counting, "bytes_of", lambda _: 20_000)
-    monkeypatch.setattr(range_merging, "FAN_IN", 6)  # 3 for each of two threads
+    monkeypatch.setattr(range_merging, "FAN_IN", 6)
+    monkeypatch.setattr(range_merging, "LEAST_FAN_IN", 3)  # for each of two threads
     monkeypatch.setattr(runs, "RANGE_BYTES", 20_000)
     small = counted(MANY_WORDS, "small", workers=2)
     of_ranges = [name for name in written if name.startswith("ranges/")]
