@@ -50,11 +50,12 @@ def partial_path(path: Path) -> Path:
 
 @contextmanager
 def atomic_write(path: Path, mode: str = "wb", sync: bool = True) -> Iterator[IO[Any]]:
-    """Opens a file that appears at `path` complete and synced to disk, or not at all.
+    """Opens a file that appears at `path` complete, or not at all.
 
     Args:
-        sync: whether a power cut right after may not lose it. What a mark has the hash of need not
-            wait for the disk: what was lost counts as not done.
+        sync: whether it must survive a power cut right after. A file whose hash is in a mark need
+            not: a later run notices that it is lost. On a cluster every file must: others of the
+            same run read it after the node that wrote it has died.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(path)
@@ -62,7 +63,7 @@ def atomic_write(path: Path, mode: str = "wb", sync: bool = True) -> Iterator[IO
     try:
         with partial.open(mode, encoding=encoding, newline=newline) as file:
             yield file
-            if sync:
+            if sync or WRITER in os.environ:
                 file.flush()
                 os.fsync(file.fileno())
         partial.replace(path)

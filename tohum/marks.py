@@ -48,8 +48,7 @@ def write_mark(
 
     Args:
         facts: what JSON can hold.
-        sync: whether the mark may not be lost in a power cut; of work that is soon done again, it
-            may.
+        sync: whether the mark must survive a power cut; that of work that is soon redone need not.
     """
     entries = (file if isinstance(file, Hashed) else hashed(file) for file in files)
     listed = {

@@ -41,7 +41,7 @@ from tohum.workdir import open_workdir, work_key
 BATCH_DOCUMENTS = 256
 MOST_BYTES_PER_TOKEN = 8  # more than any tokenizer reaches on text, compressed shards apart
 FACTS = "facts.json"
-INLINE_BYTES = 50_000_000  # fewer are encoded before worker processes have started
+INLINE_BYTES = 50_000_000  # of shards: fewer are encoded before worker processes have started
 WORKER_BYTES = 768_000_000  # of memory: the tables, and a batch of the longest documents
 
 log = logging.getLogger(__name__)
@@ -97,8 +97,9 @@ def encode_corpus(
         require_disk("encode", least - folder_bytes(work), work, "the tokens")
         share = fitting_share(_ids(listed), config.validation_share)
         few = len(listed) if size < INLINE_BYTES else 1
-        alone = runtime.cluster is None and len(listed) <= few
-        setup = ShardSetup(tokenizer_folder, share, work, runtime.workers if alone else 1)
+        processes = min(runtime.workers, len(listed)) if len(listed) > few else 1
+        threads = 1 if runtime.cluster else runtime.workers // processes
+        setup = ShardSetup(tokenizer_folder, share, work, threads)
         job = StageTasks("encode", work, make_shard_encoder, setup, WORKER_BYTES, few=few)
         tasks = (Task(shard.path.name, shard) for shard in listed)
         with progress_bar("encode", "B", runtime.progress, unit_scale=True) as bar:

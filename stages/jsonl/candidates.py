@@ -6,11 +6,13 @@ and the numbers of the units show what an earlier process has done.
 
 import json
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from threading import Thread
 from typing import Any, Protocol
 
 from stages.jsonl.config import Jsonl
@@ -189,25 +191,31 @@ def _intact_files(raw: Path) -> Iterator[str]:
     """
     lines = (raw / MANIFEST).read_bytes().splitlines()  # not of a text: it splits at U+2028
     entries = [json.loads(line) for line in lines]
-    with ThreadPoolExecutor(1) as ahead:
-        hashes = (ahead.submit(file_sha256, raw / entry["file"]) for entry in entries)
-        for entry, found in zip(entries, _one_ahead(hashes), strict=True):
-            path = raw / entry["file"]
-            if found != entry["sha256"]:
-                raise UserError(
-                    f"{path} does not have the SHA-256 that manifest.jsonl gives it: it was "
-                    f"damaged. {GET_BACK.format(stage='download')}"
-                )
-            yield entry["file"]
+    hashes = (_hash_in_thread(raw / entry["file"]) for entry in entries)
+    begun = deque(islice(hashes, 1))
+    for entry in entries:
+        path = raw / entry["file"]
+        if begun.popleft().result() != entry["sha256"]:
+            raise UserError(
+                f"{path} does not have the SHA-256 that manifest.jsonl gives it: it was damaged. "
+                f"{GET_BACK.format(stage='download')}"
+            )
+        begun.extend(islice(hashes, 1))
+        yield entry["file"]
 
 
-def _one_ahead(hashes: Iterator["Future[str]"]) -> Iterator[str]:
-    """Yields each hash once the next one has been asked for."""
-    asked = next(hashes, None)
-    while asked:
-        following = next(hashes, None)
-        yield asked.result()
-        asked = following
+def _hash_in_thread(path: Path) -> "Future[str]":
+    """Returns the hash of a file to come; its thread, a daemon, holds up no error or Ctrl-C."""
+    future: Future[str] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(file_sha256(path))
+        except OSError as error:
+            future.set_exception(error)
+
+    Thread(target=work, daemon=True).start()
+    return future
 
 
 def _decided(fields: Fields, path: Path) -> tuple[Fields, set[tuple[str, ...]] | None]:

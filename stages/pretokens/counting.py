@@ -1,9 +1,9 @@
 """Counts the pretokens of each shard into sorted runs on disk, and merges them into one table.
 
 The work directory holds `<shard>/` with the shard's runs `<n>.run` and their mark `facts.json`; it
-appears whole. `ranges/` holds what was merged of them. A stage that was killed resumes after the
-shards already counted. The table is the same for any number of workers, order of shards and
-`max_memory`.
+appears whole. `ranges/` holds the runs that those were merged into. A stage that was killed resumes
+after the shards already counted and the ranges already merged. The table is the same for any number
+of workers, order of shards and `max_memory`.
 """
 
 import logging

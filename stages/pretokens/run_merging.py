@@ -24,7 +24,7 @@ def merge_all(
 
     Args:
         fan_in: how many runs are merged at once, at least 2; more are first merged into longer
-            ones. With pages of 4,096 rows, 128 take about 15 MB of memory.
+            ones. With pages of 4,096 rows, 128 take about 30 MB of memory.
         longer: the folder for those, which are deleted once merged.
         keys: only rows with these are merged.
     """

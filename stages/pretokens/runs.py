@@ -22,7 +22,6 @@ from tohum.kernels.compilation import Integer, kernel
 
 NUMBER, KEY = numpy.dtype("<i8"), numpy.dtype("<u8")
 RANGE_BYTES = 64_000_000  # of runs, for a range of keys
-MOST_RANGES = 256  # each opens all runs
 MOST_SAMPLED = 256  # runs whose pages show where a range has to end
 
 
@@ -115,14 +114,17 @@ def key_at(data: Array, start: Integer, length: Integer) -> Integer:
 
 
 def key_ranges(paths: list[Path]) -> list[KeyRange]:
-    """Returns ranges, in order, that share out the rows of runs, each about RANGE_BYTES of them."""
+    """Returns ranges, in order, that share out the rows of runs: each RANGE_BYTES of them or more,
+    and about a page of each run or more, since a range opens every run and reads whole pages.
+    """
     size = sum(path.stat().st_size for path in paths)
-    wanted = min(MOST_RANGES, -(-size // RANGE_BYTES))
+    sampled = paths[:: 1 + len(paths) // MOST_SAMPLED]
     keys: list[int] = []
-    for path in paths[:: 1 + len(paths) // MOST_SAMPLED]:
+    for path in sampled:
         with path.open("rb") as file:
             keys += _read_index(file)[0]
     keys.sort()
+    wanted = min(-(-size // RANGE_BYTES), len(keys) // max(1, len(sampled)))
     cuts = {keys[number * len(keys) // wanted] for number in range(1, wanted)} if keys else set()
     bounds = [ALL_KEYS.start, *sorted(cuts - {ALL_KEYS.start}), ALL_KEYS.end]
     return [KeyRange(start, end) for start, end in pairwise(bounds)]

@@ -18,13 +18,15 @@ import pytest
 import xlsxwriter
 
 from stages.download.downloading import download
-from stages.jsonl import conversion
+from stages.jsonl import candidates, conversion
+from stages.jsonl.candidates import row_units
 from stages.jsonl.config import Jsonl
 from stages.jsonl.conversion import convert
 from stages.jsonl.writing import take_shards
 from tests.processes import PATIENCE
 from tests.tiny import file_bytes, rules, runtime, start_stage, write_project
 from tohum.errors import UserError
+from tohum.files import file_sha256
 from tohum.formats.records import read_records, shard_paths
 from tohum.sources.config import MixSource, Source
 from tohum.sources.files import FilesSource
@@ -490,10 +492,31 @@ def test_a_damaged_column_that_no_field_takes_is_not_missed(project: Project) ->
     assert [each["content"] for each in project.convert()] == table["kod"].to_pylist()
 
 
+def test_the_next_data_file_is_hashed_while_one_is_read(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        project.write(f"in/{name}.jsonl", lines({"text": f"kod {name}"}))
+    project.convert()
+    hashed: list[str] = []
+
+    def noted(path: Path) -> str:
+        hashed.append(path.name)
+        return file_sha256(path)
+
+    monkeypatch.setattr(candidates, "file_sha256", noted)
+    blocks = row_units(project.raw, rules(), None, "jsonl", Counter())
+    for read, begun in (("a", 2), ("b", 3), ("c", 3)):
+        assert Path(next(blocks).file).name == f"{read}.jsonl"
+        until = time.monotonic() + PATIENCE
+        while len(hashed) < begun and time.monotonic() < until:
+            time.sleep(0.01)
+        assert hashed == ["a.jsonl", "b.jsonl", "c.jsonl"][:begun]
+
+
 def test_a_damaged_data_file_ends_the_stage_before_it_is_read(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its hash is taken while the file before it is read, and it is named, not that one."""
     for name in "abc":
         project.write(f"in/{name}.jsonl", lines({"text": f"kod {name}"}))
     project.convert()

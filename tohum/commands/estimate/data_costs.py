@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+from stages.encode.encoding import INLINE_BYTES
 from stages.jsonl.candidates import UNIT_BYTES
 from stages.jsonl.preparing import INLINE_UNITS
 from stages.pretokens.config import bytes_of
@@ -21,6 +22,7 @@ WORD_MEMORY = 42  # bytes of a different pretoken while the tokenizer trains; li
 RUN_ROW_BYTES = 12  # of a pretoken in a sorted run, beside its text
 DOCUMENT_MEMORY = 64  # bytes of a document while duplicates are looked for
 WORKER_SECONDS = 0.6  # of the processor, to start one
+ENCODER_MEMORY = 150_000_000  # bytes that one more process of encode takes; measured with two
 # Seconds of the processor for a byte at the least, where starting the stage hides what it reads:
 # measured on 600 MB of JSONL on an AMD EPYC.
 LEAST = {"download": 3e-9, "jsonl": 8e-9}
@@ -227,7 +229,7 @@ def _pretokens(
     in_shard = large.different * min(1.0, corpus.text / corpus.shards / large.text) ** (
         heaps_exponent(small, large)
     )
-    runs = corpus.shards * in_shard * (table + RUN_ROW_BYTES / 2)
+    runs = (corpus.shards * in_shard + corpus.different) * (table + RUN_ROW_BYTES / 2)
     memory = min(
         measured.memory + GROUP_ROW_MEMORY * rows,
         measured.memory + bytes_of(config.pretokenizer.max_memory),
@@ -271,14 +273,18 @@ def _encode(samples: Samples, corpus: Corpus, runtime: Runtime, cores: int) -> S
     measured = large.stages["encode"]
     per_byte = slope(samples, "encode", "text")
     fixed = max(0.0, small.stages["encode"].processor - per_byte * small.text)
-    workers = min(runtime.workers, corpus.shards)
+    workers = 1
+    if large.share < 1 and corpus.jsonl >= INLINE_BYTES:  # the sample took one process
+        workers = min(runtime.workers, corpus.shards)
+    started = workers * WORKER_SECONDS if workers > 1 else 0.0
+    divided = parallel(workers, cores)
     output = round(large.tokens / large.share)
     return StageCost(
         "encode",
-        fixed + per_byte * corpus.text / parallel(workers, cores),
-        measured.memory,
+        fixed + (started + per_byte * corpus.text) / divided,
+        measured.memory + (workers - 1) * ENCODER_MEMORY,
         output,
         output,
-        decided_by="bytes of text; .work: the tokens once more",
-        processor=fixed + per_byte * corpus.text,
+        decided_by="bytes of text; memory: workers; .work: the tokens once more",
+        processor=fixed + started + per_byte * corpus.text,
     )

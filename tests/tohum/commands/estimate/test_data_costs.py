@@ -6,8 +6,10 @@ import pytest
 from stages.compose.checking import check
 from tests.tiny import configuration, runtime
 from tohum.commands.estimate.data_costs import (
+    ENCODER_MEMORY,
     GROUP_ROWS,
     LEAST,
+    WORKER_SECONDS,
     corpus_of,
     data_costs,
     heaps_exponent,
@@ -85,9 +87,10 @@ def test_seconds_grow_with_what_the_samples_took_for_each_byte() -> None:
 
 
 def test_workers_divide_the_seconds_of_what_they_share() -> None:
-    one = costs_of(samples(encode=0.02))["encode"].seconds
-    two = costs_of(samples(encode=0.02), workers=2)["encode"].seconds
-    assert two - 1 == pytest.approx((one - 1) / parallel(2, 2))
+    one, two = (costs_of(samples(encode=0.02), workers=count)["encode"] for count in (1, 2))
+    spent = one.seconds - 1 + 2 * WORKER_SECONDS
+    assert two.seconds - 1 == pytest.approx(spent / parallel(2, 2))
+    assert two.memory == one.memory + ENCODER_MEMORY
 
 
 def test_the_wide_sample_decides_the_seconds_of_jsonl() -> None:
