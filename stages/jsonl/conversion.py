@@ -53,7 +53,7 @@ def convert(
     sources = {name: {**own, "max_lost_share": 1} for name, own in config.sources.items()}
     tolerant = replace(config, max_lost_share=1, sources=sources)
     inputs = [raw / MANIFEST, raw / FACTS]
-    inputs += filter(Path.is_file, (raw / DROPPED, opt_out))
+    inputs += filter(Path.is_file, (raw / DROPPED, opt_out, *_test_sets(config)))
     with open_workdir("jsonl", work_key("jsonl", [tolerant], inputs)) as work:
         finished = fresh(work / "jsonl")
         raws, size = raw_members(raw), folder_bytes(raw)
@@ -76,6 +76,14 @@ def convert(
         totals.bytes / 1e6,
         dropped or "none",
     )
+
+
+def _test_sets(config: Jsonl) -> list[Path]:
+    """Returns the files of the test sets that any source's rules name."""
+    names = [*config.decontaminate]
+    for own in config.sources.values():
+        names += own.get("decontaminate", [])
+    return list(map(Path, dict.fromkeys(names)))
 
 
 class Conversion:

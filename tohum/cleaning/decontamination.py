@@ -1,6 +1,6 @@
 """Finds documents that contain a test set's problem, so that no model is tested on training data.
 
-    python -m tohum.cleaning.decontamination HumanEval.jsonl.gz --revision NAME [--out FILE]
+    python -m tohum.cleaning.decontamination HumanEval.jsonl.gz --revision NAME --out FILE.npz
 
 reads the problems, JSON lines with `task_id`, `prompt`, `canonical_solution` and `entry_point` as
 in OpenAI's human-eval (Chen et al. 2021, arXiv 2107.03374), and writes what `load` reads: an .npz
@@ -19,6 +19,7 @@ import ast
 import gzip
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,9 @@ from numpy.typing import NDArray
 from tohum.cleaning.shingles import shingles
 from tohum.errors import UserError
 from tohum.files import atomic_write
+from tohum.process import exit_code
 
+KEYS = ("task_id", "prompt", "canonical_solution")
 KNOWN = {"humaneval": Path(__file__).with_name("humaneval.npz")}
 SHARE = 0.5
 SHORTEST = {"docstring": 3, "solution": 12}  # shingles
@@ -129,6 +132,28 @@ def make(problems: Iterable[dict[str, Any]], source: dict[str, str]) -> Problems
     return Problems(source, names, every[order], numpy.concatenate(parts)[order])
 
 
+def read_problems(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
+    """Yields the problems in JSON lines; empty lines are skipped.
+
+    Raises:
+        UserError: a line is not JSON, or has another set's keys.
+    """
+    for number, line in enumerate(content.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            problem = json.loads(line)
+        except ValueError as error:
+            raise UserError(f"line {number} of {path} is not JSON ({error}).") from None
+        missing = [key for key in KEYS if not isinstance(problem, dict) or key not in problem]
+        if missing:
+            raise UserError(
+                f"line {number} of {path} has no '{missing[0]}', expected an object with "
+                f"{', '.join(KEYS)}, as in human-eval. Rename its keys."
+            )
+        yield problem
+
+
 def _parts(problem: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yields a problem's docstring as it is written (the whole prompt if it is not Python), and its
     solution.
@@ -156,7 +181,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Hash the problems of a test set.")
     parser.add_argument("problems", type=Path, help="JSON lines, also as .gz")
     parser.add_argument("--revision", default="", help="where the file comes from")
-    parser.add_argument("--out", type=Path, default=KNOWN["humaneval"])
+    parser.add_argument("--out", type=Path, required=True, help="ends in .npz")
     arguments = parser.parse_args()
     packed = arguments.problems.read_bytes()
     lines = gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed
@@ -165,7 +190,7 @@ def main() -> None:
         "revision": arguments.revision,
         "sha256": hashlib.sha256(packed).hexdigest(),
     }
-    problems = make(map(json.loads, lines.splitlines()), source)
+    problems = make(read_problems(arguments.problems, lines), source)
     save(problems, arguments.out)
     print(
         f"{arguments.out}: {len(problems.hashes)} shingles of {len(problems.names)} docstrings and "
@@ -174,4 +199,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_code("decontamination", main, "the same command"))

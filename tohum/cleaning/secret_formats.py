@@ -103,7 +103,10 @@ FORMATS = tuple(
 )
 NEEDLES = tuple(dict.fromkeys(form.needle for form in FORMATS))
 LEAST_DIFFERENT = 8  # characters of a key after its needle; "xxxx" in an example has fewer
-PEM_LEAST_DIFFERENT = 40  # of a private key's body; a template or "..." has fewer
+# Of a private key's body; a template or "..." has fewer. A short key is one line of base64, in
+# which 64 characters have 39 different ones on average, and 28 or more in all but one in a million.
+PEM_LEAST_DIFFERENT, BASE64_LEAST_DIFFERENT = 40, 28
+BASE64_LINES = re.compile(r"(?:[A-Za-z0-9+/=]|\s*\n\s*|\\[nr])*")
 
 
 def find_secrets(text: str, needles: Collection[str] = NEEDLES) -> Iterator[Secret]:
@@ -127,6 +130,8 @@ def _begins_word(text: str, start: int) -> bool:
 def _is_random(key: str, needle: str) -> bool:
     """Returns whether a match of a known format is a real key, not a pattern or an example."""
     if needle == PRIVATE_KEY:
-        return len(set(key)) >= PEM_LEAST_DIFFERENT
+        is_base64 = BASE64_LINES.fullmatch(key.strip())
+        least = BASE64_LEAST_DIFFERENT if is_base64 else PEM_LEAST_DIFFERENT
+        return len(set(key)) >= least
     different = len(set(key.removeprefix(needle)))
     return "EXAMPLE" not in key and "xxx" not in key.lower() and different >= LEAST_DIFFERENT

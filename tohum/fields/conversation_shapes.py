@@ -11,7 +11,15 @@ from typing import Any
 
 from tohum.fields.names import MESSAGES, find_roles
 from tohum.fields.scalars import LITERAL, Unfit, kind_of, read_literal
-from tohum.fields.speakers import SPEAKER_KEYS, find_value, is_conversation, is_message
+from tohum.fields.speakers import (
+    CONTENT_KEYS,
+    SPEAKER_KEYS,
+    find_value,
+    is_bare_message,
+    is_conversation,
+    is_message,
+    role_of,
+)
 
 SPEAKER_KEY = re.compile(r"""["'](?:role|from|speaker)["']\s*:""")
 TRANSCRIPT = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):[ ]?")
@@ -37,15 +45,30 @@ def list_messages(value: Any, column: str) -> list[Any]:
     return value
 
 
-def find_conversation(value: Any, column: str) -> list[Any] | None:
-    """Returns the entries of a conversation where a text was expected; None if it is none."""
+def find_conversation(value: Any, column: str, speaker: str | None = None) -> list[Any] | None:
+    """Returns the entries of a conversation where a text was expected; None if it is none.
+
+    Args:
+        speaker: the role of the text. JSON that someone asked for may look like messages: a text is
+            a conversation only if all its entries are messages with a text, some by the speaker.
+    """
     if isinstance(value, str) and not (LITERAL.match(value) and SPEAKER_KEY.search(value)):
         return None
     try:
         entries = list_messages(value, column)
     except Unfit:
         return None
+    if speaker is not None and isinstance(value, str) and not _all_say(entries, speaker):
+        return None
     return entries if is_conversation(entries) else None
+
+
+def _all_say(entries: list[Any], speaker: str) -> bool:
+    """Returns whether all entries are messages with a text, and some are of a role."""
+    if not all(is_bare_message(entry) and find_value(entry, CONTENT_KEYS) for entry in entries):
+        return False
+    names = (find_value(entry, SPEAKER_KEYS) for entry in entries)
+    return any(isinstance(name, str) and role_of(name) == speaker for name in names)
 
 
 def _read_transcript(text: str, column: str) -> list[Any]:

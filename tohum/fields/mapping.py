@@ -17,7 +17,7 @@ from tohum.fields.messages import Message, complete, parse_messages, read_messag
 from tohum.fields.names import PROVENANCE, listed
 from tohum.fields.proposal import ROLE_KEYS, as_override, propose
 from tohum.fields.scalars import Empty, Unfit, as_text
-from tohum.fields.selectors import Getter, follow, get_value, is_null, parse_steps, paths_of
+from tohum.fields.selectors import Getter, follow, get_value, is_null, opened, parse_steps, paths_of
 
 KEYS = (*ROLE_KEYS, *PROVENANCE)
 MOST_MAPPINGS = 10_000  # sets of columns that are remembered
@@ -71,7 +71,7 @@ class Fields:
             return [Mapped(problem=mapping)]
         if mapping.each is None:
             return self._columns(values, _record(mapping, values, None))
-        elements = values.get(mapping.each) or follow(values, parse_steps(mapping.each))
+        elements = opened(values.get(mapping.each)) or follow(values, parse_steps(mapping.each))
         if not isinstance(elements, list) or not elements:
             empty = elements == [] or is_null(values, parse_steps(mapping.each))
             return [Mapped(problem=f"no element in '{mapping.each}'", empty=empty)]
@@ -224,7 +224,7 @@ def _turns(role: str, value: Any, column: str) -> list[Message]:
     if value == []:
         return []
     if not _is_plain(value):
-        entries = find_conversation(value, column)
+        entries = find_conversation(value, column, role)
         if entries is not None:
             return parse_messages(entries, column)
         value = as_text(value, column)

@@ -17,6 +17,7 @@ LITERAL = re.compile(r"\s*[\[{]")  # what begins a list or an object
 # NumPy writes no comma between the elements of an array; in a string, a line feed is always escaped
 NUMPY_GAP = re.compile(r"\}\s*\n\s*\{")
 LONGEST_LITERAL = 4 << 20  # characters; Python's parser takes a hundred times as many bytes
+EXACT = 2.0**63  # orjson reads longer whole numbers as floats
 WRITTEN_BY_STR = (int, datetime.date, datetime.time, datetime.timedelta, uuid.UUID)
 
 
@@ -36,13 +37,16 @@ def as_text(value: Any, written: str) -> str | None:
         written: where the value is from, for messages.
 
     Raises:
-        Unfit: it is a list, an object, or bytes that are not UTF-8.
+        Unfit: it is a list, an object, bytes that are not UTF-8, or a whole number that a float
+            holds only roughly, as JSON's are read beyond 64 bits.
     """
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
+        if EXACT <= abs(value) < math.inf:
+            raise Unfit(f"'{written}' is a number too long to be read exactly: write it as text")
         return repr(value) if math.isfinite(value) else None
     if isinstance(value, decimal.Decimal):
         return format(value, "f") if value.is_finite() else None

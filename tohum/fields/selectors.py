@@ -144,7 +144,7 @@ def get_path(path: Path) -> Getter:
 def follow(value: Any, steps: Steps) -> Any:
     """Returns what is at the end of the steps through objects and lists, or None."""
     for step in steps:
-        value = _opened(value)
+        value = opened(value)
         if isinstance(step, str) and isinstance(value, dict):
             value = value.get(step)
         elif isinstance(step, int) and isinstance(value, list) and step < len(value):
@@ -157,7 +157,7 @@ def follow(value: Any, steps: Steps) -> Any:
 def is_null(value: Any, steps: Steps) -> bool:
     """Returns whether the steps lead to nothing, rather than into a value of another kind."""
     for place, step in enumerate(steps):
-        inner = _opened(value)
+        inner = opened(value)
         if inner in (None, "", [], {}):
             return True
         if not isinstance(inner, dict if isinstance(step, str) else list):
@@ -166,7 +166,8 @@ def is_null(value: Any, steps: Steps) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _opened(value: Any) -> Any:
+def opened(value: Any) -> Any:
+    """Returns the list or object that a text holds; any other value as it is."""
     if not isinstance(value, str):
         return value
     try:

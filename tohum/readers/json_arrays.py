@@ -10,6 +10,7 @@ single object of columns is a table.
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import orjson
 from tohum.errors import UserError
 from tohum.fields.column_objects import rows_of_columns, rows_of_lists
 from tohum.fields.dense_json import DENSE, is_dense
-from tohum.fields.names import MESSAGES, find_roles
+from tohum.fields.names import MESSAGES, find_roles, listed
 from tohum.fields.proposal import describe
 from tohum.fields.speakers import is_bare_message, is_conversation
 from tohum.readers.compression import read_chunks
@@ -29,6 +30,7 @@ from tohum.readers.rows import BLOCK_BYTES, Broken, FileFormat, Oversized, Row, 
 
 SPACE = b" \t\r\n\xef\xbb\xbf"
 ELEMENT_BYTES = 33  # of memory that an element takes besides its own
+MOST_TRIED = 10  # lists in an object
 HEAD_BYTES = 200  # of a key, or a value, that are held to look for lists
 Place = tuple[int, int]
 
@@ -187,11 +189,12 @@ def _start_of_list(path: Path, format: FileFormat) -> int | None:
             lists[key] = begin
     if finder.tops > 1:
         return 0
-    if any(_is_conversation(name, _first(path, format, lists[name])) for name in lists):
+    tried = islice(lists, MOST_TRIED)  # the file is read for each
+    if any(_is_conversation(name, _first(path, format, lists[name])) for name in tried):
         return None
     if len(lists) > 1:
         raise UserError(
-            f"{path} has several lists of objects: {', '.join(lists)}. Save the one you want "
+            f"{path} has several lists of objects: {listed(lists)}. Save the one you want "
             f"as a file of its own, e.g. `jq -c '.{next(iter(lists))}[]' > rows.jsonl`."
         )
     return next(iter(lists.values()), None)

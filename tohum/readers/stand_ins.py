@@ -21,16 +21,18 @@ LFS = re.compile(
 LFS_SIZE = re.compile(r"^size (\d+)", re.M)
 ANNEX = re.compile(r"/annex/objects/\S+\s*$")
 
+ORC = b"ORC"  # as the name of a column may begin
+NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a]")
 OTHERS = {  # what a file of another kind begins with
     b"\x04\x22\x4d\x18": "lz4: unpack it with `lz4 -d`",
     b"\x1f\x9d": "compress (.Z): unpack it with `gzip -d`",
     b"\xff\x06\x00\x00sNaPpY": "snappy: save it in another compression",
     b"]\x00\x00": "lzma: unpack it with `xz -d`",
-    b"LZIP": "lzip: unpack it with `lzip -d`",
+    b"LZIP\x01": "lzip: unpack it with `lzip -d`",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it",
-    b"Rar!": "a RAR archive: unpack it",
+    b"Rar!\x1a\x07": "a RAR archive: unpack it",
     b"Obj\x01": "Avro: save it as parquet",
-    b"ORC": "ORC: save it as parquet",
+    ORC: "ORC: save it as parquet",
     b"SQLite format 3": "an SQLite database: save its table as CSV or parquet",
     b"\x80\x04\x95": "a pickle: save it as parquet, `frame.to_parquet(...)`",
     b"%PDF": "a PDF: save its text as .txt or JSONL",
@@ -48,7 +50,7 @@ def check_content(path: Path, start: bytes) -> None:
         UserError: it is; the message says how to get the content.
     """
     for magic, advice in OTHERS.items():
-        if start.startswith(magic):
+        if start.startswith(magic) and (magic != ORC or NOT_TEXT.search(start[:LOOKED_AT])):
             raise UserError(f"{path} is {advice}.")
     if start[TAR] == b"ustar":
         raise UserError(f"{path} is a tar archive: unpack it.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tohum.cleaning.decontamination import Problems, load, main, make, save
+from tohum.cleaning.decontamination import Problems, load, main, make, read_problems, save
 from tohum.errors import UserError
 
 PROMPT = '''def tide(heights: list, hour: int) -> float:
@@ -74,6 +74,33 @@ def test_the_command_notes_what_it_read(
     source = load(out).source
     assert source["revision"] == "tide 1"
     assert len(source["sha256"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        ('{"task_id": 2, "text": "x", "code": "y"}', r"line 3 of .*mbpp\.jsonl has no 'prompt'"),
+        ("[1]", "line 3 of .* has no 'task_id'"),
+        ('{"task_id": ', "line 3 of .* is not JSON"),
+    ],
+)
+def test_problems_of_another_kind_are_an_error_with_the_line(
+    tmp_path: Path, second: str, told: str
+) -> None:
+    path = tmp_path / "mbpp.jsonl"
+    content = f"{json.dumps(PROBLEM)}\n\n{second}\n".encode()
+    with pytest.raises(UserError, match=told):
+        list(read_problems(path, content))
+    assert list(read_problems(path, content.splitlines()[0] + b"\n\n")) == [PROBLEM]
+
+
+def test_the_command_replaces_no_known_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["decontamination", str(tmp_path / "mine.jsonl")])
+    with pytest.raises(SystemExit):
+        main()
+    assert "--out" in capsys.readouterr().err
 
 
 def test_humaneval_is_there_whole_and_is_not_in_the_standard_library() -> None:

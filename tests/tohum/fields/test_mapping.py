@@ -144,6 +144,15 @@ def test_a_row_whose_list_is_empty_or_none_is_told(files: Any) -> None:
     assert only(fields.records({"files": files})).problem == "no element in 'files'"
 
 
+@pytest.mark.parametrize(
+    "cell", ['[{"content": "x"}, {"content": "y"}]', "[{'content': 'x'}, {'content': 'y'}]"]
+)
+def test_a_list_may_be_text_in_a_cell(cell: str) -> None:
+    fields = compile_fields({"content": "files[].content"}, "jsonl.fields")
+
+    assert [one.content for one in fields.records({"files": cell})] == ["x", "y"]
+
+
 def test_an_element_that_has_no_text_is_told_and_the_others_are_kept() -> None:
     fields = compile_fields({"content": "files[].content"}, "jsonl.fields")
     mapped = fields.records({"files": [{"content": "x"}, {"content": None}, 3]})

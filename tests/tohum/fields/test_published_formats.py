@@ -385,6 +385,43 @@ def test_code_in_an_answer_is_not_taken_for_a_conversation() -> None:
         assert mapped.messages == [USER, {"role": "assistant", "content": answer}]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"name": "Ali", "role": "user"}',
+        '{"id": 1, "role": "user", "email": "a@x.io"}',
+        '[{"role": "user", "content": "Hi"}]',
+        '{"from": "system", "message": "Disk full"}',
+        '[{"role": "assistant", "content": "x"}, {"role": "assistant", "since": 2020}]',
+    ],
+)
+def test_json_that_was_asked_for_is_an_answer(answer: str) -> None:
+    [mapped] = AUTOMATIC.records({"instruction": "Make it", "output": answer})
+    assert mapped.problem is None or mapped.problem == ""
+    assert mapped.messages == [
+        {"role": "user", "content": "Make it"},
+        {"role": "assistant", "content": answer},
+    ]
+
+
+def test_json_of_a_system_message_alone_is_a_question() -> None:
+    prompt = '[{"role": "system", "content": "Be brief."}]'
+    [mapped] = AUTOMATIC.records({"prompt": prompt, "completion": "x"})
+    assert mapped.messages == [
+        {"role": "user", "content": prompt},
+        {"role": "assistant", "content": "x"},
+    ]
+
+
+@pytest.mark.parametrize("number", ["15511210043330985984000000", "-9223372036854775809"])
+def test_a_number_that_was_rounded_is_not_taken(number: str) -> None:
+    value = orjson.loads(number)
+    assert type(value) is float or abs(value) > 2**63
+    [mapped] = AUTOMATIC.records({"question": "25!", "answer": value})
+    assert mapped.messages is None
+    assert "too long to be read exactly" in str(mapped.problem)
+
+
 def test_system_messages_and_an_assistant_that_begins_stay() -> None:
     for messages in ([SYSTEM, SYSTEM, USER, ASSISTANT], [ASSISTANT, USER, ASSISTANT], [SYSTEM]):
         [mapped] = AUTOMATIC.records({"messages": messages})

@@ -144,6 +144,8 @@ def test_compressed_nothing_is_an_empty_file(tmp_path: Path, suffix: str) -> Non
         (b"Rar!\x1a\x07", "RAR archive"),
         (b"SQLite format 3\x00", "SQLite"),
         (b"Obj\x01\x04", "Avro"),
+        (b"ORC\x0a\x0b\x0a\x03\x00", "ORC"),
+        (b"LZIP\x01\x0c", "lzip -d"),
         (b"a.csv" + bytes(252) + b"ustar", "tar archive"),
     ],
 )
@@ -151,3 +153,11 @@ def test_compressed_nothing_is_an_empty_file(tmp_path: Path, suffix: str) -> Non
 def test_other_formats_are_named(tmp_path: Path, name: str, start: bytes, word: str) -> None:
     with pytest.raises(UserError, match=word):
         detect(write(tmp_path / name, start + bytes(20)))
+
+
+@pytest.mark.parametrize("header", ["ORCID,title", "LZIP,size", "Rar,b"])
+def test_a_column_may_be_named_as_another_format_begins(tmp_path: Path, header: str) -> None:
+    path = write(tmp_path / "a.csv", f"{header}\n0000-0002-1825-0097,Işık\n".encode())
+    assert values_of(path) == [
+        dict(zip(header.split(","), ("0000-0002-1825-0097", "Işık"), strict=True))
+    ]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.tohum.readers.reading import blocks_of, rows_of, values_of, write
 from tohum.errors import UserError
-from tohum.readers import Broken, Row, detect
+from tohum.readers import Broken, FileFormat, Row, detect, json_arrays
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=6),
@@ -51,6 +51,25 @@ def test_several_lists_are_a_question(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="several lists of objects: train, test"):
         rows_of(path)
+
+
+def test_of_many_lists_some_are_looked_at_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is read for each, so all of them would take quadratic time."""
+    looked: list[int] = []
+    real = json_arrays._first
+
+    def noted(path: Path, format: FileFormat, begin: int) -> Any:
+        looked.append(begin)
+        return real(path, format, begin)
+
+    monkeypatch.setattr(json_arrays, "_first", noted)
+    lists = {f"q{number}": [{"answer": "x"}] for number in range(3000)}
+    with pytest.raises(UserError, match=r"several lists of objects: q0, .* and 2,980 more") as told:
+        rows_of(write(tmp_path / "a.json", json.dumps(lists)))
+    assert len(looked) == json_arrays.MOST_TRIED
+    assert len(str(told.value)) < 1000
 
 
 def test_an_object_that_is_a_conversation_is_one_row(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import datetime
 import zipfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,19 @@ def test_what_is_no_workbook_says_what_to_do(
 ) -> None:
     with pytest.raises(UserError, match=message):
         rows_of(write(tmp_path / name, content))
+
+
+@pytest.mark.parametrize("signature", [b"PK\x01\x02", b"PK\x05\x06"])
+@pytest.mark.parametrize("at", range(0, 46, 3))
+def test_a_damaged_directory_is_an_error_or_no_harm(
+    tmp_path: Path, signature: bytes, at: int
+) -> None:
+    content = bytearray(save(tmp_path / "good.xlsx", {"Sayfa1": TURKISH}).read_bytes())
+    place = content.index(signature) + at
+    content[place : place + 1] = bytes([content[min(place, len(content) - 1)] ^ 0xFF])
+    path = write(tmp_path / "a.xlsx", bytes(content))
+    with suppress(UserError):
+        rows_of(path)
 
 
 @pytest.mark.parametrize("title", [["Müşteri soruları"], ["Rapor", "2024"], ["Rapor", None, "x"]])

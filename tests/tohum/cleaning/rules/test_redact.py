@@ -1,4 +1,5 @@
 import ast
+import base64
 import random
 import string
 import sysconfig
@@ -69,6 +70,25 @@ def test_the_body_of_a_private_key_goes() -> None:
         {"secrets": 1},
     )
     assert redact(f"if {begin!r} in text and {end!r} in text: pass", KINDS)[1] == {}
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\\n", "\n    "])
+def test_a_short_private_key_goes_too(newline: str) -> None:
+    """An Ed25519 key is one line (RFC 8410): a prefix of 16 bytes, and 32 random ones."""
+    begin, end = "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----"
+    prefix = bytes.fromhex("302e020100300506032b657004220420")
+    for seed in range(200):
+        body = base64.b64encode(prefix + random.Random(seed).randbytes(32)).decode()
+        text = f"{begin}{newline}{body}{newline}{end}"
+        assert body not in redact(text, ["secrets"])[0], seed
+
+
+@pytest.mark.parametrize(
+    "body", ["...", "your private key goes here", "MIIEvQ" + "x" * 60, "A" * 64]
+)
+def test_the_template_of_a_private_key_stays(body: str) -> None:
+    text = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"
+    assert redact(text, ["secrets"]) == (text, {})
 
 
 @pytest.mark.parametrize(
