@@ -28,10 +28,10 @@ repro: install ## Run the pipeline and report what it made
 	dvc repro
 	tohum report
 
-test: install ## Run the tests, the files shared among the cores
-	python -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder
+test: install ## Run the tests, the files shared among the cores and one more
+	python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-test-fast: install ## Run the tests that start no process of their own: a minute or two
+test-fast: install ## Run the tests that start no process of their own: two minutes or three
 	python -m pytest --numprocesses logical --dist loadfile -m 'not slow'
 
 lint: install ## Check style and types

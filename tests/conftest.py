@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from hypothesis import settings
@@ -125,6 +126,12 @@ def make_clone(root: Path) -> Clone:
     clone.run("git", "add", "--all")
     clone.run("git", "commit", "--quiet", "--message", "The project as it is")
     return clone
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores: slow tests wait a quarter of their time."""
+    return (psutil.cpu_count() or 1) + 1
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -211,7 +211,7 @@ def _hash_in_thread(path: Path) -> "Future[str]":
     def work() -> None:
         try:
             future.set_result(file_sha256(path))
-        except OSError as error:
+        except Exception as error:  # raised where the hash is asked for
             future.set_exception(error)
 
     Thread(target=work, daemon=True).start()
