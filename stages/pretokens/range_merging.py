@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stages.pretokens.run_merging import merge_all
-from stages.pretokens.runs import KeyRange, key_ranges, write_run
+from stages.pretokens.runs import KeyRange, bytes_of_runs, key_ranges, write_run
 from tohum.cluster import SLURM, Advance, StageTasks, Task, Work, run
 from tohum.config.runtime import Runtime
 from tohum.files import fresh, partial_path
@@ -64,8 +64,7 @@ def merge_ranges(runs: list[Path], folder: Path, runtime: Runtime) -> list[Path]
     """
     folder.mkdir(exist_ok=True)
     ranges = key_ranges(runs)
-    size = sum(path.stat().st_size for path in runs)
-    if len(ranges) == 1 or (runtime.cluster == SLURM and size < QUEUED_BYTES):
+    if len(ranges) == 1 or (runtime.cluster == SLURM and bytes_of_runs(runs) < QUEUED_BYTES):
         runtime = replace(runtime, cluster=None)
     at_once = 1
     if runtime.cluster is None:

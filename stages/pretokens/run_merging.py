@@ -18,7 +18,7 @@ FULL = -1
 
 
 def merge_all(
-    paths: list[Path], fan_in: int, longer: Path, keys: KeyRange = ALL_KEYS
+    paths: list[Path], fan_in: int, longer: Path, keys: KeyRange
 ) -> Iterator[PretokenRows]:
     """Yields the rows of all runs in ascending order, with the counts of equal pretokens added up.
 

@@ -61,7 +61,7 @@ def read_run(path: Path, wanted: KeyRange = ALL_KEYS) -> Generator[PretokenRows]
         for number in range(first, last + 1):
             file.seek(places[number])
             page = _read_page(file)
-            if wanted != ALL_KEYS and number in (first, last):
+            if number in (first, last):
                 page = _within(page, wanted)
             if len(page.counts):
                 yield page
@@ -113,18 +113,22 @@ def key_at(data: Array, start: Integer, length: Integer) -> Integer:
     return key
 
 
+def bytes_of_runs(paths: list[Path]) -> int:
+    """Returns how large runs are together."""
+    return sum(path.stat().st_size for path in paths)
+
+
 def key_ranges(paths: list[Path]) -> list[KeyRange]:
     """Returns ranges, in order, that share out the rows of runs: each RANGE_BYTES of them or more,
     and about a page of each run or more, since a range opens every run and reads whole pages.
     """
-    size = sum(path.stat().st_size for path in paths)
     sampled = paths[:: 1 + len(paths) // MOST_SAMPLED]
     keys: list[int] = []
     for path in sampled:
         with path.open("rb") as file:
             keys += _read_index(file)[0]
     keys.sort()
-    wanted = min(-(-size // RANGE_BYTES), len(keys) // max(1, len(sampled)))
+    wanted = min(-(-bytes_of_runs(paths) // RANGE_BYTES), len(keys) // max(1, len(sampled)))
     cuts = {keys[number * len(keys) // wanted] for number in range(1, wanted)} if keys else set()
     bounds = [ALL_KEYS.start, *sorted(cuts - {ALL_KEYS.start}), ALL_KEYS.end]
     return [KeyRange(start, end) for start, end in pairwise(bounds)]

@@ -492,12 +492,16 @@ def test_a_damaged_column_that_no_field_takes_is_not_missed(project: Project) ->
     assert [each["content"] for each in project.convert()] == table["kod"].to_pylist()
 
 
-def test_the_next_data_file_is_hashed_while_one_is_read(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def convert_three_files(project: Project) -> None:
     for name in "abc":
         project.write(f"in/{name}.jsonl", lines({"text": f"kod {name}"}))
     project.convert()
+
+
+def test_the_next_data_file_is_hashed_while_one_is_read(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert_three_files(project)
     hashed: list[str] = []
 
     def noted(path: Path) -> str:
@@ -517,9 +521,7 @@ def test_the_next_data_file_is_hashed_while_one_is_read(
 def test_a_damaged_data_file_ends_the_stage_before_it_is_read(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name in "abc":
-        project.write(f"in/{name}.jsonl", lines({"text": f"kod {name}"}))
-    project.convert()
+    convert_three_files(project)
     damaged = next(project.raw.rglob("b.jsonl"))
     damaged.write_bytes(damaged.read_bytes().replace(b"kod", b"kok"))
     with (

@@ -183,27 +183,35 @@ def test_the_regex_path_counts_what_the_kernel_counts(preset: str) -> None:
     assert table_counts(kernel) == table_counts(engine) == expected(texts, 5, preset)
 
 
-def test_a_smaller_memory_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    large = counted(MANY_WORDS, "large")
-    written: list[str] = []
+def note_runs(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Notes the path of each run that is written from now on."""
+    written: list[Path] = []
     write = runs.write_run
 
-    def noted(path: Path, batches: Any) -> None:
-        written.append(f"{path.parent.name}/{path.name}")
+    def noted(path: Path, batches: Iterable[PretokenRows]) -> None:
+        written.append(path)
         write(path, batches)
 
     for module in (runs, run_merging, range_merging):
         monkeypatch.setattr(module, "write_run", noted)
+    return written
+
+
+def test_a_smaller_memory_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = counted(MANY_WORDS, "large")
+    written = note_runs(monkeypatch)
     monkeypatch.setattr(counting, "bytes_of", lambda _: 20_000)
     monkeypatch.setattr(range_merging, "FAN_IN", 6)
     monkeypatch.setattr(range_merging, "LEAST_FAN_IN", 3)  # for each of two threads
     monkeypatch.setattr(runs, "RANGE_BYTES", 20_000)
     monkeypatch.setattr(counter, "BATCH_ENTRIES", 50)  # so that a run has pages enough
     small = counted(MANY_WORDS, "small", workers=2)
-    of_ranges = [name for name in written if name.startswith("ranges/")]
+    of_ranges = [path for path in written if path.parent.name == "ranges"]
     assert len(of_ranges) > 3
     assert len(written) > len(of_ranges) + 9
-    assert any(".longer" in name for name in written)  # more than three are merged in steps
+    assert any(
+        ".longer" in path.parent.name for path in written
+    )  # more than three are merged in steps
     assert file_bytes(large) == file_bytes(small)
 
 
@@ -258,14 +266,7 @@ def test_a_range_that_is_merged_is_not_merged_again(
         words = [b"%d_%03d" % (number, place) for place in range(0, 300, number + 1)]
         runs.write_run(path, (rows_of([(word, 1)]) for word in words))
     monkeypatch.setattr(runs, "RANGE_BYTES", 5000)
-    made: list[str] = []
-    write = runs.write_run
-
-    def noted(path: Path, batches: Any) -> None:
-        made.append(path.name)
-        write(path, batches)
-
-    monkeypatch.setattr(range_merging, "write_run", noted)
+    made = note_runs(monkeypatch)
     folder = Path("ranges")
     first = range_merging.merge_ranges(paths, folder, runtime())
     whole = file_bytes(folder)
@@ -273,13 +274,13 @@ def test_a_range_that_is_merged_is_not_merged_again(
     first[1].write_bytes(first[1].read_bytes()[:-1] + b"x")
     made.clear()
     assert range_merging.merge_ranges(paths, folder, runtime()) == first
-    assert made == [first[1].name]
+    assert made == [first[1]]
     assert f"{first[1]} was damaged" in caplog.text
     assert whole.items() <= file_bytes(folder).items()
     monkeypatch.setattr(runs, "RANGE_BYTES", 100_000)
     made.clear()
     (one,) = range_merging.merge_ranges(paths, folder, runtime())
-    assert made == [one.name]
+    assert made == [one]
     assert sum(len(page.counts) for page in runs.read_run(one)) == 300 + 150 + 100
 
 

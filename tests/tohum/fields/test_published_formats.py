@@ -397,7 +397,7 @@ def test_code_in_an_answer_is_not_taken_for_a_conversation() -> None:
 )
 def test_json_that_was_asked_for_is_an_answer(answer: str) -> None:
     [mapped] = AUTOMATIC.records({"instruction": "Make it", "output": answer})
-    assert mapped.problem is None or mapped.problem == ""
+    assert mapped.problem is None
     assert mapped.messages == [
         {"role": "user", "content": "Make it"},
         {"role": "assistant", "content": answer},
@@ -416,7 +416,7 @@ def test_json_of_a_system_message_alone_is_a_question() -> None:
 @pytest.mark.parametrize("number", ["15511210043330985984000000", "-9223372036854775809"])
 def test_a_number_that_was_rounded_is_not_taken(number: str) -> None:
     value = orjson.loads(number)
-    assert type(value) is float or abs(value) > 2**63
+    assert type(value) is float
     [mapped] = AUTOMATIC.records({"question": "25!", "answer": value})
     assert mapped.messages is None
     assert "too long to be read exactly" in str(mapped.problem)

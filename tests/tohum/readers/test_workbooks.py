@@ -145,8 +145,7 @@ def test_a_damaged_directory_is_an_error_or_no_harm(
     tmp_path: Path, signature: bytes, at: int
 ) -> None:
     content = bytearray(save(tmp_path / "good.xlsx", {"Sayfa1": TURKISH}).read_bytes())
-    place = content.index(signature) + at
-    content[place : place + 1] = bytes([content[min(place, len(content) - 1)] ^ 0xFF])
+    content[min(content.index(signature) + at, len(content) - 1)] ^= 0xFF
     path = write(tmp_path / "a.xlsx", bytes(content))
     with suppress(UserError):
         rows_of(path)
