@@ -93,12 +93,29 @@ def write_json(path: Path, value: Any, sync: bool = True) -> None:
 
 
 def publish(finished: Path, out: Path) -> None:
-    """Renames a finished directory to a stage's declared output.
+    """Renames a finished directory to a stage's declared output, or copies it to another file
+    system.
 
     What is there is first moved next to `finished`, and deleted last, so that a kill at any moment
     leaves one of the two whole.
+
+    Raises:
+        UserError: `out` is where a file system is mounted, so that nothing can replace it.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.ismount(out):  # Path.is_mount fails on Windows before Python 3.12
+        raise UserError(
+            f"{out} is where a file system is mounted, so this stage can't replace it. Mount it "
+            f"one folder higher, or let {out} be a folder, and run `dvc repro` again: what is done "
+            "is kept."
+        )
+    if finished.stat().st_dev != out.parent.stat().st_dev:
+        copy = partial_path(out)
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(finished, copy)
+        publish(copy, out)
+        shutil.rmtree(finished)
+        return
     replaced = finished.with_name(f"{finished.name}.replaced")
     shutil.rmtree(replaced, ignore_errors=True)
     if out.exists():

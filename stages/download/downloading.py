@@ -16,6 +16,8 @@ from tohum.workdir import open_workdir, work_key
 
 TOLERANCES = ("max_lost_share", "terms")  # values that change no byte of data/raw
 
+OWN_KINDS = ("files", "local")  # whose files no commit or hash fixes
+
 log = logging.getLogger(__name__)
 
 
@@ -27,7 +29,7 @@ def download(source: Source | MixSource, out: Path, runtime: Runtime) -> None:
     Raises:
         UserError: there is nothing to download, or a file is not what its source says.
     """
-    key = work_key("download", [_without_tolerances(asdict(cast(Any, source)))], [])
+    key = work_key("download", [_without_tolerances(source)], [])
     with open_workdir("download", key, inherit="earlier") as work:
         if isinstance(source, MixSource):
             _download_mix(source, work, out, runtime)
@@ -36,18 +38,20 @@ def download(source: Source | MixSource, out: Path, runtime: Runtime) -> None:
         publish(work / "raw", out)
 
 
-def _without_tolerances(values: Any) -> Any:
-    if not isinstance(values, dict):
-        return values
-    return {
-        key: _without_tolerances(value) for key, value in values.items() if key not in TOLERANCES
-    }
+def _without_tolerances(source: Source | MixSource) -> dict[str, Any]:
+    values: dict[str, Any] = asdict(cast(Any, source))
+    for of_one in values["sources"].values() if isinstance(source, MixSource) else [values]:
+        for name in TOLERANCES:
+            of_one.pop(name, None)
+    return values
 
 
 def _download_one(source: Source, destination: Destination) -> None:
-    """Downloads a source of a mix, unless an earlier run has finished it."""
+    """Downloads a source of a mix, unless an earlier run has finished it. The user's own files may
+    have changed since, so they are always looked at.
+    """
     mark = destination.notes / "complete.json"
-    if read_mark(mark) is None:
+    if source.kind in OWN_KINDS or read_mark(mark) is None:
         source.download(destination)
         files = sorted(destination.folder.rglob("*"))
         write_mark(mark, [path for path in files if path.is_file()])

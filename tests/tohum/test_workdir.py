@@ -3,6 +3,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -92,6 +93,30 @@ def test_publish_replaces_what_is_there(tmp_path: Path) -> None:
     publish(finished, out)
     assert files_below(out) == ["new"]
     assert not finished.exists()
+
+
+def test_publish_copies_to_another_file_system(tmp_path: Path) -> None:
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs two file systems")
+    with TemporaryDirectory(dir=memory) as there:
+        out = Path(there) / "data" / "raw"
+        for name in ("old", "new"):
+            finished = tmp_path / "finished"
+            (finished / "deep").mkdir(parents=True)
+            (finished / "deep" / name).write_text(name)
+            publish(finished, out)
+            assert files_below(out) == ["deep", f"deep/{name}"]
+            assert not finished.exists()
+        assert [path.name for path in out.parent.iterdir()] == ["raw"]
+
+
+def test_publish_does_not_replace_a_mounted_file_system(tmp_path: Path) -> None:
+    mounted = next(path for path in map(Path, ("/proc", "/")) if os.path.ismount(path))
+    (tmp_path / "finished").mkdir()
+    with pytest.raises(UserError, match=r"is where a file system is mounted.* what is done is"):
+        publish(tmp_path / "finished", mounted)
+    assert (tmp_path / "finished").is_dir()
 
 
 def test_publish_makes_the_folders_above(tmp_path: Path) -> None:

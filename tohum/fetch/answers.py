@@ -21,7 +21,7 @@ class NotConnected(TransportError):
 
 
 class TooLarge(TransportError):
-    """The answer is larger than runtime.largest_blob_bytes, or has no end."""
+    """The answer is larger than largest_blob_bytes of conf/runtime.yaml, or has no end."""
 
 
 class EndlessRedirects(TransportError):

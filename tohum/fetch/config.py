@@ -7,6 +7,26 @@ from typing import Any
 from tohum.config.sections import limits
 from tohum.errors import UserError
 
+# Our columns of rows that name or contain files, and their types, by Arrow's names of these.
+COLUMNS = {
+    "id": "string",
+    "path": "string",
+    "repo": "string",
+    "license": "string",
+    "license_type": "string",
+    "encoding": "string",
+    "bytes": "int64",
+    "language": "string",
+    "is_vendored": "bool",
+    "is_generated": "bool",
+    "stars": "int64",
+    "url": "string",
+    "content": "string",
+}
+
+# Our column that has each kind of content, or says where it is.
+CONTENT_COLUMNS = {"software_heritage": "id", "url": "url", "inline": "content"}
+
 # Our column that each rule looks at, and the rule's value when it is off.
 RULES: dict[str, tuple[str, Any]] = {
     "license_types": ("license_type", []),
@@ -51,3 +71,13 @@ class RowRules:
                     f"'{column}', so the rule can't apply. Name the dataset's column, or turn the "
                     f"rule off: {section}.{rule}={json.dumps(off)}."
                 )
+
+
+def check_names(section: str, columns: dict[str, str]) -> None:
+    """Raises a UserError if one of our columns in the section's `columns` is not in COLUMNS."""
+    unknown = [column for column in columns if column not in COLUMNS]
+    if unknown:
+        raise UserError(
+            f"{section}.columns has {', '.join(unknown)}, which is not one of our columns: "
+            f"{', '.join(COLUMNS)}."
+        )

@@ -1,6 +1,9 @@
-"""Finds a dataset's columns as `source.columns` names them: `blob_id`, or `files.blob_id`."""
+"""Finds a dataset's columns as `source.columns` names them: `blob_id`, or `files.blob_id`.
 
-from collections.abc import Iterable
+A column may have a dot in its own name; that comes first.
+"""
+
+from collections.abc import Collection, Iterable
 
 import pyarrow
 
@@ -14,7 +17,7 @@ def top_columns(columns: Iterable[str], schema: pyarrow.Schema, name: str) -> li
         name: the file's name, for the message.
 
     Raises:
-        UserError: the file lacks one.
+        UserError: the file lacks one, or they are in more than one list.
     """
     wanted = sorted(set(columns))
     there = _names(schema)
@@ -24,7 +27,27 @@ def top_columns(columns: Iterable[str], schema: pyarrow.Schema, name: str) -> li
             f"{name} has no column {', '.join(missing)}; it has {', '.join(there)}. Set "
             "source.columns to names that exist."
         )
-    return sorted({column.partition(".")[0] for column in wanted})
+    parts = [split_column(column, schema.names) for column in wanted]
+    lists = sorted({top for top, inner in parts if inner})
+    if len(lists) > 1:
+        raise UserError(
+            f"source.columns names parts of the lists {' and '.join(lists)} of {name}, whose "
+            "elements have nothing to do with each other. Name those of one list."
+        )
+    return sorted({top for top, _ in parts})
+
+
+def split_column(column: str, tops: Collection[str]) -> tuple[str, str]:
+    """Returns the top-level column that contains a column, and the latter's name within it, empty
+    for a top-level column itself.
+
+    Args:
+        tops: the names of the top-level columns.
+    """
+    if column in tops:
+        return column, ""
+    top = max((top for top in tops if column.startswith(f"{top}.")), key=len)
+    return top, column[len(top) + 1 :]
 
 
 def _names(schema: pyarrow.Schema) -> list[str]:

@@ -14,27 +14,15 @@ import pyarrow.compute
 import pyarrow.parquet
 
 from tohum.errors import UserError
-from tohum.fetch.nested_columns import top_columns
+from tohum.fetch.config import COLUMNS, check_names
+from tohum.fetch.nested_columns import split_column, top_columns
 from tohum.readers.parquet_damage import PARQUET_ERRORS, raise_unless_damage
 
-TYPES: dict[str, pyarrow.DataType] = {
-    "id": pyarrow.string(),
-    "path": pyarrow.string(),
-    "repo": pyarrow.string(),
-    "license": pyarrow.string(),
-    "license_type": pyarrow.string(),
-    "encoding": pyarrow.string(),
-    "bytes": pyarrow.int64(),
-    "language": pyarrow.string(),
-    "is_vendored": pyarrow.bool_(),
-    "is_generated": pyarrow.bool_(),
-    "stars": pyarrow.int64(),
-    "url": pyarrow.string(),
-    "content": pyarrow.string(),
-}
+TYPES = {name: pyarrow.type_for_alias(alias) for name, alias in COLUMNS.items()}
 PROBLEM = "problem"  # our column that says why a row can't be read
 ROWS = 4096  # of a table
-READ_ROWS = {False: 4096, True: 64}  # at once: files, or repositories with their files in them
+READ_ROWS = {False: ROWS, True: 64}  # at once: files, or repositories with their files in them
+READ_BYTES = 64 << 20  # at once, as the average row of a row group has them
 BUFFER_BYTES = 1 << 20
 
 
@@ -46,32 +34,36 @@ def read_rows(path: Path | Any, columns: dict[str, str], name: str) -> Iterator[
 
     Args:
         path: a path or an open file.
-        columns: the file's column for each of ours (a key of TYPES).
+        columns: the file's column for each of ours (a key of COLUMNS).
         name: the file, for messages.
 
     Raises:
-        UserError: it is not parquet, damaged, or lacks a column, or one of ours is not in TYPES.
+        UserError: it is not parquet, damaged, or lacks a column, or one of ours is not in COLUMNS.
     """
     try:
         file = pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False)
     except PARQUET_ERRORS as error:
         raise_unless_damage(error)
         raise UserError(f"{name} is not a parquet file: {error}") from None
-    unknown = [column for column in columns if column not in TYPES]
-    if unknown:
-        raise UserError(
-            f"source.columns has {', '.join(unknown)}, which is not one of our columns: "
-            f"{', '.join(TYPES)}."
-        )
+    check_names("source", columns)
     top = top_columns(columns.values(), file.schema_arrow, name)
-    nested = any("." in column for column in columns.values())
+    nested = any(split_column(column, file.schema_arrow.names)[1] for column in columns.values())
+    rows = min(READ_ROWS[nested], max(1, READ_BYTES // _row_bytes(file.metadata)))
     first = 1
-    for batch in _batches(file, READ_ROWS[nested], top, name):
+    for batch in _batches(file, rows, top, name):
         table = _flatten(pyarrow.Table.from_batches([batch]), columns, name)
         table = _valid(table, first, columns, name)
         first += len(table)
         for start in range(0, len(table), ROWS):
             yield table.slice(start, ROWS)
+
+
+def _row_bytes(metadata: pyarrow.parquet.FileMetaData) -> int:
+    """Returns the bytes of an average row, in the row group where it is largest; at least 1."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    return (
+        max((group.total_byte_size // max(1, group.num_rows) for group in groups), default=1) or 1
+    )
 
 
 def _batches(
@@ -120,22 +112,22 @@ def _is_utf8(values: Any) -> bool:
 
 
 def _flatten(table: pyarrow.Table, columns: dict[str, str], name: str) -> pyarrow.Table:
-    parents, lists = None, {}
-    for column in columns.values():
-        outer, dot, _ = column.partition(".")
-        if dot and outer not in lists:
-            chunk = table[outer].combine_chunks()
+    parts = {ours: split_column(theirs, table.column_names) for ours, theirs in columns.items()}
+    parents, elements = None, None
+    for top, inner in parts.values():
+        if inner and elements is None:  # all are in one list
+            chunk = table[top].combine_chunks()
             parents = pyarrow.compute.list_parent_indices(chunk)
-            lists[outer] = pyarrow.compute.list_flatten(chunk)
+            elements = pyarrow.compute.list_flatten(chunk)
     found = {}
     for ours, theirs in columns.items():
-        outer, dot, inner = theirs.partition(".")
-        if dot:
-            values = pyarrow.compute.struct_field(lists[outer], inner)
+        top, inner = parts[ours]
+        if inner:
+            values = pyarrow.compute.struct_field(elements, inner)
         elif parents is not None:
-            values = table[outer].take(parents)
+            values = table[top].take(parents)
         else:
-            values = table[outer]
+            values = table[top]
         found[ours] = _cast(values, TYPES[ours], theirs, name)
     return pyarrow.table(found)
 

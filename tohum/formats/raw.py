@@ -97,6 +97,8 @@ class RawWriter:
         self._dropped: IO[bytes] | None = None
         if self.written.dropped_bytes:
             self._dropped = _continue(folder / DROPPED, self.written.dropped_bytes)
+        else:  # after the last complete archive, a run that was ended may have begun it
+            (folder / DROPPED).unlink(missing_ok=True)
         self._archive: IO[bytes] | None = None
         self._name, self._size = "", 0
 

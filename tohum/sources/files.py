@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from tohum.formats.raw import DROPPED, FACTS, MANIFEST
 from tohum.readers import describes_dataset, is_data_file
 from tohum.shortages import is_full
 from tohum.sources.destination import Destination
+from tohum.sources.hub_file_names import file_key
 from tohum.sources.user_paths import check_path, unicode_name, user_path
 
 BLOCK_BYTES = 1 << 22
@@ -65,7 +67,7 @@ def copy_files(source: FilesSource, folder: Path) -> None:
         UserError: a path or pattern names nothing, two files have one name, or one cannot be read.
     """
     left_out: dict[Path, str] = {}
-    named = named_files(source, left_out)
+    named = named_files(source, left_out, ignores_case(folder))
     for path, reason in sorted(left_out.items()):
         log.warning("left out: %s: %r", reason, str(path))
     _delete_others(folder, {name for name, _ in named})
@@ -90,20 +92,34 @@ def copy_files(source: FilesSource, folder: Path) -> None:
     log.info("%d data files, %.1f MB", len(lines), total / 1e6)
 
 
-def named_files(source: FilesSource, left_out: dict[Path, str]) -> list[tuple[str, Path]]:
-    """Returns every file with its new name, sorted by name."""
+def ignores_case(folder: Path) -> bool:
+    """Returns whether names in a folder that differ only in case are one file, as on macOS."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="case-") as file:
+        return Path(file.name).with_name(Path(file.name).name.swapcase()).exists()
+
+
+def named_files(
+    source: FilesSource, left_out: dict[Path, str], one_case: bool = False
+) -> list[tuple[str, Path]]:
+    """Returns every file with its new name, sorted by name.
+
+    Args:
+        one_case: whether names that differ only in case, or in Unicode's forms, are one.
+    """
     named: dict[str, Path] = {}
+    taken: dict[str, str] = {}
     for pattern in source.paths:
         for found, path in _matching(pattern, left_out):
             name = unicode_name(found)
             if name.casefold() in OURS:
                 name = f"data/{name}"
-            if named.get(name, path).resolve() != path.resolve():
+            other = taken.setdefault(file_key(name) if one_case else name, name)
+            if named.get(other, path).resolve() != path.resolve():
                 raise UserError(
-                    f"source.paths: {named[name]} and {path} would both be named '{name}'. Give "
+                    f"source.paths: {named[other]} and {path} would both be named '{name}'. Give "
                     "them different names, or make them two sources: source=[a:files,b:files]."
                 )
-            named[name] = path
+            named[other] = path
     for name, path in named.items():
         for above in map(Path.as_posix, Path(name).parents):
             if above in named:

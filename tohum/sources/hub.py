@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tohum.config.sections import limits
 from tohum.errors import UserError
-from tohum.fetch.config import RowRules
+from tohum.fetch.config import CONTENT_COLUMNS, RowRules, check_names
 from tohum.sources.destination import Destination
 from tohum.sources.hub_address import read_address
 
@@ -50,12 +50,23 @@ class HubSource(RowRules):
         self.revision = address.revision or self.revision or DEFAULT_REVISION
 
     def check(self, section: str) -> None:
-        """Checks that every rule has its column.
+        """Checks that the content and every rule have their column.
 
         Raises:
             UserError: one doesn't; the message names both.
         """
-        self.check_columns(section, {} if self.content == "rows" else self.columns)
+        if self.content == "rows":
+            self.check_columns(section, {})
+            return
+        check_names(section, self.columns)
+        column = CONTENT_COLUMNS[self.content]
+        if column not in self.columns:
+            raise UserError(
+                f"{section}.content is {self.content}, which takes the column '{column}', but "
+                f"{section}.columns has only {', '.join(self.columns) or 'nothing'}. Name the "
+                f"dataset's column: +{section}.columns.{column}=NAME."
+            )
+        self.check_columns(section, self.columns)
 
     def download(self, destination: Destination) -> None:
         """Fetches the files, and the contents that their rows name.

@@ -80,7 +80,9 @@ def matching(api: HfApi, repo_id: str, commit: str, pattern: str) -> list[HubFil
     recursive = "**" in pattern or "/" in pattern[len(folder) + 1 :]
     tree = list_tree(api, repo_id, commit, folder, recursive)
     files = [entry for entry in tree if isinstance(entry, RepoFile)]
-    found = [file for file in files if fnmatch.fnmatchcase(file.path, pattern)]
+    found = [
+        file for file in files if pattern == file.path or fnmatch.fnmatchcase(file.path, pattern)
+    ]
     if not found:
         siblings = ", ".join(sorted(entry.path for entry in tree)[:20])
         raise UserError(

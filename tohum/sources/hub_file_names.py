@@ -45,7 +45,7 @@ def check_together(repo_id: str, paths: Iterable[str]) -> None:
     every = list(paths)
     for path in every:
         for name in (path, *(path + suffix for suffix in SUFFIXES)):
-            key = _key(name)
+            key = file_key(name)
             if key in taken:
                 raise UserError(
                     f"{repo_id} has the files {_shown(taken[key])} and {_shown(path)}, which would "
@@ -54,7 +54,7 @@ def check_together(repo_id: str, paths: Iterable[str]) -> None:
             taken[key] = path
     for path in every:
         for folder in _folders(path):
-            if other := taken.get(_key(folder)):
+            if other := taken.get(file_key(folder)):
                 raise UserError(
                     f"{repo_id} has a file named {_shown(other)} and a folder of that name, with "
                     f"{_shown(path)}. {REMEDY}"
@@ -90,7 +90,7 @@ def _problem(path: str, windows: bool) -> str:
         if windows and WINDOWS_ONLY.search(part):
             return f"in which '{part}' has one of < > : \" | ? *, which Windows does not allow"
     ours = (FACTS, MANIFEST, DROPPED) if len(parts) == 1 else (FACTS,)
-    if _key(parts[-1]) in ours:
+    if file_key(parts[-1]) in ours:
         return "which is the name of our own record of a download"
     return ""
 
@@ -100,7 +100,7 @@ def _folders(path: str) -> list[str]:
     return ["/".join(parts[:length]) for length in range(1, len(parts))]
 
 
-def _key(path: str) -> str:
+def file_key(path: str) -> str:
     """Returns what a system that ignores case and Unicode's forms takes for the same path."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 

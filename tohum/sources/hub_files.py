@@ -2,11 +2,16 @@
 
 Whole files resume after a kill (Range) and are checked against the hash that the Hub lists for
 them; the Hub's own client does not resume a file in another process. With `max_rows`, only the
-needed row groups and columns are fetched. A file from an earlier download is reused.
+needed row groups and columns are fetched, and a killed download resumes after its last complete
+file. A file from an earlier download is reused.
 """
 
+import hashlib
 import json
 import logging
+import re
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +22,14 @@ from tohum.config.runtime import Runtime
 from tohum.errors import UserError
 from tohum.files import atomic_write, file_sha256, write_json
 from tohum.formats.raw import FACTS, MANIFEST, find_facts, read_object
+from tohum.marks import read_mark, write_mark
 from tohum.sources.destination import link_or_copy
 from tohum.sources.first_rows import count_rows, write_first_rows
 from tohum.sources.hub_api import HubFile
 from tohum.sources.hub_whole_files import WholeFiles, take_whole
 
 WRITER = f"parquet-cpp-arrow version {pyarrow.cpp_version}"  # its signature in the files it writes
+FIRST_ROWS = re.compile(r"first (\d+) rows")
 PAGE_CHECKSUMS = "page checksums"
 KEYS = {"file", "repo_id", "revision", "taken", "columns", "sha256", "verified_by"}
 
@@ -41,9 +48,12 @@ class HubFiles:
         self.earlier = [
             place for folder in earlier for place in (folder, folder / "rows") if place.is_dir()
         ]
-        self.listed = {
-            _identity(line): (folder, line) for folder in self.earlier for line in _lines(folder)
-        }
+        self.first_rows: dict[tuple[str, ...], list[FirstRows]] = defaultdict(list)
+        for folder in self.earlier:
+            for line in _lines(folder):
+                if taken := FIRST_ROWS.fullmatch(str(line["taken"])):
+                    rows = FirstRows(folder / line["file"], int(taken[1]), line)
+                    self.first_rows[_identity(line)].append(rows)
         wanted = set(source.columns.values())
         self.columns = None if source.content == "rows" else sorted(wanted)
 
@@ -89,7 +99,7 @@ class HubFiles:
         else:
             limits = self._shares(groups, self.source.max_rows)
             for group, limit in zip(groups, limits, strict=True):
-                lines += self._take_group(group, limit, folder)
+                lines += self._take_group(group, limit, folder, work / "first-rows")
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(folder / MANIFEST, "w") as manifest:
             manifest.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -119,7 +129,9 @@ class HubFiles:
             count += count_rows(file.remote)
         return min(count, enough)
 
-    def _take_group(self, files: list[HubFile], rows: int, folder: Path) -> list[dict[str, Any]]:
+    def _take_group(
+        self, files: list[HubFile], rows: int, folder: Path, marks: Path
+    ) -> list[dict[str, Any]]:
         """Returns the manifest lines of the files of one pattern, at most `rows` rows."""
         lines = []
         for file in files:
@@ -127,9 +139,15 @@ class HubFiles:
                 break
             path = folder / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            count, line = self._take_rows(file, path, rows)
-            rows -= count
-            lines.append(line)
+            mark = marks / f"{hashlib.sha256(file.path.encode()).hexdigest()}.json"
+            asked = self._facts(file, f"first {rows} rows")
+            done = read_mark(mark)
+            if done is None or done["asked"] != asked:
+                count, line = self._take_rows(file, path, rows)
+                done = {"asked": asked, "rows": count, "line": line}
+                write_mark(mark, [path], done)
+            rows -= done["rows"]
+            lines.append(done["line"])
         return lines
 
     def _facts(self, file: HubFile, taken: str) -> dict[str, Any]:
@@ -152,25 +170,41 @@ class HubFiles:
             "verified_by": verified_by,
         }
 
-    def _listed(self, file: HubFile, taken: str) -> tuple[Path, dict[str, Any]] | None:
-        """Returns where a file of this commit is, with its manifest line, if it is complete."""
-        there = self.listed.get(_identity(self._facts(file, taken)))
-        if there is None:
-            return None
-        old, line = there[0] / file.path, there[1]
-        return (old, line) if old.is_file() and file_sha256(old) == line["sha256"] else None
+    def _earlier_rows(self, file: HubFile, rows: int) -> "FirstRows | None":
+        """Returns an earlier download of at most `rows` first rows of a file that is what would be
+        fetched now.
+        """
+        there: int | None = None
+        for found in self.first_rows[_identity(self._facts(file, ""))]:
+            if found.rows > rows or not found.path.is_file():
+                continue
+            if found.rows < rows:  # enough, if the file has no more
+                there = count_rows(file.remote) if there is None else there
+                if found.rows != there:
+                    continue
+            if file_sha256(found.path) == found.line["sha256"] and _is_current(found.path):
+                return found
+        return None
 
     def _take_rows(self, file: HubFile, path: Path, rows: int) -> tuple[int, dict[str, Any]]:
         """Writes the first rows of a file, and returns their number and its manifest line."""
-        listed = self._listed(file, f"first {rows} rows")
-        if listed and _is_current(listed[0]):
+        if earlier := self._earlier_rows(file, rows):
             log.info("%s: taken from an earlier download", file.path)
-            link_or_copy(listed[0], path)
-            return rows, listed[1]
+            link_or_copy(earlier.path, path)
+            return earlier.rows, earlier.line
         count, checked = write_first_rows(file.remote, path, self.columns, rows)
         verified_by = PAGE_CHECKSUMS if checked else None
         line = self._line(file, path, f"first {count} rows", file_sha256(path), verified_by)
         return count, line
+
+
+@dataclass(frozen=True)
+class FirstRows:
+    """The first rows of a file in an earlier download: where, how many, and its manifest line."""
+
+    path: Path
+    rows: int
+    line: dict[str, Any]
 
 
 def _is_current(path: Path) -> bool:
@@ -198,9 +232,9 @@ def _lines(folder: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _identity(line: dict[str, Any]) -> tuple[Any, ...]:
-    """What two downloads of the same bytes have in common."""
-    names = ("file", "repo_id", "revision", "taken", "columns")
+def _identity(line: dict[str, Any]) -> tuple[str, ...]:
+    """What two downloads of rows of the same file have in common."""
+    names = ("file", "repo_id", "revision", "columns")
     return tuple(str(line[name]) for name in names)
 
 

@@ -10,10 +10,10 @@ import httpx2
 from huggingface_hub.errors import HfHubHTTPError
 
 from tohum.sources.deadline import answer_in_time
+from tohum.sources.rate_limit import told_wait
 
 TRIES = 5
 FIRST_WAIT = 1.0  # second; each wait is at most twice as long as the one before, and at least half
-LONGEST_WAIT = 60.0  # seconds, though Retry-After says more
 PASSING = frozenset({408, 425, 429})  # and all from 500 on
 
 Answer = TypeVar("Answer")
@@ -35,9 +35,11 @@ def answer_patiently(question: Callable[[], Answer], seconds: float) -> Answer:
         except (HfHubHTTPError, httpx2.TransportError) as error:
             if not _passes(error):
                 raise
-            wait = max(_told_wait(error), FIRST_WAIT * 2**number * random.uniform(0.5, 1))
+            response = getattr(error, "response", None)
+            told = told_wait(response.headers) if response is not None else 0.0
+            wait = max(told, FIRST_WAIT * 2**number * random.uniform(0.5, 1))
             log.warning("the Hub: %s; it is asked again in %.0f s", first_line(error), wait)
-        time.sleep(min(LONGEST_WAIT, wait))
+        time.sleep(wait)
     return answer_in_time(question, seconds)
 
 
@@ -46,13 +48,6 @@ def _passes(error: Exception) -> bool:
         return True
     status = error.response.status_code if error.response is not None else 0
     return status >= 500 or status in PASSING
-
-
-def _told_wait(error: Exception) -> float:
-    """Returns the seconds of the answer's Retry-After, 0 if it has none."""
-    response = getattr(error, "response", None)
-    told = response.headers.get("retry-after", "") if response is not None else ""
-    return float(told) if told.isascii() and told.isdigit() else 0.0
 
 
 def first_line(error: Exception) -> str:

@@ -16,6 +16,7 @@ import pycurl
 from tohum.errors import UserError
 from tohum.fetch.curl_setup import CurlSetup
 from tohum.fetch.handles import plain_message
+from tohum.sources.rate_limit import told_wait
 
 LEAST_ANSWER = 1 << 16  # bytes; a server that sends less at a time is asked again as if it failed
 MOST_HEADER_BYTES = 1 << 16
@@ -147,9 +148,7 @@ class Answer:
             )
         if self.status == 416:
             message += f": it has no byte {self.wanted.start}, the Hub lists {self.wanted.size}"
-        wait = self.headers.get("retry-after", "")
-        seconds = int(wait) if re.fullmatch(r"\d{1,9}", wait, re.ASCII) else 0
-        raise Fault(message, min(60, seconds))
+        raise Fault(message, told_wait(self.headers))
 
 
 class Connection:

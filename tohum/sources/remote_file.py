@@ -57,7 +57,8 @@ class RemoteFile:
             return  # renamed only after it was checked
         part = part or path.with_name(path.name + ".part")
         listed = self.object_id
-        for last in (False, True):
+        begun = part.is_file() and part.stat().st_size > 0  # perhaps of another revision
+        for last in (False, False, True) if begun else (False, True):
             self._fill(part)
             found = listed.found(part)
             if found == listed.value:
@@ -138,6 +139,8 @@ class Patience:
                 f"{self.url} failed {self._failures} times in a row ({fault}). Run `dvc repro` "
                 "again when the network is back: what has come so far is kept."
             )
+        if fault.wait > LONGEST_WAIT:
+            log.warning("%s: %s; it is asked again in %.0f s", self.url, fault, fault.wait)
         longest = min(LONGEST_WAIT, FIRST_WAIT * 2**self._failures)
         time.sleep(max(fault.wait, random.uniform(0, longest)))
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from tohum.errors import UserError
 from tohum.workdir import project_root
 
+INVALID_NAME = 123  # Windows' error for a name that nothing can have, such as a pattern with a *
+
 
 def check_path(key: str, given: str) -> None:
     """Raises a UserError if the value of `key` can't be the name of anything."""
@@ -38,6 +40,8 @@ def user_path(key: str, given: str) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
+        if getattr(error, "winerror", None) == INVALID_NAME:
+            return path
         raise UserError(
             f"{key} is {given!r}, but {str(path)!r} cannot be read ({error.strerror}). Give a path "
             "that this user can read, or change its permissions."

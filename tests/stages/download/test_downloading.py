@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stages.download.downloading import download
+from stages.download.downloading import TOLERANCES, download
 from tests.fakes import stack_rows
 from tests.fakes.blobs import contents, sample_blobs
 from tests.fakes.content_store import FakeContentStore
@@ -106,6 +106,34 @@ def test_a_mix_keeps_what_is_complete_when_a_later_source_fails(
         project.download(mix)
         assert set(store.fetches).isdisjoint(asked), "nor what another source of the mix has"
         assert {path.name for path in project.raw.iterdir() if path.is_dir()} == {"0", "1", "2"}
+
+
+def test_files_of_the_user_that_change_after_a_failed_mix_are_read_again(project: Path) -> None:
+    first = local(project, "one", x="1\n")
+    mix = MixSource("mix", {"a": first, "b": local(project, "two")})
+    out = project / "data" / "raw"
+    with pytest.raises(UserError, match="two"):
+        download(mix, out, runtime())
+    local(project, "one", x="changed\n")
+    local(project, "two", y="2\n")
+    download(mix, out, runtime())
+    assert [content for _, content in read_raw(out / "a")] == [b"changed\n"]
+
+
+@pytest.mark.parametrize("name", TOLERANCES)
+def test_a_source_of_a_mix_may_have_the_name_of_a_value(project: Path, name: str) -> None:
+    """All its values still count when an unfinished download is continued."""
+    out = project / "data" / "raw"
+    for folder in ("one", "two"):
+        source = local(project, folder, x=f"{folder}\n")
+        with pytest.raises(UserError, match="nothing"):
+            download(
+                MixSource("mix", {name: source, "z": local(project, "nothing")}), out, runtime()
+            )
+    source = replace(local(project, "two"), license="CC0-1.0")
+    download(MixSource("mix", {name: source}), out, runtime())
+    [(file, content)] = read_raw(out / name)
+    assert (content, file.license) == (b"two\n", "CC0-1.0")
 
 
 def test_two_downloads_of_other_values_at_once_do_not_disturb_each_other(

@@ -14,7 +14,7 @@ from tests.fakes import stack_rows
 from tests.fakes.blobs import Blob, sample_blobs
 from tests.fakes.stack_rows import parquet_bytes, released_text
 from tohum.errors import UserError
-from tohum.fetch.row_tables import READ_ROWS, ROWS, TYPES, read_rows
+from tohum.fetch.row_tables import READ_BYTES, READ_ROWS, ROWS, TYPES, read_rows
 from tohum.sources.hub import HubSource
 
 BLOBS = sample_blobs(150)
@@ -45,6 +45,32 @@ def repository_stars(blob: Blob) -> int:
 def read(table: pyarrow.Table, columns: Columns, groups: int | None = 1000) -> pyarrow.Table:
     tables = read_rows(io.BytesIO(parquet_bytes(table, groups)), columns, "a.parquet")
     return pyarrow.concat_tables(list(tables))
+
+
+def test_a_column_with_a_dot_in_its_name_is_found() -> None:
+    table = pyarrow.table(
+        {"meta": [1, 2], "meta.text": ["a", "b"], "meta.files": [[{"id": "x"}]] * 2}
+    )
+    columns = {"content": "meta.text", "bytes": "meta"}
+    assert read(table, columns).to_pylist() == [
+        {"content": "a", "bytes": 1},
+        {"content": "b", "bytes": 2},
+    ]
+    assert read(table, {"id": "meta.files.id"}).to_pylist() == [{"id": "x"}] * 2
+
+
+def test_columns_of_two_lists_are_refused() -> None:
+    table = pyarrow.table({"files": [[{"id": "x"}]], "tags": [[{"name": "y"}]]})
+    with pytest.raises(UserError, match=r"parts of the lists files and tags of a\.parquet"):
+        read(table, {"id": "files.id", "path": "tags.name"})
+
+
+def test_large_rows_are_read_a_few_at_a_time() -> None:
+    """So that memory is that of some of them, whatever a text's size."""
+    table = pyarrow.table({"content": [str(number) + "x" * (8 << 20) for number in range(20)]})
+    content = io.BytesIO(parquet_bytes(table, None))
+    sizes = [len(rows) for rows in read_rows(content, {"content": "content"}, "a.parquet")]
+    assert sum(sizes) == 20 and max(sizes) <= READ_BYTES >> 23
 
 
 def full_row(blob: Blob) -> dict[str, Any]:

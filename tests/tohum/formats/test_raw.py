@@ -227,3 +227,15 @@ def test_a_writer_continues_after_what_another_has_completed(
     assert writer.written.dropped == {"missing": 5}
     for name in ("manifest.jsonl", "dropped.jsonl", *(path.name for path in whole.glob("*.tar"))):
         assert (cut / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_rows_that_an_ended_writer_dropped_before_its_first_archive_are_forgotten(
+    tmp_path: Path,
+) -> None:
+    begun = RawWriter(tmp_path)
+    begun.drop("a.py", "unreachable", "HTTP 500")
+    begun.__exit__(KeyboardInterrupt, None, None)
+    assert (tmp_path / "dropped.jsonl").read_bytes()
+    with RawWriter(tmp_path) as writer:
+        writer.add(*listed("a.py", b"a\n"), "a.py")
+    assert not (tmp_path / "dropped.jsonl").exists()

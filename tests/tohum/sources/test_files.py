@@ -10,7 +10,7 @@ import pytest
 
 from tohum.errors import UserError
 from tohum.files import file_sha256
-from tohum.sources.files import FilesSource, copy_files
+from tohum.sources.files import FilesSource, copy_files, ignores_case
 
 NOBODY = 65534
 
@@ -194,6 +194,26 @@ def test_names_that_differ_in_case_or_composition_are_different_files(root: Path
     for name in names:
         (root / "two" / name).write_text(name)
     assert copied(root, "two").keys() == names
+
+
+@POSIX
+@pytest.mark.parametrize("names", [("A.csv", "a.csv"), ("\u00e9.csv", "e\u0301.csv")])
+def test_names_that_are_one_on_this_file_system_are_refused(
+    root: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, str]
+) -> None:
+    monkeypatch.setattr("tohum.sources.files.ignores_case", lambda folder: True)
+    (root / "two").mkdir()
+    for name in names:
+        (root / "two" / name).write_text(name)
+    with pytest.raises(UserError, match=r"would both be named '.*csv'\. Give them different"):
+        copied(root, "two")
+    assert list(copied(root, f"two/{names[0]}", f"two/{names[0]}")) == [names[0]]
+
+
+def test_a_file_system_that_tells_case_apart_is_recognised(root: Path) -> None:
+    (root / "Case").mkdir()
+    assert ignores_case(root) == (root / "cASE").exists()
+    assert sorted(path.name for path in root.iterdir()) == ["Case", "one.jsonl", "other", "qa"]
 
 
 def test_a_file_named_like_the_folder_of_another_is_refused(root: Path) -> None:

@@ -372,6 +372,37 @@ def test_first_rows_that_data_raw_has_are_not_fetched_again(hub: FakeHub, out: P
     assert count_asked(hub, out, replace(source, max_rows=31)) > 0
 
 
+def test_a_file_whose_rows_were_all_taken_is_not_fetched_again_for_more(
+    hub: FakeHub, out: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = replace(SOURCE, paths=SHARDS[:2], max_rows=1_000_000)
+    download(source, out, runtime())
+    assert [line["taken"] for line in manifest(out)] == ["first 100 rows"] * 2
+    whole = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with caplog.at_level(logging.INFO):
+        download(replace(source, max_rows=2_000_000), out, runtime())
+    assert caplog.text.count("taken from an earlier download") == 2
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == whole
+
+
+def test_first_rows_are_resumed_after_the_last_complete_file(hub: FakeHub, out: Path) -> None:
+    source = replace(SOURCE, max_rows=1_000_000)
+    hub.fail(500, FOREVER, part=SHARDS[1])
+    with pytest.raises(UserError, match="failed"):
+        download(source, out, runtime())
+    hub.heal()
+    hub.requests.clear()
+    download(source, out, runtime())
+    assert SHARDS[0] not in asked_for(hub)
+    assert [line["file"] for line in manifest(out)] == SHARDS
+
+
+def test_a_file_whose_name_is_a_pattern_of_others_is_found(hub: FakeHub, out: Path) -> None:
+    hub.move_branch("d" * 40, {"data/[a].csv": b"a,b\n1,2\n"})
+    download(replace(SOURCE, paths=["data/[a].csv"], content="rows"), out, runtime())
+    assert (out / "data" / "[a].csv").read_bytes() == b"a,b\n1,2\n"
+
+
 def test_what_a_killed_download_of_other_values_has_is_resumed(
     hub: FakeHub, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,14 @@ def test_a_part_that_is_complete_or_too_long_is_only_checked(hub: FakeHub, tmp_p
     assert hub.requests == []
 
 
+def test_a_part_of_another_file_costs_no_try(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "a.part").write_bytes(bytes(1000))
+    hub.corrupt("a", 2)
+    remote(hub).download(tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert len(ranges(hub)) == 3
+
+
 @pytest.mark.parametrize("fault", ["drop", "stall", "503"])
 def test_a_fault_costs_no_byte_that_has_come(hub: FakeHub, tmp_path: Path, fault: str) -> None:
     if fault == "503":
