@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from tohum.files import atomic_write
-from tohum.marks import Hashed, read_mark, write_mark
+from tohum.marks import Hashed, marked_files, read_mark, write_mark
 
 KEPT = 2
 WHOLE_FILE, SHARDS = ".pt", ".shards"
@@ -30,8 +30,9 @@ log = logging.getLogger(__name__)
 @dataclass
 class RunState:
     """Where a run is: steps done, seconds spent, the rows of plots/train.csv, the losses since the
-    last row, the smoothed loss and its lowest value, the precision once it is chosen, and the loss
-    scale in float16 with the steps since it changed.
+    last row, the smoothed loss and its lowest value, the precision once it is chosen, the loss
+    scale in float16 with the steps since it changed, the seconds until the first step, and the
+    windows of a micro-batch if memory had room for no more.
     """
 
     step: int = 0
@@ -43,6 +44,8 @@ class RunState:
     precision: str = ""
     loss_scale: float = 2.0**16
     steps_in_scale: int = 0
+    first_step_seconds: float | None = None
+    halved_micro_batch: int | None = None
 
 
 @dataclass
@@ -81,6 +84,17 @@ def newest_checkpoint(folder: Path) -> Path | None:
             return path
         log.warning("trying the checkpoint before it")
     return None
+
+
+def delete_unfinished(folder: Path) -> None:
+    """Deletes what killed processes have left of checkpoints that they did not complete."""
+    marks = [path for path in folder.iterdir() if MARK.fullmatch(path.name)]
+    complete = {
+        file.path.relative_to(folder).parts[0] for mark in marks for file in marked_files(mark)
+    }
+    for path in folder.glob("checkpoint-*"):
+        if path not in marks and path.name not in complete:
+            _delete(path)
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:

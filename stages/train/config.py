@@ -77,10 +77,16 @@ class Train:
                     f"train.{key} is {value}, expected a multiple of model.context_length "
                     f"({context_length})."
                 )
-        if self.tokens_per_step % self.micro_batch_tokens:
+        if self.tokens_per_step % (self.processes * self.micro_batch_tokens):
+            several = f"{self.processes} processes x " if self.processes > 1 else ""
             raise UserError(
                 f"train.tokens_per_step is {self.tokens_per_step}, expected a multiple of "
-                f"train.micro_batch_tokens ({self.micro_batch_tokens})."
+                f"{several}train.micro_batch_tokens ({self.micro_batch_tokens})."
+            )
+        if self.device == "mps" and self.processes > 1:
+            raise UserError(
+                f"train.device is mps and train.processes is {self.processes}: an Apple GPU takes "
+                "one process. Set train.processes=1."
             )
         if self.warmup_share + self.cooldown_share > 1:
             raise UserError(

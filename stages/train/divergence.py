@@ -46,6 +46,5 @@ def refuse_gradient(state: RunState, config: Train) -> NoReturn:
 def _remedy(config: Train) -> str:
     return (
         f"the run diverged. Lower train.learning_rate ({config.learning_rate}) or lengthen "
-        f"train.warmup_share ({config.warmup_share}). The checkpoints from before "
-        "stay in .work/train."
+        f"train.warmup_share ({config.warmup_share}); the training then starts over."
     )

@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from torch.nn import functional
 
-from stages.train.masks import ASSISTANT_ID
+from stages.train.masks import ASSISTANT_ID, document_at
 from tohum.formats.special_tokens import SPECIAL_TOKENS
 from tohum.formats.tokenizer import token_bytes
 from tohum.formats.tokens import TokenSplit
@@ -82,7 +82,7 @@ def opening(split: TokenSplit) -> list[int]:
         found = numpy.flatnonzero(split.ids[start : start + SEARCHED] == ASSISTANT_ID)
         if len(found):
             end = start + int(found[0]) + 1
-            number = int(numpy.searchsorted(split.offsets, end)) - 1
+            number = document_at(split.offsets, end - 1)
             question: list[int] = split.ids[int(split.offsets[number]) : end].tolist()
             return question
     first: list[int] = split.document(0).tolist()

@@ -13,8 +13,7 @@ from stages.train.processes import Peers, is_sharded, without_sum
 from tohum.errors import UserError
 from tohum.model.loss import IGNORED
 from tohum.model.network import Network
-
-NO_MEMORY = "can't allocate memory"  # from PyTorch's CPU allocator
+from tohum.shortages import ALL_USED_TEXT
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +41,7 @@ class Gradients:
         self.precision = precision
         self.length = windows[0].length
         self.micro_batch = config.micro_batch_tokens // self.length  # whole windows
+        self.halved: int | None = None  # to so many, because memory ran out
         self.share = config.tokens_per_step // self.length // peers.count  # of this process
 
     def cast(self) -> Any:
@@ -69,7 +69,12 @@ class Gradients:
             finally:
                 network.zero_grad()
         (smallest,) = self.peers.largest(-self.micro_batch)
-        self.micro_batch = -int(smallest)
+        self.restrict(-int(smallest))
+
+    def restrict(self, micro_batch: int) -> None:
+        """Makes the micro-batch one that was found to fit, if it is larger."""
+        if micro_batch < self.micro_batch:
+            self.micro_batch = self.halved = micro_batch
 
     def _trial(self, network: Network) -> None:
         # as much memory again as the optimisers and the sums of gradients will hold
@@ -132,7 +137,7 @@ class Gradients:
             RuntimeError: the error is a different one.
             UserError: it can't be smaller.
         """
-        if not (isinstance(error, torch.OutOfMemoryError) or NO_MEMORY in str(error)):
+        if not (isinstance(error, torch.OutOfMemoryError) or ALL_USED_TEXT.search(str(error))):
             raise error
         device, tokens = self.peers.device, self.micro_batch * self.length
         if self.micro_batch == 1 or not possible:
@@ -140,7 +145,7 @@ class Gradients:
                 f"{device} has too little memory for a micro-batch of {tokens} tokens. Lower "
                 "train.micro_batch_tokens, model.context_length or the model's sizes."
             ) from error
-        self.micro_batch = (self.micro_batch + 1) // 2
+        self.restrict((self.micro_batch + 1) // 2)
         self.network.zero_grad()
         if device.type == "cuda":
             torch.cuda.empty_cache()

@@ -86,7 +86,8 @@ def control_before(ids: Ids, offsets: Ids, place: int) -> int:
 
 def document_at(offsets: Ids, place: int) -> int:
     """Returns the number of the document that contains a place in the stream."""
-    return int(numpy.searchsorted(offsets, place, side="right")) - 1
+    # With a Python int, numpy would first copy all the offsets as floats.
+    return int(numpy.searchsorted(offsets, offsets.dtype.type(place), side="right")) - 1
 
 
 def is_conversation(ids: Ids, offsets: Ids, document: int) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stages.train.checkpoint import KEPT
+from stages.train.checkpoint import KEPT, delete_unfinished
 from stages.train.config import Train
 from stages.train.run import Run
 from tohum.config.runtime import Runtime
@@ -54,6 +54,7 @@ def train(
     foretell_training(config.minutes)
     with open_workdir("train", run.key) as work:
         weights = sum(weight.nbytes for weight in run.network.parameters())
+        delete_unfinished(work)
         # two checkpoints and the one being written, each of weights and at least one state of them
         least = 2 * (KEPT + 1) * weights + weights
         require_disk("train", least - folder_bytes(work), work, "weights and checkpoints")
@@ -69,6 +70,7 @@ def facts_of(run: Run, tokens: Path, meta: dict[str, Any]) -> dict[str, Any]:
     machine.
     """
     seen = run.state.step * run.config.tokens_per_step
+    halved = run.state.halved_micro_batch
     return {
         "model": asdict(run.model_config),
         "train": asdict(run.config),
@@ -80,6 +82,7 @@ def facts_of(run: Run, tokens: Path, meta: dict[str, Any]) -> dict[str, Any]:
         "precision": run.state.precision,
         "device": run.device.type,
         "processor": processor(run.device),
+        **({"halved_micro_batch_tokens": halved * run.length} if halved else {}),
         "tokens_meta_sha256": file_sha256(tokens / "meta.json"),
     }
 

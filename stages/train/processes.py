@@ -4,6 +4,7 @@ The same windows make a step for any number of processes: each computes its shar
 are summed.
 """
 
+import os
 import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -23,6 +24,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from stages.train.config import Train
+from stages.train.launching import is_launched
 from tohum.errors import UserError
 from tohum.model.devices import require_device
 from tohum.model.network import Network
@@ -118,7 +120,19 @@ class Peers:
 
 def _accelerator(config: Train) -> Accelerator:
     require_device(config.device)
-    return Accelerator(cpu=config.device == "cpu")
+    on_cpu = config.device == "cpu"
+    if is_launched():
+        # accelerate would start no group of processes without it, and choose the threads itself
+        on_cpu = on_cpu or (config.device == "auto" and not torch.cuda.is_available())
+        os.environ.setdefault("OMP_NUM_THREADS", str(config.threads))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if not on_cpu and here > max(1, torch.cuda.device_count()):
+        raise UserError(
+            f"{here} processes were started on {socket.gethostname()}, which has "
+            f"{torch.cuda.device_count()} GPUs for them: start one for each GPU, or set "
+            "train.device=cpu."
+        )
+    return Accelerator(cpu=on_cpu)
 
 
 def spread(network: Network, config: Train, peers: Peers) -> Any:

@@ -81,11 +81,12 @@ class Run:
         self.model_config, self.config, self.runtime = model_config, config, runtime
         self.peers = Peers(config)
         self.device = self.peers.device
-        # any number of processes computes the same steps, so a different number may resume
-        counted = [model_config, replace(config, processes=1)]
+        self.length = model_config.context_length
+        # Any number of processes and any micro-batch compute the same steps, so a run may be
+        # resumed with others.
+        counted = [model_config, replace(config, processes=1, micro_batch_tokens=self.length)]
         self.key = work_key("train", counted, [tokens / "meta.json"])
         self.peers.require_same(self.key, "the code, configuration or tokens")
-        self.length = model_config.context_length
         split = repeated(read_split(tokens, "train"), self.length)
         windows = [
             Windows(split, self.length >> halvings, config.seed, config.fim_share)
@@ -113,11 +114,14 @@ class Run:
             speeds: the CSV file for the speed; None writes none.
 
         Raises:
-            UserError: the loss is not finite, or rises; or there is too little memory.
+            UserError: the loss is not finite, or rises; there is too little memory; or the time is
+                up before the first step.
             KeyboardInterrupt: the process was asked to stop; its state is in a checkpoint.
         """
         started = time.monotonic()
         self._restore(folder)
+        if self.state.halved_micro_batch is not None:
+            self.gradients.restrict(self.state.halved_micro_batch)
         self.gradients.precision = precision = self._precision()
         self.config = replace(self.config, steps=self.config.steps_in(precision))
         self._try_out()
@@ -145,6 +149,9 @@ class Run:
     ) -> None:
         """Takes steps until the run is done; `started` is on the monotonic clock, in seconds."""
         state, first, saved = self.state, self.state.step, time.monotonic()
+        if state.first_step_seconds is None:
+            (state.first_step_seconds,) = self.peers.largest(time.monotonic() - started)
+            self._require_time(state.first_step_seconds)
         while True:
             state.seconds = time.monotonic() - started
             due = time.monotonic() - saved > self.runtime.checkpoint_seconds
@@ -166,6 +173,14 @@ class Run:
         if done < 1:
             log.info("saved at step %d", state.step)
             raise KeyboardInterrupt
+
+    def _require_time(self, passed: float) -> None:
+        minutes = self.config.minutes
+        if minutes is not None and passed >= 60 * minutes:
+            raise UserError(
+                f"train.minutes is {minutes}, and {passed:.0f} s were over before the first step. "
+                "Raise it, or set train.compile=false, since compiling takes most of them."
+            )
 
     def _step(self, done: float) -> float:
         """Takes one optimiser step and returns the mean loss of the targets that count, in nats.
@@ -195,8 +210,9 @@ class Run:
     def _share_done(self) -> float:
         if self.config.steps is not None:
             return self.state.step / self.config.steps
-        assert self.config.minutes is not None
-        return self.state.seconds / (60 * self.config.minutes)
+        before = self.state.first_step_seconds
+        assert self.config.minutes is not None and before is not None
+        return (self.state.seconds - before) / (60 * self.config.minutes - before)
 
     def _restore(self, folder: Path) -> None:
         self.peers.wait()  # until the first process has locked the folder
@@ -220,6 +236,7 @@ class Run:
         log.info("resuming from step %d", self.state.step)
 
     def _save(self, folder: Path) -> None:
+        self.state.halved_micro_batch = self.gradients.halved
         if is_sharded(self.spread):
             saved = checkpoint_path(folder, self.state.step, SHARDS)
             files = write_shards(saved, self.network, self.optimizers, self.peers)

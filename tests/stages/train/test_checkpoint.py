@@ -8,6 +8,7 @@ from stages.train.checkpoint import (
     Checkpoint,
     RunState,
     checkpoints,
+    delete_unfinished,
     load_checkpoint,
     newest_checkpoint,
     save_checkpoint,
@@ -64,3 +65,19 @@ def test_a_damaged_one_is_told_and_the_one_before_it_is_taken(
 def test_without_one_there_is_none(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path) is None
     assert newest_checkpoint(tmp_path / "missing") is None
+
+
+def test_what_killed_processes_left_is_deleted(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, state(1))
+    save_checkpoint(tmp_path, state(2))
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    for name in ("checkpoint-2.shards", "checkpoint-3.shards"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__0_0.distcp").write_bytes(b"half")
+    for name in ("checkpoint-3.pt", "checkpoint-4.pt.partial", "checkpoint-4.json.partial"):
+        (tmp_path / name).write_bytes(b"half")
+    (tmp_path / "weights").mkdir()
+    delete_unfinished(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*kept, "weights"]
+    newest = newest_checkpoint(tmp_path)
+    assert newest is not None and newest.name == "checkpoint-2.pt"

@@ -1,3 +1,4 @@
+import tracemalloc
 from typing import Any
 
 import numpy
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.train.masks import control_before, has_conversations, target_mask
+from stages.train.masks import control_before, document_at, has_conversations, target_mask
 from stages.train.middles import middle_window
 from tests.stages.train.streams import DOCUMENTS, Document, stream_of, word
 from tohum.formats.special_tokens import (
@@ -39,6 +40,17 @@ def mask(ids: Any, offsets: Any, start: int, stop: int) -> list[bool]:
     found = target_mask(ids[start:stop], control_before(ids, offsets, start))
     assert found.dtype == bool
     return [bool(value) for value in found]
+
+
+def test_a_document_is_found_without_a_copy_of_all_offsets() -> None:
+    offsets = numpy.arange(0, 3_000_003, 3, dtype=numpy.uint64)
+    tracemalloc.start()
+    try:
+        found = [document_at(offsets, place) for place in (0, 2, 3, 2_999_999)]
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+    assert found == [0, 0, 1, 999_999]
 
 
 def test_the_assistants_words_and_their_end_count() -> None:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from stages.train.batches import Windows
 from stages.train.checkpoint import checkpoints, newest_checkpoint, read_state
 from stages.train.config import Train
-from stages.train.pretraining import COLUMNS, train
+from stages.train.pretraining import COLUMNS, facts_of, train
 from stages.train.run import Run
 from tests.tiny import (
     SHORT_RUN,
@@ -333,6 +333,72 @@ def test_a_run_of_minutes_ends_at_its_time() -> None:
     assert float(rows()[-1]["learning_rate"]) < 0.5 * max(
         float(row["learning_rate"]) for row in rows()
     )
+
+
+MINUTES = ("train.steps=null", "train.minutes=0.02", "train.evaluate_every=100000")
+
+
+def slow_start(run: Run, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Has a run take its time before the first step, as compiling does."""
+    monkeypatch.setattr(run, "_try_out", lambda: time.sleep(seconds))
+
+
+def test_what_passes_before_the_first_step_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run(*model_and_train(*MINUTES))
+    slow_start(run, monkeypatch, 0.6)
+    seen: list[float] = []
+    real = run._step
+
+    def step(done: float) -> float:
+        seen.append(done)
+        return real(done)
+
+    monkeypatch.setattr(run, "_step", step)
+    started = time.monotonic()
+    run.train(work("slow"))
+    assert time.monotonic() - started >= 1.2
+    assert seen[0] < 0.1 and len(seen) > 1, "half of the time was over"
+
+
+def test_a_run_whose_time_is_up_before_the_first_step_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = new_run(*model_and_train(*MINUTES))
+    slow_start(run, monkeypatch, 1.25)
+    with pytest.raises(UserError, match=r"train\.minutes is 0\.02, and \d+ s were over before"):
+        run.train(work("slow"))
+    assert run.state.step == 0
+
+
+def test_a_run_may_be_resumed_with_another_micro_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, config = model_and_train("train.micro_batch_tokens=64", "train.steps=4")
+    first = new_run(model, config, checkpoint_seconds=0)
+    real = first._step
+
+    def stop(done: float) -> float:
+        if first.state.step == 2:
+            raise Stopped
+        return real(done)
+
+    monkeypatch.setattr(first, "_step", stop)
+    with pytest.raises(Stopped):
+        first.train(work("resumed"))
+    smaller = new_run(model, replace(config, micro_batch_tokens=16))
+    assert smaller.key == first.key
+    smaller.train(work("resumed"))
+    assert smaller.state.step == 4 and smaller.gradients.micro_batch == 1
+
+
+def test_a_resumed_run_goes_on_with_the_micro_batch_that_fitted() -> None:
+    """Else the gradients of the rest would be summed in another order than without the kill."""
+    model, config = model_and_train("train.micro_batch_tokens=64", "train.steps=4")
+    first = new_run(model, config)
+    first.gradients.restrict(2)
+    first.train(work("halved"))
+    again = new_run(model, config)
+    again.train(work("halved"))
+    assert again.gradients.micro_batch == 2
+    assert facts_of(again, TOKENS, read_meta(TOKENS))["halved_micro_batch_tokens"] == 32
 
 
 def test_a_smaller_micro_batch_gives_the_same_loss_up_to_rounding() -> None:
