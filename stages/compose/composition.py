@@ -132,11 +132,28 @@ def _checked(conf: Path, overrides: list[str]) -> dict[str, Any]:
         set_by_user = {key for key in own if _sets_any(split, f"jsonl.{key}")}
         if isinstance(values.get("jsonl"), dict):
             values["jsonl"].update({key: own[key] for key in own if key not in set_by_user})
-    if _sets_any(overrides, "train.steps") and not _sets_any(overrides, "train.bfloat16_steps"):
-        # who asks for a number of steps wants it on every processor
-        values["train"]["bfloat16_steps"] = None
+    _settle_length(values.get("train"), overrides)
     check(values)
     return values
+
+
+def _settle_length(train: Any, overrides: list[str]) -> None:
+    """Makes what the user says of a run's length hold: a number of steps on every processor, and
+    steps instead of a preset's minutes, or the other way round.
+    """
+    if not isinstance(train, dict):
+        return
+    names = ("steps", "bfloat16_steps", "minutes")
+    given = {name for name in names if _sets_any(overrides, f"train.{name}")}
+    if "steps" in given and train.get("steps") is not None:
+        others = {"bfloat16_steps", "minutes"}
+    elif "minutes" in given and train.get("minutes") is not None:
+        others = {"steps", "bfloat16_steps"}
+    elif "steps" in given:
+        others = {"bfloat16_steps"}
+    else:
+        others = set()
+    train.update(dict.fromkeys(others - given))
 
 
 def _sets_any(overrides: list[str], key: str) -> bool:

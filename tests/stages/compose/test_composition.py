@@ -178,6 +178,11 @@ def test_a_wrong_value_is_told_with_its_key_and_what_is_allowed(
         ),
         (["train.steps=9", "train.minutes=1"], ["train.steps is 9", "train.minutes is 1", "null"]),
         (["train.steps=null"], ["train.steps is None", "train.minutes is None"]),
+        (["train.processes=3"], ["train.tokens_per_step is", "3 processes x train.micro_batch"]),
+        (
+            ["train.device=mps", "train.processes=2", "train.micro_batch_tokens=1024"],
+            ["train.device is mps", "train.processes is 2"],
+        ),
         (
             ["train.tokens_per_step=1000", "model.context_length=256"],
             ["train.tokens_per_step is 1000", "context_length (256)"],
@@ -212,7 +217,8 @@ def test_values_that_do_not_go_together_are_told_with_both_keys(
 
 
 FILES = ["source=files", "source.paths=[a.csv]"]
-ROWS = ["source=hub", "source.repo_id=a/b", "source.content=rows"]
+HUB = ["source=hub", "source.repo_id=a/b"]
+ROWS = [*HUB, "source.content=rows"]
 
 
 @pytest.mark.parametrize(
@@ -229,6 +235,10 @@ ROWS = ["source=hub", "source.repo_id=a/b", "source.content=rows"]
         (["source=hub", "source.repo_id=a/b", "source.max_file_bytes=9"], "source.max_file_bytes"),
         (["source=[edu:stack_edu]", "source.edu.min_stars=1"], "source.edu.min_stars is 1, but"),
         (["source=stack_v2", "source.max_lost_share=2"], "source.max_lost_share is 2"),
+        ([*HUB, "source.content=url"], "source.content is url, which takes the column 'url', but"),
+        (["source=stack_v2", "source.content=inline"], "source.content is inline, which takes"),
+        ([*HUB, "source.content=software_heritage"], "source.content is software_heritage, which"),
+        ([*HUB, "+source.columns.licence=x"], "source.columns has licence, which is not one of"),
     ],
 )
 def test_a_rule_on_rows_that_can_not_hold_is_refused(overrides: list[str], told: str) -> None:
@@ -551,17 +561,21 @@ def test_any_overrides_end_in_a_configuration_or_a_message(overrides: list[str])
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        ([], (1600, 2900)),
-        (["train.steps=7"], (7, None)),
-        (["train.steps=7", "train.bfloat16_steps=9"], (7, 9)),
-        (["train.bfloat16_steps=9"], (1600, 9)),
-        (["train.steps=null", "train.minutes=1"], (None, None)),
-        (["train=ten_minutes"], (None, None)),
-        (["train=tiny", "train.seed=2"], (20, None)),
+        ([], (1600, 2900, None)),
+        (["train.steps=7"], (7, None, None)),
+        (["train.steps=7", "train.bfloat16_steps=9"], (7, 9, None)),
+        (["train.bfloat16_steps=9"], (1600, 9, None)),
+        (["train.steps=null", "train.minutes=1"], (None, None, 1)),
+        (["train.minutes=1"], (None, None, 1)),
+        (["train=ten_minutes"], (None, None, 10)),
+        (["train=ten_minutes", "train.minutes=3"], (None, None, 3)),
+        (["train=ten_minutes", "train.steps=7"], (7, None, None)),
+        (["train=ten_minutes", "train.minutes=null", "train.steps=7"], (7, None, None)),
+        (["train=tiny", "train.seed=2"], (20, None, None)),
     ],
 )
-def test_who_asks_for_a_number_of_steps_gets_it_in_every_precision(
-    overrides: list[str], expected: tuple[int | None, int | None]
+def test_who_asks_for_steps_or_minutes_gets_them_and_no_others(
+    overrides: list[str], expected: tuple[int | None, int | None, float | None]
 ) -> None:
     train = compose(CONF, overrides)["train"]
-    assert (train["steps"], train["bfloat16_steps"]) == expected
+    assert (train["steps"], train["bfloat16_steps"], train["minutes"]) == expected
