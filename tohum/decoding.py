@@ -87,10 +87,13 @@ class Prompt:
 
 @dataclass(slots=True)
 class Step:
-    """An id that was written, and the model's logits, (vocabulary,), for its place."""
+    """An id that was written, the model's logits, (vocabulary,), for its place, and how many of its
+    bytes only spell the prompt's end.
+    """
 
     id: int
     logits: torch.Tensor
+    spelled: int = 0
 
 
 class Spelling:
@@ -125,14 +128,15 @@ class Spelling:
 def cut_start(tokenizer: Tokenizer, text: str) -> tuple[str, str]:
     """Returns a text without its last pretoken, and that pretoken, for `Prompt.start`.
 
-    What ends with a line, and a pretoken of more than LONGEST_START characters, stays whole.
+    What ends with a line, and a pretoken of more than LONGEST_START bytes, stays whole.
     """
     tail = text[-4 * LONGEST_START :]
     pretokens = tokenizer.pre_tokenizer.pre_tokenize_str(tail)
     if not pretokens or tail.endswith("\n"):
         return text, ""
     size = len(tail) - pretokens[-1][1][0]
-    return (text, "") if size > LONGEST_START else (text[:-size], text[-size:])
+    longer = len(tail[-size:].encode()) > LONGEST_START
+    return (text, "") if longer else (text[:-size], text[-size:])
 
 
 def text_prompt(tokenizer: Tokenizer, text: str, room: int | None = None) -> Prompt:
@@ -295,6 +299,7 @@ def write(
     ids, start, done = list(prompt.ids), prompt.start, 0
     written: Counter[int] = Counter()
     new: list[int] = []
+    own: list[int] = []  # the new ids but for those that only spell `start`
     while done < sampling.max_new_tokens:
         if len(ids) > reader.context:
             if not prompt.may_outgrow:
@@ -306,20 +311,23 @@ def write(
         allowed = spelling.beginning(start) if spelling and start else None
         changed = copies.mixed(_less_repeated(logits, sampling, ids), new)
         changed = _penalised(changed, sampling, written)
-        changed = _without_loops(changed, sampling, new)
+        if allowed is None:
+            changed = _without_loops(changed, sampling, own)
         id = draw(changed, sampling, generator, allowed)
         if id < len(SPECIAL_TOKENS):
             return True
-        yield Step(id, logits)
+        size = spelling.size(id) if spelling else 0
+        yield Step(id, logits, min(size, len(start)))
         ids.append(id)
         new.append(id)
         if allowed is None:
             written[id] += 1
+            own.append(id)
             done += 1
         else:
-            assert spelling is not None
-            size = spelling.size(id)
-            done += size > len(start)
+            if size > len(start):
+                own.append(id)
+                done += 1
             start = start[size:]
     return False
 

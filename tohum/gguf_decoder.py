@@ -5,6 +5,7 @@ that was exported, and the likeliest text is the same.
 """
 
 import ctypes
+import hashlib
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +16,18 @@ from torch import Tensor
 
 from tohum.cached_decoder import common_start
 from tohum.errors import UserError
+from tohum.files import file_sha256
 
 INSTALL = 'python -m pip install -c constraints.txt -e ".[llama-cpp]"'
 FLOAT32, NOT_FUSED = 0, 0  # GGML_TYPE_F32, LLAMA_FLASH_ATTN_TYPE_DISABLED
+MADE_OF = "tohum.model_sha256"  # in the file: of the model that was exported
 SMALL = 100 << 20  # bytes of a file whose model is as fast on one thread
+
+
+def model_sha256(lm: Path) -> str:
+    """Returns the hash of a model's weights and tokenizer, from its folder."""
+    files = (lm / "model.safetensors", lm / "tokenizer.json")
+    return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
 
 
 class GgufDecoder:
@@ -40,7 +49,14 @@ class GgufDecoder:
         weakref.finalize(self, library.llama_model_free, self.model)
         self.context = int(library.llama_model_n_ctx_train(self.model))
         self.words = int(library.llama_vocab_n_tokens(library.llama_model_get_vocab(self.model)))
+        self.made_of = self._text(MADE_OF)
         self.threads = 1 if path.stat().st_size < SMALL else torch.get_num_threads()
+
+    def _text(self, key: str) -> str:
+        """Returns a value of the file's metadata; empty if it has none."""
+        value = ctypes.create_string_buffer(256)
+        size = self.library.llama_model_meta_val_str(self.model, key.encode(), value, len(value))
+        return value.value.decode() if size > 0 else ""
 
     def passage(self) -> "GgufPassage":
         """Returns a place to read in."""

@@ -30,7 +30,7 @@ from tohum.decoding import (
 from tohum.errors import UserError
 from tohum.files import read_json
 from tohum.formats.tokenizer import load_tokenizer, token_bytes
-from tohum.gguf_decoder import GgufDecoder
+from tohum.gguf_decoder import GgufDecoder, model_sha256
 
 log = logging.getLogger(__name__)
 
@@ -252,5 +252,9 @@ def load_exported_model(file: Path, folder: Path) -> LanguageModel:
         raise UserError(
             f"{file} has {decoder.words} tokens, the tokenizer in {folder} has "
             f"{tokenizer.get_vocab_size()}: it is of another model. Run `tohum export` again."
+        )
+    if decoder.made_of != model_sha256(folder):
+        raise UserError(
+            f"{file} is not the model in {folder} as it is now. Run `tohum export` again."
         )
     return LanguageModel(decoder, tokenizer)

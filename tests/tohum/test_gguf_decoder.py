@@ -1,6 +1,7 @@
 """An exported model in llama.cpp writes what the model itself writes."""
 
 import random
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from tests.tohum.trained import write_language_model
 from tohum.decoding import Sampling
 from tohum.errors import UserError
-from tohum.gguf_decoder import INSTALL
+from tohum.gguf_decoder import INSTALL, model_sha256
 from tohum.inference import LanguageModel, load_exported_model, load_language_model
 
 
@@ -78,3 +79,24 @@ def test_without_the_package_the_way_to_install_it_is_told(
     with pytest.raises(UserError) as refused:
         load_exported_model(folder.with_suffix(".gguf"), folder)
     assert INSTALL in str(refused.value)
+
+
+def test_a_file_of_an_earlier_model_is_refused(
+    models: tuple[LanguageModel, LanguageModel], folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "lm")
+    with (tmp_path / "lm" / "model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x01")
+    with pytest.raises(UserError, match=r"is not the model in .* as it is now"):
+        load_exported_model(folder.with_suffix(".gguf"), tmp_path / "lm")
+
+
+def test_the_hash_of_a_model_is_of_weights_and_tokenizer(folder: Path, tmp_path: Path) -> None:
+    hashes = {model_sha256(folder)}
+    for name in ("model.safetensors", "tokenizer.json"):
+        shutil.copytree(folder, tmp_path / name)
+        with (tmp_path / name / name).open("ab") as file:
+            file.write(b" ")
+        hashes.add(model_sha256(tmp_path / name))
+    assert len(hashes) == 3

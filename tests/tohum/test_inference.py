@@ -202,3 +202,14 @@ def test_what_is_far_from_the_cursor_does_not_count(model: LanguageModel, room: 
     near = middle_prompt(model.tokenizer, text, text, room)
     far = middle_prompt(model.tokenizer, "y = 2\n" * 999 + text, text + "z = 3\n" * 999, room)
     assert near == far
+
+
+@pytest.mark.parametrize("temperature", [0, 0.01, 0.8])
+@pytest.mark.parametrize("prompt", ["x\n~~~~", "Title????", "<<<<<<<", "key = 'xxxxxxxx"])
+def test_a_prompt_that_ends_in_one_character_again_and_again_is_continued(
+    model: LanguageModel, prompt: str, temperature: float
+) -> None:
+    """It may have to be spelled in ids that would be a loop if the model had written them."""
+    held = Sampling(8, temperature=temperature, most_repeats=3, copying=1)
+    for suffix in (None, "\n"):
+        assert isinstance("".join(model.complete(prompt, held, suffix)), str)

@@ -24,6 +24,7 @@ from tohum.formats.special_tokens import (
     PREFIX_ID,
     SUFFIX_ID,
 )
+from tohum.gguf_decoder import MADE_OF, model_sha256
 from tohum.pretokenization.patterns import gpt4_pattern
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json", CHAT_TEMPLATE_FILE)
@@ -58,6 +59,7 @@ def write_gguf(lm: Path, out: Path, dtype: str) -> list[str]:
         writer.add_file_type(
             gguf.LlamaFileType.MOSTLY_F16 if float16 else gguf.LlamaFileType.ALL_F32
         )
+        writer.add_string(MADE_OF, model_sha256(lm))
         add_shape(writer, config)
         add_tokenizer(writer, vocabulary, gguf.TokenType)
         writer.add_chat_template(plain_template((lm / CHAT_TEMPLATE_FILE).read_text("utf-8")))

@@ -41,6 +41,7 @@ class BlockEnd:
 
     def __init__(self, indent: int, suffix: str) -> None:
         self._indent = indent
+        self._begin = 0  # of the first line that has not been checked
         self._next = next((line.rstrip() for line in suffix.splitlines() if line.strip()), "")
         rest_of_line = suffix.partition("\n")[0]
         if rest_of_line.strip():  # the cursor is within a line: what follows it is no line
@@ -50,11 +51,11 @@ class BlockEnd:
 
     def check(self, text: str) -> tuple[int, bool]:
         """As `tohum.inference.Ending`."""
-        start = text.rfind("\n") + 1
-        if start >= 2:
-            before = text.rfind("\n", 0, start - 1)
-            if before >= 0 and self._ends(text[before + 1 : start - 1], whole=True):
-                return before, True
+        while (end := text.find("\n", self._begin)) >= 0:  # several, where an id has several lines
+            if self._begin and self._ends(text[self._begin : end], whole=True):
+                return self._begin - 1, True
+            self._begin = end + 1
+        start = self._begin
         if not start:
             return len(text), False
         line = text[start:]

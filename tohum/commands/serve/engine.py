@@ -151,7 +151,9 @@ class Engine:
                 if job.continuation is None:
                     adopt_longest(self._places, passage, job.prompt_ids)
                     job.cached = passage.common(job.prompt_ids)
-                    job.continuation = job.begin(passage)
+                    started = time.monotonic()
+                    job.continuation = job.begin(passage)  # reads a prompt that is only to be warm
+                    job.prompt_seconds += time.monotonic() - started
                     pieces = iter(job.continuation)
                 if self._turn(job, pieces):
                     active.append((job, passage, pieces))

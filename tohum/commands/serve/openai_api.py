@@ -4,6 +4,7 @@ https://platform.openai.com/docs/api-reference. A field that asks for what this 
 refused; a field that it doesn't know is ignored, as other servers' clients send many.
 """
 
+import codecs
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -23,7 +24,7 @@ from tohum.commands.serve.orders import (
 )
 from tohum.commands.serve.request_fields import BadRequest, RequestFields, whole_characters
 from tohum.decoding import Prompt, Sampling, Step
-from tohum.formats.special_tokens import ROLE_IDS
+from tohum.formats.special_tokens import END_OF_TEXT_ID, ROLE_IDS, SPECIAL_TOKENS
 
 MODEL = "models/lm"
 MOST_CHOICES = 16
@@ -105,9 +106,10 @@ def read_question(fields: RequestFields, writer: Writer, chat: bool) -> Question
 
 
 def _logprobs(fields: RequestFields) -> int | None:
-    if fields.values.get("logprobs") in (None, False):
+    value = fields.values.get("logprobs")
+    if value is None or value is False:
         return None
-    if fields.values["logprobs"] is True:
+    if value is True:
         return 1
     return fields.whole("logprobs", 0, 0, MOST_LOGPROBS)
 
@@ -152,7 +154,18 @@ def _prompt_text(value: Any, fields: RequestFields, writer: Writer) -> str:
     if isinstance(value, list):
         words = writer.model.vocabulary
         if all(isinstance(id, int) and 0 <= id < len(words) for id in value):
-            return b"".join(words[id] for id in value).decode("utf-8", "replace")
+            ids = value[1:] if value[:1] == [END_OF_TEXT_ID] else value
+            named = [
+                SPECIAL_TOKENS[id].encode() if id < len(SPECIAL_TOKENS) else words[id] for id in ids
+            ]
+            text = b"".join(named).decode("utf-8", "replace")
+            if min(ids, default=END_OF_TEXT_ID + 1) < len(SPECIAL_TOKENS) and not marked_middle(
+                text
+            ):
+                raise fields.wrong(
+                    "prompt", "ids of text, or of a prefix and a suffix with the marks of both"
+                )
+            return text
     raise fields.wrong("prompt", "a string, or a list of strings or of token ids")
 
 
@@ -188,7 +201,10 @@ async def answer(question: Question, writer: Writer) -> dict[str, Any]:
     for number, text in enumerate(texts):
         steps = text.continuation.steps if question.logprobs is not None else []
         content = (question.echo[number] if question.echo else "") + text.content
-        choices.append(_choice(question, writer, number, content, steps, text.finish_reason))
+        offsets = Offsets()
+        choices.append(
+            _choice(question, writer, number, content, steps, offsets, text.finish_reason)
+        )
     return {**_head(question, _new_id(question)), "choices": choices, "usage": _usage(texts)}
 
 
@@ -199,16 +215,17 @@ async def stream(question: Question, writer: Writer) -> AsyncIterator[str]:
     without = {"usage": None} if question.usage else {}
     for number, text in enumerate(texts):
         start = question.echo[number] if question.echo else ""
+        offsets = Offsets()
         if question.chat or start:
-            choice = _choice(question, writer, number, start, [], None, first=True)
+            choice = _choice(question, writer, number, start, [], offsets, None, first=True)
             yield event({**head, "choices": [choice], **without})
         done = 0
         async for piece in writer.pieces(text):
             steps = text.continuation.steps[done : piece.steps]
             done += len(steps)
-            choice = _choice(question, writer, number, piece.text, steps, None)
+            choice = _choice(question, writer, number, piece.text, steps, offsets, None)
             yield event({**head, "choices": [choice], **without})
-        last = _choice(question, writer, number, "", [], text.finish_reason)
+        last = _choice(question, writer, number, "", [], offsets, text.finish_reason)
         yield event({**head, "choices": [last], **without})
     if question.usage:
         yield event({**head, "choices": [], "usage": _usage(texts)})
@@ -230,14 +247,19 @@ def _choice(
     number: int,
     text: str,
     steps: list[Step],
+    offsets: "Offsets",
     finish: str | None,
     first: bool = False,
 ) -> dict[str, Any]:
     """Returns a choice, or a streamed piece of one."""
     choice: dict[str, Any] = {"index": number, "finish_reason": finish, "logprobs": None}
     if question.logprobs is not None and (steps or not question.stream):
-        table = _chat_table if question.chat else _table
-        choice["logprobs"] = table(steps, writer.model.vocabulary, question.logprobs)
+        words, most = writer.model.vocabulary, question.logprobs
+        choice["logprobs"] = (
+            _chat_table(steps, words, most)
+            if question.chat
+            else _table(steps, words, most, offsets)
+        )
     if not question.chat:
         choice["text"] = text
     elif not question.stream:
@@ -253,7 +275,7 @@ def _usage(texts: list[OrderedText]) -> dict[str, Any]:
     """Returns the ids read and written; a prompt that several texts continue counts once."""
     prompts = {id(text.order.prompt): len(text.order.prompt.ids) for text in texts}
     read, written = sum(prompts.values()), sum(text.continuation.written for text in texts)
-    cached = sum(text.job.cached for text in texts)
+    cached = sum({id(text.order.prompt): text.job.cached for text in reversed(texts)}.values())
     return {
         "prompt_tokens": read,
         "completion_tokens": written,
@@ -272,19 +294,38 @@ def likeliest(step: Step, most: int) -> list[tuple[int, float]]:
     return [(step.id, float(chances[step.id])), *top]
 
 
-def _table(steps: list[Step], vocabulary: list[bytes], most: int) -> dict[str, Any]:
+class Offsets:
+    """Where the ids of a text begin in it, in characters, one after another."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._place = 0
+
+    def following(self, word: bytes) -> int:
+        """Returns where the next id begins, whose bytes in the text are `word`."""
+        begun, _ = self._decoder.getstate()  # of a character that the id before has not completed
+        completes = word[:1] and 0x80 <= word[0] < 0xC0
+        place = self._place + (1 if begun and not completes else 0)
+        self._place += len(self._decoder.decode(word))
+        return place
+
+
+def _table(
+    steps: list[Step], vocabulary: list[bytes], most: int, offsets: Offsets
+) -> dict[str, Any]:
     table: dict[str, Any] = {
         "tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": [],
     }  # fmt: skip
-    offset = 0
     for step in steps:
         (_, chance), *top = likeliest(step, most)
         word = _shown(vocabulary[step.id])
         table["tokens"].append(word)
         table["token_logprobs"].append(chance)
-        table["top_logprobs"].append({_shown(vocabulary[id]): value for id, value in top})
-        table["text_offset"].append(offset)
-        offset += len(word)
+        shown: dict[str, float] = {}
+        for id, value in top:  # the likelier of two that look alike, as parts of characters do
+            shown.setdefault(_shown(vocabulary[id]), value)
+        table["top_logprobs"].append(shown)
+        table["text_offset"].append(offsets.following(vocabulary[step.id][step.spelled :]))
     return table
 
 

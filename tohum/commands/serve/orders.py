@@ -142,16 +142,17 @@ def stop_endings(fields: RequestFields) -> list[Ending]:
 
 def marked_middle(text: str) -> tuple[str, str] | None:
     """Returns the prefix and the suffix of a prompt that is written out with the marks of fill in
-    the middle, as some editors do, or None for any other text.
+    the middle, as some editors do, or None for any other text. The prefix is behind its own mark,
+    or, where the suffix comes first, behind the last.
     """
     prefix_mark, suffix_mark, middle_mark = MARKS
-    if not (text.startswith(prefix_mark) and text.endswith(middle_mark)):
+    if not text.startswith(prefix_mark) or any(text.count(mark) != 1 for mark in MARKS):
         return None
-    inner = text[len(prefix_mark) : -len(middle_mark)]
-    if inner.count(suffix_mark) != 1 or prefix_mark in inner or middle_mark in inner:
+    first, has_suffix, rest = text.removeprefix(prefix_mark).partition(suffix_mark)
+    suffix, has_middle, last = rest.partition(middle_mark)
+    if not (has_suffix and has_middle) or (first and last):
         return None
-    prefix, _, suffix = inner.partition(suffix_mark)
-    return prefix, suffix
+    return first or last, suffix
 
 
 def event(value: Any) -> str:

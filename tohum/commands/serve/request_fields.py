@@ -9,8 +9,8 @@ class BadRequest(Exception):
     """A request that can't be answered; `param` is the name of the field, as sent."""
 
     def __init__(self, message: str, param: str | None = None, status: int = 400) -> None:
-        super().__init__(message)
-        self.param = param
+        super().__init__(whole_characters(message))
+        self.param = None if param is None else whole_characters(param)
         self.status = status
 
 

@@ -72,7 +72,8 @@ def serve(
     """Serves until the process is interrupted.
 
     Raises:
-        UserError: the port is taken, or the host is not this machine's and there is no key.
+        UserError: the port is taken, the key can't be sent, or the host is not this machine's and
+            there is no key.
     """
     with open_server(model, options, host, api_key) as (server, listener):
         shown, port = listener.getsockname()[:2]
@@ -91,6 +92,11 @@ def open_server(
     Raises:
         UserError: as `serve`.
     """
+    if api_key is not None and not (api_key.isascii() and api_key.isprintable() and api_key):
+        raise UserError(
+            f"--api-key is {api_key!r}, expected letters, digits and signs of ASCII, and at least "
+            "one: clients send others in different bytes."
+        )
     if host not in LOOPBACK and not api_key:
         raise UserError(
             f"host={host} lets other machines use the model: give them a key, --api-key KEY."

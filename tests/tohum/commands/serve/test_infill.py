@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.tohum.commands.serve.test_server import GREEDY, TEXTS, ask, choice, model, port
 from tohum.commands.serve.endings import BlockEnd, StopStrings
-from tohum.commands.serve.orders import marked_middle
+from tohum.commands.serve.orders import MARKS, marked_middle
 from tohum.decoding import Sampling
 from tohum.inference import LanguageModel
 
@@ -150,3 +150,18 @@ def test_a_half_typed_word_is_completed(model: LanguageModel) -> None:
             word.startswith(text.encode()) or text.encode().startswith(word) for word in words
         )
         assert any(len(word) == 1 for word in words)
+
+
+def test_a_line_that_ends_the_block_is_seen_though_its_id_goes_on_after_it() -> None:
+    """As `)\\n\\n` does, which is one id of the default's vocabulary."""
+    pieces = ['version="1",\n', ")\n\n", "x = 1\n"]
+    assert shown(BlockEnd(4, "\n)\n"), pieces) == 'version="1",'
+    assert shown(BlockEnd(0, "\nreturn 1\n"), ["a = 1\n", "return 1\n\n\n"]) == "a = 1"
+    assert shown(BlockEnd(4, ""), ["a\n\n\n    b\n\n"]) == "a\n\n\n    b\n\n"
+
+
+def test_marks_with_the_suffix_first_are_read_too() -> None:
+    prefix, suffix, middle = MARKS
+    assert marked_middle(f"{prefix}{suffix}behind{middle}before") == ("before", "behind")
+    assert marked_middle(f"{prefix}{suffix}behind{middle}") == ("", "behind")
+    assert marked_middle(f"{prefix}before{suffix}behind{middle}more") is None

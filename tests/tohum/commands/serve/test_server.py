@@ -9,12 +9,15 @@ from typing import Any
 
 import openai
 import pytest
+import torch
 
 from tests.tohum.trained import write_language_model
 from tohum.commands.generate.config import Generate
+from tohum.commands.serve.openai_api import Offsets, _table
 from tohum.commands.serve.server import open_server
-from tohum.decoding import Sampling
+from tohum.decoding import Sampling, Step
 from tohum.errors import UserError
+from tohum.formats.special_tokens import END_OF_TEXT_ID, MIDDLE_ID, PREFIX_ID, SUFFIX_ID
 from tohum.inference import LanguageModel, load_language_model
 
 JSON = {"Content-Type": "application/json"}
@@ -227,6 +230,37 @@ def test_ids_in_place_of_a_prompt_are_its_text(port: int, model: LanguageModel) 
     ids = model.tokenizer.encode("def f").ids
     for prompt in (ids, [ids]):
         assert choice(port, TEXTS, {"prompt": prompt, **GREEDY})["text"] == text
+    assert choice(port, TEXTS, {"prompt": [END_OF_TEXT_ID, *ids], **GREEDY})["text"] == text
+
+
+def test_ids_with_the_marks_of_fill_in_the_middle_are_filled_in(
+    port: int, model: LanguageModel
+) -> None:
+    def ids(text: str) -> list[int]:
+        return list(model.tokenizer.encode(text).ids)
+
+    body = {"prompt": "def f", "suffix": "return", **GREEDY}
+    text = choice(port, TEXTS, body)["text"]
+    for prompt in (
+        [END_OF_TEXT_ID, PREFIX_ID, SUFFIX_ID, *ids("return"), MIDDLE_ID, *ids("def f")],
+        [PREFIX_ID, *ids("def f"), SUFFIX_ID, *ids("return"), MIDDLE_ID],
+    ):
+        assert choice(port, TEXTS, {"prompt": prompt, **GREEDY})["text"] == text
+    for prompt in ([*ids("x"), END_OF_TEXT_ID], [PREFIX_ID, *ids("x")]):
+        status, _, answer = ask(port, TEXTS, {"prompt": prompt, **GREEDY})
+        assert status == 400 and json.loads(answer)["error"]["param"] == "prompt"
+
+
+def test_what_is_wrong_is_told_though_it_is_no_character(port: int) -> None:
+    for field in (b'"temperature": "\\ud800"', b'"logit_bias": {"\\ud800": 1}'):
+        status, _, answer = ask(port, TEXTS, b'{"prompt": "x", ' + field + b"}")
+        assert status == 400, answer
+
+
+def test_a_prompt_that_several_texts_continue_is_cached_once(port: int) -> None:
+    body = {"prompt": "# never read before: 4711\n" * 3, "n": 4, **GREEDY}
+    usage = json.loads(ask(port, TEXTS, body)[2])["usage"]
+    assert usage["prompt_tokens_details"]["cached_tokens"] < usage["prompt_tokens"] // 2
 
 
 def test_a_stop_string_ends_the_text_before_it(port: int) -> None:
@@ -291,6 +325,48 @@ def test_the_probabilities_are_those_of_the_tokens(port: int) -> None:
     chances = [[entry["logprob"] for entry in entries] for entries in (streamed, content)]
     assert chances[0] == pytest.approx(chances[1], abs=1e-4)
     assert [entry["token"] for entry in streamed] == [entry["token"] for entry in content]
+
+
+def test_log_probabilities_without_alternatives_are_those_of_the_tokens(port: int) -> None:
+    body = {"prompt": "x\n", **GREEDY}
+    table = choice(port, TEXTS, {**body, "logprobs": 0})["logprobs"]
+    assert table["top_logprobs"] == [{}] * 8
+    assert (
+        table["token_logprobs"]
+        == choice(port, TEXTS, {**body, "logprobs": 2})["logprobs"]["token_logprobs"]
+    )
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_places_of_tokens_are_those_in_the_text(port: int, streamed: bool) -> None:
+    body = {"prompt": "impor", **GREEDY, "logprobs": 1}
+    if streamed:
+        tables = [event["logprobs"] for event in events(port, TEXTS, body) if event["logprobs"]]
+    else:
+        tables = [choice(port, TEXTS, body)["logprobs"]]
+    offsets = [offset for table in tables for offset in table["text_offset"]]
+    tokens = [token for table in tables for token in table["tokens"]]
+    assert offsets[0] == 0 and offsets == sorted(offsets)
+    text = choice(port, TEXTS, body)["text"]
+    for offset, token in list(zip(offsets, tokens, strict=True))[1:]:
+        assert "\ufffd" in token or text[offset:].startswith(token)
+
+
+def test_the_likelier_of_two_alternatives_that_look_alike_is_shown() -> None:
+    vocabulary = [b"\xc5", b"\xc4", b"a"]
+    steps = [Step(0, torch.tensor([3.0, 1.0, 2.0]))]
+    table = _table(steps, vocabulary, 3, Offsets())
+    assert table["top_logprobs"][0]["\ufffd"] == table["token_logprobs"][0]
+    assert list(table["top_logprobs"][0]) == ["\ufffd", "a"]
+
+
+@pytest.mark.parametrize("key", ["", "GİZLİ", "a\nb"])
+def test_a_key_that_a_client_can_not_send_is_refused(model: LanguageModel, key: str) -> None:
+    with (
+        pytest.raises(UserError, match=r"--api-key is .* expected letters, digits and signs"),
+        open_server(model, options(), api_key=key),
+    ):
+        pass
 
 
 def test_the_developers_message_is_the_systems(port: int) -> None:

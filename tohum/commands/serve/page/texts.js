@@ -105,7 +105,7 @@ export const TEXTS = {
     values: "sıcaklık {temperature}, top p {top_p}, {max_tokens} token, tohum {seed}",
     noConversations:
       "Bu model sohbetlerle eğitilmemiş: yanıtını bitirmez, eğitildiği metinlerdeki gibi yazmayı " +
-      "sürdürür. Soru ve cevaplarla nasıl eğitileceği docs/rehber.md dosyasında yazar.",
+      "sürdürür. Soru ve yanıtlarla nasıl eğitileceği docs/rehber.md dosyasında yazar.",
     result: "Sonuç",
     you: "Sen",
     model: "Model",
