@@ -30,9 +30,25 @@ def read_arrow(path: Path, format: FileFormat) -> Iterator[RowBlock]:
                 yield Batch(piece, number)
                 number += len(piece)
     except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(
-            f"{path} is not an Arrow file, or not a complete one ({error}). Fetch it again."
-        ) from None
+        raise _damaged(path, error) from None
+
+
+def count_arrow_rows(path: Path) -> int:
+    """Returns the number of rows; their values stay on the disk.
+
+    Raises:
+        UserError: as `read_arrow`.
+    """
+    try:
+        return sum(map(len, _batches(path)))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path} is not an Arrow file, or not a complete one ({error}). Fetch it again."
+    )
 
 
 def _batches(path: Path) -> Iterator[pyarrow.RecordBatch]:

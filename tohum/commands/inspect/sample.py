@@ -9,8 +9,10 @@ import pyarrow
 import pyarrow.parquet
 
 from tohum.readers import BLOCK_BYTES, Broken, FileFormat, Row, RowBlock, detect, read_blocks
+from tohum.readers.arrow import count_arrow_rows
 from tohum.readers.compression import read_chunks
 from tohum.readers.line_blocks import count_lines
+from tohum.readers.tables import ROW_BYTES
 
 COUNTED_BYTES = 64 << 20  # a file up to this size is read whole to count its rows
 COUNTED_LINES_BYTES = 4 << 30  # line ends are counted at 3 GB/s
@@ -87,9 +89,16 @@ def _count(path: Path, format: FileFormat, size: int) -> str:
     if format.format == "jsonl" and size <= COUNTED_LINES_BYTES:
         lines = sum(count_lines(chunk) for chunk in read_chunks(path, None))
         return f"{lines:,} lines (exact)"
-    block = next(read_blocks(path, format))
-    rows = sum(1 for _ in block.rows()) * size / BLOCK_BYTES
-    return f"about {rows:,.0f} rows (an estimate by the first {BLOCK_BYTES >> 20} MiB)"
+    if format.format == "arrow":
+        return f"{count_arrow_rows(path):,} rows (exact)"
+    found, read = list(next(read_blocks(path, format)).rows()), BLOCK_BYTES
+    if format.format in ("csv", "tsv"):
+        # a block of a table is bounded by the memory that its rows take
+        ends = sum(len(row.values) for row in found if isinstance(row, Row))  # of cells
+        width = len("aa".encode(format.encoding)) - len("a".encode(format.encoding))
+        read = (BLOCK_BYTES - len(found) * ROW_BYTES + ends) * width
+    rows = len(found) * size / read
+    return f"about {rows:,.0f} rows (an estimate by the first {max(1, read >> 20)} MiB)"
 
 
 def _count_all(path: Path, format: FileFormat) -> str:

@@ -23,14 +23,15 @@ def proposal(root: Path) -> str:
         "restores the file:",
         "  git commit dvc.lock params.yaml params.lock.yaml metrics plots -m 'A new model'",
     ]
-    changed = _with_other_line_ends(root)
+    changed, folders = _with_other_line_ends(root), " ".join(HASHED)
     if changed:
         more = f" and {len(changed) - MOST_NAMED} more" if len(changed) > MOST_NAMED else ""
         lines += [
             "",
             f"But {', '.join(changed[:MOST_NAMED])}{more} end their lines in CRLF here",
             "and in LF in git, so in other clones dvc.lock would not fit them. Commit what you",
-            "changed in them, get git's bytes with `git rm --cached -r -q . && git reset --hard`,",
+            f"changed in them, get git's bytes with `git rm --cached -r -q {folders} &&",
+            f"git checkout HEAD -- {folders}`",
             "and run `dvc repro` first.",
         ]
     return "\n".join(lines)

@@ -84,7 +84,7 @@ def committed_file(root: Path, path: str) -> bytes | None:
     """Returns a file's content at HEAD, or None if git doesn't have it."""
     try:
         shown = subprocess.run(
-            ["git", "show", f"HEAD:{path}"], cwd=root, capture_output=True, check=True
+            ["git", "show", f"HEAD:./{path}"], cwd=root, capture_output=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None

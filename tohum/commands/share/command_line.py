@@ -1,6 +1,7 @@
 """The commands of `tohum share` and their arguments."""
 
 import argparse
+import threading
 
 TRIES = 6
 STALL_SECONDS = 120.0
@@ -56,20 +57,36 @@ def _add_remote(parser: argparse.ArgumentParser) -> None:
 def _add_transfer(parser: argparse.ArgumentParser) -> None:
     _add_targets(parser)
     _add_remote(parser)
-    parser.add_argument("-j", "--jobs", type=int, help="files at once (4 on Drive)")
+    parser.add_argument("-j", "--jobs", type=_at_least_one, help="files at once (4 on Drive)")
     parser.add_argument(
         "--tries",
-        type=int,
+        type=_at_least_one,
         default=TRIES,
         help="give up after this many tries that moved nothing (%(default)s)",
     )
     parser.add_argument(
         "--stall",
-        type=float,
+        type=_seconds,
         default=STALL_SECONDS,
         metavar="SECONDS",
         help="seconds after which a silent connection has failed (%(default)g)",
     )
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < threading.TIMEOUT_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
 
 
 def _add_setup(parser: argparse.ArgumentParser) -> None:

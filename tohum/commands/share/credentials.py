@@ -48,7 +48,7 @@ def find_credentials(root: Path) -> list[Finding]:
     configs = _git(root, "ls-files", "-z", "--", "*.dvc/config", ".dvc/config").split("\0")
     findings = []
     for path in sorted({*suspects, *configs} - {""}):
-        text = _git(root, "show", f":{path}")
+        text = _git(root, "show", f":./{path}")
         if len(text) <= MOST_BYTES:
             findings += [
                 Finding(path, _line(text, secret.begin), secret.kind)

@@ -94,7 +94,7 @@ def _drive_checks(remote: Remote) -> Iterator[Check]:
             FAILED, "space",
             "a service account has no space, so it can read here but not upload to My Drive",
             "Use a folder of a Shared Drive (Google Workspace), give --user-email of a user it may "
-            "act for, or log in as a user: docs/sharing.md, 'Service account'.",
+            "act for, or log in as a user: docs/sharing.md, 'Workspace'.",
         )  # fmt: skip
     else:
         yield _space(service)

@@ -32,7 +32,7 @@ FIXES = {
     "line use --jobs 1 and a larger --stall.",
     "quota": "The Drive is full, or its owner has no space: a service account owns none and can "
     "upload only to a Shared Drive. Free space (the trash counts), or see docs/sharing.md, "
-    "'Service account'.",
+    "'Workspace'.",
     "daily limit": "Google's daily limit is reached (750 GB uploaded per user). The same command "
     "resumes tomorrow.",
     "login": LOGIN,
@@ -116,7 +116,7 @@ def _kind(cause: BaseException) -> str | None:
         return "login"
     if name == "RefreshError":  # Google's token endpoint gave a reason of its own
         return "server"
-    if name in ("AuthenticationError", "InvalidConfigError"):
+    if name in ("AuthenticationError", "AuthenticationRejected", "InvalidConfigError"):
         return "login"
     if "Confirm" in text and "exists and you can access it" in text:
         return "folder"
@@ -193,7 +193,10 @@ def _system_kind(cause: OSError) -> str | None:
         return "folder" if cause.filename is None else "permission"
     if isinstance(cause, FileNotFoundError) and cause.filename:
         # a download that failed for another reason ends like this for its own unfinished file
-        return None if str(cause.filename).endswith(".tmp") else "missing"
+        if str(cause.filename).endswith(".tmp"):
+            return None
+        is_key = str(cause.filename).endswith(".json")  # a service account's
+        return "configuration" if is_key else "missing"
     return None
 
 

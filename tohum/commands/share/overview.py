@@ -86,7 +86,8 @@ def compare(
         local = local and odb.fs.protocol == "local"
         objects = objects_of(output, remote)
         here = cached_sizes(repo, objects or ())
-        held = {oid: lists[place][oid] for oid in objects or () if oid in lists[place]}
+        asked = objects or (output.oid,)
+        held = {oid: lists[place][oid] for oid in asked if oid in lists[place]}
         compared.append(Comparison(output, objects, here, held))
     return compared, {oid: each for held in lists.values() for oid, each in held.items()}, local
 

@@ -3,6 +3,7 @@
 .dvc/config is for everybody and has no secrets; .dvc/config.local is this machine's.
 """
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +67,8 @@ def read_remote(root: Path, name: str | None) -> Remote:
 
 def settle_remotes(root: Path) -> None:
     """Makes the project's folder `.share` this machine's default remote if there is no other, and
-    repeats relative paths of .dvc/config in .dvc/config.local.
+    repeats relative paths of .dvc/config in .dvc/config.local. The folder makes way as soon as
+    .dvc/config names a default remote, such as one that a friend has set up.
 
     DVC's commands on revisions, such as `dvc exp push`, read .dvc/config out of git, and take a
     relative path in it for one from the root of the disk. They read .dvc/config.local from here.
@@ -82,6 +84,13 @@ def settle_remotes(root: Path) -> None:
         for name, options in shared.items()
         if isinstance(options.get("url"), RelPath) and "url" not in here.get(name, {})
     }
+    stand_in = config.load_one("local")["core"].get("remote") == "local" and _is_stand_in(
+        root, here.get("local", {})
+    )
+    if stand_in and config.load_one("repo")["core"].get("remote"):
+        with config.edit("local") as local:
+            del local["core"]["remote"]
+        config = _config(root)
     without_default = not config["core"].get("remote")
     if without_default and "local" not in {**shared, **here}:
         urls["local"] = RelPath((root / FOLDER).resolve())
@@ -94,6 +103,12 @@ def settle_remotes(root: Path) -> None:
             local["core"]["remote"] = "local"
             # otherwise DVC keeps a damaged object under the right name
             local["remote"].setdefault("local", {})["verify"] = True
+
+
+def _is_stand_in(root: Path, options: dict[str, Any]) -> bool:
+    """Returns whether a remote is the folder that `settle_remotes` sets up."""
+    url = str(options.get("url", ""))
+    return Path(os.path.normpath(root.resolve() / ".dvc" / url)) == (root / FOLDER).resolve()
 
 
 def write_drive(root: Path, name: str, url: str, local: dict[str, Any]) -> None:

@@ -8,6 +8,8 @@ import getpass
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +44,7 @@ def setup(arguments: argparse.Namespace, root: Path) -> int:
     way_in = _way_in(arguments, known)
     url = str(known.get("url", ""))
     options = {"url": url or "gdrive://root", **way_in}
-    if arguments.login:
-        drive.login_file(options).unlink(missing_ok=True)
-    with drive.with_fixes():
+    with _without_login(options) if arguments.login else nullcontext(), drive.with_fixes():
         service = _log_in(options)
         identity, sentence = _folder(arguments, service, url)
     if identity != url.removeprefix("gdrive://").partition("/")[0]:
@@ -57,6 +57,22 @@ def setup(arguments: argparse.Namespace, root: Path) -> int:
     print("  tohum share push")
     tell("Share the folder with your friends on its page in Drive; each runs setup once.")
     return 0
+
+
+@contextmanager
+def _without_login(options: dict[str, Any]) -> Iterator[None]:
+    """Sets a login aside for another one, and puts it back if that fails."""
+    login = drive.login_file(options)
+    aside = login.with_name(f"{login.name}.before")
+    if login.is_file():
+        login.replace(aside)
+    try:
+        yield
+    except BaseException:
+        if aside.is_file():
+            aside.replace(login)
+        raise
+    aside.unlink(missing_ok=True)
 
 
 def _known_options(root: Path, name: str) -> dict[str, Any]:
@@ -102,7 +118,7 @@ def _from_environment() -> dict[str, Any]:
     if found is None:
         raise UserError(
             f"{drive.ENVIRONMENT} is not set. Set it to the text of a service account's key, or of "
-            "the file that a login on another machine left (docs/sharing.md, 'Colab')."
+            "the file that a login on another machine left (docs/sharing.md, 'Colab, servers, CI')."
         )
     if found.get("type") == "service_account":
         return {"gdrive_use_service_account": True}
@@ -124,7 +140,7 @@ def _service_account(path: Path, user: str | None) -> dict[str, Any]:
         )
     options: dict[str, Any] = {
         "gdrive_use_service_account": True,
-        "gdrive_service_account_json_file_path": str(path.resolve()),
+        "gdrive_service_account_json_file_path": str(path.expanduser().resolve()),
     }
     return options | ({"gdrive_service_account_user_email": user} if user else {})
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tohum.commands.share.failures import Failure
-from tohum.commands.share.listing import Held, list_remote
+from tohum.commands.share.listing import Held, hashed, list_remote
 from tohum.commands.share.outputs import Output, cached_sizes, objects_of
 from tohum.errors import UserError
 
@@ -24,7 +24,7 @@ class TransferPlan:
     sizes: dict[str, int] = field(default_factory=dict)
     hidden: list[str] = field(default_factory=list)  # missing, though their .dir exists
     damaged: dict[str, Held] = field(default_factory=dict)
-    lost: dict[str, str] = field(default_factory=dict)  # neither there nor here
+    lost: dict[str, str] = field(default_factory=dict)  # not here, and missing or damaged there
     unlisted: list[str] = field(default_factory=list)  # .dir objects that did not come
 
     @property
@@ -45,18 +45,28 @@ def by_remote(outputs: list[Output], remote: str | None) -> list[tuple[str | Non
 
 
 def plan_push(repo: Any, remote: str | None, outputs: list[Output]) -> TransferPlan:
-    """Compares the outputs' objects with what the remote lists."""
+    """Compares the outputs' objects with what the remote lists. The bytes of a remote on this
+    machine are read: it has no hashes, and a damaged object may have the right size.
+
+    Raises:
+        ConnectionError: the remote has the list of an output's files, but did not send it.
+    """
     odb = repo.cloud.get_remote_odb(remote, "push")
     held = list_remote(odb)
     plan = TransferPlan(odb)
     for output in outputs:
         objects = objects_of(output, remote)
+        there = held.get(output.oid)
+        if objects is None and there and not there.differs(output.oid, None):
+            raise ConnectionError(f"the list of the files of {output.path} did not come")
         if objects is None:
             plan.lost[output.oid] = output.path
             continue
         here = cached_sizes(repo, objects)
         for oid, path in objects.items():
-            if oid in held and not (oid in here and held[oid].differs(oid, here[oid])):
+            if oid in held and odb.fs.protocol == "local":
+                held[oid] = hashed(held[oid])
+            if oid in held and not held[oid].differs(oid, here.get(oid)):
                 continue
             if oid not in here:
                 plan.lost[oid] = path
@@ -89,13 +99,14 @@ def plan_pull(repo: Any, remote: str | None, outputs: list[Output]) -> TransferP
 
 
 def refuse_lost(plans: list[TransferPlan]) -> None:
-    """Raises a UserError if neither side has an object: DVC only warns and exits with 0."""
+    """Raises a UserError if neither side has an object whole: DVC only warns and exits with 0."""
     lost = {oid: path for plan in plans for oid, path in plan.lost.items()}
     if not lost:
         return
     names = sorted(set(lost.values()))
     raise UserError(
-        f"{len(lost)} objects are neither here nor on the remote: {', '.join(names[:3])}"
+        f"{len(lost)} objects are not here, and missing or damaged on the remote: "
+        f"{', '.join(names[:3])}"
         f"{' and others' if len(names) > 3 else ''}. Make them again with `dvc repro`, or get "
         "them from a remote that has them (`share pull --remote ...`), and push again."
     )

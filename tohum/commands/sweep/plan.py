@@ -22,11 +22,18 @@ from hydra.core.override_parser.types import Override
 from stages.compose.composition import compose, read_overrides
 from stages.compose.corrections import TO_PASTE, copy_conf, corrected, to_paste
 from stages.compose.corrections import parsed as parsed_override
+from stages.compose.source_list import is_source_list
 from tohum.commands.report.figures import MEASURES
 from tohum.commands.sweep.axes import MOST_VALUES, axes, read_arguments
 from tohum.commands.sweep.launchers import launcher_arguments
 from tohum.commands.sweep.overrides import without
-from tohum.commands.sweep.repository import code_state, require_commit, unstashed
+from tohum.commands.sweep.repository import (
+    code_state,
+    corpus_state,
+    require_commit,
+    require_tracked,
+    unstashed,
+)
 from tohum.config.sections import limits, read_section
 from tohum.errors import UserError
 from tohum.workdir import project_root
@@ -87,6 +94,7 @@ class Plan:
     corner: dict[str, str]  # the tokenizer values with the longest list of merges
     baseline: str
     code: str
+    corpus: dict[str, str]  # the hashes of data/raw in dvc.lock
     hydra: tuple[str, ...]  # the arguments that Hydra gets
     refused: tuple[str, ...] = ()  # points that the check refuses
     bytes: int | None = None  # text that each point trains on; None: the configured steps
@@ -133,7 +141,8 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
     root = project_root()
     require_commit(root)  # first, since DVC would say so in its own words
     with unstashed(root):
-        state = code_state(root)
+        require_tracked(root)
+        state = (*code_state(root), corpus_state(root))
         folder = _new_folder(root)
         try:
             return _planned(overrides, multirun, root, folder, *state)
@@ -143,7 +152,13 @@ def make_plan(overrides: list[str], multirun: bool) -> Plan:
 
 
 def _planned(
-    overrides: list[str], multirun: bool, root: Path, folder: Path, baseline: str, code: str
+    overrides: list[str],
+    multirun: bool,
+    root: Path,
+    folder: Path,
+    baseline: str,
+    code: str,
+    corpus: dict[str, str],
 ) -> Plan:
     parsed = read_arguments(folder / "conf", overrides)
     sweep = _sweep(folder / "conf" / "sweep.yaml", parsed)
@@ -153,7 +168,8 @@ def _planned(
     if several and not multirun:
         names = ", ".join(item.key_or_group for item in several)
         raise UserError(f"{names} has several values: add -m to sweep over them.")
-    shown = several if multirun else own  # in the table and the names
+    # In the table and the names. A list of sources is our own syntax, which Hydra can't read.
+    shown = [item for item in (several if multirun else own) if not is_source_list(item)]
     swept = axes(shown, _is_search(of_hydra))
     base = without(_of_params(root), [item.key_or_group for item in own])
     sweep.check([item.key_or_group for item in own])
@@ -163,7 +179,7 @@ def _planned(
     refused, corner = _check(folder / "conf", fixed, swept, of_hydra)
     hydra = [
         *(["--multirun"] if multirun else []),
-        *(text for text in fixed if "." not in text.partition("=")[0]),
+        *(text for text in fixed if "." not in text.partition("=")[0] and not _is_list(text)),
         *(_mergeable(_text(item)) for item in shown),
         *(_text(item) for item in of_hydra),
         *_search(of_hydra, measure_of(sweep.until, sweep.objective)),
@@ -178,6 +194,7 @@ def _planned(
         corner,
         baseline,
         code,
+        corpus,
         tuple(hydra),
         tuple(refused),
         sweep.bytes,
@@ -203,9 +220,17 @@ def _text(override: Override) -> str:
     return override.input_line
 
 
+def _is_list(text: str) -> bool:
+    override = parsed_override(text)
+    return override is not None and is_source_list(override)
+
+
 def _mergeable(text: str) -> str:
-    """Lets Hydra itself put a dictionary where the default has none; compose checks it."""
-    return f"++{text.lstrip('+')}" if "{" in text and not text.startswith("~") else text
+    """Lets Hydra itself set a value where the default has none, as a source of a list; compose
+    checks it.
+    """
+    dotted = "." in text.partition("=")[0] and not text.startswith("~")
+    return f"++{text.lstrip('+')}" if dotted else text
 
 
 def _new_folder(root: Path) -> Path:

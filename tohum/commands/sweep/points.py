@@ -110,7 +110,7 @@ def _experiment(plan: Plan, overrides: list[str], swept: dict[str, str], until: 
     new one.
     """
     values = composed(plan.conf, tuple(overrides))
-    digest = point_hash([values, until, plan.baseline, plan.code])
+    digest = point_hash([values, until, plan.baseline, plan.code, plan.corpus])
     name = find_experiment(plan.root, plan.baseline, digest) or point_name(swept, digest)
     return Experiment(name, until, tuple(overrides), plan.baseline, plan.code)
 

@@ -9,10 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from stages.compose.corrections import is_leftover
+from tohum.dvc_lock import read_stages
 from tohum.errors import UserError
 from tohum.project import require_git
 
 IDENTITIES = ("GIT_AUTHOR", "GIT_COMMITTER")
+NEEDED = ("conf", "stages", "tohum")
+SUFFIXES = (".py", ".yaml", ".txt")
 RESULTS = ("params.yaml", "params.lock.yaml", "dvc.lock", "metrics", "plots")  # not code
 
 
@@ -47,10 +51,36 @@ def code_state(root: Path) -> tuple[str, str]:
         UserError: as `require_commit`.
     """
     head = require_commit(root)
-    excluded = [f":(exclude,top){path}" for path in RESULTS]
+    excluded = [f":(exclude){path}" for path in RESULTS]
     difference = _git(root, "diff", "--no-ext-diff", "--binary", "HEAD", "--", ".", *excluded)
     digest = hashlib.sha256(difference.stdout).hexdigest()
     return head, digest[:16]
+
+
+def corpus_state(root: Path) -> dict[str, str]:
+    """Returns the hash of each output of `download` in dvc.lock. A point takes them from there as
+    long as its source is that one, though the user's own files may have changed since.
+    """
+    made = (read_stages(root / "dvc.lock") or {}).get("download", {}).get("outs", [])
+    return {out["path"]: out["md5"] for out in made}
+
+
+def require_tracked(root: Path) -> None:
+    """Checks that git tracks every file of the code and the configuration: DVC runs a point in a
+    copy that has only those.
+
+    Raises:
+        UserError: there are others; it names them.
+    """
+    listed = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *NEEDED)
+    names = [name for name in listed.stdout.decode(errors="replace").split("\0") if name]
+    others = [name for name in names if name.endswith(SUFFIXES) and not is_leftover(Path(name))]
+    if others:
+        raise UserError(
+            f"git does not track {', '.join(others[:3])}{' and others' if len(others) > 3 else ''},"
+            " so the points of a sweep would not have it. Add it to git, or move it away: git add "
+            f"{' '.join(NEEDED)}"
+        )
 
 
 def require_commit(root: Path) -> str:
@@ -106,7 +136,7 @@ def read_metrics(root: Path, ref: str, stage: str) -> dict[str, Any]:
     Raises:
         UserError: it has none.
     """
-    shown = _git(root, "show", f"{ref}:metrics/{stage}.json")
+    shown = _git(root, "show", f"{ref}:./metrics/{stage}.json")
     if shown.returncode:
         raise UserError(
             f"the experiment {ref} has no metrics/{stage}.json. Remove it with `dvc exp remove "

@@ -15,6 +15,7 @@ import yaml
 from stages.compose.checking import check
 from stages.compose.composition import compose
 from tohum.commands.inspect.data_files import slug
+from tohum.commands.inspect.sample import sample_file
 from tohum.commands.inspect.source import inspect_source
 from tohum.errors import UserError
 from tohum.fields import compile_fields
@@ -358,3 +359,25 @@ def test_the_command_prints_and_exits_with_0_or_1(tmp_path: Path) -> None:
     assert "inspect: error: there is no" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_the_rows_of_a_large_table_are_estimated_by_the_bytes_of_those_read(
+    tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "a.csv"
+    rows = 4_000_000 if encoding == "utf-8" else 2_000_000
+    path.write_text("name,value\n" + "abcdefghi,123456789\n" * rows, encoding)
+    found = re.fullmatch(r"about ([\d,]+) rows \(an estimate by .*\)", sample_file(path, 1).total)
+    assert found is not None
+    assert int(found[1].replace(",", "")) == pytest.approx(rows, rel=0.02)
+
+
+def test_the_rows_of_a_large_arrow_file_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tohum.commands.inspect.sample.COUNTED_BYTES", 100)
+    table = pyarrow.table({"text": ["x" * 100] * 3000})
+    with pyarrow.ipc.new_stream(tmp_path / "a.arrow", table.schema) as stream:
+        stream.write_table(table, max_chunksize=1000)
+    assert sample_file(tmp_path / "a.arrow", 1).total == "3,000 rows (exact)"

@@ -202,3 +202,14 @@ def test_a_damaged_object_is_not_pushed(local: Shared, there: bool) -> None:
         assert object_of(local.root / ".share", "model").read_bytes() == right
     else:
         assert not (local.root / ".share").exists()
+
+
+def test_a_push_from_where_it_is_not_says_that_an_object_of_drive_is_damaged(
+    pushed: Shared,
+) -> None:
+    (model,) = (item for item in pushed.drive.files.files() if item.size == 35_000)
+    model.md5 = "0" * 32
+    friend = pushed.friend()
+    friend.share("pull", "data")
+    said = friend.share("push", code=1)
+    assert "missing or damaged on the remote: models/lm" in said

@@ -178,3 +178,14 @@ def test_credentials_in_the_environment_are_enough(pushed: Shared, service_key: 
     login.unlink()
     friend.share("pull", GDRIVE_CREDENTIALS_DATA=text)
     assert friend.hashes() == pushed.hashes()
+
+
+def test_a_list_of_files_that_does_not_come_is_no_loss(pushed: Shared) -> None:
+    """A clone in which nothing is yet needs it to know what a push would move."""
+    lists = [item for item in pushed.drive.files.files() if item.title.endswith(".dir")]
+    friend = pushed.friend()
+    for item in lists:
+        pushed.drive.faults.add(RESET, FOREVER, item.id)
+    said = friend.share("push", "--tries", "2", code=1)
+    assert "the list of the files of" in said and "did not come" in said
+    assert "dvc repro" not in said

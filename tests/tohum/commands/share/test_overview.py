@@ -27,11 +27,12 @@ def test_a_pull_from_an_empty_folder_tells_where_it_is_and_of_setup(local: Share
 def test_a_damaged_object_is_found_and_replaced(local: Shared) -> None:
     local.share("push")
     victim = max((local.root / ".share").rglob("*"), key=lambda path: path.stat().st_size)
-    victim.chmod(0o644)
-    victim.write_bytes(b"damaged")
-    assert "damaged  models/lm/model.bin" in local.share("verify", code=1)
-    assert "missing or damaged" in local.share("push")
-    local.share("verify")
+    for damaged in (b"damaged", bytes(victim.stat().st_size)):
+        victim.chmod(0o644)
+        victim.write_bytes(damaged)
+        assert "damaged  models/lm/model.bin" in local.share("verify", code=1)
+        assert "missing or damaged" in local.share("push")
+        local.share("verify")
 
 
 def test_a_part_is_shared_by_output_folder_or_stage(local: Shared) -> None:
@@ -55,7 +56,7 @@ def test_an_unknown_target_is_told_with_those_there_are(local: Shared) -> None:
 
 def test_what_is_nowhere_is_told(local: Shared) -> None:
     local.run("rm", "-rf", ".dvc/cache", "models/lm")
-    assert "are neither here nor on the remote" in local.share("push", code=1)
+    assert "are not here, and missing or damaged on the remote" in local.share("push", code=1)
     said = local.share("status")
     assert "2 objects are on neither side" in said
     assert "WARNING" not in said

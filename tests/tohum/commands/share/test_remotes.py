@@ -83,3 +83,24 @@ def test_the_option_of_a_remote_local_without_a_default_is_kept(root: Path) -> N
 def test_a_folder_that_is_no_project_is_left_alone(tmp_path: Path) -> None:
     settle_remotes(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/tohum", "../../stick"])
+def test_the_folder_makes_way_for_a_default_remote_of_git(root: Path, url: str) -> None:
+    settle_remotes(root)
+    assert read_remote(root, None).name == "local"
+    (root / ".dvc" / "config").write_text("")
+    remote(root, url)  # as `dvc remote add -d`, or a friend's commit
+    settle_remotes(root)
+    assert read_remote(root, None).name == "mine"
+    assert read_remote(root, "local").url.endswith(".share"), "what is there can still be had"
+
+
+def test_a_default_that_the_user_chose_for_this_machine_stays(root: Path) -> None:
+    (root / ".dvc" / "config").write_text("")
+    remote(root, "s3://bucket/tohum")
+    (root / ".dvc" / "config.local").write_text(
+        "[core]\n    remote = local\n['remote \"local\"']\n    url = /media/stick\n"
+    )
+    settle_remotes(root)
+    assert read_remote(root, None).url == "/media/stick"

@@ -116,3 +116,30 @@ def test_a_file_is_no_folder(fresh: Shared, drive: Drive) -> None:
     drive.files.items[identity].mime = "text/plain"
     asked = ("setup", "--client-file", client_file(fresh), "--folder", identity)
     assert "is a file. Give a folder's link" in fresh.share(*asked, code=1)
+
+
+def test_a_new_login_that_fails_leaves_the_one_before(pushed: Shared) -> None:
+    (login,) = pushed.root.parent.rglob("default.json")
+    before = login.read_bytes()
+    script = pushed.root.parent / "browser.py"
+    script.write_text(BROWSER.replace("?code=code", "?error=access_denied"))
+    said = pushed.share("setup", "--login", code=1, BROWSER=f"{sys.executable} {script} %s &")
+    assert "tohum share setup" in said
+    assert login.read_bytes() == before
+    assert not list(login.parent.glob("*.before"))
+    pushed.share("verify")
+
+
+def test_a_service_account_s_key_that_is_gone_is_a_fault_of_the_configuration(
+    pushed: Shared, service_key: Path
+) -> None:
+    pushed.use_service_account(service_key.with_name("gone.json"))
+    said = pushed.share("push", code=1)
+    assert "gone.json" in said and ".dvc/config.local" in said
+
+
+@pytest.mark.parametrize(
+    "option", [("--stall", "0"), ("--stall", "-1"), ("--stall", "nan"), ("--jobs", "0")]
+)
+def test_times_and_numbers_are_above_0(project: Shared, option: tuple[str, str]) -> None:
+    assert f"argument {option[0]}" in project.share("push", *option, code=2).replace("-j/", "")

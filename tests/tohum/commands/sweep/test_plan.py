@@ -55,7 +55,7 @@ def test_the_overrides_of_params_yaml_hold_unless_swept(clone: Clone) -> None:
     clone.override("source=tiny", "tokenizer.vocab_size=300")
     made = plan("-m", "tokenizer.vocab_size=400,500", "tokenizer.min_frequency=3")
     assert made.fixed == ("source=tiny", "tokenizer.min_frequency=3")
-    assert made.hydra[:3] == ("--multirun", "source=tiny", "tokenizer.vocab_size=400,500")
+    assert made.hydra[:3] == ("--multirun", "source=tiny", "++tokenizer.vocab_size=400,500")
 
 
 def test_two_points_run_at_once_unless_each_trains_or_a_launcher_is_asked_for() -> None:
@@ -144,3 +144,41 @@ def test_a_project_without_a_commit_is_told_to_make_one(root: Path, clone: Clone
     clone.run("git", "update-ref", "-d", "HEAD")
     with pytest.raises(UserError, match="Commit the project first"):
         plan("tokenizer.vocab_size=300")
+
+
+SOURCES = "source=[packages,qa:files]"
+
+
+@pytest.mark.parametrize("given", ["params.yaml", "the command line"])
+def test_a_list_of_sources_is_read_here_and_not_by_hydra(clone: Clone, given: str) -> None:
+    (clone.root / "qa.csv").write_text("question,answer\na,b\n")
+    paths = "source.qa.paths=[qa.csv]"
+    clone.override(*([SOURCES, paths] if given == "params.yaml" else []))
+    more = [] if given == "params.yaml" else [SOURCES, paths]
+    made = plan("-m", "tokenizer.vocab_size=300,400", "jsonl.sources.qa.weight=1,2", *more)
+    assert not made.refused
+    assert SOURCES in made.fixed and SOURCES not in made.hydra
+    assert "++jsonl.sources.qa.weight=1,2" in made.hydra
+    single = plan("tokenizer.vocab_size=300", *more)
+    assert SOURCES in single.fixed and SOURCES not in single.hydra
+
+
+def test_a_preset_that_git_does_not_track_is_refused(clone: Clone) -> None:
+    mine = clone.root / "conf" / "model" / "mine.yaml"
+    mine.write_text("defaults: [tiny]\n")
+    (mine.parent / ".mine.yaml.swp").write_text("left by an editor")
+    with pytest.raises(UserError, match=r"git does not track conf/model/mine\.yaml, so the points"):
+        plan("-m", "sweep.until=evaluate", "model=mine,tiny")
+    clone.run("git", "add", "conf/model/mine.yaml")
+    assert not plan("-m", "sweep.until=evaluate", "model=mine,tiny").refused
+
+
+def test_another_corpus_in_dvc_lock_makes_other_points(clone: Clone) -> None:
+    """The user's own files may have changed, and the configuration does not say so."""
+    lock = clone.root / "dvc.lock"
+    before = plan("-m", "tokenizer.vocab_size=300,400").corpus
+    assert list(before) == ["data/raw"]
+    lock.write_text(lock.read_text().replace(before["data/raw"], "0" * 32 + ".dir"))
+    assert plan("-m", "tokenizer.vocab_size=300,400").corpus == {"data/raw": "0" * 32 + ".dir"}
+    lock.unlink()
+    assert plan("-m", "tokenizer.vocab_size=300,400").corpus == {}

@@ -22,6 +22,7 @@ def plan(root: Path, until: str = "evaluate") -> Plan:
         corner={},
         baseline="",
         code="",
+        corpus={},
         hydra=(),
     )
 
