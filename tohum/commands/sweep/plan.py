@@ -226,11 +226,11 @@ def _is_list(text: str) -> bool:
 
 
 def _mergeable(text: str) -> str:
-    """Lets Hydra itself set a value where the default has none, as a source of a list; compose
-    checks it.
+    """Lets Hydra itself set a value where the default has none, as of a source in a list, and put
+    a dictionary there; compose checks it.
     """
-    dotted = "." in text.partition("=")[0] and not text.startswith("~")
-    return f"++{text.lstrip('+')}" if dotted else text
+    is_deep = text.partition("=")[0].count(".") > 1
+    return f"++{text.lstrip('+')}" if (is_deep or "{" in text) and text[0] != "~" else text
 
 
 def _new_folder(root: Path) -> Path:

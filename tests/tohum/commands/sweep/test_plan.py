@@ -55,7 +55,7 @@ def test_the_overrides_of_params_yaml_hold_unless_swept(clone: Clone) -> None:
     clone.override("source=tiny", "tokenizer.vocab_size=300")
     made = plan("-m", "tokenizer.vocab_size=400,500", "tokenizer.min_frequency=3")
     assert made.fixed == ("source=tiny", "tokenizer.min_frequency=3")
-    assert made.hydra[:3] == ("--multirun", "source=tiny", "++tokenizer.vocab_size=400,500")
+    assert made.hydra[:3] == ("--multirun", "source=tiny", "tokenizer.vocab_size=400,500")
 
 
 def test_two_points_run_at_once_unless_each_trains_or_a_launcher_is_asked_for() -> None:
