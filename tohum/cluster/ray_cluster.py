@@ -1,15 +1,13 @@
 """Connects to a Ray cluster and checks its nodes, with an error in seconds where Ray would wait.
 
 Ray asks a head that doesn't answer for a minute, and a node without the project's code fails in
-each task. So the head's port is tried first, and every node is asked about itself, while the first
-tasks run.
+each task. So the head's port is tried first, and every node is asked about itself before any work.
 """
 
 import importlib.util
 import logging
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,7 +20,6 @@ AUTO = "auto"
 CONNECT_SECONDS = 4.0
 JOIN_SECONDS = "7"  # that Ray looks for its own process on this machine; a minute by default
 ANSWER_SECONDS = 60.0  # a node starts a process to answer: 2 s, or 20 on a busy one
-OTHERS_SECONDS = 5.0  # to answer, once one node has a problem
 ASKED_AGAIN = 2  # times, by Ray, if the worker that was asked dies
 SILENT = (
     f"it did not answer within {ANSWER_SECONDS:.0f} s: it is busy, or hangs. End Ray there, "
@@ -162,78 +159,35 @@ def nodes_of(ray: Any) -> list[Node]:
     return sorted(found, key=lambda node: (node.name, node.id))
 
 
-class NodeCheck:
-    """Asks each node with a core whether it can do tasks of a site, and gathers the answers while
-    other work goes on.
-
-    Attributes:
-        problems: of those that have answered, by the node's id.
+def problems_of_nodes(ray: Any, nodes: list[Node], site: Site) -> dict[str, str]:
+    """Asks each node with a core whether it can do tasks of a site; returns the problems by the
+    node's id.
     """
+    from ray.exceptions import RayError, TaskUnschedulableError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    def __init__(self, ray: Any, nodes: list[Node], site: Site) -> None:
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        ask = ray.remote(problem_here)
-        self._ray, self._site, self._nodes = ray, site, nodes
-        self._asked = {
-            ask.options(
-                num_cpus=0,
-                max_retries=ASKED_AGAIN,
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
-            ).remote(site): node.id
-            for node in nodes
-            if node.cores >= 1
-        }
-        self._until = time.monotonic() + ANSWER_SECONDS
-        self.problems: dict[str, str] = {}
-
-    def gather(self, seconds: float = ANSWER_SECONDS) -> None:
-        """Takes the answers that come within so many seconds."""
-        if not self._asked:
-            return
-        left = max(0.0, self._until - time.monotonic())
-        answered, silent = self._ray.wait(
-            list(self._asked), num_returns=len(self._asked), timeout=min(seconds, left)
-        )
-        for answer in answered:
-            node = self._asked.pop(answer)
-            if problem := self._answer(answer):
-                self.problems[node] = problem
-        if time.monotonic() >= self._until:
-            self.problems |= {self._asked.pop(answer): SILENT for answer in silent}
-
-    def _answer(self, answer: Any) -> str | None:
-        from ray.exceptions import RayError, TaskUnschedulableError
-
+    ask = ray.remote(problem_here)
+    asked = {
+        ask.options(
+            num_cpus=0,
+            max_retries=ASKED_AGAIN,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
+        ).remote(site): node.id
+        for node in nodes
+        if node.cores >= 1
+    }
+    answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS)
+    problems = {asked[answer]: SILENT for answer in silent}
+    for answer in answered:
         try:
-            problem: str | None = self._ray.get(answer)
+            problem = ray.get(answer)
         except TaskUnschedulableError:
-            return GONE
+            problem = GONE
         except RayError as error:
-            told = failed_import(error, self._site)
-            return told or f"its worker failed: {_one_line(error)[:500]}"
-        return problem
-
-    def require_ready(self, seconds: float = 0) -> None:
-        """Gathers the answers, and warns of a node that gives none: each of its workers checks the
-        node before its first task.
-
-        Raises:
-            UserError: some nodes can't do the tasks; the message names each, with the fix.
-        """
-        self.gather(seconds)
-        if self.problems:
-            self.gather(OTHERS_SECONDS)
-        for node in self._nodes:
-            if self.problems.get(node.id) in (SILENT, GONE):
-                log.warning("%s: %s", node.name, self.problems.pop(node.id))
-        if self.problems:
-            listed = "; ".join(
-                f"{node.name}: {self.problems[node.id]}"
-                for node in self._nodes
-                if node.id in self.problems
-            )
-            raise UserError(f"the cluster can't run this stage. {listed}")
+            problem = failed_import(error, site) or f"its worker failed: {_one_line(error)[:500]}"
+        if problem:
+            problems[asked[answer]] = problem
+    return problems
 
 
 def failed_import(error: Exception, site: Site) -> str | None:
@@ -249,3 +203,23 @@ def failed_import(error: Exception, site: Site) -> str | None:
 def _last_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if "No module named" in line]
     return lines[-1] if lines else ""
+
+
+def check_nodes(ray: Any, site: Site) -> list[Node]:
+    """Returns the nodes of the cluster, all of which can do tasks of a site.
+
+    Raises:
+        UserError: some of them can't; the message names each, with the fix.
+    """
+    nodes = nodes_of(ray)
+    problems = problems_of_nodes(ray, nodes, site)
+    for node in nodes:
+        # the workers of a silent one check it before their first task
+        if problems.get(node.id) in (SILENT, GONE):
+            log.warning("%s: %s", node.name, problems.pop(node.id))
+    if problems:
+        listed = "; ".join(
+            f"{node.name}: {problems[node.id]}" for node in nodes if node.id in problems
+        )
+        raise UserError(f"the cluster can't run this stage. {listed}")
+    return nodes

@@ -19,14 +19,7 @@ from tqdm import tqdm
 from tohum.cluster import StageTasks, Task, Work
 from tohum.cluster.local_workers import counted
 from tohum.cluster.node import Site, disk_full, enter, share_node, site_of
-from tohum.cluster.ray_cluster import (
-    OTHERS_SECONDS,
-    Node,
-    NodeCheck,
-    connected,
-    failed_import,
-    nodes_of,
-)
+from tohum.cluster.ray_cluster import Node, check_nodes, connected, failed_import, nodes_of
 from tohum.errors import UserError
 from tohum.files import fresh
 from tohum.shortages import is_full
@@ -43,16 +36,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Done:
-    """What a task gives back: its result, or the error that ends the stage; where, and how long;
-    and whether the node is unfit for any task.
-    """
+    """What a task gives back: its result, or the error that ends the stage; where, and how long."""
 
     node: str
     seconds: float
     advanced: int = 0
     result: Any = None
     error: str = ""
-    unfit: bool = False
 
 
 @dataclass
@@ -74,11 +64,10 @@ def run_on_ray(
     try:
         with connected(address) as ray:
             site = site_of(fresh(spool))
-            nodes = nodes_of(ray)
+            nodes = check_nodes(ray, site)
             _check_size(nodes, job)
-            check = NodeCheck(ray, nodes, site)
             log.info("on %d nodes with %d cores", len(nodes), sum(node.cores for node in nodes))
-            yield from _Run(ray, job, site, check, spool, bar).results(tasks)
+            yield from _Run(ray, job, site, spool, bar).results(tasks)
     finally:
         # A worker that was given up may still write its trial there.
         for path in spool.glob("*"):
@@ -102,16 +91,9 @@ class _Run:
     """The tasks that are on their way, and the results that wait for earlier ones."""
 
     def __init__(
-        self,
-        ray: Any,
-        job: StageTasks,
-        site: Site,
-        check: NodeCheck,
-        spool: Path,
-        bar: "tqdm[Any]",
+        self, ray: Any, job: StageTasks, site: Site, spool: Path, bar: "tqdm[Any]"
     ) -> None:
-        self.ray, self.job, self.site, self.check = ray, job, site, check
-        self.spool, self.bar = spool, bar
+        self.ray, self.job, self.site, self.spool, self.bar = ray, job, site, spool, bar
         self.job_file = spool / "job"
         self.job_file.write_bytes(pickle.dumps(job))
         self.remote = ray.remote(do_task).options(
@@ -168,7 +150,6 @@ class _Run:
 
     def _collect(self) -> None:
         """Takes what has ended within the next second."""
-        self.check.require_ready()
         if not self.running:
             return
         ended, _ = self.ray.wait(list(self.running), num_returns=1, timeout=POLL_SECONDS)
@@ -186,13 +167,10 @@ class _Run:
             problem = failed_import(error, self.site)
             if problem is None:
                 raise  # a defect: with its traceback
-            self.check.require_ready(OTHERS_SECONDS)  # which names all such nodes
             raise UserError(f"{self._node_of(attempts)}: {problem}") from None
         except exceptions.RayError as error:
             self._try_again(attempts, error)
             return
-        if done.unfit:
-            self.check.require_ready(OTHERS_SECONDS)
         if done.error:
             raise UserError(done.error)
         self.bar.update(done.advanced)
@@ -282,7 +260,7 @@ def do_task(site: Site, job_file: Path, value: Any, note: Path) -> Done:
     try:
         enter(site)
     except UserError as problem:
-        return Done(node, 0, error=f"the node {node} can't go on: {problem}", unfit=True)
+        return Done(node, 0, error=f"the node {node} can't go on: {problem}")
     try:
         note.write_text(node)
         result, advanced = counted(_work_of(job_file, site.token), _value(value))

@@ -258,11 +258,10 @@ def test_a_node_whose_worker_dies_while_it_is_asked_is_asked_again(
     monkeypatch.setattr(ray_cluster, "problem_here", dies_when_first_asked)
     with ray_cluster.connected(nodes.address) as ray:
         found = ray_cluster.nodes_of(ray)
-        check = ray_cluster.NodeCheck(ray, found, site_of(here / "shared"))
-        check.gather()
+        problems = ray_cluster.problems_of_nodes(ray, found, site_of(here / "shared"))
     # a node that an earlier test has ended may still be listed
-    assert set(check.problems.values()) <= {ray_cluster.GONE}
-    assert len(check.problems) < len(found)
+    assert set(problems.values()) <= {ray_cluster.GONE}
+    assert len(problems) < len(found)
     assert (here / "shared" / "asked").exists()
 
 

@@ -52,7 +52,7 @@ def _describe_machine() -> int:
 
 def _check_ray(address: str) -> int:
     from tohum.cluster.node import site_of
-    from tohum.cluster.ray_cluster import NodeCheck, connected, nodes_of
+    from tohum.cluster.ray_cluster import connected, nodes_of, problems_of_nodes
     from tohum.files import fresh
     from tohum.workdir import project_root
 
@@ -60,9 +60,7 @@ def _check_ray(address: str) -> int:
     with connected(address) as ray:
         site = site_of(fresh(shared))
         nodes = nodes_of(ray)
-        check = NodeCheck(ray, nodes, site)
-        check.gather()
-    problems = check.problems
+        problems = problems_of_nodes(ray, nodes, site)
     _print_table(
         [
             (
