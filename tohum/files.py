@@ -109,13 +109,19 @@ def publish(finished: Path, out: Path) -> None:
             f"one folder higher, or let {out} be a folder, and run `dvc repro` again: what is done "
             "is kept."
         )
-    if finished.stat().st_dev != out.parent.stat().st_dev:
+    try:
+        _replace(finished, out)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
         copy = partial_path(out)
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(finished, copy)
-        publish(copy, out)
+        _replace(copy, out)
         shutil.rmtree(finished)
-        return
+
+
+def _replace(finished: Path, out: Path) -> None:
     replaced = finished.with_name(f"{finished.name}.replaced")
     shutil.rmtree(replaced, ignore_errors=True)
     if out.exists():

@@ -122,15 +122,14 @@ def _accelerator(config: Train) -> Accelerator:
     require_device(config.device)
     on_cpu = config.device == "cpu"
     if is_launched():
-        # accelerate would start no group of processes without it, and choose the threads itself
+        # or else accelerate starts no group of processes, and chooses the threads itself
         on_cpu = on_cpu or (config.device == "auto" and not torch.cuda.is_available())
         os.environ.setdefault("OMP_NUM_THREADS", str(config.threads))
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if not on_cpu and here > max(1, torch.cuda.device_count()):
         raise UserError(
-            f"{here} processes were started on {socket.gethostname()}, which has "
-            f"{torch.cuda.device_count()} GPUs for them: start one for each GPU, or set "
-            "train.device=cpu."
+            f"{here} processes were started on {socket.gethostname()}, which has too few GPUs for "
+            f"them ({torch.cuda.device_count()}): start one for each GPU, or set train.device=cpu."
         )
     return Accelerator(cpu=on_cpu)
 

@@ -177,9 +177,10 @@ class Run:
     def _require_time(self, passed: float) -> None:
         minutes = self.config.minutes
         if minutes is not None and passed >= 60 * minutes:
+            remedy = ", or set train.compile=false" if self.config.compile else ""
             raise UserError(
-                f"train.minutes is {minutes}, and {passed:.0f} s were over before the first step. "
-                "Raise it, or set train.compile=false, since compiling takes most of them."
+                f"train.minutes is {minutes}, and {passed:.0f} s had passed before the first step. "
+                f"Raise it{remedy}."
             )
 
     def _step(self, done: float) -> float:
@@ -212,7 +213,8 @@ class Run:
             return self.state.step / self.config.steps
         before = self.state.first_step_seconds
         assert self.config.minutes is not None and before is not None
-        return (self.state.seconds - before) / (60 * self.config.minutes - before)
+        # another process's first step may have been later than this one's
+        return max(0.0, (self.state.seconds - before) / (60 * self.config.minutes - before))
 
     def _restore(self, folder: Path) -> None:
         self.peers.wait()  # until the first process has locked the folder

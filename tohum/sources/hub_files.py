@@ -142,7 +142,7 @@ class HubFiles:
             mark = marks / f"{hashlib.sha256(file.path.encode()).hexdigest()}.json"
             asked = self._facts(file, f"first {rows} rows")
             done = read_mark(mark)
-            if done is None or done["asked"] != asked:
+            if done is None or done["asked"] != asked or not _is_current(path):
                 count, line = self._take_rows(file, path, rows)
                 done = {"asked": asked, "rows": count, "line": line}
                 write_mark(mark, [path], done)

@@ -92,9 +92,9 @@ def _count(path: Path, format: FileFormat, size: int) -> str:
     if format.format == "arrow":
         return f"{count_arrow_rows(path):,} rows (exact)"
     found, read = list(next(read_blocks(path, format)).rows()), BLOCK_BYTES
-    if format.format in ("csv", "tsv"):
+    if format.format in ("csv", "tsv") and all(isinstance(row, Row) for row in found):
         # a block of a table is bounded by the memory that its rows take
-        ends = sum(len(row.values) for row in found if isinstance(row, Row))  # of cells
+        ends = sum(len(row.values) for row in found if isinstance(row, Row))  # each of a cell
         width = len("aa".encode(format.encoding)) - len("a".encode(format.encoding))
         read = (BLOCK_BYTES - len(found) * ROW_BYTES + ends) * width
     rows = len(found) * size / read

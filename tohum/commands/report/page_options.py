@@ -1,6 +1,6 @@
 """The command line of `tohum report --html`: a path, and key=value on top of conf/report.yaml."""
 
-from dataclasses import fields
+import re
 from pathlib import Path
 
 import yaml
@@ -9,6 +9,8 @@ from tohum.commands.arguments import key_values
 from tohum.commands.report.config import ReportPage
 from tohum.config.sections import read_section
 from tohum.errors import UserError
+
+OVERRIDE = re.compile(r"\w+=[^/\\.]*")  # rather than the name of a file
 
 
 def read_page_options(
@@ -33,8 +35,7 @@ def read_page_options(
                 f"{' '.join(overrides)}"
             )
         return None
-    keys = [field.name for field in fields(ReportPage)]
-    if html.partition("=")[0] in keys and "=" in html:
+    if OVERRIDE.fullmatch(html):  # a mistyped key is refused below
         html, overrides = str(default), [html, *overrides]
     target = Path(html)
     if target.is_dir():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tohum.commands.generate.options import read_options
 from tohum.commands.report.continuations import only_conversations, questions
+from tohum.commands.report.readable_tokens import printable
 from tohum.errors import UserError
 from tohum.formats.tokens import read_split
 from tohum.inference import LanguageModel, load_language_model
@@ -29,7 +30,9 @@ def samples(root: Path) -> str:
     for question in asked:
         answer = model.answer([{"role": "user", "content": question}], sampling)
         said.append((f"Answer to {question!r}", "".join(answer)))
-    parts = [translated(head) + "\n" + textwrap.indent(text, "  | ") for head, text in said]
+    parts = [
+        translated(head) + "\n" + textwrap.indent(printable(text), "  | ") for head, text in said
+    ]
     return "\n" + "\n\n".join(parts)
 
 

@@ -159,9 +159,7 @@ def _prompt_text(value: Any, fields: RequestFields, writer: Writer) -> str:
                 SPECIAL_TOKENS[id].encode() if id < len(SPECIAL_TOKENS) else words[id] for id in ids
             ]
             text = b"".join(named).decode("utf-8", "replace")
-            if min(ids, default=END_OF_TEXT_ID + 1) < len(SPECIAL_TOKENS) and not marked_middle(
-                text
-            ):
+            if any(id < len(SPECIAL_TOKENS) for id in ids) and not marked_middle(text):
                 raise fields.wrong(
                     "prompt", "ids of text, or of a prefix and a suffix with the marks of both"
                 )

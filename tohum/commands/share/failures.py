@@ -6,6 +6,7 @@
 import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tohum.shortages import is_full
@@ -195,7 +196,8 @@ def _system_kind(cause: OSError) -> str | None:
         # a download that failed for another reason ends like this for its own unfinished file
         if str(cause.filename).endswith(".tmp"):
             return None
-        is_key = str(cause.filename).endswith(".json")  # a service account's
+        path = Path(str(cause.filename))  # a service account's key is outside the project
+        is_key = path.suffix == ".json" and not path.is_relative_to(Path.cwd())
         return "configuration" if is_key else "missing"
     return None
 

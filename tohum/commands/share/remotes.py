@@ -90,6 +90,8 @@ def settle_remotes(root: Path) -> None:
     if stand_in and config.load_one("repo")["core"].get("remote"):
         with config.edit("local") as local:
             del local["core"]["remote"]
+            if "local" in shared:  # a remote of that name, which is another place
+                del local["remote"]["local"]
         config = _config(root)
     without_default = not config["core"].get("remote")
     if without_default and "local" not in {**shared, **here}:

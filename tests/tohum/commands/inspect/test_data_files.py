@@ -381,3 +381,12 @@ def test_the_rows_of_a_large_arrow_file_are_counted(
     with pyarrow.ipc.new_stream(tmp_path / "a.arrow", table.schema) as stream:
         stream.write_table(table, max_chunksize=1000)
     assert sample_file(tmp_path / "a.arrow", 1).total == "3,000 rows (exact)"
+
+
+def test_a_large_table_of_broken_rows_is_estimated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tohum.commands.inspect.sample.COUNTED_BYTES", 100)
+    path = tmp_path / "a.csv"
+    path.write_text("name,value\n" + '"a","b"\n' * 1100 + '"a" b,"c"\n' * 200_000)
+    assert sample_file(path, 1).total.startswith("about ")

@@ -263,6 +263,7 @@ def test_a_model_that_only_talks_has_no_lines_to_complete(root: Path, tmp_path: 
         said = samples(talk)
     assert said.count("Answer to 'Question ") == 3
     assert "Completion of" not in said
+    assert all(letter.isprintable() or letter in "\n\t" for letter in said), "of a random model"
 
 
 def test_a_command_in_a_text_looks_like_one() -> None:
@@ -354,6 +355,7 @@ def test_a_path_and_keys_can_follow_html() -> None:
     ("html", "overrides", "said"),
     [
         ("a.html", ["file=5"], "unknown key 'report.file'. Did you mean 'files'?"),
+        ("filez=5", [], "unknown key 'report.filez'. Did you mean 'files'?"),
         ("a.html", ["files=many"], "report.files is 'many', expected a whole number"),
         ("a.html", ["b.html"], "'b.html' is not key=value"),
         (None, ["files=5"], "tohum report --html files=5"),

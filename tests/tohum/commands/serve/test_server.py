@@ -231,6 +231,10 @@ def test_ids_in_place_of_a_prompt_are_its_text(port: int, model: LanguageModel) 
     for prompt in (ids, [ids]):
         assert choice(port, TEXTS, {"prompt": prompt, **GREEDY})["text"] == text
     assert choice(port, TEXTS, {"prompt": [END_OF_TEXT_ID, *ids], **GREEDY})["text"] == text
+    nothing = choice(port, TEXTS, {"prompt": "", **GREEDY})["text"]
+    no_text: list[Any] = [[END_OF_TEXT_ID], [], [[]]]
+    for empty in no_text:
+        assert choice(port, TEXTS, {"prompt": empty, **GREEDY})["text"] == nothing
 
 
 def test_ids_with_the_marks_of_fill_in_the_middle_are_filled_in(

@@ -104,3 +104,12 @@ def test_a_default_that_the_user_chose_for_this_machine_stays(root: Path) -> Non
     )
     settle_remotes(root)
     assert read_remote(root, None).url == "/media/stick"
+
+
+def test_the_folder_makes_way_for_a_remote_of_its_own_name(root: Path) -> None:
+    settle_remotes(root)
+    (root / ".dvc" / "config").write_text(
+        "[core]\n    remote = local\n['remote \"local\"']\n    url = /media/stick\n"
+    )
+    settle_remotes(root)
+    assert read_remote(root, None).url == "/media/stick"
