@@ -20,6 +20,7 @@ from tohum.process import exit_code
 
 PATH = Path("dvc.lock")
 READERS_AND_WRITERS = Path(".dvc/tmp/rwlock")
+HASHED = ("conf", "stages", "tohum")  # the folders of code and presets that it has hashes of
 CONFLICT = b"<<<<<<< "
 
 log = logging.getLogger(__name__)

@@ -143,17 +143,10 @@ def _settle_length(train: Any, overrides: list[str]) -> None:
     """
     if not isinstance(train, dict):
         return
-    names = ("steps", "bfloat16_steps", "minutes")
+    names = {"steps", "bfloat16_steps", "minutes"}
     given = {name for name in names if _sets_any(overrides, f"train.{name}")}
-    if "steps" in given and train.get("steps") is not None:
-        others = {"bfloat16_steps", "minutes"}
-    elif "minutes" in given and train.get("minutes") is not None:
-        others = {"steps", "bfloat16_steps"}
-    elif "steps" in given:
-        others = {"bfloat16_steps"}
-    else:
-        others = set()
-    train.update(dict.fromkeys(others - given))
+    if any(train.get(name) is not None for name in given & {"steps", "minutes"}):
+        train.update(dict.fromkeys(names - given))
 
 
 def _sets_any(overrides: list[str], key: str) -> bool:

@@ -15,7 +15,6 @@ from tohum.sources.destination import Destination
 from tohum.workdir import open_workdir, work_key
 
 TOLERANCES = ("max_lost_share", "terms")  # values that change no byte of data/raw
-
 OWN_KINDS = ("files", "local")  # whose files no commit or hash fixes
 
 log = logging.getLogger(__name__)

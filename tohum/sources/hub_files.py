@@ -6,7 +6,6 @@ needed row groups and columns are fetched, and a killed download resumes after i
 file. A file from an earlier download is reused.
 """
 
-import hashlib
 import json
 import logging
 import re
@@ -26,7 +25,7 @@ from tohum.marks import read_mark, write_mark
 from tohum.sources.destination import link_or_copy
 from tohum.sources.first_rows import count_rows, write_first_rows
 from tohum.sources.hub_api import HubFile
-from tohum.sources.hub_whole_files import WholeFiles, take_whole
+from tohum.sources.hub_whole_files import WholeFiles, name_digest, take_whole
 
 WRITER = f"parquet-cpp-arrow version {pyarrow.cpp_version}"  # its signature in the files it writes
 FIRST_ROWS = re.compile(r"first (\d+) rows")
@@ -139,7 +138,7 @@ class HubFiles:
                 break
             path = folder / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            mark = marks / f"{hashlib.sha256(file.path.encode()).hexdigest()}.json"
+            mark = marks / f"{name_digest(file.path)}.json"
             asked = self._facts(file, f"first {rows} rows")
             done = read_mark(mark)
             if done is None or done["asked"] != asked or not _is_current(path):

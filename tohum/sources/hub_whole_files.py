@@ -80,7 +80,7 @@ class WholeFiles:
         writer = os.environ.get(WRITER)
         if not writer:
             return part
-        name = _digest(file.path)
+        name = name_digest(file.path)
         own = self.parts / f"{name}{writer}{PART}"
         others = [other for other in (part, *self.parts.glob(f"{name}.*")) if other.is_file()]
         if others and not own.is_file():
@@ -97,13 +97,14 @@ class WholeFiles:
         for file in files if largest else []:
             path = self.folder / file.path
             part = path.with_name(path.name + PART)
-            own_part = largest.get(_digest(file.path))
+            own_part = largest.get(name_digest(file.path))
             if own_part and not path.is_file() and not part.is_file():
                 own_part.replace(part)
         shutil.rmtree(self.parts, ignore_errors=True)
 
 
-def _digest(name: str) -> str:
+def name_digest(name: str) -> str:
+    """Returns a short name for what is kept of a file until the download is complete."""
     return hashlib.sha256(name.encode()).hexdigest()[:32]
 
 

@@ -5,9 +5,8 @@ import subprocess
 from pathlib import Path
 
 from tohum.commands.report.reproduction import committed_file, read_lock
-from tohum.dvc_lock import parse_stages
+from tohum.dvc_lock import HASHED, parse_stages
 
-HASHED = ("conf", "stages", "tohum")  # what dvc.lock has hashes of
 MOST_NAMED = 3
 CRLF = re.compile(r"^i/lf +w/(?:crlf|mixed) +attr/text.*\t(.*)$", re.M)
 

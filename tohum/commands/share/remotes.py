@@ -78,16 +78,17 @@ def settle_remotes(root: Path) -> None:
     from dvc.config_schema import RelPath
 
     config = _config(root)
-    shared, here = config.load_one("repo")["remote"], config.load_one("local")["remote"]
+    of_all, of_here = config.load_one("repo"), config.load_one("local")
+    shared, here = of_all["remote"], of_here["remote"]
     urls = {
         name: options["url"]
         for name, options in shared.items()
         if isinstance(options.get("url"), RelPath) and "url" not in here.get(name, {})
     }
-    stand_in = config.load_one("local")["core"].get("remote") == "local" and _is_stand_in(
+    stands_in = of_here["core"].get("remote") == "local" and _is_stand_in(
         root, here.get("local", {})
     )
-    if stand_in and config.load_one("repo")["core"].get("remote"):
+    if stands_in and of_all["core"].get("remote"):
         with config.edit("local") as local:
             del local["core"]["remote"]
             if "local" in shared:  # a remote of that name, which is another place

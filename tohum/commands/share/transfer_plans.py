@@ -56,9 +56,9 @@ def plan_push(repo: Any, remote: str | None, outputs: list[Output]) -> TransferP
     plan = TransferPlan(odb)
     for output in outputs:
         objects = objects_of(output, remote)
+        if odb.fs.protocol == "local":
+            held |= {oid: hashed(held[oid]) for oid in objects or (output.oid,) if oid in held}
         there = held.get(output.oid)
-        if there and odb.fs.protocol == "local":
-            there = hashed(there)
         if objects is None and there and there.md5 and not there.differs(output.oid, None):
             raise ConnectionError(f"the list of the files of {output.path} did not come")
         if objects is None:
@@ -66,8 +66,6 @@ def plan_push(repo: Any, remote: str | None, outputs: list[Output]) -> TransferP
             continue
         here = cached_sizes(repo, objects)
         for oid, path in objects.items():
-            if oid in held and odb.fs.protocol == "local":
-                held[oid] = hashed(held[oid])
             if oid in held and not held[oid].differs(oid, here.get(oid)):
                 continue
             if oid not in here:

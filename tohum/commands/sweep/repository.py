@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from stages.compose.corrections import is_leftover
-from tohum.dvc_lock import read_stages
+from tohum.dvc_lock import HASHED, read_stages
 from tohum.errors import UserError
 from tohum.project import require_git
 
 IDENTITIES = ("GIT_AUTHOR", "GIT_COMMITTER")
-NEEDED = ("conf", "stages", "tohum")
-SUFFIXES = (".py", ".yaml", ".txt")
+SUFFIXES = (".py", ".yaml", ".txt")  # of the code and the configuration
 RESULTS = ("params.yaml", "params.lock.yaml", "dvc.lock", "metrics", "plots")  # not code
 
 
@@ -72,14 +71,14 @@ def require_tracked(root: Path) -> None:
     Raises:
         UserError: there are others; it names them.
     """
-    listed = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *NEEDED)
+    listed = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *HASHED)
     names = [name for name in listed.stdout.decode(errors="replace").split("\0") if name]
     others = [name for name in names if name.endswith(SUFFIXES) and not is_leftover(Path(name))]
     if others:
         raise UserError(
             f"git does not track {', '.join(others[:3])}{' and others' if len(others) > 3 else ''},"
             " so the points of a sweep would not have it. Add it to git, or move it away: git add "
-            f"{' '.join(NEEDED)}"
+            f"{' '.join(HASHED)}"
         )
 
 
