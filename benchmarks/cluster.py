@@ -10,7 +10,7 @@ file must have the same SHA-256. The contenders take turns, and Ray only runs du
 
 What Ray costs is measured where every process may use both cores. What a second node gains is
 measured with each node held to a core of its own, the stage to that of the first, as if the stage
-ran on that node: else one node of one core would have the machine's other core for the stage.
+ran on that node. Otherwise, with one node, the stage itself could use the second core.
 
 datatrove takes its turn too, with two tasks of its local executor (benchmarks/cluster_contenders.py
 has its pipelines): it reads the same lines, drops by the same sizes, leaves out exact duplicates,
@@ -299,7 +299,7 @@ class _Killer:
         )
 
     def run(self, root: Path, stage: str) -> None:
-        """Runs a stage to its end, however often it takes."""
+        """Runs a stage to its end, however many attempts it takes."""
         process = start_stage(root, stage, subprocess.PIPE)
         while True:
             try:
@@ -379,7 +379,11 @@ def main() -> None:
     mode.add_argument("--without-ray", action="store_true")
     arguments = parser.parse_args()
     if not INSTALLED and not arguments.without_ray:
+        if sys.platform != "linux":
+            sys.exit("Ray's nodes run only on Linux; --without-ray measures the others")
         sys.exit('Ray is not installed: python -m pip install -c constraints.txt -e ".[cluster]"')
+    if not arguments.without_ray and len(os.sched_getaffinity(0)) < 2:
+        sys.exit("Ray's nodes need a core each, and this machine has one; --without-ray needs none")
     if arguments.kills:
         sys.exit(0 if survive(arguments.megabytes, arguments.kills) else 1)
     contenders = CONTENDERS[:1] if arguments.without_ray else CONTENDERS

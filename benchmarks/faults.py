@@ -164,7 +164,8 @@ def run_all(chosen: list[int], blobs: int, together: int) -> bool:
             print_outcome(name, outcome)
             peaks[name] = outcome.ending.megabytes
             broken += bool(outcome.problems)
-    extra = max(peaks.values()) - peaks.get("none", min(peaks.values()))
+    highest = max(peaks.values(), default=0.0)
+    extra = highest - peaks.get("none", min(peaks.values(), default=0.0))
     return all(
         (
             report("faults that broke a promise", broken, "at most", 0),

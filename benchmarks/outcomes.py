@@ -10,7 +10,8 @@ from tohum.formats.raw import DROPPED, MANIFEST, read_raw
 def read_outcomes(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
     """Returns the SHA-1 of each file's bytes, in order, and the id and fate of each other row.
 
-    Where the manifest names another id than that of the bytes, both are in one text, equal to none.
+    Where the manifest names another id than that of the bytes, both are returned in one string,
+    which equals no SHA-1.
     """
     kept, dropped = [], []
     if (folder / MANIFEST).is_file():

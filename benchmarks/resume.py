@@ -21,8 +21,6 @@ from benchmarks.targets import report
 from tohum.files import file_sha256
 from tohum.model.weights import WEIGHTS
 
-START_SECONDS = 6.0  # about what importing torch takes
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -31,12 +29,11 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         made = encoded_project(Path(name) / "made")
+        starting = seconds_of(project(Path(name) / "brief", made, 1))
         whole = project(Path(name) / "whole", made, arguments.steps)
-        started = time.monotonic()
-        start(whole).wait()
-        seconds = time.monotonic() - started
+        seconds = seconds_of(whole) - starting
         killed = project(Path(name) / "killed", made, arguments.steps)
-        kills = kill_often(killed, arguments.kills, seconds - START_SECONDS)
+        kills = kill_often(killed, arguments.kills, starting, seconds)
         hashes = [file_sha256(root / "models/weights" / WEIGHTS) for root in (whole, killed)]
     print(f"never killed     {hashes[0]}")
     print(f"killed {kills:3} times {hashes[1]}")
@@ -70,17 +67,27 @@ def start(root: Path) -> "subprocess.Popen[bytes]":
     return start_stage(root, "train", subprocess.DEVNULL)
 
 
-def kill_often(root: Path, count: int, seconds: float) -> int:
+def seconds_of(root: Path) -> float:
+    """Trains undisturbed; returns how long it takes."""
+    started = time.monotonic()
+    start(root).wait()
+    return time.monotonic() - started
+
+
+def kill_often(root: Path, count: int, starting: float, seconds: float) -> int:
     """Trains to the end, killing the run up to `count` times; returns how often it did.
 
     Args:
-        seconds: the time that training alone takes.
+        root: of the project.
+        count: of kills.
+        starting: the time until the first step.
+        seconds: the time that all steps take; the kills come within it.
     """
     moments, kills = random.Random(0), 0
     while True:
         process = start(root)
         try:
-            left = START_SECONDS + moments.uniform(0, 2 * seconds / count)
+            left = starting + moments.uniform(0, seconds / max(1, count))
             process.wait(left if kills < count else None)
         except subprocess.TimeoutExpired:
             process.kill()

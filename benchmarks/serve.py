@@ -3,11 +3,11 @@
     python -m benchmarks.serve [--keystrokes 500] [--requests 1000]
     python -m benchmarks.serve --requests 10000     is its memory flat?
 
-Files of Python's standard library, which no default source contains, are typed a stretch each: a
-request for each letter, with the text before and after the cursor, and the former one cancelled.
-After each fifth letter the typist waits for the answer, and only then is anything measured. All
-servers get the same letters, in turn, and one thread for the model: ours with the whole file, the
-others with what fits their context, which they do not cut themselves.
+One stretch of each of some files of Python's standard library, which no default source contains, is
+typed. Each letter sends a request, with the text before and after the cursor, and cancels the
+previous one. After each fifth letter the typist waits for the answer, and only then is anything
+measured. All servers get the same letters, in turn, and one thread for the model: ours with the
+whole file, the others with what fits their context, which they do not cut themselves.
 
 The model is models/lm if it is trained, otherwise one of random weights and the shape of the
 default preset, with a tokenizer trained on installed packages; llama.cpp has it as `tohum export`
@@ -15,6 +15,8 @@ writes it. Then one client and eight clients ask ours at full speed, and its mem
 """
 
 import argparse
+import json
+import math
 import shutil
 import statistics
 import sys
@@ -53,8 +55,8 @@ from tohum.decoding import middle_prompt
 from tohum.formats.special_tokens import MIDDLE_ID
 from tohum.formats.tokenizer import load_tokenizer, token_bytes
 
-FILES = ("argparse", "ast", "configparser", "difflib", "doctest", "inspect", "pathlib", "shutil",
-         "textwrap", "zipfile")  # fmt: skip
+FILES = ("argparse", "ast", "configparser", "difflib", "doctest", "inspect", "optparse", "shutil",
+         "tarfile", "textwrap")  # fmt: skip
 TOKENS = 64
 BURST = 5  # letters; the last one's answer is waited for
 SELDOM = {TRANSFORMERS: 4}  # of so many bursts, one: its answers take seconds
@@ -68,6 +70,8 @@ def main() -> None:
     parser.add_argument("--keystrokes", type=int, default=500)
     parser.add_argument("--requests", type=int, default=1000)
     arguments = parser.parse_args()
+    if arguments.keystrokes < BURST or arguments.requests < BURST:
+        parser.error(f"--keystrokes and --requests must be at least {BURST}")
     names = taking_part((OURS, TRANSFORMERS, LLAMA_CPP), MODULES)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         project = Path(name)
@@ -98,7 +102,8 @@ def prepare(project: Path) -> tuple[Tokenizer, int]:
         model = silenced(transformers_model(config.model, entries), project / "models/tokenizer")
         write_model(model, lm, project / "models/tokenizer")
     write_gguf(lm, project / "models/lm.gguf", "float32")
-    return load_tokenizer(lm), config.model.context_length
+    context = json.loads((lm / "config.json").read_text("utf-8"))["max_position_embeddings"]
+    return load_tokenizer(lm), int(context)
 
 
 def silenced(model: PreTrainedModel, tokenizer: Path) -> PreTrainedModel:
@@ -182,7 +187,7 @@ def compare(timed: dict[str, list[Timed]]) -> bool:
         first[name], late[name] = statistics.median(times), times[int(0.95 * len(times))]
         # An answer that the model ended after a few tokens tells no pace.
         paces = [1000 * each.until(TOKENS) for each in found if each.tokens >= TOKENS // 4]
-        many[name] = statistics.median(paces) if paces else float("nan")
+        many[name] = statistics.median(paces) if paces else math.nan
         print(f"{name:20} {first[name]:10.1f} {late[name]:8.1f} {many[name]:10.1f}")
     targets = [
         report("first suggestion, ms", first[OURS], "at most", 60),
@@ -191,8 +196,8 @@ def compare(timed: dict[str, list[Timed]]) -> bool:
     ]
     for other, least in ((TRANSFORMERS, 3.0), (LLAMA_CPP, 1.0)):
         for what, figures in (("first suggestion", first), (f"{TOKENS} tokens", many)):
-            their = figures.get(other)
-            ratio = None if their is None else their / figures[OURS]
+            their = figures.get(other, math.nan)  # nor does it if its answers tell no pace
+            ratio = None if math.isnan(their) else their / figures[OURS]
             targets.append(report(f"{what}, {other} / ours", ratio, "at least", least))
     return all(targets)
 

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.projects import PROJECT
 
 OURS, TRANSFORMERS, LLAMA_CPP = "tohum serve", "transformers serve", "llama.cpp"
-MODULES = {TRANSFORMERS: "fastapi", LLAMA_CPP: "llama_cpp"}
+MODULES = {TRANSFORMERS: "fastapi", LLAMA_CPP: "starlette_context"}  # of their servers
 START_SECONDS = 120
 # A model of a million parameters is fastest on one; two wait for each other in each operation, and
 # for seconds if anything else is running.

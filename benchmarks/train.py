@@ -11,12 +11,12 @@ model was trained, then measures the bits per byte of the held-out documents: ev
 at least half a context before it. A peer's COMMAND may use {documents}, {out} and {minutes}; see
 benchmarks/train_contenders.py.
 
---recipes compares what all steps of the default and of the former recipe take, from a few steps of
-each in turn.
+--recipes estimates the training time of the default and of the former recipe from a few steps of
+each, in turn.
 
 --throughput compares training steps only, of this project's network and of transformers' Llama:
-plain, compiled, and compiled in the fastest precision, against the measured peak of
-large float32 matrix products.
+plain and compiled, in float32 and in the fastest precision, against the measured peak of large
+float32 matrix products.
 """
 
 import argparse
@@ -81,7 +81,11 @@ def main() -> None:
     if arguments.throughput:
         sys.exit(0 if throughput() else 1)
     if arguments.recipes:
+        if check(compose(PROJECT / "conf", [f"train={arguments.preset}"])).train.steps is None:
+            parser.error(f"--recipes compares steps, and the preset {arguments.preset} has minutes")
         sys.exit(0 if recipes(arguments.preset) else 1)
+    if not all("=" in peer for peer in arguments.peer):
+        parser.error("--peer takes NAME=COMMAND")
     peers = dict(peer.split("=", 1) for peer in arguments.peer)
     sys.exit(0 if compare(arguments.minutes, arguments.preset, peers) else 1)
 
@@ -111,20 +115,28 @@ def compare(minutes: float, preset: str, peers: dict[str, str]) -> bool:
         for contender in (*overrides_of, *commands):
             started = time.monotonic()
             if contender in overrides_of:
-                out = train_this_project(made, root / contender, minutes, overrides_of[contender])
+                out = train_this_project(train, root / contender, minutes, overrides_of[contender])
             else:
                 out = root / contender
                 values = {"documents": str(train), "out": str(out), "minutes": str(minutes)}
-                command = [values.get(word.strip("{}"), word) for word in commands[contender]]
+                command = [filled_in(word, values) for word in commands[contender]]
                 subprocess.run(command, cwd=PROJECT, check=True)
             seconds = time.monotonic() - started
             found[contender] = bits_per_byte(out, list(contents(held_out)))
             print(f"{contender:24} {found[contender]:.4f} bits per byte, {seconds:.0f} s in total")
-        return all(
+        held = [
             report(f"bits per byte of {peer} / ours", found[peer] / found[OURS], "at least", 1.0)
             for peer in found
             if peer != OURS
-        )
+        ]
+        return all(held)
+
+
+def filled_in(word: str, values: dict[str, str]) -> str:
+    """Returns a word of a peer's command, with the values in place of their {names}."""
+    for name, value in values.items():
+        word = word.replace(f"{{{name}}}", value)
+    return word
 
 
 def recipe_overrides(preset: str) -> dict[str, list[str]]:
@@ -196,15 +208,18 @@ def throughput() -> bool:
     peak = matrix_peak(CPU, "float32")
     print(f"measured peak of float32 products: {peak / 1e9:.0f} GFLOP/s")
     holds = True
-    for preset, windows in (("laptop", 8), ("one_hour", 16)):
-        composed = check(compose(PROJECT / "conf", [f"model={preset}"]))
+    for preset in ("laptop", "one_hour"):
+        composed = check(compose(PROJECT / "conf", [f"model={preset}", f"train={preset}"]))
         config, vocab_size = composed.model, composed.tokenizer.vocab_size
+        windows = composed.train.micro_batch_tokens // config.context_length
         chosen = faster_precision(CPU, config, windows * config.context_length)
         ways = {(): "float32", ("compiled",): "float32"}
         if chosen != "float32":
-            ways["compiled", chosen] = chosen
+            ways[chosen,] = ways["compiled", chosen] = chosen
         steps = {
-            (name, *how): Steps(losses(config, vocab_size, bool(how)), windows, config, precision)
+            (name, *how): Steps(
+                losses(config, vocab_size, "compiled" in how), windows, config, precision
+            )
             for name, losses in ((TRANSFORMERS, transformers_losses), (OURS, network_losses))
             for how, precision in ways.items()
         }

@@ -21,7 +21,7 @@ from stages.compose.checking import check
 from stages.compose.composition import compose
 
 VOCABULARIES = (2048, 8192, 32768)
-WINDOWS = 16
+STEP_TOKENS = 4096
 LOSSES = {OURS: network_losses, TRANSFORMERS: transformers_losses}
 
 
@@ -58,7 +58,7 @@ def step_memory(name: str, vocabulary: int) -> float:
     config = check(compose(PROJECT / "conf", ["model=one_hour"])).model
     losses = LOSSES[name](config, vocabulary)
     before = peak_megabytes()
-    Steps(losses, WINDOWS, config)
+    Steps(losses, STEP_TOKENS // config.context_length, config)
     return peak_megabytes() - before
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tohum.model.layers import rotate
+from tohum.model.operations import rotate
 
 KNOWN = ("llama", "qwen3")  # transformers' model types
 # Ids that a processor reads at once. Attention looks at all keys, those after an id too: 960 ids of

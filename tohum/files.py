@@ -15,6 +15,7 @@ from tohum.errors import UserError
 
 MOST_NAME_BYTES = 255  # of a file, on every system
 WRITER = "TOHUM_WRITER"  # of the environment: a process beside which others may write the same file
+SYNC = "TOHUM_SYNC"  # of the environment: whether all files must survive the crash of this machine
 BLOCK_BYTES = 1 << 20
 
 
@@ -54,8 +55,8 @@ def atomic_write(path: Path, mode: str = "wb", sync: bool = True) -> Iterator[IO
 
     Args:
         sync: whether it must survive a power cut right after. A file whose hash is in a mark need
-            not: a later run notices that it is lost. On a cluster every file must: others of the
-            same run read it after the node that wrote it has died.
+            not: a later run notices that it is lost. On a node of a cluster every file must: others
+            read it in the same run after the node has crashed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(path)
@@ -63,7 +64,7 @@ def atomic_write(path: Path, mode: str = "wb", sync: bool = True) -> Iterator[IO
     try:
         with partial.open(mode, encoding=encoding, newline=newline) as file:
             yield file
-            if sync or WRITER in os.environ:
+            if sync or SYNC in os.environ:
                 file.flush()
                 os.fsync(file.fileno())
         partial.replace(path)

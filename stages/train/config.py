@@ -54,6 +54,25 @@ class Train:
         in_bfloat16 = precision == "bfloat16" and self.bfloat16_steps is not None
         return self.bfloat16_steps if in_bfloat16 else self.steps
 
+    def compiles(self, device: str, precision: str) -> bool:
+        """Returns whether to use torch.compile: if configured, except in bfloat16 on a CPU, where
+        `tohum.model.operations` and attention by blocks are faster than what it makes.
+
+        Args:
+            device: the type of one.
+            precision: of the matrix products.
+        """
+        return self.compile and (device, precision) != ("cpu", "bfloat16")
+
+    def require_shares(self, processes: int) -> None:
+        """Raises a UserError if so many processes can't share the micro-batches of a step."""
+        if self.tokens_per_step % (processes * self.micro_batch_tokens):
+            several = f"{processes} processes x " if processes > 1 else ""
+            raise UserError(
+                f"train.tokens_per_step is {self.tokens_per_step}, expected a multiple of "
+                f"{several}train.micro_batch_tokens ({self.micro_batch_tokens})."
+            )
+
     def check(self, config: Any) -> None:
         """Raises a UserError if the values contradict each other or those of the model."""
         context_length = config.model.context_length
@@ -77,12 +96,7 @@ class Train:
                     f"train.{key} is {value}, expected a multiple of model.context_length "
                     f"({context_length})."
                 )
-        if self.tokens_per_step % (self.processes * self.micro_batch_tokens):
-            several = f"{self.processes} processes x " if self.processes > 1 else ""
-            raise UserError(
-                f"train.tokens_per_step is {self.tokens_per_step}, expected a multiple of "
-                f"{several}train.micro_batch_tokens ({self.micro_batch_tokens})."
-            )
+        self.require_shares(self.processes)
         if self.device == "mps" and self.processes > 1:
             raise UserError(
                 f"train.device is mps and train.processes is {self.processes}: an Apple GPU takes "

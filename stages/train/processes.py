@@ -52,12 +52,7 @@ class Peers:
                 f"{self.count} processes were started, and train.processes is {config.processes}: "
                 "start as many on all nodes together, or change it."
             )
-        if config.tokens_per_step % (self.count * config.micro_batch_tokens):
-            raise UserError(
-                f"train.tokens_per_step is {config.tokens_per_step}, expected a multiple of "
-                f"{self.count} processes x train.micro_batch_tokens "
-                f"({config.micro_batch_tokens})."
-            )
+        config.require_shares(self.count)
 
     @property
     def is_first(self) -> bool:

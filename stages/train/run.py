@@ -133,16 +133,19 @@ class Run:
             display.close()
 
     def _try_out(self) -> None:
-        """Compiles the network if configured, and agrees with the other processes on a micro-batch
-        that fits in memory; a single process finds that in its first step.
+        """Compiles the network where that helps, and agrees with the other processes on a
+        micro-batch that fits in memory; a single process finds that in its first step.
         """
 
         def attempt() -> None:
             self.gradients.try_out(self.network)
 
-        compiled = self.config.compile and compile_blocks(self.network, attempt)
+        compiled = self._compiles() and compile_blocks(self.network, attempt)
         if not compiled and self.peers.count > 1:
             attempt()
+
+    def _compiles(self) -> bool:
+        return self.config.compiles(self.device.type, self.state.precision)
 
     def _loop(
         self, folder: Path, display: Display, interruption: Interruption, started: float
@@ -177,7 +180,7 @@ class Run:
     def _require_time(self, passed: float) -> None:
         minutes = self.config.minutes
         if minutes is not None and passed >= 60 * minutes:
-            remedy = ", or set train.compile=false" if self.config.compile else ""
+            remedy = ", or set train.compile=false" if self._compiles() else ""
             raise UserError(
                 f"train.minutes is {minutes}, and {passed:.0f} s had passed before the first step. "
                 f"Raise it{remedy}."

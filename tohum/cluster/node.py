@@ -17,11 +17,12 @@ from pathlib import Path
 
 from tohum.dependencies import PACKAGES, PROJECT, is_code
 from tohum.errors import UserError
-from tohum.files import WRITER
+from tohum.files import SYNC, WRITER
 from tohum.shortages import is_full
 
 TOKEN = "token"
 TRIAL_BYTES = 1 << 20
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # of Linux
 LEAST_FREE = 64 << 20
 CONSTRAINED = 'python -m pip install -c constraints.txt -e ".[cluster]"'
 
@@ -39,6 +40,7 @@ class Site:
         python: major and minor version.
         packages: the versions of the project's dependencies.
         environment: variables that say where the project keeps its files.
+        boot: the machine of the stage's own process, since it was started; "" if unknown.
     """
 
     code: str
@@ -49,6 +51,7 @@ class Site:
     python: tuple[int, int]
     packages: dict[str, str] = field(repr=False)
     environment: dict[str, str]
+    boot: str = field(repr=False)
 
 
 def site_of(shared: Path) -> Site:
@@ -65,7 +68,18 @@ def site_of(shared: Path) -> Site:
         sys.version_info[:2],
         package_versions(),
         {name: os.environ[name] for name in ("DVC_ROOT",) if name in os.environ},
+        boot_id(),
     )
+
+
+def boot_id() -> str:
+    """Returns what all processes of this machine have in common until it is started again; ""
+    where that is not known.
+    """
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def code_hash(root: Path) -> str:
@@ -209,6 +223,9 @@ _entered: Site | None = None
 def enter(site: Site) -> None:
     """Makes this process one that does tasks of a site: checks it, and takes its folder.
 
+    What it writes is synced, unless it is on the machine of the stage's own process. When that one
+    crashes, so does the stage, and a later run notices what is lost.
+
     Raises:
         UserError: it can't.
     """
@@ -221,4 +238,8 @@ def enter(site: Site) -> None:
         raise UserError(problem)
     os.chdir(site.folder)
     os.environ[WRITER] = f".{secrets.token_hex(8)}"
+    if site.boot and site.boot == boot_id():
+        os.environ.pop(SYNC, None)
+    else:
+        os.environ[SYNC] = "1"
     _entered = site

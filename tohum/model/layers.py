@@ -1,12 +1,9 @@
-"""What all architectures share: the norm, the rotary position embedding, a block's matrices."""
+"""What all architectures share: a block's matrices, and the angles of the position embedding."""
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from tohum.model.config import Model
-
-NORM_EPSILON = 1e-6
 
 
 def matrix_parts(config: Model) -> dict[str, list[int]]:
@@ -21,11 +18,6 @@ def matrix_parts(config: Model) -> dict[str, list[int]]:
     }
 
 
-def normed(states: Tensor) -> Tensor:
-    """Divides by the root of the mean square over the last axis (https://arxiv.org/abs/1910.07467)."""
-    return functional.rms_norm(states, states.shape[-1:], eps=NORM_EPSILON)
-
-
 def rotation(config: Model) -> tuple[Tensor, Tensor]:
     """Returns cosines and sines, (context_length, 1, size / 2), of the rotary position embedding
     (https://arxiv.org/abs/2104.09864).
@@ -34,11 +26,3 @@ def rotation(config: Model) -> tuple[Tensor, Tensor]:
     frequencies = config.rope_theta ** (-torch.arange(0, size, 2, dtype=torch.float32) / size)
     angles = torch.outer(torch.arange(config.context_length, dtype=torch.float32), frequencies)
     return angles.cos()[:, None], angles.sin()[:, None]
-
-
-def rotate(heads: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Rotates each head, (batch, length, heads, size), by its position; pairs halves, as Llama
-    does.
-    """
-    one, two = heads.chunk(2, dim=-1)
-    return torch.cat((one * cosines - two * sines, two * cosines + one * sines), dim=-1)

@@ -15,8 +15,9 @@ from tohum.model.architectures import load_architecture
 from tohum.model.attention import causal_attention
 from tohum.model.config import Model
 from tohum.model.initial_weights import initialise
-from tohum.model.layers import matrix_parts, normed, rotate, rotation
+from tohum.model.layers import matrix_parts, rotation
 from tohum.model.loss import summed_loss, token_losses
+from tohum.model.operations import gated, normed, rotate
 
 
 class Network(nn.Module):
@@ -76,8 +77,8 @@ class Block(nn.Module):
     def forward(self, states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
         """Returns the next states, (batch, length, width)."""
         states = states + self.attention(normed(states), cosines, sines)
-        gate, up = functional.linear(normed(states), self.gate_up).chunk(2, dim=-1)
-        return states + functional.linear(functional.silu(gate) * up, self.down)
+        fed = gated(functional.linear(normed(states), self.gate_up))
+        return states + functional.linear(fed, self.down)
 
     def attention(self, states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
         """Returns what causal attention adds to states, (batch, length, width)."""

@@ -75,6 +75,32 @@ def test_the_precision_of_a_processor_follows_its_flags(
     assert faster_precision(CPU, model_and_train()[0], 256) == expected
 
 
+@pytest.mark.parametrize(
+    ("device", "precision", "expected"),
+    [
+        ("cpu", "float32", True),
+        ("cpu", "bfloat16", False),
+        ("cuda", "bfloat16", True),
+        ("cuda", "float16", True),
+    ],
+)
+def test_only_bfloat16_on_a_processor_is_faster_without_a_compiler(
+    inputs: Path, monkeypatch: pytest.MonkeyPatch, device: str, precision: str, expected: bool
+) -> None:
+    compiled = list[str]()
+
+    def compile_nothing(*_: object) -> bool:
+        compiled.append(precision)
+        return True
+
+    monkeypatch.setattr("stages.train.run.compile_blocks", compile_nothing)
+    for configured in (True, False):
+        run = new_run(inputs, f"train.compile={configured}")
+        run.device, run.state.precision = torch.device(device), precision
+        run._try_out()
+    assert compiled == ([precision] if expected else [])
+
+
 def network_and_ids() -> tuple[Network, torch.Tensor]:
     model, config = model_and_train("model.initializer_range=0.3")
     set_determinism(config.seed, config.threads)

@@ -1,9 +1,12 @@
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tohum.cluster.node import TOKEN, Site, code_hash, problem_here, site_of
+from tohum.cluster import node
+from tohum.cluster.node import TOKEN, Site, boot_id, code_hash, enter, problem_here, site_of
+from tohum.files import SYNC, WRITER, atomic_write
 
 
 @pytest.fixture
@@ -61,3 +64,19 @@ def test_the_hash_of_the_code_changes_with_each_file(tmp_path: Path) -> None:
     assert code_hash(tmp_path) == before
     module.write_text("A = 2\n")
     assert code_hash(tmp_path) != before
+
+
+@pytest.mark.parametrize("boot", ["of another machine", "", None])
+def test_only_another_machine_syncs_work_that_a_mark_knows(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, boot: str | None
+) -> None:
+    monkeypatch.setattr(node, "_entered", None)
+    monkeypatch.setenv(WRITER, "")  # as before, after the test
+    monkeypatch.setenv(SYNC, "1")
+    monkeypatch.chdir(tmp_path)
+    synced: list[int] = []
+    enter(site if boot is None else replace(site, boot=boot))
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with atomic_write(tmp_path / "a", sync=False) as file:
+        file.write(b"whole")
+    assert len(synced) == (boot is not None or not boot_id())

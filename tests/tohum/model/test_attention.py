@@ -66,8 +66,8 @@ def test_no_query_sees_what_comes_after_it(cut: int) -> None:
 
 
 def test_float32_is_left_to_the_fused_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention, "_by_blocks", None)
+    monkeypatch.setattr(attention, "_ByBlocks", None)
     parts = three(BLOCK + 1, 2)
     assert deviation(causal_attention(*parts, SCALE), exact(*parts)) < 1e-5
-    with pytest.raises(TypeError), torch.autocast("cpu", torch.bfloat16):
+    with pytest.raises(AttributeError), torch.autocast("cpu", torch.bfloat16):
         causal_attention(*parts, SCALE)

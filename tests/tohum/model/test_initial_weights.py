@@ -5,8 +5,8 @@ from torch.nn import functional
 
 from tests.tiny import model_and_train
 from tohum.model.config import Model
-from tohum.model.layers import normed, rotate
 from tohum.model.network import Network
+from tohum.model.operations import normed, rotate
 
 SHAPES = {
     "tiny": (),

@@ -95,7 +95,8 @@ def measure_training(model: Model, config: Train, root: Path) -> TrainingRates:
     gradients.precision, gradients.micro_batch, gradients.share = precision, 1, 1
     doublings = config.doublings(model.context_length)
     started = time.perf_counter()
-    if config.compile:
+    compiles = config.compiles(run.device.type, precision)
+    if compiles:
         gradients.micro_batch = windows
         compile_blocks(run.network, lambda: gradients.try_out(run.network))
     compile_seconds = time.perf_counter() - started
@@ -117,7 +118,7 @@ def measure_training(model: Model, config: Train, root: Path) -> TrainingRates:
         token_memory=max(0, stepped - before) / read,
         micro_batch=read,
         checkpoint=checkpoint,
-        compile_seconds=compile_seconds * (1 + doublings) if config.compile else 0.0,
+        compile_seconds=compile_seconds * (1 + doublings) if compiles else 0.0,
         start_seconds=start_seconds,
     )
 

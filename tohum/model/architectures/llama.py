@@ -7,7 +7,8 @@ from torch import Tensor
 
 from tohum.formats.special_tokens import END_OF_TEXT_ID, PADDING_ID
 from tohum.model.config import Model
-from tohum.model.layers import NORM_EPSILON, matrix_parts
+from tohum.model.layers import matrix_parts
+from tohum.model.operations import NORM_EPSILON
 
 if TYPE_CHECKING:
     from transformers import LlamaConfig

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tohum.model.architectures import llama
 from tohum.model.config import Model
-from tohum.model.layers import normed
+from tohum.model.operations import normed
 
 if TYPE_CHECKING:
     from transformers import Qwen3Config
