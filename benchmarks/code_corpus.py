@@ -6,6 +6,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def write_corpus(folder: Path, wanted: int) -> tuple[int, int]:
                     return
 
     shards = write_shards(folder, records(), SHARD_BYTES)
-    write_json(folder / "manifest.json", {"shards": [shard.sha256 for shard in shards]})
+    write_json(folder / "manifest.json", {"shards": [asdict(shard) for shard in shards]})
     return sizes[False], sizes[True]
 
 

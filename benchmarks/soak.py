@@ -56,9 +56,9 @@ def soak(count: int) -> bool:
 
 
 def once(ids: list[str], kept: list[str], dropped: list[tuple[str, str]]) -> int:
-    """Returns how many ids are not in exactly one place."""
-    places = Counter([*kept, *(blob_id for blob_id, _ in dropped)])
-    return sum(places[blob_id] != 1 for blob_id in {*ids, *places})
+    """Returns how many places an id is missing from, or in without cause: each belongs in one."""
+    places, wanted = Counter([*kept, *(blob_id for blob_id, _ in dropped)]), Counter(set(ids))
+    return (places - wanted).total() + (wanted - places).total()
 
 
 def set_faults(store: FakeContentStore, ids: list[str]) -> tuple[dict[str, str], dict[str, str]]:

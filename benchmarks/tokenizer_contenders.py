@@ -139,9 +139,13 @@ def encode_tiktoken(folder: Path) -> EncodeAll:
         "tohum", pat_str=pattern(), mergeable_ranks=ranks, special_tokens=special
     )
 
+    pool = ThreadPoolExecutor(WORKERS)
+
+    def encode(text: str) -> "numpy.ndarray[Any, Any]":
+        return encoding.encode_to_numpy(text, disallowed_special=()).astype(numpy.uint16)
+
     def encode_all(texts: list[str]) -> Encoded:
-        found = encoding.encode_ordinary_batch(texts, num_threads=WORKERS)
-        return _joined([numpy.array(ids, numpy.uint16) for ids in found])
+        return _joined(list(pool.map(encode, texts)))
 
     return encode_all
 
