@@ -8,8 +8,8 @@ signatures, candidates at a Jaccard similarity of 0.7, and which documents to dr
 used as in its documentation, and installs with
 python -m pip install -c constraints.txt -e ".[bench]". text-dedup 0.4.0 pins urllib3 <= 2.0, which
 conflicts with this project's own pins: it takes part if it is installed, for example in an
-environment of numpy, numba and datasketch. datatrove needs nltk for its words, and only computes
-its signatures, without its files between stages.
+environment of numpy, numba and datasketch. datatrove needs nltk and its punkt_tab for words,
+and only computes its signatures, without its files between stages.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy
@@ -36,6 +37,9 @@ BATCH = 200  # documents
 NOT_A_WORD = re.compile("[^A-Za-z0-9_]+")
 OURS = "this project"
 LONGEST = 100_000  # characters
+DATATROVE = (
+    "nltk" if find_spec("datatrove") else "datatrove"
+)  # which it needs; whichever is missing
 
 
 def documents(megabytes: float) -> tuple[list[str], set[int], set[int]]:
@@ -151,7 +155,7 @@ def datatrove_signatures(texts: list[str]) -> set[int]:
 CONTENDERS: dict[str, tuple[str, Callable[[list[str]], set[int]]]] = {
     "datasketch": ("datasketch", with_datasketch),
     "text-dedup": ("text_dedup", with_text_dedup),
-    "datatrove, signatures only": ("nltk", datatrove_signatures),
+    "datatrove, signatures only": (DATATROVE, datatrove_signatures),
     OURS: ("stages", this_project),
 }
 

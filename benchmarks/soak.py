@@ -56,7 +56,7 @@ def soak(count: int) -> bool:
 
 
 def once(ids: list[str], kept: list[str], dropped: list[tuple[str, str]]) -> int:
-    """Returns how many places an id is missing from, or in without cause: each belongs in one."""
+    """Returns how many ids are missing, and how many are there once too often or not asked for."""
     places, wanted = Counter([*kept, *(blob_id for blob_id, _ in dropped)]), Counter(set(ids))
     return (places - wanted).total() + (wanted - places).total()
 

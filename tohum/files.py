@@ -55,8 +55,8 @@ def atomic_write(path: Path, mode: str = "wb", sync: bool = True) -> Iterator[IO
 
     Args:
         sync: whether it must survive a power cut right after. A file whose hash is in a mark need
-            not: a later run notices that it is lost. On a node of a cluster every file must: others
-            read it in the same run after the node has crashed.
+            not: a later run notices that it is lost. On a cluster of several machines every file
+            must: others read it in the same run after the one that wrote it has crashed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(path)

@@ -29,7 +29,7 @@ CONSTRAINED = 'python -m pip install -c constraints.txt -e ".[cluster]"'
 
 @dataclass(frozen=True)
 class Site:
-    """Where a stage runs, as its own process sees it: what has to be the same on every node.
+    """Where a stage runs, as its own process sees it, and what has to be the same on every node.
 
     Attributes:
         code: the folder with the packages `stages` and `tohum`, and the hash of their files.
@@ -40,7 +40,8 @@ class Site:
         python: major and minor version.
         packages: the versions of the project's dependencies.
         environment: variables that say where the project keeps its files.
-        boot: the machine of the stage's own process, since it was started; "" if unknown.
+        boot: identifies the boot of the machine that the stage's own process runs on, if all
+            nodes are on that one; otherwise "".
     """
 
     code: str
@@ -54,8 +55,13 @@ class Site:
     boot: str = field(repr=False)
 
 
-def site_of(shared: Path) -> Site:
-    """Returns this process's own site, after writing its token to the folder `shared`."""
+def site_of(shared: Path, one_machine: bool = False) -> Site:
+    """Returns this process's own site, after writing its token to the folder `shared`.
+
+    Args:
+        shared: a folder that all nodes see.
+        one_machine: whether all nodes are on this process's machine.
+    """
     token = secrets.token_hex(8)
     shared.mkdir(parents=True, exist_ok=True)
     (shared / TOKEN).write_text(token)
@@ -68,7 +74,7 @@ def site_of(shared: Path) -> Site:
         sys.version_info[:2],
         package_versions(),
         {name: os.environ[name] for name in ("DVC_ROOT",) if name in os.environ},
-        boot_id(),
+        boot_id() if one_machine else "",
     )
 
 
@@ -223,8 +229,8 @@ _entered: Site | None = None
 def enter(site: Site) -> None:
     """Makes this process one that does tasks of a site: checks it, and takes its folder.
 
-    What it writes is synced, unless it is on the machine of the stage's own process. When that one
-    crashes, so does the stage, and a later run notices what is lost.
+    What it writes is synced, unless all nodes are on the machine of the stage's own process: if
+    that one crashes, nobody goes on with what was lost, and a later run notices it.
 
     Raises:
         UserError: it can't.

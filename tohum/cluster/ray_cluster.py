@@ -159,6 +159,12 @@ def nodes_of(ray: Any) -> list[Node]:
     return sorted(found, key=lambda node: (node.name, node.id))
 
 
+def is_one_machine(ray: Any) -> bool:
+    """Returns whether all nodes that live are on this process's machine, by its name."""
+    hosts = {node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
+    return hosts == {socket.gethostname()}
+
+
 def problems_of_nodes(ray: Any, nodes: list[Node], site: Site) -> dict[str, str]:
     """Asks each node with a core whether it can do tasks of a site; returns the problems by the
     node's id.

@@ -19,7 +19,14 @@ from tqdm import tqdm
 from tohum.cluster import StageTasks, Task, Work
 from tohum.cluster.local_workers import counted
 from tohum.cluster.node import Site, disk_full, enter, share_node, site_of
-from tohum.cluster.ray_cluster import Node, check_nodes, connected, failed_import, nodes_of
+from tohum.cluster.ray_cluster import (
+    Node,
+    check_nodes,
+    connected,
+    failed_import,
+    is_one_machine,
+    nodes_of,
+)
 from tohum.errors import UserError
 from tohum.files import fresh
 from tohum.shortages import is_full
@@ -63,7 +70,7 @@ def run_on_ray(
     spool = job.folder / "spool"
     try:
         with connected(address) as ray:
-            site = site_of(fresh(spool))
+            site = site_of(fresh(spool), is_one_machine(ray))
             nodes = check_nodes(ray, site)
             _check_size(nodes, job)
             log.info("on %d nodes with %d cores", len(nodes), sum(node.cores for node in nodes))

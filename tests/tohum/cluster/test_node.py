@@ -1,4 +1,5 @@
 import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 
 from tohum.cluster import node
 from tohum.cluster.node import TOKEN, Site, boot_id, code_hash, enter, problem_here, site_of
+from tohum.cluster.ray_cluster import is_one_machine
 from tohum.files import SYNC, WRITER, atomic_write
 
 
@@ -67,16 +69,41 @@ def test_the_hash_of_the_code_changes_with_each_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("boot", ["of another machine", "", None])
-def test_only_another_machine_syncs_work_that_a_mark_knows(
+def test_nodes_of_one_machine_do_not_sync_work_that_a_mark_knows(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, boot: str | None
 ) -> None:
     monkeypatch.setattr(node, "_entered", None)
     monkeypatch.setenv(WRITER, "")  # as before, after the test
     monkeypatch.setenv(SYNC, "1")
+    if boot is not None:
+        monkeypatch.delenv(SYNC)
     monkeypatch.chdir(tmp_path)
     synced: list[int] = []
-    enter(site if boot is None else replace(site, boot=boot))
+    enter(replace(site, boot=boot_id() if boot is None else boot))
     monkeypatch.setattr(os, "fsync", synced.append)
     with atomic_write(tmp_path / "a", sync=False) as file:
         file.write(b"whole")
     assert len(synced) == (boot is not None or not boot_id())
+
+
+def test_a_site_of_several_machines_names_none(tmp_path: Path) -> None:
+    assert site_of(tmp_path / "a").boot == ""
+    assert site_of(tmp_path / "b", one_machine=True).boot == boot_id()
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"), [([], True), (["elsewhere"], False), ([None], True)]
+)
+def test_nodes_are_of_one_machine_if_all_have_its_name(
+    others: list[str | None], expected: bool
+) -> None:
+    here = socket.gethostname()
+
+    class Cluster:
+        @staticmethod
+        def nodes() -> list[dict[str, object]]:
+            hosts = [here, *(host or here for host in others)]
+            gone = [{"NodeManagerHostname": "gone", "Alive": False}]
+            return [{"NodeManagerHostname": host, "Alive": True} for host in hosts] + gone
+
+    assert is_one_machine(Cluster()) == expected

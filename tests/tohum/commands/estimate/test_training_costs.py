@@ -70,8 +70,8 @@ def test_minutes_give_steps_by_the_measured_seconds_of_a_step() -> None:
     config = configured("train=ten_minutes")
     training = training_of(config, CORPUS, RATES, "bfloat16")
     assert training is not None
-    assert training.steps == int(600 / (4096 * 1e-4 + 0.01))
-    assert training.tokens == training.steps * 4096
+    assert training.steps == int(600 / (2048 * 1e-4 + 0.01))
+    assert training.tokens == training.steps * 2048
     assert training.epochs == pytest.approx(training.tokens / 9800)
 
 
