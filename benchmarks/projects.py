@@ -30,6 +30,7 @@ def write_values(root: Path, overrides: list[str]) -> None:
     """Writes the values of a project, and conf/ and dvc.yaml if they do not exist yet."""
     if not (root / "conf").is_dir():
         shutil.copytree(PROJECT / "conf", root / "conf")
+    if not (root / "dvc.yaml").is_file():
         shutil.copy(PROJECT / "dvc.yaml", root / "dvc.yaml")
     write_lock_file(root / "params.lock.yaml", compose(root / "conf", overrides))
 

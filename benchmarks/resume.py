@@ -70,8 +70,14 @@ def start(root: Path) -> "subprocess.Popen[bytes]":
 def seconds_of(root: Path) -> float:
     """Trains undisturbed; returns how long it takes."""
     started = time.monotonic()
-    start(root).wait()
+    check_ended(start(root).wait())
     return time.monotonic() - started
+
+
+def check_ended(code: int) -> None:
+    """Ends the benchmark if a training run has failed."""
+    if code:
+        sys.exit(f"the training failed with exit code {code}")
 
 
 def kill_often(root: Path, count: int, starting: float, seconds: float) -> int:
@@ -94,8 +100,7 @@ def kill_often(root: Path, count: int, starting: float, seconds: float) -> int:
             process.wait()
             kills += 1
             continue
-        if process.returncode:
-            sys.exit(f"the training failed with exit code {process.returncode}")
+        check_ended(process.returncode)
         return kills
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import code_corpus
+from benchmarks import code_corpus, resume
 from benchmarks.soak import once
 from benchmarks.train import filled_in
 from tests.conftest import PROJECT
@@ -36,6 +36,16 @@ def test_the_stages_read_a_corpus_of_installed_code(
         shard.check()
     texts = [record["content"] for shard in shards for record in read_records(shard.path)]
     assert sum(len(text.encode()) for text in texts) == real
+
+
+def test_a_project_that_brings_its_own_conf_is_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resume, "link", lambda *_: None)
+    root = resume.project(tmp_path / "killed", tmp_path / "made", steps=7)
+    assert (root / "dvc.yaml").read_bytes() == (PROJECT / "dvc.yaml").read_bytes()
+    assert "checkpoint_seconds: 1\n" in (root / "conf/runtime.yaml").read_text("utf-8")
+    assert "steps: 7\n" in (root / "params.lock.yaml").read_text("utf-8")
 
 
 def test_an_id_in_two_places_or_in_none_is_found() -> None:
