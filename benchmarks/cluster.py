@@ -41,7 +41,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import yaml
 
 from benchmarks.cluster_contenders import (
     MODULES,
@@ -51,7 +50,7 @@ from benchmarks.cluster_contenders import (
     split_lines,
 )
 from benchmarks.jsonl import MAX_BYTES, MIN_BYTES, write_input
-from benchmarks.projects import run_stage, start_stage, write_values
+from benchmarks.projects import run_stage, start_stage, write_runtime, write_values
 from benchmarks.targets import quotient, report, taking_part
 from tests.fakes.ray_nodes import INSTALLED, RayNodes, joined_nodes
 from tohum.files import file_sha256, write_json
@@ -110,20 +109,10 @@ def make_project(root: Path, megabytes: float) -> dict[str, str]:
     entries = ({"file": path.name, "sha256": file_sha256(path)} for path in files)
     (raw / "manifest.jsonl").write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
     write_json(raw / "source.json", {"kind": "files", "license": None})
-    write_runtime(root, None, 2)
+    write_runtime(root, cluster=None, workers=2, progress=False)
     for stage in ("jsonl", "pretokens", "tokenizer", "encode"):
         run_stage(root, stage)
     return hashes(root)
-
-
-def write_runtime(root: Path, address: str | None, workers: int) -> None:
-    """Writes where the stages of a project run."""
-    path = root / "conf" / "runtime.yaml"
-    values = yaml.safe_load(path.read_text())
-    path.unlink()  # a copy of the project's own, with its comments
-    path.write_text(
-        yaml.safe_dump({**values, "cluster": address, "workers": workers, "progress": False})
-    )
 
 
 def hashes(root: Path, stages: tuple[str, ...] = tuple(STAGES)) -> dict[str, str]:
@@ -140,14 +129,14 @@ def hashes(root: Path, stages: tuple[str, ...] = tuple(STAGES)) -> dict[str, str
 def started(contender: Contender, root: Path) -> Iterator[RayNodes | None]:
     """Starts a contender's cluster, if it has one, and sets the project up for it."""
     if not contender.nodes:
-        write_runtime(root, None, contender.workers)
+        write_runtime(root, cluster=None, workers=contender.workers, progress=False)
         yield None
         return
     with joined_nodes(0) as nodes:
         for core in range(contender.nodes):
             with on_core(core if contender.held else None):
                 nodes.add()
-        write_runtime(root, nodes.address, 1)
+        write_runtime(root, cluster=nodes.address, workers=1, progress=False)
         with on_core(0 if contender.held else None):
             yield nodes
 
@@ -341,7 +330,7 @@ def survive(megabytes: float, wanted: int) -> bool:
         expected = make_project(root, megabytes)
         with joined_nodes(0) as nodes:
             killer = _Killer(nodes, wanted)
-            write_runtime(root, nodes.address, 1)
+            write_runtime(root, cluster=nodes.address, workers=1, progress=False)
             while not killer.enough():
                 for stage, out in STAGES.items():
                     shutil.rmtree(root / out)

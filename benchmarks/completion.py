@@ -2,9 +2,9 @@
 
     python -m benchmarks.completion [--root .] [--places 100] [--human-eval] [--decoding]
 
-It reads models/lm and data/tokens, as `dvc repro` leaves them, and prints the
-figures of metrics/evaluate.json (`stages.evaluate.code_completion`), for the model, the model with
-copies, an n-gram that has read the training text, and a copy of the nearest earlier line.
+It reads models/lm and data/tokens, as `dvc repro` leaves them, and prints the figures of
+metrics/evaluate.json (`stages.evaluate.code_completion`), for the model, the model with copies, an
+n-gram that has read the training text, and a copy of the nearest earlier line.
 
 --human-eval fills in every line of the 164 solutions of HumanEval (https://arxiv.org/abs/2107.03374,
 package human-eval of the extra `bench`) as single-line infilling does

@@ -5,8 +5,8 @@
 Without an option: the data stages of the default run. --jsonl: also those of a file of so much
 installed code, with 32,000 entries and min_frequency 3. --train: also the default's train and
 evaluate, about ten minutes. --ten-minutes: also those of the presets ten_minutes. The estimate is
-made first, so it knows nothing of the run. If other programs are running before the
-benchmark, seconds by the clock are not judged.
+made first, so it knows nothing of the run. If other programs are running before the benchmark,
+seconds by the clock are not judged.
 """
 
 import argparse

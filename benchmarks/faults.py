@@ -164,8 +164,7 @@ def run_all(chosen: list[int], blobs: int, together: int) -> bool:
             print_outcome(name, outcome)
             peaks[name] = outcome.ending.megabytes
             broken += bool(outcome.problems)
-    highest = max(peaks.values(), default=0.0)
-    extra = highest - peaks.get("none", min(peaks.values(), default=0.0))
+    extra = max(peaks.values()) - peaks.get("none", min(peaks.values()))
     return all(
         (
             report("faults that broke a promise", broken, "at most", 0),
@@ -204,6 +203,8 @@ def main() -> None:
         for number, fault in enumerate(FAULTS)
         if not arguments.only or fault.name.startswith(tuple(arguments.only))
     ]
+    if not chosen:
+        parser.error(f"no fault's name begins with {' or '.join(arguments.only)}")
     sys.exit(0 if run_all(chosen, arguments.blobs, arguments.together) else 1)
 
 

@@ -6,6 +6,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from stages.compose.composition import compose, write_lock_file
 
@@ -30,9 +33,16 @@ def write_values(root: Path, overrides: list[str]) -> None:
     """Writes the values of a project, and conf/ and dvc.yaml if they do not exist yet."""
     if not (root / "conf").is_dir():
         shutil.copytree(PROJECT / "conf", root / "conf")
-    if not (root / "dvc.yaml").is_file():
         shutil.copy(PROJECT / "dvc.yaml", root / "dvc.yaml")
     write_lock_file(root / "params.lock.yaml", compose(root / "conf", overrides))
+
+
+def write_runtime(root: Path, **values: Any) -> None:
+    """Changes values of a project's conf/runtime.yaml."""
+    path = root / "conf/runtime.yaml"
+    found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.unlink()  # a copy of the project's own, with its comments
+    path.write_text(yaml.safe_dump({**found, **values}), encoding="utf-8")
 
 
 def link(root: Path, made: Path, folder: str) -> None:

@@ -9,14 +9,13 @@ weights.
 
 import argparse
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.projects import PROJECT, encoded_project, link, start_stage, write_values
+from benchmarks.projects import encoded_project, link, start_stage, write_runtime, write_values
 from benchmarks.targets import report
 from tohum.files import file_sha256
 from tohum.model.weights import WEIGHTS
@@ -50,16 +49,10 @@ def project(root: Path, made: Path, steps: int) -> Path:
         made: the project whose token files and tokenizer it uses.
         steps: to train for.
     """
-    shutil.copytree(PROJECT / "conf", root / "conf")
-    runtime = root / "conf/runtime.yaml"
-    lines = runtime.read_text(encoding="utf-8").splitlines()
-    changed = {"checkpoint_seconds": "1", "progress": "false"}
-    kept = [line for line in lines if line.split(":")[0] not in changed]
-    kept += [f"{key}: {value}" for key, value in changed.items()]
-    runtime.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    write_values(root, [f"train.steps={steps}", "train.evaluate_every=100000"])
+    write_runtime(root, checkpoint_seconds=1, progress=False)
     for folder in ("data/tokens", "models/tokenizer"):
         link(root, made, folder)
-    write_values(root, [f"train.steps={steps}", "train.evaluate_every=100000"])
     return root
 
 

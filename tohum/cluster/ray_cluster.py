@@ -153,16 +153,18 @@ def nodes_of(ray: Any) -> list[Node]:
             node["Resources"].get("CPU", 0.0),
             node["Resources"].get("memory", 0.0),
         )
-        for node in ray.nodes()
-        if node["Alive"]
+        for node in _alive(ray)
     ]
     return sorted(found, key=lambda node: (node.name, node.id))
 
 
 def is_one_machine(ray: Any) -> bool:
     """Returns whether all nodes that live are on this process's machine, by its name."""
-    hosts = {node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
-    return hosts == {socket.gethostname()}
+    return {node["NodeManagerHostname"] for node in _alive(ray)} == {socket.gethostname()}
+
+
+def _alive(ray: Any) -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def problems_of_nodes(ray: Any, nodes: list[Node], site: Site) -> dict[str, str]:
